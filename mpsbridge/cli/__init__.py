@@ -1,0 +1,1 @@
+"""The command line. Only terminal.py prints."""

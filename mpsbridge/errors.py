@@ -1,0 +1,216 @@
+"""Everything that can go wrong, drawn as one tree that answers the caller's question: did it happen?
+
+::
+
+    MpsBridgeError              kind            may_have_run
+    ├─ InputError               input           no: wrong before anything was sent
+    │  ├─ SettingsError         settings
+    │  ├─ RenderError           render
+    │  └─ Refused               refused         no: the plan refuses, nothing was sent
+    ├─ NotSent                  not-sent        no: the script did not reach PowerShell
+    │  ├─ Unreachable           unreachable
+    │  ├─ ConnectTimedOut       timeout
+    │  ├─ AuthRefused           auth
+    │  ├─ CertificateRefused    certificate
+    │  ├─ ShellRefused          shell
+    │  ├─ TransportMissing      missing
+    │  └─ TransportClosed       closed
+    ├─ Interrupted              interrupted     unknown
+    │  ├─ TimedOut              timeout
+    │  └─ ConnectionLost        interrupted
+    ├─ RemoteError              remote          yes: it ran and PowerShell said no
+    │  ├─ AccessDenied          denied
+    │  ├─ CommandMissing        missing-command
+    │  └─ Blind                 blind           yes: it looked and may not see
+    └─ ParseError               parse           yes: it ran, the answer cannot be read
+
+Rules of this file: an error is data (host, snippet, may_have_run, hint), survives pickling with all of it, and its
+``str()`` is one sentence for a person. Only ``InputError`` and ``NotSent`` may claim that nothing ran.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+
+class MpsBridgeError(Exception):
+    """The root of the tree; never raised itself.
+
+    ``host`` and ``snippet`` are filled in on the way up (see :meth:`about`); ``hint`` says what to try next.
+    """
+
+    kind: ClassVar[str] = "error"
+    default_may_have_run: ClassVar[bool] = True
+    default_hint: ClassVar[str] = ""
+
+    def __init__(self, message: str = "", *, hint: str | None = None, may_have_run: bool | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = self.default_hint if hint is None else hint
+        self.may_have_run = self.default_may_have_run if may_have_run is None else may_have_run
+        self.host: str | None = None
+        self.snippet: str | None = None
+
+    def about(self, *, host: str | None = None, snippet: str | None = None) -> Self:
+        """Name the host and the snippet, keeping what a lower layer has named already."""
+        self.host = self.host or host
+        self.snippet = self.snippet or snippet
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuild, (type(self), self.__dict__.copy()))
+
+    def __str__(self) -> str:
+        return self.message
+
+
+def _rebuild(cls: type[MpsBridgeError], state: dict[str, Any]) -> MpsBridgeError:
+    error = cls.__new__(cls)
+    Exception.__init__(error, state.get("message", ""))
+    error.__dict__.update(state)
+    return error
+
+
+class InputError(MpsBridgeError):
+    """The request is wrong; nothing was sent."""
+
+    kind = "input"
+    default_may_have_run = False
+
+
+class SettingsError(InputError):
+    """A settings file, an environment variable or an option cannot be used; nothing was sent."""
+
+    kind = "settings"
+
+
+class RenderError(InputError):
+    """A snippet cannot be rendered: unknown name, missing parameter, a value that is no literal; nothing was sent."""
+
+    kind = "render"
+
+
+class Refused(InputError):
+    """The plan refuses; nothing was sent. The message lists each reason with the option that lifts it."""
+
+    kind = "refused"
+
+
+class NotSent(MpsBridgeError):
+    """The script did not reach PowerShell on the host."""
+
+    kind = "not-sent"
+    default_may_have_run = False
+
+
+class Unreachable(NotSent):
+    """No connection: unknown name, refused, no route, or nobody speaks WinRM there."""
+
+    kind = "unreachable"
+    default_hint = "Check the name, that WinRM listens there (winrm enumerate winrm/config/listener) and the firewall."
+
+
+class ConnectTimedOut(NotSent):
+    """The time was up before the script was sent."""
+
+    kind = "timeout"
+    default_hint = "The host did not answer in time; raise --timeout or check that it is up."
+
+
+class AuthRefused(NotSent):
+    """The host refused the account or the password; exactly one attempt was made."""
+
+    kind = "auth"
+    default_hint = "Check --username, the password and --auth; one attempt was made, so no account was locked by it."
+
+
+class CertificateRefused(NotSent):
+    """The host's TLS certificate is not trusted."""
+
+    kind = "certificate"
+    default_hint = (
+        "Name the CA with --ca-file, or use --no-tls (sealed messages over HTTP) if that is what the host offers."
+    )
+
+
+class ShellRefused(NotSent):
+    """WinRM answered but gave no shell: quota, missing right or missing endpoint."""
+
+    kind = "shell"
+    default_hint = "The account must be in Administrators or Remote Management Users; shell quotas may be used up."
+
+
+class TransportMissing(NotSent):
+    """This machine lacks what the transport needs: PowerShell, or an optional extra."""
+
+    kind = "missing"
+
+
+class TransportClosed(NotSent):
+    """The transport was closed before; make a new one."""
+
+    kind = "closed"
+
+
+class Interrupted(MpsBridgeError):
+    """The script was sent, or may have been; whether it ran is unknown."""
+
+    kind = "interrupted"
+    default_hint = "Look at the host again before repeating anything."
+
+
+class TimedOut(Interrupted):
+    """The time was up after the script was sent."""
+
+    kind = "timeout"
+
+
+class ConnectionLost(Interrupted):
+    """The connection broke after the script was sent, or the run was cancelled then."""
+
+
+class RemoteError(MpsBridgeError):
+    """The script ran and PowerShell, or the script itself, said no."""
+
+    kind = "remote"
+
+
+class AccessDenied(RemoteError):
+    """The account may not do this on the host."""
+
+    kind = "denied"
+    default_hint = "Use an account that is a local administrator of the host."
+
+
+class CommandMissing(RemoteError):
+    """The host lacks a program or cmdlet that the snippet needs."""
+
+    kind = "missing-command"
+
+
+class Blind(RemoteError):
+    """The host answered, but this account may not see its sessions: not the same as "nobody is on"."""
+
+    kind = "blind"
+    default_hint = (
+        "Use an account that is a local administrator of the host, or one with the RDS right Query Information."
+    )
+
+
+class ParseError(MpsBridgeError):
+    """The script ran; what came back cannot be read. ``line`` counts from 1, ``excerpt`` is harmless text."""
+
+    kind = "parse"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        line: int | None = None,
+        excerpt: str = "",
+        hint: str | None = None,
+        may_have_run: bool | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, may_have_run=may_have_run)
+        self.line = line
+        self.excerpt = excerpt

@@ -1,0 +1,1 @@
+"""How a make-believe host executes a script."""

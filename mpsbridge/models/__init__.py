@@ -1,0 +1,1 @@
+"""Every value that crosses a boundary, frozen. No I/O here, and nothing but ``errors`` is imported."""

@@ -1,0 +1,188 @@
+"""The ``result`` of each snippet's envelope, as the host sends it: the contract between templates and parsers.
+
+Whoever answers for a host (a template, the lab) must send exactly these shapes; whoever reads validates with these
+models. Times are CIM datetimes in UTC (:func:`mpsbridge.models.sessions.to_cim`), bytes are base64, a value that the
+host could not find out is null and a sentence in the envelope's ``problems`` says why.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mpsbridge.models.frozen import Answer
+from mpsbridge.models.sessions import LogonMode, Result
+
+CimTime = Annotated[str, Field(pattern=r"^\d{14}\.\d{6}\+000$")]
+
+
+class ProgramAnswer(Answer):
+    """One native program: exit code, and both streams as base64 of the very bytes."""
+
+    exit: int | None = None
+    out: str = ""
+    err: str = ""
+    timed_out: bool = False
+    problem: str | None = None
+    """Why it could not be started (a sentence), or null."""
+
+
+class PatternsAnswer(Answer):
+    """The host's own regional patterns (registry, never ``Get-Culture``: W7)."""
+
+    short_date: str | None = None
+    short_time: str | None = None
+    am: str | None = None
+    pm: str | None = None
+    locale: str | None = None
+
+
+class OwnerAnswer(Answer):
+    """Whose session an id is, read from a process or from the registry key ``LogonUI/SessionData`` (W6)."""
+
+    id: int
+    account: str | None = None
+    sid: str | None = None
+
+
+class BirthAnswer(Answer):
+    """Creation time of the session's ``winlogon`` process (W5)."""
+
+    id: int
+    born: CimTime
+
+
+class WitnessAnswer(Answer):
+    """Session ids in which a person's processes run, before and after the tables were read (W12)."""
+
+    before: tuple[int, ...] = ()
+    after: tuple[int, ...] = ()
+
+
+class WmsSessionAnswer(Answer):
+    """One row of ``Get-WmsSession``, either generation."""
+
+    id: int
+    user: str | None = None
+    domain: str | None = None
+    state: str | None = None
+    station: int | None = None
+    admin: bool | None = None
+    client: str | None = None
+
+
+class StationAnswer(Answer):
+    """One row of ``Get-WmsStation``; ``session_id`` is null where Windows says 4294967295."""
+
+    id: int
+    name: str | None = None
+    session_id: int | None = None
+    user: str | None = None
+    auto_logon: bool | None = None
+
+
+class WmsAnswer(Answer):
+    """MultiPoint, where its module is present; ``mode`` is ``SystemMode`` as the host words it."""
+
+    generation: Literal["2012", "2016"]
+    mode: str | None = None
+    sessions: tuple[WmsSessionAnswer, ...] = ()
+    stations: tuple[StationAnswer, ...] = ()
+
+
+class LogonsAnswer(Answer):
+    """``Win32_TerminalServiceSetting``: the mode, and the two properties it was read from.
+
+    ``was`` is the mode before a change, ``changed`` whether this call wrote; both null when only read.
+    """
+
+    mode: LogonMode | None = None
+    logons: int | None = None
+    drain: int | None = None
+    terminal_server_mode: int | None = None
+    was: LogonMode | None = None
+    changed: bool | None = None
+
+
+class BrokerAnswer(Answer):
+    """Whether a connection broker governs this host (W21)."""
+
+    active: bool | None = None
+    agents: tuple[str, ...] = ()
+
+
+class CallerAnswer(Answer):
+    """The account that the script runs as."""
+
+    account: str | None = None
+    sid: str | None = None
+    elevated: bool | None = None
+    session_id: int | None = None
+
+
+class PowerShellAnswer(Answer):
+    """The engine that ran the script."""
+
+    version: str | None = None
+    language: str | None = None
+    bits: int | None = None
+
+
+class ObserveAnswer(Answer):
+    """The result of ``observe``."""
+
+    computer: str | None = None
+    now: CimTime
+    utc_offset_min: int | None = None
+    boot: CimTime | None = None
+    quser: ProgramAnswer
+    qwinsta: ProgramAnswer
+    oem: int | None = None
+    ansi: int | None = None
+    patterns: PatternsAnswer = PatternsAnswer()
+    births: tuple[BirthAnswer, ...] = ()
+    owners: tuple[OwnerAnswer, ...] = ()
+    admins: tuple[str, ...] | None = None
+    """SIDs that are direct members of Administrators (S-1-5-32-544), or null where they could not be read (W10)."""
+    witness: WitnessAnswer = WitnessAnswer()
+    wms: WmsAnswer | None = None
+    logons: LogonsAnswer = LogonsAnswer()
+    broker: BrokerAnswer = BrokerAnswer()
+    caller: CallerAnswer = CallerAnswer()
+    pending_reboot: tuple[str, ...] | None = None
+    """Reasons (registry names) for a pending reboot; empty for none, null where they could not be read (W39)."""
+    powershell: PowerShellAnswer = PowerShellAnswer()
+    lease: str | None = None
+    """The text of the lease file, or null where there is none."""
+
+
+class StationsAnswer(Answer):
+    """The result of ``stations``; ``wms`` is null where no MultiPoint module is present."""
+
+    wms: WmsAnswer | None = None
+
+
+class SessionActAnswer(Answer):
+    """What became of one session, said by the host."""
+
+    id: int
+    result: Result
+    text: str = ""
+
+
+class ActAnswer(Answer):
+    """The result of ``message``, ``disconnect`` and ``end``: one entry for each session asked for, in that order."""
+
+    now: CimTime
+    sessions: tuple[SessionActAnswer, ...]
+
+
+class RefusalAnswer(Answer):
+    """The result where ``ok`` is false: why the script as a whole did not do its work.
+
+    ``kind`` is ``denied``, ``missing-command``, ``constrained``, ``expired`` or ``remote``.
+    """
+
+    kind: str = "remote"
+    message: str = ""

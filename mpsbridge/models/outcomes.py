@@ -1,0 +1,59 @@
+"""What became of one host, as data: done, failed or skipped. Only the fleet turns errors into these."""
+
+from __future__ import annotations
+
+from typing import Annotated, Generic, Literal, TypeVar
+
+from pydantic import Field
+
+from mpsbridge.errors import MpsBridgeError
+from mpsbridge.models.frozen import Frozen
+
+V = TypeVar("V")
+
+
+class Failure(Frozen):
+    """An error as data."""
+
+    kind: str
+    message: str
+    hint: str = ""
+    may_have_run: bool
+
+    @classmethod
+    def of(cls, error: MpsBridgeError) -> Failure:
+        """The same facts as the error, without the live exception."""
+        return cls(kind=error.kind, message=error.message, hint=error.hint, may_have_run=error.may_have_run)
+
+
+class Done(Frozen, Generic[V]):
+    """The host answered."""
+
+    status: Literal["done"] = "done"
+    host: str
+    address: str
+    elapsed_s: float
+    value: V
+
+
+class Failed(Frozen):
+    """The host, or the way to it, failed."""
+
+    status: Literal["failed"] = "failed"
+    host: str
+    address: str
+    elapsed_s: float
+    failure: Failure
+
+
+class Skipped(Frozen):
+    """Nothing was done to this host, and that is no failure of the host."""
+
+    status: Literal["skipped"] = "skipped"
+    host: str
+    address: str
+    elapsed_s: float
+    reason: str
+
+
+Outcome = Annotated[Done[V] | Failed | Skipped, Field(discriminator="status")]

@@ -1,0 +1,183 @@
+"""Sessions as tables show them (rows), as we know them (sessions), and what became of them (results)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import AwareDatetime, Field
+
+from mpsbridge.models.frozen import Frozen
+
+
+class State(StrEnum):
+    """``WTS_CONNECTSTATE_CLASS`` in words (Windows SDK), and ``unknown`` for a word not seen before."""
+
+    ACTIVE = "active"
+    CONNECTED = "connected"
+    CONNECT_QUERY = "connect_query"
+    SHADOW = "shadow"
+    DISCONNECTED = "disconnected"
+    IDLE = "idle"
+    LISTEN = "listen"
+    RESET = "reset"
+    DOWN = "down"
+    INIT = "init"
+    UNKNOWN = "unknown"
+
+
+class Row(Frozen):
+    """One line of a ``query user`` or ``query session`` table, as printed, and nothing guessed.
+
+    ``line`` counts from 1 in the whole text; ``block`` counts the tables of one text from 1.
+    """
+
+    username: str | None
+    sessionname: str | None
+    id: int
+    state_raw: str
+    state: State
+    idle_raw: str | None = None
+    logon_raw: str | None = None
+    current: bool = False
+    table: Literal["quser", "qwinsta"] = "quser"
+    block: int = 1
+    line: int = 0
+    text: str = ""
+    """The whole line as read, for the guard."""
+
+
+class LogonMode(StrEnum):
+    """What ``change logon`` sets (Windows' own words)."""
+
+    ENABLED = "enabled"
+    DRAIN = "drain"
+    DRAIN_UNTIL_RESTART = "drain-until-restart"
+    DISABLED = "disabled"
+
+
+class SessionGuard(Frozen):
+    """What a host needs in order to act on one session and on no other.
+
+    ``user``, ``logon`` and ``state`` are the *bytes* of the row's fields as Latin-1 text: no decoding and no language
+    on the host. ``born`` is a CIM datetime (``yyyyMMddHHmmss.ffffff+000``, UTC), or null where it could not be read.
+    """
+
+    id: int = Field(ge=1, le=65535)
+    born: str | None = Field(default=None, pattern=r"^\d{14}\.\d{6}\+000$")
+    user: str = Field(min_length=1)
+    logon: str = Field(min_length=1)
+    state: str = Field(min_length=1)
+
+
+class Session(Frozen):
+    """One user session. Its identity is (host, ``id``, ``born``); the text of a row is never an identity by itself."""
+
+    id: int
+    user: str
+    account: str | None = None
+    session_name: str | None = None
+    state: State
+    state_text: str
+    idle_s: int | None = None
+    idle_text: str | None = None
+    logon: AwareDatetime | None = None
+    logon_text: str | None = None
+    born: AwareDatetime | None = None
+    own: bool = False
+    admin: bool | None = None
+    station: int | None = None
+    client: str | None = None
+
+    guard: SessionGuard | None = Field(default=None, exclude=True, repr=False)
+    """``None`` where the row cannot be matched on the host; such a session is never acted on."""
+    cut: bool = Field(default=False, exclude=True, repr=False)
+    """The user name fills its column, so it may be cut (quser prints 20 characters)."""
+
+    @property
+    def on_console(self) -> bool:
+        """Whether it is the console session (its name is never translated)."""
+        return (self.session_name or "").lower() == "console"
+
+
+class Station(Frozen):
+    """One MultiPoint station and who sits there."""
+
+    id: int
+    name: str | None = None
+    session_id: int | None = None
+    user: str | None = None
+    auto_logon: bool | None = None
+
+
+class Observation(Frozen):
+    """All that one look at a host tells. ``observed`` is the host's own time, in the host's own offset."""
+
+    observed: AwareDatetime
+    boot: AwareDatetime | None
+    sessions: tuple[Session, ...]
+    rows: tuple[Row, ...] = Field(default=(), exclude=True, repr=False)
+    """Every row of both tables: listeners, ``services`` and session 0 too, which are never candidates."""
+    processes_in: tuple[int, ...] = Field(default=(), exclude=True)
+    """Session ids, other than 0, in which a person's processes run (W12)."""
+    leftovers: tuple[int, ...] = ()
+    """Session ids with a person's processes but without a row (W13)."""
+    stations: tuple[Station, ...] = Field(default=(), exclude=True)
+    logon_mode: LogonMode | None = None
+    multipoint: Literal["2012", "2016"] | None = None
+    elevated: bool | None = None
+    encoding: str = Field(default="utf-8", exclude=True)
+    problems: tuple[str, ...] = ()
+
+
+class Stations(Frozen):
+    """A MultiPoint host's mode and stations."""
+
+    mode: Literal["station", "console", "unknown"]
+    stations: tuple[Station, ...]
+
+
+class Logons(Frozen):
+    """The logon mode as it is, and as it was before this call."""
+
+    mode: LogonMode | None
+    was: LogonMode | None
+
+
+class Result(StrEnum):
+    """What became of one session."""
+
+    SHOWN = "shown"
+    DISCONNECTED = "disconnected"
+    ENDED = "ended"
+    GONE = "gone"
+    CHANGED = "changed"
+    REFUSED = "refused"
+    KEPT = "kept"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+    WOULD = "would"
+
+
+class SessionResult(Frozen):
+    """One session and what became of it; ``text`` is for people (the program's own words where it said some)."""
+
+    session: Session
+    result: Result
+    text: str = ""
+
+
+def to_cim(moment: datetime) -> str:
+    """An aware time as a CIM datetime in UTC, ``yyyyMMddHHmmss.ffffff+000``: compares as text, and no JSON reader
+    takes it for a date of its own.
+    """
+    return moment.astimezone(UTC).strftime("%Y%m%d%H%M%S.%f") + "+000"
+
+
+def from_cim(text: str) -> datetime:
+    """The reverse of :func:`to_cim`. Raises ``ValueError`` on anything else."""
+    moment, offset = text[:21], text[21:]
+    if offset != "+000":
+        raise ValueError(f"not a UTC CIM datetime: {text!r}")
+    return datetime.strptime(moment, "%Y%m%d%H%M%S.%f").replace(tzinfo=UTC)

@@ -1,0 +1,46 @@
+"""How to reach a host. A target travels between processes; a connection never does."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+
+from mpsbridge.models.frozen import Frozen
+
+
+class Auth(StrEnum):
+    """How to sign in over WinRM."""
+
+    NEGOTIATE = "negotiate"
+    NTLM = "ntlm"
+    KERBEROS = "kerberos"
+    BASIC = "basic"
+
+
+class Target(Frozen):
+    """One host and how to sign in there.
+
+    ``host`` is the name as the person gave it (it is what reports show), ``address`` the name or IP that is
+    connected to. The password is masked in every ``repr`` and dump.
+    """
+
+    host: str
+    address: str
+    kind: Literal["winrm", "local"] = "winrm"
+    port: int = Field(default=5986, ge=1, le=65535)
+    tls: bool = True
+    auth: Auth = Auth.NEGOTIATE
+    username: str | None = None
+    password: SecretStr | None = None
+    ca_file: Path | None = None
+    insecure_tls: bool = False
+    """Accept any certificate."""
+    insecure_basic: bool = False
+    """Allow Basic over plain HTTP, where the password and all text are readable on the wire."""
+    connect_timeout_s: float = 10.0
+    """Seconds for name look-up and TCP (and, apart, for the TLS handshake); never more than the call's own limit."""
+    configuration_name: str = "Microsoft.PowerShell"
+    """The session configuration (endpoint) on the host."""

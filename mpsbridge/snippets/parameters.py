@@ -1,0 +1,98 @@
+"""The parameters of each snippet: what a call on a host may carry.
+
+Each field becomes one parameter of the PowerShell function, by the template's last statement. Sessions travel as one
+JSON text (``{"sessions": [...]}``, ASCII only) that the function reads and checks itself, so the same call works where
+only published functions may be called. Times travel as CIM datetimes in UTC.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, model_validator
+
+from mpsbridge.models.answers import CimTime
+from mpsbridge.models.frozen import Frozen
+from mpsbridge.models.sessions import LogonMode, SessionGuard
+
+TEXT_LIMIT = 255
+"""Characters of a message. The cap of Ansible's ``win_msg``; Microsoft's page gives none (domain.md, unknown K)."""
+
+_RUN = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}")
+
+
+def _message_text(text: str) -> str:
+    """The text of a message, or ``ValueError`` with the reason why ``msg.exe`` must not get it (W32)."""
+    if not text.strip():
+        raise ValueError("the text is empty")
+    if len(text) > TEXT_LIMIT:
+        raise ValueError(f"the text has {len(text)} characters; at most {TEXT_LIMIT} are sent")
+    if text[0] in "/-@":
+        raise ValueError(f"the text begins with {text[0]!r}, which msg.exe would take for an option or a file")
+    for character in text:
+        if ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0:
+            raise ValueError(f"the text holds the control character U+{ord(character):04X}; write it on one line")
+        if 0xD800 <= ord(character) <= 0xDFFF:
+            raise ValueError("the text holds half a surrogate pair, so it is not valid Unicode")
+    return text
+
+
+def _run_id(text: str) -> str:
+    if not _RUN.fullmatch(text):
+        raise ValueError("a run id is 1 to 64 letters, digits and hyphens")
+    return text
+
+
+MessageText = Annotated[str, AfterValidator(_message_text)]
+RunId = Annotated[str, AfterValidator(_run_id)]
+
+
+class ObserveParameters(Frozen):
+    """``Get-MpsbridgeObservation``. ``time_limit_s`` bounds each native program."""
+
+    time_limit_s: int = Field(default=20, ge=1, le=300)
+
+
+class StationsParameters(Frozen):
+    """``Get-MpsbridgeStation``. ``time_limit_s`` bounds each Wms call."""
+
+    time_limit_s: int = Field(default=20, ge=1, le=300)
+
+
+class LogonsParameters(Frozen):
+    """``Get-MpsbridgeLogonMode``: no parameters."""
+
+
+class LogonsSetParameters(Frozen):
+    """``Set-MpsbridgeLogonMode``: compare-and-set (W17). With ``expected`` null the mode found is not compared."""
+
+    mode: LogonMode
+    expected: LogonMode | None = None
+    not_after: CimTime
+    run: RunId
+
+
+class ActParameters(Frozen):
+    """What ``end`` and ``disconnect`` carry (``Close-`` and ``Disconnect-MpsbridgeSession``)."""
+
+    sessions: tuple[SessionGuard, ...] = Field(min_length=1, max_length=1000)
+    not_after: CimTime
+    """Host time after which nothing more is done (W4)."""
+    run: RunId
+    time_limit_s: int = Field(default=20, ge=1, le=300)
+    """Bounds each program that is waited for; a log-off itself is started, not waited for (W3)."""
+
+    @model_validator(mode="after")
+    def _ids_are_distinct(self) -> ActParameters:
+        ids = [guard.id for guard in self.sessions]
+        if len(set(ids)) != len(ids):
+            raise ValueError("a session id is named twice")
+        return self
+
+
+class MessageParameters(ActParameters):
+    """``Send-MpsbridgeMessage``: one box in each session, shown for ``display_s`` seconds."""
+
+    text: MessageText
+    display_s: int = Field(default=60, ge=1, le=600)

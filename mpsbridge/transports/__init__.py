@@ -1,0 +1,1 @@
+"""What carries scripts to hosts. Knows nothing of what a snippet means."""

@@ -1,0 +1,72 @@
+"""What every test shares: a clean environment, hypothesis profiles, and where the reference material lies."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from fake_clock import FakeClock
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = Path(os.environ.get("MPSBRIDGE_SHARED", ROOT.parent / "shared"))
+REQUIRE_ALL = os.environ.get("MPSBRIDGE_TEST_REQUIRE_ALL") == "1"
+
+settings.register_profile("ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("deep", max_examples=2000, deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("MPSBRIDGE_HYPOTHESIS_PROFILE", "ci"))
+
+
+def missing(what: str) -> None:
+    """Skip visibly, or fail where everything is required."""
+    if REQUIRE_ALL:
+        pytest.fail(f"{what} is required here (MPSBRIDGE_TEST_REQUIRE_ALL=1)")
+    pytest.skip(f"needs {what}")
+
+
+def find_engine() -> Path | None:
+    """A PowerShell engine: MPSBRIDGE_PWSH, PATH, or the shared one."""
+    if named := os.environ.get("MPSBRIDGE_PWSH"):
+        return Path(named)
+    for name in ("pwsh", "powershell"):
+        if found := shutil.which(name):
+            return Path(found)
+    shared = SHARED / "pwsh" / "pwsh"
+    return shared if shared.exists() else None
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting of the person who runs the tests reaches them."""
+    for name in list(os.environ):
+        if name.startswith("MPSBRIDGE_") and name not in {"MPSBRIDGE_PWSH", "MPSBRIDGE_SHARED"}:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("MPSBRIDGE_SETTINGS", str(tmp_path / "no-settings.toml"))
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "160")
+
+
+@pytest.fixture
+def engine() -> Path:
+    """The PowerShell engine, or a visible skip."""
+    found = find_engine()
+    if found is None:
+        missing("a PowerShell engine (MPSBRIDGE_PWSH, PATH, or shared/pwsh)")
+        raise AssertionError  # missing() does not return
+    return found
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder of reference material (MPSBRIDGE_SHARED, or beside the checkout)."""
+    if not SHARED.is_dir():
+        missing(f"the reference material at {SHARED}")
+    return SHARED
+
+
+@pytest.fixture
+def fake_clock() -> FakeClock:
+    """Time that passes only when somebody waits."""
+    return FakeClock()
