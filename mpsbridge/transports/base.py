@@ -30,7 +30,7 @@ class Transport(Protocol):
         ...
 
     def cancel(self) -> None:
-        """End a ``run`` in another thread at once; it raises ``Interrupted`` there, or ``NotSent`` where it can tell."""
+        """End a ``run`` in another thread at once; it raises ``Interrupted`` there, or ``NotSent`` where it knows."""
         ...
 
     def close(self) -> None:

@@ -1,0 +1,256 @@
+"""HTTP as WinRM speaks it: one POST at a time on one connection, signed in and sealed.
+
+pypsrp's :class:`WSMan` hands each SOAP message to an object with ``send``, ``close`` and ``endpoint``; this one takes
+the place of its own, which is built on requests. What that buys: every wait ends in time and on ``cancel()``; signing
+in starts with the token, so it costs one request less and no proxy is looked for; and a connection that the host
+closed while it was idle is replaced, and signed in anew, *before* a message is sealed for it.
+
+Rules:
+
+* A message is sent once. Whatever goes wrong after its first byte, the connection is dropped and the error goes up.
+* One sign-in is one attempt: a 401 to the last leg is final, so no retry of ours locks an account.
+* Over plain HTTP everything but Basic is sealed (MS-WSMV 2.2.9.1). Then an answer in clear is never believed: a 200 is
+  an error, and the body of a fault is dropped, for it might come from someone who would have us think that nothing ran.
+* Over TLS the sign-in is bound to the certificate (RFC 5929, ``tls-server-end-point``).
+* Signing in sends no message. So a message only ever goes to a host that has accepted us, and one answered 401 later
+  was not necessarily left undone.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import http.client
+import re
+import struct
+from typing import NamedTuple
+
+import spnego
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from pypsrp.encryption import WinRMEncryption
+from pypsrp.exceptions import AuthenticationError, WinRMError, WinRMTransportError
+from spnego.channel_bindings import GssChannelBindings
+from spnego.exceptions import SpnegoError
+
+from mpsbridge.models.targets import Auth, Target
+from mpsbridge.transports.limit import Limit
+from mpsbridge.transports.wire import Wire, tls_context
+from mpsbridge.version import __version__
+
+BODY_LIMIT = 64 * 1024 * 1024
+"""Bytes of one answer; a longer one is refused."""
+
+_CLEAR = "application/soap+xml;charset=UTF-8"
+
+SIGN_IN = {
+    Auth.NEGOTIATE: ("Negotiate", WinRMEncryption.SPNEGO),
+    Auth.NTLM: ("Negotiate", WinRMEncryption.SPNEGO),  # WinRM offers no scheme "NTLM"; its tokens go as Negotiate
+    Auth.KERBEROS: ("Kerberos", WinRMEncryption.KERBEROS),
+}
+"""HTTP scheme, and how a sealed body names its protocol (MS-WSMV 2.2.9.1)."""
+
+
+class Answer(NamedTuple):
+    """One HTTP answer."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+
+class HttpTransport:
+    """The connection to one host; set as ``WSMan.transport``.
+
+    ``messages`` counts the messages whose first byte may have gone out; requests that only sign in are not messages.
+    Raises what sockets, TLS, ``http.client``, pyspnego and pypsrp raise; :mod:`mpsbridge.transports.trouble` gives
+    those their meaning.
+    """
+
+    def __init__(self, target: Target, limit: Limit) -> None:
+        name = target.address.encode("idna").decode("ascii")
+        self.authority = f"[{name}]:{target.port}" if ":" in name else f"{name}:{target.port}"
+        self.endpoint = f"{'https' if target.tls else 'http'}://{self.authority}/wsman"
+        self.messages = 0
+        self._target = target
+        self._limit = limit
+        self._wire: Wire | None = None
+        self._sealing: WinRMEncryption | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the next message needs no new connection."""
+        return self._wire is not None and self._wire.is_quiet()
+
+    def send(self, message: bytes, *, retries_on_read_timeout: int = 0, timeout: float | None = None) -> bytes:  # noqa: ARG002 - pypsrp's own limits; here the deadline rules
+        """POST one SOAP message and return the SOAP message that answers it."""
+        if not self.is_open:
+            self.close()
+            self._open()
+        sealing = self._sealing
+        kind, body = (_CLEAR, message) if sealing is None else _seal(sealing, message)
+        self.messages += 1
+        answer = self._post(body, f"Content-Type: {kind}", *self._basic())
+        text = answer.body if sealing is None else _unseal(sealing, answer)
+        if answer.status == 401 and self._target.auth is Auth.BASIC:
+            raise AuthenticationError(_refusal(answer, "Basic"))
+        if answer.status != 200:
+            raise WinRMTransportError("http", answer.status, text.decode("utf-8", "replace"))
+        return text
+
+    def cancel(self) -> None:
+        """End whatever waits in another thread; nothing is sent any more."""
+        self._limit.cancel()
+        if (wire := self._wire) is not None:
+            wire.shut()
+
+    def close(self) -> None:
+        """Close the connection; the next message makes a new one."""
+        wire, self._wire, self._sealing = self._wire, None, None
+        if wire is not None:
+            wire.close()
+
+    def _open(self) -> None:
+        target = self._target
+        self._wire = Wire(self._limit)  # kept before it dials, so that cancel() finds it
+        try:
+            tls = tls_context(target.ca_file, insecure=target.insecure_tls) if target.tls else None
+            self._wire.dial(target.address, target.port, connect_timeout_s=target.connect_timeout_s, tls=tls)
+            if target.auth is not Auth.BASIC:
+                self._sign_in(self._wire.certificate)
+        except BaseException:
+            self.close()
+            raise
+
+    def _sign_in(self, certificate: bytes | None) -> None:
+        scheme, protocol = SIGN_IN[self._target.auth]
+        # In a thread, because Kerberos may ask its own servers here and knows nothing of our deadline.
+        context, token = self._limit.call(lambda: self._first_token(certificate))
+        while True:
+            answer = self._post(b"", f"Authorization: {scheme} {base64.b64encode(token or b'').decode('ascii')}")
+            reply = _token(answer, scheme)
+            token = context.step(reply) if reply and not context.complete else None
+            if token is None:
+                break
+        if answer.status not in {200, 401}:
+            raise WinRMTransportError("http", answer.status, "")
+        if answer.status == 401 or not context.complete:
+            raise AuthenticationError(_refusal(answer, scheme))
+        if not self._target.tls:
+            self._sealing = WinRMEncryption(context, protocol)
+
+    def _first_token(self, certificate: bytes | None) -> tuple[spnego.ContextProxy, bytes | None]:
+        target = self._target
+        context = spnego.client(
+            target.username,
+            target.password.get_secret_value() if target.password is not None else None,
+            hostname=target.address,
+            service="host",  # every computer account has this name; HTTP/ and WSMAN/ are aliases of it
+            channel_bindings=_channel_bindings(certificate) if certificate is not None else None,
+            protocol=target.auth.value,
+            options=spnego.NegotiateOptions.none if target.tls else spnego.NegotiateOptions.wrapping_winrm,
+        )
+        return context, context.step()
+
+    def _basic(self) -> tuple[str, ...]:
+        target = self._target
+        if target.auth is not Auth.BASIC or target.password is None:
+            return ()
+        credentials = f"{target.username}:{target.password.get_secret_value()}".encode()
+        return (f"Authorization: Basic {base64.b64encode(credentials).decode('ascii')}",)
+
+    def _post(self, body: bytes, *headers: str) -> Answer:
+        if self._wire is None:
+            raise ConnectionResetError("the host closed the connection")
+        head = (
+            "POST /wsman HTTP/1.1",
+            f"Host: {self.authority}",
+            f"User-Agent: mpsbridge/{__version__}",
+            "Accept-Encoding: identity",
+            "Connection: Keep-Alive",
+            *headers,
+            f"Content-Length: {len(body)}",
+        )
+        try:
+            self._wire.send("\r\n".join((*head, "", "")).encode("ascii") + body)
+            response = http.client.HTTPResponse(self._wire, method="POST")  # type: ignore[arg-type]  # only makefile
+            response.begin()
+            answer = Answer(response.status, response.msg, _body(response))
+        except BaseException:
+            self.close()
+            raise
+        if response.will_close:
+            self.close()
+        return answer
+
+
+def _body(response: http.client.HTTPResponse) -> bytes:
+    body = bytearray()
+    while piece := response.read(65536):
+        body += piece
+        if len(body) > BODY_LIMIT:
+            raise WinRMError(f"the answer is longer than {BODY_LIMIT} bytes")
+    if response.length:
+        raise http.client.IncompleteRead(bytes(body), response.length)
+    return bytes(body)
+
+
+def _token(answer: Answer, scheme: str) -> bytes | None:
+    """The token that the host sent with its answer, if it sent one."""
+    for value in answer.headers.get_all("WWW-Authenticate", []):
+        if found := re.search(rf"\b{scheme}\s+([A-Za-z0-9+/]+=*)", value, re.IGNORECASE):
+            try:
+                return base64.b64decode(found[1], validate=True)
+            except binascii.Error as error:
+                raise AuthenticationError("the host's sign-in token is not base64") from error
+    return None
+
+
+def _refusal(answer: Answer, scheme: str) -> str:
+    if answer.status != 401:
+        return "the host ended the sign-in before it was complete"
+    offers = sorted(
+        {
+            value.split(None, 1)[0].strip(",")
+            for value in answer.headers.get_all("WWW-Authenticate", [""])
+            if value.strip()
+        }
+    )
+    if any(offer.lower() == scheme.lower() for offer in offers) or not offers:
+        return "the host refused the account or the password"
+    return f"the host does not offer {scheme}, only {', '.join(offers)}"
+
+
+def _seal(sealing: WinRMEncryption, message: bytes) -> tuple[str, bytes]:
+    kind, body = sealing.wrap_message(message)
+    return f'{kind};protocol="{sealing.protocol}";boundary="Encrypted Boundary"', body
+
+
+def _unseal(sealing: WinRMEncryption, answer: Answer) -> bytes:
+    boundary = answer.headers.get_boundary()
+    if answer.headers.get_content_maintype() != "multipart" or boundary is None:
+        if answer.status == 200:
+            raise WinRMError("the host answered in clear where only a sealed answer can be trusted")
+        return b""
+    try:
+        return bytes(sealing.unwrap_message(answer.body, boundary))
+    except (IndexError, ValueError, struct.error, SpnegoError) as error:
+        raise WinRMError(f"the sealed answer cannot be opened: {error}") from error
+
+
+def _channel_bindings(certificate: bytes) -> GssChannelBindings:
+    """What binds a sign-in to this TLS connection (RFC 5929, section 4.1).
+
+    The hash is the one of the certificate's own signature, but SHA-256 in place of MD5 and SHA-1, and (our choice,
+    the RFC names none) where the signature uses none or one unknown here.
+    """
+    algorithm: hashes.HashAlgorithm | None = None
+    with contextlib.suppress(UnsupportedAlgorithm, ValueError):  # ValueError: it cannot even be read (--insecure-tls)
+        algorithm = x509.load_der_x509_certificate(certificate).signature_hash_algorithm
+    if algorithm is None or algorithm.name in {"md5", "sha1"}:
+        algorithm = hashes.SHA256()
+    digest = hashes.Hash(algorithm)
+    digest.update(certificate)
+    return GssChannelBindings(application_data=b"tls-server-end-point:" + digest.finalize())

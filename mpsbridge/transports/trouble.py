@@ -1,0 +1,170 @@
+"""What every foreign exception means, in one place: which of our errors it becomes, and what the person reads.
+
+An exception by itself does not tell whether the script ran; *when* it came does. Hence three stages:
+
+``BEFORE``
+    No byte of the script has gone out. Everything is :class:`NotSent`.
+``ASKED``
+    The message that creates the pipeline has gone out and nothing has accepted it yet. Only an answer that proves that
+    the host did not take it is ``NotSent``: a WSMan fault for a quota, a missing right, a shell that is gone; a 401 to
+    Basic, which signs in with each message. All else is :class:`Interrupted`.
+``RUNNING``
+    The host has accepted it. Everything is ``Interrupted``, also a fault: the script ran until then.
+
+Rules: the most specific class; a message that names the host and what happened; nothing of the script in it. A class
+that no row names becomes a bare ``NotSent`` or ``Interrupted``, and a test walks the libraries for such.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+import xml.etree.ElementTree as ET
+from enum import Enum, auto
+
+from pypsrp.exceptions import (
+    AuthenticationError,
+    InvalidPSRPOperation,
+    InvalidRunspacePoolStateError,
+    WinRMError,
+    WinRMTransportError,
+    WSManFaultError,
+)
+from spnego.exceptions import FeatureMissingError
+
+from mpsbridge.errors import (
+    AuthRefused,
+    CertificateRefused,
+    ConnectionLost,
+    ConnectTimedOut,
+    Interrupted,
+    NotSent,
+    ShellRefused,
+    TimedOut,
+    TransportClosed,
+    TransportMissing,
+    Unreachable,
+)
+from mpsbridge.models.harmless import harmless
+
+OPERATION_TIMEOUT = 2150858793
+"""Nothing came within the OperationTimeout (ERROR_WSMAN_OPERATION_TIMEDOUT)."""
+SHELL_GONE = 2150858843
+"""The shell is not there (ERROR_WSMAN_UNEXPECTED_SELECTORS): idle too long, or the WinRM service was restarted."""
+
+REFUSALS = {
+    5: "access is denied to this account",  # ERROR_ACCESS_DENIED
+    SHELL_GONE: "the shell is gone; the WinRM service was probably restarted",
+    2150858752: "there is no such endpoint (session configuration)",  # ERROR_WSMAN_RESOURCE_NOT_FOUND
+    2150858811: "there is no such endpoint (session configuration)",  # ERROR_WSMAN_INVALID_RESOURCE_URI
+    2150858815: "a quota is used up",  # ERROR_WSMAN_QUOTA_LIMIT
+    2150859173: "too many shells of this account are open",  # ERROR_WSMAN_QUOTA_MAX_SHELLS
+    2150859174: "too many operations of this account are running",  # ERROR_WSMAN_QUOTA_MAX_OPERATIONS
+    2150859175: "a quota of this account is used up",  # ERROR_WSMAN_QUOTA_USER
+    2150859176: "a quota of the host is used up",  # ERROR_WSMAN_QUOTA_SYSTEM
+    2150859179: "too many accounts have shells open",  # ERROR_WSMAN_QUOTA_MAX_SHELLUSERS
+    2150859180: "remote shells are not allowed",  # ERROR_WSMAN_REMOTESHELLS_NOT_ALLOWED
+    2150859235: "remote connections are not allowed",  # ERROR_WSMAN_REMOTE_CONNECTION_NOT_ALLOWED
+    2150859236: "too many shells are open",  # ERROR_WSMAN_QUOTA_MAX_SHELLS_PPQ, and so on to the last
+    2150859237: "too many accounts use this endpoint",
+    2150859238: "too many shells are open on this endpoint",
+    2150859239: "too many operations are running on this endpoint",
+    2150859240: "too many operations of this account are running on this endpoint",
+    2150859241: "too many commands are open in this shell",
+    2150859242: "the endpoint's quotas do not allow it",
+}
+"""WSMan faults that prove that the host did not take the request (codes: ``wsmerror.h`` of the Windows SDK).
+
+Not here: the operation timeout (the request may have been taken), and faults without a number, such as the
+``w:InternalError`` that Windows sends for too many commands in a shell (pypsrp issue 148): it stands for anything.
+"""
+
+
+_CREDENTIALS_HINT = (
+    "Check --username, the password and --auth; for Kerberos also the ticket (klist) and the host's name."
+)
+_KERBEROS_HINT = "Kerberos needs the extra: pip install 'mpsbridge[kerberos]' (and the system's Kerberos library)."
+_PORT_HINT = "Port 5986 speaks TLS and 5985 does not: check --port and --no-tls."
+
+
+class Stage(Enum):
+    """How far a script had got when something went wrong; see the module's text."""
+
+    BEFORE = auto()
+    ASKED = auto()
+    RUNNING = auto()
+
+
+def explain(error: Exception, *, where: str, stage: Stage, cancelled: bool = False) -> NotSent | Interrupted:
+    """The error of ours that a foreign one becomes. ``where`` names host and port for the message."""
+    unsent = stage is Stage.BEFORE or (stage is Stage.ASKED and _proves_refusal(error))
+    if cancelled and unsent:
+        return TransportClosed(f"{where}: cancelled before the script was sent")
+    if cancelled:
+        return ConnectionLost(f"{where}: cancelled after the script was sent")
+    return _not_sent(error, where) if unsent else _interrupted(error, where)
+
+
+def _proves_refusal(error: Exception) -> bool:
+    return isinstance(error, AuthenticationError) or (isinstance(error, WSManFaultError) and error.code in REFUSALS)
+
+
+def _interrupted(error: Exception, where: str) -> Interrupted:
+    """After the script's first byte has gone out."""
+    if isinstance(error, TimeoutError) or _code(error) == OPERATION_TIMEOUT:
+        return TimedOut(f"{where}: the time was up after the script was sent")
+    if isinstance(error, OSError | http.client.HTTPException):
+        return ConnectionLost(f"{where}: the connection broke after the script was sent: {_said(error)}")
+    if isinstance(error, WinRMError | ET.ParseError):
+        return ConnectionLost(f"{where}: the host broke off after the script was sent: {_said(error)}")
+    return Interrupted(f"{where}: failed after the script was sent: {_said(error)}")
+
+
+def _not_sent(error: Exception, where: str) -> NotSent:
+    """Before the script's first byte has gone out, or refused for certain."""
+    if isinstance(error, TimeoutError) or _code(error) == OPERATION_TIMEOUT:
+        return ConnectTimedOut(f"{where}: no answer in time; nothing was sent")
+    if isinstance(error, WinRMTransportError) and error.code == 401:
+        return AuthRefused(f"{where}: the host does not accept the sign-in any more")
+    for kinds, kind, words, hint in _ROWS:
+        if isinstance(error, kinds):
+            return kind(f"{where}: {words}{_said(error)}", hint=hint)
+    if type(error).__module__.partition(".")[0] in {"spnego", "gssapi", "krb5"}:
+        return AuthRefused(f"{where}: signing in failed: {_said(error)}", hint=_CREDENTIALS_HINT)
+    return NotSent(f"{where}: failed before the script was sent: {_said(error)}")
+
+
+_NO_WINRM = "what answers there is not WinRM as we know it: "
+_ROWS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], type[NotSent], str, str | None], ...] = (
+    (ssl.SSLCertVerificationError, CertificateRefused, "", None),
+    (ssl.SSLError, Unreachable, "no TLS connection: ", _PORT_HINT),
+    ((socket.gaierror, UnicodeError), Unreachable, "the name cannot be looked up: ", None),
+    (OSError, Unreachable, "", None),
+    (AuthenticationError, AuthRefused, "", None),
+    ((WSManFaultError, InvalidPSRPOperation, InvalidRunspacePoolStateError), ShellRefused, "no shell: ", None),
+    ((WinRMError, ET.ParseError, http.client.HTTPException), Unreachable, _NO_WINRM, None),
+    ((ImportError, FeatureMissingError), TransportMissing, "", _KERBEROS_HINT),
+)
+"""Foreign class, ours, what to say before its own words, and a hint where ours has no good one. The first row wins."""
+
+
+def _code(error: Exception) -> int | str | None:
+    """The number of a WSMan fault; text or nothing where the host gave no number."""
+    return error.code if isinstance(error, WSManFaultError) else None
+
+
+def _said(error: Exception) -> str:
+    """What the error says, as one harmless line."""
+    match error:
+        case WSManFaultError():
+            text = REFUSALS.get(error.code) or error.reason or error.provider_fault or "a fault without a reason"
+            return f"{harmless(str(text), limit=200)} (WSMan fault {harmless(str(error.code), limit=40)})"
+        case WinRMTransportError():
+            return f"HTTP status {error.code}"  # not its text: that holds the whole page
+        case ssl.SSLCertVerificationError():
+            return harmless(error.verify_message or str(error), limit=200)
+        case OSError() if error.strerror:
+            return harmless(error.strerror, limit=200)
+    text = harmless(str(error), limit=200)
+    return text or type(error).__name__

@@ -1,0 +1,209 @@
+"""Scripts over WinRM: PowerShell's own remoting protocol (MS-PSRP) through pypsrp.
+
+One shell (runspace pool) is opened by the first script and kept: a script costs two requests from then on, and its
+function definitions go to the host only once (W16). Each script is one pipeline; the last Receive brings its output
+and its end together.
+
+When did a script reach the host? With the first byte of the *Command* message, which creates the pipeline. Name
+look-up, TCP, TLS, signing in and opening the shell come before it, so whatever fails there is ``NotSent``; from that
+byte on it is ``Interrupted``, except for the few answers that prove a refusal (:mod:`mpsbridge.transports.trouble`).
+
+Rules:
+
+* The deadline counts from the call of :meth:`WinrmTransport.run`. Shortly before it runs out a script that is still
+  running is asked to stop; one that cannot be asked ends with its shell, which the host drops ``IDLE_TIMEOUT_S`` after
+  our last word. Until then it may go on, which is why acts carry a ``not_after`` (W4).
+* After any error the transport is closed, and nothing is ever sent twice.
+* pypsrp's and pyspnego's own logs hold whole messages, script text and sign-in tokens; they are silenced below ERROR.
+* The only foreign attribute set is ``WSMan.transport``; its shape (``send``, ``close``, ``endpoint``) is pypsrp's
+  internal matter, so pypsrp is pinned to one minor version and a test holds the two together.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+
+from pypsrp.complex_objects import PSInvocationState, RunspacePoolState
+from pypsrp.exceptions import InvalidRunspacePoolStateError
+from pypsrp.powershell import PowerShell, RunspacePool
+from pypsrp.wsman import WSMan
+
+from mpsbridge.clock import Clock, SystemClock
+from mpsbridge.errors import InputError, MpsBridgeError, TransportClosed
+from mpsbridge.models.scripts import RawOutput, Script
+from mpsbridge.models.targets import Auth, Target
+from mpsbridge.transports.http import HttpTransport
+from mpsbridge.transports.limit import Limit
+from mpsbridge.transports.trouble import Stage, explain
+
+IDLE_TIMEOUT_S = 180
+"""The host ends a shell that it heard nothing of for so long (W33); Windows' own default is two hours."""
+COMMANDS_PER_SHELL = 100
+"""Then a new shell is opened. A finished pipeline counts against MaxConcurrentCommandsPerShell (1,000) until it is
+signalled or its shell is deleted; one Delete and three requests cost less than a hundred Signals."""
+POLL_S = 20
+"""How long the host may hold a Receive: a word now and then keeps firewalls from forgetting the connection."""
+CLOSE_LIMIT_S = 3.0
+LOCALE = "en-US"
+"""Windows takes it as the culture of the script's thread (W7), so it is always the same one."""
+
+_log = logging.getLogger(__name__)
+for _name in ("pypsrp", "spnego"):
+    logging.getLogger(_name).setLevel(logging.ERROR)
+
+
+class WinrmTransport:
+    """One host over WinRM; see :mod:`mpsbridge.transports.base` for what it promises.
+
+    >>> transport = WinrmTransport(Target(host="ts1", address="ts1.example", username="admin", password="..."))
+    >>> transport.name
+    'winrm'
+
+    Raises ``InputError`` for a target that could never work. Tried against the lab only, never against Windows.
+    """
+
+    name = "winrm"
+
+    def __init__(self, target: Target, *, clock: Clock | None = None) -> None:
+        _check(target)
+        self._clock = clock or SystemClock()
+        self._target = target
+        self._limit = Limit(self._clock)
+        self._http = HttpTransport(target, self._limit)
+        self._wsman = WSMan(target.address, port=target.port, ssl=target.tls, locale=LOCALE)
+        self._wsman.transport = self._http  # type: ignore[assignment]  # pypsrp knows no protocol for it, only its own
+        self._where = f"{target.host} (port {target.port})"
+        if target.address != target.host:
+            self._where = f"{target.host} ({self._http.authority})"
+        self._pool: RunspacePool | None = None
+        self._commands = 0
+        self._defined: set[str] = set()
+        self._pipeline: PowerShell | None = None
+        self._messages_before = 0
+        self._closed = False
+
+    def run(self, script: Script, *, timeout_s: float) -> RawOutput:
+        """Run one script and bring home what it emitted. Raises ``NotSent`` or ``Interrupted``.
+
+        The host defines the script's functions where this shell has not defined them yet, and makes the call.
+        """
+        if self._closed:
+            raise TransportClosed(f"{self._where}: this connection was closed before").about(host=self._target.host)
+        _log.debug("%s: running %s (digest %s)", self._target.host, script.snippet, script.digest)
+        started = self._clock.monotonic()
+        self._limit.start(timeout_s)
+        self._pipeline = None
+        try:
+            pipeline = self._invoke(script, reserve_s=min(1.0, timeout_s / 10))
+        except BaseException as error:
+            stage, cancelled = self._stage(), self._limit.cancelled
+            self.cancel()
+            self._http.close()
+            if isinstance(error, MpsBridgeError):
+                raise error.about(host=self._target.host)  # noqa: B904 - it is the same error
+            if not isinstance(error, Exception):
+                raise
+            trouble = explain(error, where=self._where, stage=stage, cancelled=cancelled)
+            raise trouble.about(host=self._target.host, snippet=script.snippet) from error
+        return RawOutput(
+            output=tuple(_text(item) for item in pipeline.output),
+            errors=tuple(_text(record) for record in pipeline.streams.error),
+            warnings=tuple(_text(record.message) for record in pipeline.streams.warning),
+            failed=pipeline.state != PSInvocationState.COMPLETED,
+            elapsed_s=self._clock.monotonic() - started,
+        )
+
+    def cancel(self) -> None:
+        """End a ``run`` in another thread at once by shutting the connection; the script on the host is not stopped."""
+        self._closed = True
+        self._http.cancel()
+
+    def close(self) -> None:
+        """Delete the shell, waiting no longer than 3 s, and let go of the host; never raises, may be called twice.
+
+        A shell whose connection is lost already is left to its idle timeout: nobody signs in anew for a Delete.
+        """
+        if not self._closed:
+            self._closed = True
+            self._limit.start(CLOSE_LIMIT_S)
+            self._delete_shell()
+        self._http.close()
+
+    def _invoke(self, script: Script, *, reserve_s: float) -> PowerShell:
+        pool = self._open_shell()
+        pipeline = PowerShell(pool)
+        known = script.definitions_digest in self._defined
+        pipeline.add_script(script.short if known else script.text, use_local_scope=False)
+        self._messages_before, self._pipeline = self._http.messages, pipeline
+        pipeline.begin_invoke(remote_stream_options=0)  # 0: records come without the lines of script around them
+        self._commands += 1
+        while pipeline.state == PSInvocationState.RUNNING:
+            seconds = self._limit.left() - reserve_s
+            if seconds <= 0:
+                self._stop(pipeline)
+            seconds = round(min(POLL_S, seconds), 3)
+            pipeline.poll_invoke(timeout=seconds)  # type: ignore[arg-type]  # sent as xs:duration, which has fractions
+        pool.pipelines.pop(pipeline.id, None)  # pypsrp would keep it, with its output, until it is signalled
+        if pipeline.state == PSInvocationState.COMPLETED:
+            self._defined.add(script.definitions_digest)
+        return pipeline
+
+    def _open_shell(self) -> RunspacePool:
+        if self._commands >= COMMANDS_PER_SHELL:
+            with self._limit.at_most(CLOSE_LIMIT_S):
+                self._delete_shell()
+        if self._pool is None:
+            # A host may be slow to start PowerShell; a fault for the operation's own timeout would end the opening.
+            self._wsman.operation_timeout = math.ceil(self._limit.left())
+            pool = RunspacePool(
+                self._wsman,
+                configuration_name=self._target.configuration_name,
+                no_profile=True,
+                idle_timeout=IDLE_TIMEOUT_S,
+            )
+            pool.open()
+            if pool.state != RunspacePoolState.OPENED:
+                raise InvalidRunspacePoolStateError(pool.state, RunspacePoolState.OPENED, "use a shell")
+            self._wsman.operation_timeout = POLL_S
+            self._pool, self._commands, self._defined = pool, 0, set()
+        return self._pool
+
+    def _delete_shell(self) -> None:
+        pool, self._pool, self._commands = self._pool, None, 0
+        if pool is not None and self._http.is_open:
+            with contextlib.suppress(Exception):  # it ends by its idle timeout then
+                pool.close()
+
+    def _stop(self, pipeline: PowerShell) -> None:
+        with contextlib.suppress(Exception):  # asking is all that can be done
+            pipeline.stop()
+        raise TimeoutError("the time is up")
+
+    def _stage(self) -> Stage:
+        if self._pipeline is None or self._http.messages == self._messages_before:
+            return Stage.BEFORE
+        return Stage.ASKED if self._pipeline.state == PSInvocationState.NOT_STARTED else Stage.RUNNING
+
+
+def _check(target: Target) -> None:
+    """Refuse before any I/O what could never work, or only by giving a password away."""
+    if target.auth in {Auth.BASIC, Auth.NTLM} and (not target.username or target.password is None):
+        raise InputError(f"{target.host}: --auth {target.auth} needs a user name and a password").about(
+            host=target.host
+        )
+    if target.auth is Auth.BASIC and not target.tls and not target.insecure_basic:
+        raise InputError(
+            f"{target.host}: Basic over plain HTTP would show the password to everyone on the way",
+            hint="Use TLS (no --no-tls) or another --auth; --insecure-basic allows it all the same.",
+        ).about(host=target.host)
+    try:
+        target.address.encode("idna")
+    except UnicodeError as error:
+        raise InputError(f"{target.host}: {target.address!r} is no host name").about(host=target.host) from error
+
+
+def _text(value: object) -> str:
+    """An emitted object as text: a string itself, another object by the ToString of the host."""
+    return "" if value is None else str(value)
