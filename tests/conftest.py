@@ -43,7 +43,9 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in list(os.environ):
         if name.startswith("MPSBRIDGE_") and name not in {"MPSBRIDGE_PWSH", "MPSBRIDGE_SHARED"}:
             monkeypatch.delenv(name)
-    monkeypatch.setenv("MPSBRIDGE_SETTINGS", str(tmp_path / "no-settings.toml"))
+    settings_file = tmp_path / "empty-settings.toml"
+    settings_file.touch()
+    monkeypatch.setenv("MPSBRIDGE_SETTINGS", str(settings_file))
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "160")
 

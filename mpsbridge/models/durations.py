@@ -1,0 +1,30 @@
+"""Durations as people write them: ``90s``, ``15m``, ``2h``, ``1h30m``. A bare number is refused: it hides its unit."""
+
+from __future__ import annotations
+
+import re
+
+_PARTS = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+_UNITS_S = (86_400, 3_600, 60, 1)
+
+
+def parse_duration(text: str) -> int:
+    """Seconds. Raises ``ValueError`` with a sentence that names the right forms."""
+    compact = text.strip().lower()
+    found = _PARTS.fullmatch(compact)
+    if not compact or found is None:
+        digits = compact.isascii() and compact.isdigit()
+        advice = f"write {compact}s, {compact}m or {compact}h" if digits else "write 90s, 15m, 2h or 1h30m"
+        raise ValueError(f"{text!r} is no duration; {advice}")
+    return sum(int(part or 0) * unit for part, unit in zip(found.groups(), _UNITS_S, strict=True))
+
+
+def format_duration(seconds: float) -> str:
+    """The shortest such text: ``75`` becomes ``1m15s``; parts of a second are dropped."""
+    rest = int(seconds)
+    parts = []
+    for unit, letter in zip(_UNITS_S, "dhms", strict=True):
+        count, rest = divmod(rest, unit)
+        if count:
+            parts.append(f"{count}{letter}")
+    return "".join(parts) or "0s"

@@ -1,0 +1,135 @@
+"""Settings of one call: file < environment < flags, in that order, by pydantic-settings.
+
+Rules: every field is a long option of the command line with ``_`` for ``-``, and ``MPSBRIDGE_`` + its name in capitals
+in the environment; an unknown key in the file is an error; a password is never an option and never shown.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+from platformdirs import user_config_path
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from mpsbridge.errors import SettingsError
+from mpsbridge.models.durations import parse_duration
+from mpsbridge.models.targets import Auth
+
+ENVIRONMENT_PREFIX = "MPSBRIDGE_"
+OTHER_VARIABLES = frozenset({"SETTINGS", "PWSH", "SHARED", "TEST_REQUIRE_ALL", "HYPOTHESIS_PROFILE", "YES"})
+"""Variables with our prefix that are no settings; ``MPSBRIDGE_YES`` exists only to be ignored."""
+
+
+class Output(StrEnum):
+    """How the answer is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+def _duration(value: object) -> int:
+    return parse_duration(str(value))
+
+
+Duration = Annotated[int, BeforeValidator(_duration)]
+
+
+class Settings(BaseSettings):
+    """All that is the same for every command. Durations are seconds here and texts with a unit outside."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENVIRONMENT_PREFIX, extra="forbid", frozen=True, validate_default=False
+    )
+
+    output: Output = Output.TABLE
+    inventory: Path | None = None
+    username: str | None = None
+    password: SecretStr | None = None
+    password_file: Path | None = None
+    auth: Auth = Auth.NEGOTIATE
+    port: int | None = Field(default=None, ge=1, le=65535)
+    no_tls: bool = False
+    ca_file: Path | None = None
+    insecure_tls: bool = False
+    insecure_basic: bool = False
+    timeout: Duration = Field(default=60, ge=1, le=86_400)
+    concurrency: int = Field(default=32, ge=1, le=256)
+    dry_run: bool = False
+    verbose: int = Field(default=0, ge=0)
+    quiet: bool = False
+    no_color: bool = False
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is the library's
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is the library's
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, then environment, then the file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=settings_path())
+
+
+def settings_path() -> Path:
+    """``MPSBRIDGE_SETTINGS``, else ``mpsbridge/settings.toml`` in the user's configuration folder."""
+    if named := os.environ.get(ENVIRONMENT_PREFIX + "SETTINGS"):
+        return Path(named)
+    return user_config_path("mpsbridge") / "settings.toml"
+
+
+def load_settings(flags: Mapping[str, object]) -> Settings:
+    """Merge flags (``None`` means "not given"), environment and file.
+
+    Raises :class:`~mpsbridge.errors.SettingsError` that names the place and the remedy.
+    """
+    given: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
+    path = settings_path()
+    if ENVIRONMENT_PREFIX + "SETTINGS" in os.environ and not path.is_file():
+        raise SettingsError(f"the settings file {path}, named by MPSBRIDGE_SETTINGS, cannot be read: no such file")
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        raise SettingsError("; ".join(_sentence(problem, given, path) for problem in error.errors())) from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"the settings file {path} is not TOML: {error}") from error
+    except OSError as error:
+        raise SettingsError(f"the settings file {path} cannot be read: {error.strerror or error}") from error
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """A sentence for each variable that looks like a setting and is none."""
+    known = {ENVIRONMENT_PREFIX + name.upper() for name in Settings.model_fields}
+    known |= {ENVIRONMENT_PREFIX + name for name in OTHER_VARIABLES}
+    sentences = []
+    for name in sorted(set(environment) - known):
+        if name.startswith(ENVIRONMENT_PREFIX):
+            near = difflib.get_close_matches(name, known, n=1)
+            sentences.append(f"{name} is no setting and is ignored" + (f"; did you mean {near[0]}?" if near else ""))
+    return sentences
+
+
+def _sentence(problem: Mapping[str, Any], flags: Mapping[str, object], path: Path) -> str:
+    name = str(problem["loc"][0]) if problem["loc"] else "?"
+    if problem["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(name, Settings.model_fields, n=1)
+        advice = f"; did you mean {near[0]!r}?" if near else ""
+        return f"{path}: unknown key {name!r}{advice}"
+    variable = ENVIRONMENT_PREFIX + name.upper()
+    if name in flags:
+        place = "--" + name.replace("_", "-")
+    elif variable in os.environ:
+        place = variable
+    else:
+        place = f"{path}: {name}"
+    return f"{place}: {str(problem['msg']).removeprefix('Value error, ')}"

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from mpsbridge.errors import InputError
+from mpsbridge.inventory import resolve
+from mpsbridge.models.targets import Auth, Target
+from mpsbridge.settings import Settings, load_settings
+
+
+def targets(*words: str, settings: Settings | None = None, stdin: str = "") -> list[Target]:
+    return resolve(words, settings or load_settings({}), SecretStr("x"), read_stdin=lambda: stdin)
+
+
+@pytest.mark.parametrize(
+    ("word", "address", "port"),
+    [
+        ("ts1", "ts1", 5986),
+        ("ts1.example.com:5999", "ts1.example.com", 5999),
+        ("10.0.0.1", "10.0.0.1", 5986),
+        ("10.0.0.1:80", "10.0.0.1", 80),
+        ("[fe80::1]:443", "fe80::1", 443),
+        ("[::1]", "::1", 5986),
+        ("::1", "::1", 5986),
+        ("under_score", "under_score", 5986),
+    ],
+)
+def test_the_forms_of_a_host(word: str, address: str, port: int) -> None:
+    (found,) = targets(word)
+    assert (found.host, found.address, found.port) == (word, address, port)
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "",
+        "ts 1",
+        "ts1:",
+        "ts1:0",
+        "ts1:65536",
+        "ts1:http",
+        "[::1",
+        "[ts1]:5",
+        "[::1]x",
+        "999.1.1.1",
+        "a/b",
+        "-x",
+        "http://ts1",
+        "[::1]:",
+    ],
+)
+def test_what_is_no_host_says_so(word: str) -> None:
+    with pytest.raises(InputError):
+        targets(word)
+
+
+def test_without_tls_the_port_is_the_other_one() -> None:
+    (found,) = targets("ts1", settings=load_settings({"no_tls": True}))
+    assert (found.port, found.tls) == (5985, False)
+
+
+def test_doubles_are_dropped_and_the_order_stays(tmp_path: Path) -> None:
+    listing = tmp_path / "hosts.txt"
+    listing.write_text("ts3  # the old one\n\n# nothing\nTS1\n", encoding="utf-8")
+    found = targets("ts2", "ts1", f"@{listing}", "-", stdin="ts4\nts2\n")
+    assert [target.host for target in found] == ["ts2", "ts1", "ts3", "ts4"]
+
+
+def test_no_host_at_all_is_an_error(tmp_path: Path) -> None:
+    empty = tmp_path / "none.txt"
+    empty.write_text("# nothing\n", encoding="utf-8")
+    with pytest.raises(InputError, match="no host"):
+        targets(f"@{empty}")
+    with pytest.raises(InputError, match="cannot be read"):
+        targets("@/no/such/file")
+
+
+@pytest.fixture
+def inventory(tmp_path: Path) -> Path:
+    path = tmp_path / "hosts.toml"
+    path.write_text(
+        '[hosts.school-de]\naddress = "127.0.0.9"\nport = 4000\ntls = false\nauth = "ntlm"\n[hosts.plain]\n',
+        encoding="utf-8",
+    )
+    return path
+
+
+def test_an_inventory_gives_address_and_settings(inventory: Path) -> None:
+    settings = load_settings({"inventory": inventory, "username": "alice"})
+    first, second = targets("School-DE", "plain", settings=settings)
+    assert (first.address, first.port, first.tls, first.auth, first.username) == (
+        "127.0.0.9",
+        4000,
+        False,
+        Auth.NTLM,
+        "alice",
+    )
+    assert (second.address, second.port, second.tls) == ("plain", 5986, True)
+
+
+def test_a_name_that_is_not_in_the_inventory_gets_a_suggestion(inventory: Path) -> None:
+    settings = load_settings({"inventory": inventory})
+    with pytest.raises(InputError, match="did you mean school-de"):
+        targets("schol-de", settings=settings)
+    assert targets("10.1.1.1", "other:99", settings=settings)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[hosts.a]\nprot = 5", "hosts.a.prot"),
+        ("[hots.a]", "unknown key 'hots'"),
+        ("[hosts.a]\nport = 0", "hosts.a.port"),
+        ("][", "is not TOML"),
+    ],
+)
+def test_a_bad_inventory_names_file_and_key(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "hosts.toml"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        targets("a", settings=load_settings({"inventory": path}))
+    assert message in str(caught.value)
+    assert str(path) in str(caught.value)

@@ -1,0 +1,104 @@
+"""Imports go downwards only, only one file prints, and the top level holds what it should."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+PACKAGE = ROOT / "mpsbridge"
+ORDER = [
+    {"version", "errors", "clock", "psrp_pipes"},
+    {"models"},
+    {"parsing"},
+    {"snippets"},
+    {"settings"},
+    {"inventory"},
+    {"transports"},
+    {"host"},
+    {"fleet"},
+    {"journal"},
+    {"ending"},
+    {"maintain"},
+    {"reports"},
+    {"lab"},
+    {"cli"},
+    {"__main__"},
+]
+LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
+NARROW = {
+    "models": {"errors", "models"},
+    "parsing": {"errors", "models", "parsing"},
+    "transports": {"errors", "clock", "models", "psrp_pipes", "transports"},
+    "lab": {"errors", "clock", "psrp_pipes", "lab"},
+}
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_parts(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        for name in names:
+            words = name.split(".")
+            if words[0] == "mpsbridge" and len(words) > 1 and words[1] in LEVEL:
+                yield words[1]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_downwards_only(path: Path) -> None:
+    part = part_of(path)
+    if part == "__init__":
+        return
+    assert part in LEVEL, f"{part} has no place in the order"
+    for other in imported_parts(path):
+        assert LEVEL[other] <= LEVEL[part], f"{part} must not import {other}"
+        if part in NARROW:
+            assert other in NARROW[part] | {"version"}, f"{part} must not import {other}"
+        if other == "lab":
+            assert part in {"lab", "cli"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_only_the_terminal_prints(path: Path) -> None:
+    if path.name in {"terminal.py", "__main__.py"}:
+        return
+    text = path.read_text(encoding="utf-8")
+    assert "sys.stdout" not in text
+    assert "print(" not in text
+    assert "typer.echo" not in text
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_time_is_passed_in(path: Path) -> None:
+    if path.name == "clock.py":
+        return
+    calls = {
+        ast.unparse(node.func)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+    }
+    assert not calls & {"time.sleep", "time.monotonic", "time.time", "datetime.now", "datetime.utcnow"}
+
+
+def test_the_top_level_holds_what_it_should() -> None:
+    allowed = {"pyproject.toml", "mpsbridge", "ps_templates", "tests", "README.md", "LICENSE"}
+    built = {"build", "dist"}
+    found = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
+    assert found - built <= allowed
+    assert allowed <= found
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    silent = [path for path in MODULES if not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))]
+    assert silent == []

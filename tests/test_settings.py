@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mpsbridge.errors import SettingsError
+from mpsbridge.models.targets import Auth
+from mpsbridge.settings import Output, load_settings, unknown_variables
+
+
+@pytest.fixture
+def settings_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "settings.toml"
+    monkeypatch.setenv("MPSBRIDGE_SETTINGS", str(path))
+    return path
+
+
+def test_a_flag_beats_the_environment_which_beats_the_file(
+    settings_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings_file.write_text('username = "file"\nauth = "basic"\ntimeout = "2m"\n', encoding="utf-8")
+    monkeypatch.setenv("MPSBRIDGE_AUTH", "ntlm")
+    monkeypatch.setenv("MPSBRIDGE_TIMEOUT", "90s")
+    found = load_settings({"timeout": "1h", "port": None})
+    assert (found.username, found.auth, found.timeout, found.port) == ("file", Auth.NTLM, 3600, None)
+
+
+def test_a_switch_can_be_an_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MPSBRIDGE_NO_TLS", "1")
+    assert load_settings({"no_tls": None}).no_tls
+
+
+def test_without_anything_the_defaults_hold() -> None:
+    found = load_settings({})
+    assert (found.output, found.timeout, found.concurrency, found.no_tls) == (Output.TABLE, 60, 32, False)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('usernam = "x"', "unknown key 'usernam'; did you mean 'username'?"),
+        ("timeout = 60", "write 60s, 60m or 60h"),
+        ('auth = "digest"', "auth: "),
+        ("= 3", "is not TOML"),
+    ],
+)
+def test_a_bad_file_is_named_with_its_key(settings_file: Path, content: str, message: str) -> None:
+    settings_file.write_text(content, encoding="utf-8")
+    with pytest.raises(SettingsError) as caught:
+        load_settings({})
+    assert message in str(caught.value)
+    assert str(settings_file) in str(caught.value)
+
+
+def test_a_bad_flag_and_a_bad_variable_are_named_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match="--timeout: '5' is no duration"):
+        load_settings({"timeout": "5"})
+    monkeypatch.setenv("MPSBRIDGE_PORT", "99999")
+    with pytest.raises(SettingsError, match="MPSBRIDGE_PORT: "):
+        load_settings({})
+
+
+def test_an_unreadable_file_is_an_error(settings_file: Path) -> None:
+    settings_file.mkdir()
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load_settings({})
+
+
+def test_the_password_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MPSBRIDGE_PASSWORD", "hunter2")
+    found = load_settings({})
+    assert "hunter2" not in repr(found)
+    assert "hunter2" not in found.model_dump_json()
+
+
+def test_a_variable_that_is_no_setting_is_pointed_out() -> None:
+    sentences = unknown_variables({"MPSBRIDGE_CA_FIEL": "x", "MPSBRIDGE_PWSH": "y", "MPSBRIDGE_PORT": "1", "PATH": ""})
+    assert sentences == ["MPSBRIDGE_CA_FIEL is no setting and is ignored; did you mean MPSBRIDGE_CA_FILE?"]
