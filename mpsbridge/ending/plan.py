@@ -1,0 +1,217 @@
+"""Who is meant: from sessions and a selector to a verdict with a reason. Pure.
+
+Rules: selecting is strict (a whole account, or a whole name that is neither cut nor garbled: W6), the caller's own
+session is never acted on, and a verdict ``refuse`` on any session of a host means that nothing is sent to that host;
+it names the option that lifts it, where one does.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from mpsbridge.models.frozen import Frozen
+from mpsbridge.models.sessions import Observation, Session, State
+
+
+class Act(StrEnum):
+    """What shall be done to the chosen sessions."""
+
+    MESSAGE = "message"
+    DISCONNECT = "disconnect"
+    LOGOFF = "logoff"
+
+
+class Selector(Frozen):
+    """Which sessions: different conditions combine by *and*, several ids or users by *or*."""
+
+    session_ids: tuple[int, ...] = ()
+    users: tuple[str, ...] = ()
+    everyone: bool = False
+    disconnected: bool = False
+    disconnected_over_s: int | None = Field(default=None, ge=0)
+    idle_over_s: int | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _combine(self) -> Self:
+        others = self.names_someone or self.wants_disconnected or self.idle_over_s is not None
+        if self.everyone and others:
+            raise ValueError("--all stands alone; drop it or drop the other selectors")
+        if not (self.everyone or others):
+            raise ValueError(
+                "say who: --session ID, --user NAME, --all, --disconnected, --disconnected-over 2h or --idle-over 2h"
+            )
+        for session_id in self.session_ids:
+            if not 1 <= session_id <= 65535:
+                raise ValueError(f"--session {session_id}: ids of people's sessions are 1 to 65535")
+        for user in self.users:
+            if not user.strip() or user.endswith("\\"):
+                raise ValueError("--user: the name is empty")
+        return self
+
+    @property
+    def names_someone(self) -> bool:
+        """Whether ids or users are named, as opposed to a filter."""
+        return bool(self.session_ids or self.users)
+
+    @property
+    def wants_disconnected(self) -> bool:
+        """Whether disconnected sessions are asked for in so many words."""
+        return self.disconnected or self.disconnected_over_s is not None
+
+
+class Verdict(Frozen):
+    """One session and what shall become of it; ``lifted_by`` is the option that would lift a refusal."""
+
+    session: Session
+    decision: Literal["act", "keep", "refuse"]
+    reason: str = ""
+    lifted_by: str | None = None
+
+
+class Plan(Frozen):
+    """The verdicts of one host, and the names or ids that were asked for and not found there."""
+
+    verdicts: tuple[Verdict, ...] = ()
+    missing: tuple[str, ...] = ()
+
+    @property
+    def acts(self) -> tuple[Session, ...]:
+        """The sessions to act on."""
+        return tuple(verdict.session for verdict in self.verdicts if verdict.decision == "act")
+
+    @property
+    def refusals(self) -> tuple[Verdict, ...]:
+        """The verdicts that keep anything from being sent to this host."""
+        return tuple(verdict for verdict in self.verdicts if verdict.decision == "refuse")
+
+
+def make_plan(seen: Observation, selector: Selector, act: Act, *, disconnected_ok: bool = False) -> Plan:
+    """Give each chosen session of one host a verdict, in the order of the table."""
+    chosen, doubtful, missing = _choose(seen, selector)
+    verdicts = [_judge(session, selector, act, disconnected_ok=disconnected_ok) for session in chosen]
+    if act is Act.MESSAGE and selector.names_someone and not any(verdict.decision == "act" for verdict in verdicts):
+        verdicts = [verdict.model_copy(update={"decision": "refuse"}) for verdict in verdicts]
+    return Plan(verdicts=(*verdicts, *doubtful), missing=missing)
+
+
+def matching(seen: Observation, selector: Selector) -> tuple[Session, ...]:
+    """The sessions that a listing shows: the chosen ones, and those whose name may be meant."""
+    chosen, doubtful, _ = _choose(seen, selector)
+    wanted = {session.id for session in chosen} | {verdict.session.id for verdict in doubtful}
+    return tuple(session for session in seen.sessions if session.id in wanted)
+
+
+def _choose(seen: Observation, selector: Selector) -> tuple[list[Session], list[Verdict], tuple[str, ...]]:
+    pool = [session for session in seen.sessions if _passes_filters(session, selector)]
+    if not selector.names_someone:
+        return pool, [], ()
+    chosen: dict[int, Session] = {}
+    doubtful: dict[int, Verdict] = {}
+    missing: list[str] = []
+    for user in selector.users:
+        found = [session for session in seen.sessions if _is_named(session, user)]
+        doubts = _doubts(seen.sessions, user, found)
+        doubtful.update({verdict.session.id: verdict for verdict in doubts})
+        chosen.update({session.id: session for session in found if session in pool and not doubts})
+        if not found and not doubts:
+            missing.append(f"user {user}")
+    if selector.session_ids:
+        listed = {session.id: session for session in seen.sessions}
+        for session_id in selector.session_ids:
+            if session_id not in listed:
+                missing.append(_missing_id(seen, session_id))
+            elif selector.users and not any(_is_named(listed[session_id], user) for user in selector.users):
+                missing.append(f"session {session_id} of {' or '.join(selector.users)}")
+        by_id = [session for session in pool if session.id in selector.session_ids]
+        chosen = {session.id: session for session in by_id if not selector.users or session.id in chosen}
+        doubtful = {key: verdict for key, verdict in doubtful.items() if key in selector.session_ids}
+    order = [session for session in seen.sessions if session.id in chosen]
+    return order, list(doubtful.values()), tuple(missing)
+
+
+def _passes_filters(session: Session, selector: Selector) -> bool:
+    if selector.wants_disconnected and session.state is not State.DISCONNECTED:
+        return False
+    limits = [limit for limit in (selector.disconnected_over_s, selector.idle_over_s) if limit is not None]
+    return not limits or (session.idle_s is not None and session.idle_s >= max(limits))
+
+
+def _is_named(session: Session, user: str) -> bool:
+    """Whether the session is surely that user's: names are compared whole and without case."""
+    wanted = user.casefold()
+    account = (session.account or "").casefold()
+    if "\\" in wanted:
+        return account == wanted
+    if account:
+        return account.rpartition("\\")[2] == wanted
+    return not _is_uncertain(session) and session.user.casefold() == wanted
+
+
+def _is_uncertain(session: Session) -> bool:
+    return session.cut or "?" in session.user or "\ufffd" in session.user
+
+
+def _might_be(session: Session, user: str) -> bool:
+    """Whether a cut or garbled name, or a name without its domain, might stand for that user."""
+    if session.account:
+        return False
+    name = user.casefold().rpartition("\\")[2]
+    shown = session.user.casefold()
+    pattern = "".join("." if character in "?\ufffd" else re.escape(character) for character in shown)
+    if session.cut:
+        pattern += ".*"
+    return re.fullmatch(pattern, name, flags=re.DOTALL) is not None
+
+
+def _doubts(sessions: tuple[Session, ...], user: str, found: list[Session]) -> list[Verdict]:
+    """Refusals for a name that could mean more than one person."""
+    people = {session.account.casefold() if session.account else session.user for session in found}
+    if len(people) > 1:
+        several = ", ".join(sorted({session.account or session.user for session in found}))
+        reason = f"{user!r} may mean several people here ({several}); give DOMAIN\\name or --session"
+        return [Verdict(session=session, decision="refuse", reason=reason) for session in found]
+    if found:
+        return []
+    doubtful = [session for session in sessions if _might_be(session, user)]
+    reason = (
+        "the table shows {shown!r}, which may be {user!r} (cut, garbled or without its domain); give --session {id}"
+    )
+    return [
+        Verdict(
+            session=session,
+            decision="refuse",
+            reason=reason.format(shown=session.user, user=user, id=session.id),
+        )
+        for session in doubtful
+    ]
+
+
+def _missing_id(seen: Observation, session_id: int) -> str:
+    for row in seen.rows:
+        if row.id == session_id:
+            return f"session {session_id} ({row.sessionname or 'no name'}, {row.state_raw}: nobody's)"
+    return f"session {session_id}"
+
+
+def _judge(session: Session, selector: Selector, act: Act, *, disconnected_ok: bool) -> Verdict:
+    """The verdict on one chosen session: an ordered list of small rules, the first that speaks wins."""
+    named = selector.names_someone
+    if session.own:
+        return Verdict(session=session, decision="refuse" if named else "keep", reason="the session of this very call")
+    if session.guard is None:
+        reason = "its row cannot be recognised again on the host, so acting might hit somebody else"
+        return Verdict(session=session, decision="refuse", reason=reason)
+    if session.state is not State.DISCONNECTED:
+        return Verdict(session=session, decision="act")
+    if act is Act.MESSAGE:
+        return Verdict(session=session, decision="keep", reason="disconnected: nobody would see it")
+    if act is Act.DISCONNECT:
+        return Verdict(session=session, decision="keep", reason="disconnected already")
+    if not (named or selector.wants_disconnected or disconnected_ok):
+        reason = "disconnected: unsaved work in it would be lost and nobody would see a warning"
+        return Verdict(session=session, decision="refuse", reason=reason, lifted_by="--disconnected-ok")
+    return Verdict(session=session, decision="act")
