@@ -1,1 +1,1 @@
-"""Text of Windows tools to rows and times. Pure: no I/O, and imports only errors and models."""
+"""Text of Windows tools to rows, sessions and stations. Pure: no I/O; imports only ``errors`` and ``models``."""

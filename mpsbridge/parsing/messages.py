@@ -1,0 +1,61 @@
+"""What a program said in place of a table, told by numbers and shape and never by a sentence (domain.md 3.5)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from enum import StrEnum
+
+
+class Trouble(StrEnum):
+    """Why there is no table, or none with rows."""
+
+    NOBODY_OR_NOT_PERMITTED = "nobody-or-not-permitted"
+    """``No User exists for *``: Windows says the same of an empty host and to a caller who may not look."""
+    HEADER_ONLY = "header-only"
+    DENIED = "denied"
+    RPC_UNAVAILABLE = "rpc-unavailable"
+    SECURITY_PACKAGE = "security-package"
+    USAGE = "usage"
+    OTHER = "other"
+    """Another error number."""
+
+
+_BY_NUMBER = {
+    5: Trouble.DENIED,  # ERROR_ACCESS_DENIED
+    1722: Trouble.RPC_UNAVAILABLE,  # RPC_S_SERVER_UNAVAILABLE
+    1825: Trouble.SECURITY_PACKAGE,  # RPC_S_SEC_PKG_ERROR
+    7022: Trouble.NOBODY_OR_NOT_PERMITTED,  # ERROR_CTX_WINSTATION_NOT_FOUND
+    7045: Trouble.DENIED,  # ERROR_CTX_WINSTATION_ACCESS_DENIED
+}
+
+_WORD = r"[^\W\d_]+"
+_NUMBERS = (
+    re.compile(rf"^\W*{_WORD} ?\[(?P<decimal>\d{{1,10}})\] ?[:：]"),  # Error [5]:Access is denied.
+    re.compile(rf"^\W*{_WORD} 0x(?P<hex>[0-9A-Fa-f]{{8}})(?!\w)"),  # Error 0x000006BA enumerating sessionnames
+    re.compile(rf"^{_WORD} (?P<decimal>\d{{1,5}}) {_WORD} "),  # Error 5 getting session names
+    re.compile(rf"\({_WORD} (?P<decimal>\d{{1,5}})\)"),  # can't load QUERY commands from the registry (error 1)
+)
+_USAGE = re.compile(r"\[/SERVER:", re.IGNORECASE)
+_NOBODY = re.compile(r"\s*[^\W\d_][^\d*|<>/\\{}=;]{3,80} \*[.。]?")
+_LONGEST = 300
+
+
+def read_trouble(lines: Iterable[str]) -> tuple[Trouble, int | None] | None:
+    """What the lines say went wrong, and the Windows error number where there is one; ``None`` where they say nothing.
+
+    A number outweighs everything else. ``No User exists for *`` is told, in any language, by its lone final asterisk.
+    """
+    found: Trouble | None = None
+    for line in lines:
+        text = line.rstrip()[:_LONGEST]
+        for pattern in _NUMBERS:
+            if match := pattern.search(text):
+                groups = match.groupdict()
+                number = int(groups["hex"], 16) if groups.get("hex") else int(groups["decimal"])
+                return _BY_NUMBER.get(number, Trouble.OTHER), number
+        if found is None and _USAGE.search(text):
+            found = Trouble.USAGE
+        elif found is None and _NOBODY.fullmatch(text):
+            found = Trouble.NOBODY_OR_NOT_PERMITTED
+    return None if found is None else (found, None)

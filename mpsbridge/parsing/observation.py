@@ -1,0 +1,297 @@
+"""One look at a host, from what ``observe`` sent: who is on, and whether the caller could see that at all.
+
+Rules: *blind is not empty* (W12 to W14): no rows means no sessions only where an elevated caller got an answer of
+Windows and no person's process runs. Whatever stands in a table and is somebody's session becomes a session here, also
+one that cannot be matched on the host (its ``guard`` is ``None`` and it is never acted on). Listeners, ``services``,
+session 0 and rows without a user never become one.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta, timezone
+
+from mpsbridge.errors import AccessDenied, Blind, CommandMissing, MpsBridgeError, ParseError, RemoteError
+from mpsbridge.models.answers import ObserveAnswer, OwnerAnswer, ProgramAnswer, WmsSessionAnswer
+from mpsbridge.models.harmless import harmless
+from mpsbridge.models.sessions import Observation, Row, Session, SessionGuard, State, from_cim
+from mpsbridge.parsing.cells import width
+from mpsbridge.parsing.messages import Trouble
+from mpsbridge.parsing.quser import Tables, parse
+from mpsbridge.parsing.text import decode
+from mpsbridge.parsing.times import idle_seconds, logon_time
+from mpsbridge.parsing.wms import stations_of
+
+USER_COLUMN = 20
+"""Characters that quser prints of a user name (domain.md 3.3)."""
+HIGHEST_SESSION = 65535
+"""Listeners have ids above it."""
+
+_REPORT = "Save the output on the host (quser > file), try mpsbridge parse on it, and report it."
+
+
+def observe(answer: ObserveAnswer, problems: Sequence[str] = ()) -> Observation:
+    """Read an ``observe`` answer as one observation.
+
+    Raises :class:`~mpsbridge.errors.CommandMissing` where ``quser`` could not be started,
+    :class:`~mpsbridge.errors.RemoteError` where it did not end in time or failed with a number of Windows,
+    :class:`~mpsbridge.errors.AccessDenied` or :class:`~mpsbridge.errors.Blind` where the caller may not see the
+    sessions, :class:`~mpsbridge.errors.ParseError` where an output cannot be read. ``problems`` are those of the
+    envelope; what this function could not find out is added to them.
+    """
+    notes = list(problems)
+    try:
+        return _observe(answer, notes)
+    except (ValueError, OverflowError) as error:
+        message = f"The answer holds a time or base64 text that is none: {harmless(str(error), limit=120)}"
+        raise ParseError(message, hint=_REPORT) from error
+
+
+def _observe(answer: ObserveAnswer, notes: list[str]) -> Observation:
+    quser = _run_of("quser", answer.quser, answer, notes)
+    qwinsta = _second_view(answer, notes)
+    # Who logs on or off meanwhile is in one list only: no proof of blindness, but not yet gone either.
+    before, after = (set(ids) - {0} for ids in (answer.witness.before, answer.witness.after))
+    staying = before & after
+    _check_sight(answer, quser.tables, qwinsta, staying)
+
+    host = _Host(answer, _zone(answer, notes), quser, notes)
+    sessions = [host.session(row) for row in _user_rows(quser.tables.rows, notes)]
+    listed = {session.id for session in sessions}
+    for row in _user_rows(qwinsta.rows if qwinsta else (), notes):
+        if row.id not in listed:
+            notes.append(f"Session {row.id} ({harmless(row.username or '')}) is listed by query session only.")
+            sessions.append(host.session(row))
+    listed |= {session.id for session in sessions}
+    if (missing := staying - listed) and answer.caller.elevated is not True:
+        raise Blind(f"People's processes run in session {_list(missing)}, but the account sees no such session.")
+    return Observation(
+        observed=host.now,
+        boot=from_cim(answer.boot).astimezone(host.zone) if answer.boot else None,
+        sessions=tuple(sessions),
+        rows=(*quser.tables.rows, *(qwinsta.rows if qwinsta else ())),
+        processes_in=tuple(sorted(before | after)),
+        leftovers=tuple(sorted(missing)),
+        stations=stations_of(answer.wms) if answer.wms else (),
+        logon_mode=answer.logons.mode,
+        multipoint=answer.wms.generation if answer.wms else None,
+        elevated=answer.caller.elevated,
+        encoding=quser.encoding,
+        problems=tuple(notes),
+    )
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What one program printed."""
+
+    tables: Tables
+    raw: bytes
+    encoding: str
+
+
+def _run_of(name: str, program: ProgramAnswer, answer: ObserveAnswer, notes: list[str]) -> _Run:
+    """Read what one program printed: standard output, else standard error, where Windows says that nobody is on."""
+    if program.problem is not None:
+        raise CommandMissing(
+            f"{name}.exe could not be started: {harmless(program.problem, limit=200)}",
+            hint="Home editions of Windows have no query programs; elsewhere check System32 and AppLocker.",
+        )
+    if program.timed_out:
+        raise RemoteError(
+            f"{name}.exe did not end in time, so its table may be cut.",
+            hint="Remote Desktop Services may hang on the host; raise --timeout or look at the service TermService.",
+        )
+    out, err = _bytes(program.out), _bytes(program.err)
+    raw = out if out.strip() else err
+    decoded = decode(raw, oem=answer.oem, ansi=answer.ansi)
+    if not raw.strip():
+        # Not a table and not a message: _check_sight says whether that is blindness or an unreadable answer.
+        return _Run(Tables(trouble=Trouble.OTHER), raw, decoded.encoding)
+    try:
+        tables = parse(decoded.text)
+    except ParseError as error:
+        raise _unreadable(name, program, error.message, error.line, error.excerpt) from error
+    if tables.rows and (tables.ignored or {row.table for row in tables.rows} != {name}):
+        raise _unreadable(name, program, "there is more than its one table", None, harmless(decoded.text, limit=80))
+    if tables.rows and err.strip():
+        said = harmless(decode(err, oem=answer.oem, ansi=answer.ansi).text.strip(), limit=120)
+        notes.append(f"{name}.exe printed a table, and on standard error: {said}")
+    return _Run(tables, raw, decoded.encoding)
+
+
+def _unreadable(name: str, program: ProgramAnswer, why: str, line: int | None, excerpt: str) -> ParseError:
+    message = f"The output of {name}.exe cannot be read (exit code {program.exit}): {why}"
+    return ParseError(message, line=line, excerpt=excerpt, hint=_REPORT)
+
+
+def _second_view(answer: ObserveAnswer, notes: list[str]) -> Tables | None:
+    """The table of ``qwinsta``: it helps, and an observation without it is still one."""
+    try:
+        tables = _run_of("qwinsta", answer.qwinsta, answer, notes).tables
+    except MpsBridgeError as error:
+        notes.append(error.message)
+        return None
+    if not tables.rows:
+        notes.append(f"query session shows no rows ({tables.trouble}, exit code {answer.qwinsta.exit}).")
+    return tables
+
+
+def _check_sight(answer: ObserveAnswer, quser: Tables, qwinsta: Tables | None, staying: set[int]) -> None:
+    """Raise where the tables do not show what is there. Returning means: no rows are no sessions."""
+    if quser.rows:
+        return
+    if quser.trouble is Trouble.DENIED:
+        raise AccessDenied(f"query user was refused (error {quser.number}).")
+    if quser.number is not None and quser.trouble is not Trouble.NOBODY_OR_NOT_PERMITTED:
+        raise RemoteError(
+            f"query user failed with error {quser.number} of Windows.",
+            hint=f"net helpmsg {quser.number} on the host explains it; is the service TermService running?",
+        )
+    if quser.trouble is Trouble.USAGE:
+        raise RemoteError("query user printed its usage text.", hint="This Windows has another quser.exe: report it.")
+    if answer.caller.elevated is not True:
+        seen = f", yet people's processes run in session {_list(staying)}" if staying else ""
+        raise Blind(f"query user shows no session{seen}; to an account without rights Windows says the same.")
+    if quser.trouble is Trouble.OTHER:
+        raise ParseError(f"quser.exe printed nothing (exit code {answer.quser.exit}).", hint=_REPORT)
+    if qwinsta is not None and qwinsta.trouble in {Trouble.NOBODY_OR_NOT_PERMITTED, Trouble.DENIED}:
+        raise Blind("query session shows not even the session of the services, so an empty query user proves nothing.")
+
+
+def _user_rows(rows: Iterable[Row], notes: list[str]) -> list[Row]:
+    """The rows that are somebody's session. Two of one id cannot be told apart, which is an error."""
+    found: dict[int, Row] = {}
+    for row in rows:
+        listener = row.state is State.LISTEN or row.id > HIGHEST_SESSION
+        if row.username is None or listener or (row.sessionname or "").lower() == "services":
+            continue
+        if row.id == 0:
+            notes.append(
+                "A user is shown in session 0, which is never a user session since Windows Vista; it is left alone."
+            )
+            continue
+        if row.id in found:
+            raise ParseError(
+                f"Two rows have the session id {row.id}.", line=row.line, excerpt=harmless(row.text, limit=80)
+            )
+        found[row.id] = row
+    return list(found.values())
+
+
+class _Host:
+    """What is known of the host beside the rows, by session id."""
+
+    def __init__(self, answer: ObserveAnswer, zone: timezone, quser: _Run, notes: list[str]) -> None:
+        self.answer = answer
+        self.zone = zone
+        self.quser = quser
+        self.notes = notes
+        self.now = from_cim(answer.now).astimezone(zone)
+        self.births: Mapping[int, str] = {birth.id: birth.born for birth in answer.births}
+        self.owners: Mapping[int, OwnerAnswer] = {owner.id: owner for owner in answer.owners}
+        wms = answer.wms
+        self.wms: Mapping[int, WmsSessionAnswer] = {session.id: session for session in wms.sessions} if wms else {}
+        self.seats = {station.session_id: station.id for station in wms.stations} if wms else {}
+
+    def session(self, row: Row) -> Session:
+        """One row joined with all that is known of its id."""
+        birth = self.births.get(row.id)
+        born = from_cim(birth).astimezone(self.zone) if birth else None
+        wms = self.wms.get(row.id)
+        station = wms.station if wms and wms.station is not None else self.seats.get(row.id)
+        logon = logon_time(
+            row.logon_raw,
+            patterns=self.answer.patterns,
+            utc_offset_min=self.answer.utc_offset_min,
+            born=born,
+            now=self.now,
+        )
+        local = station is not None or (row.sessionname or "").lower() == "console"
+        idle = None if local else idle_seconds(row.idle_raw, since=logon or born, now=self.now)
+        user = row.username or ""
+        return Session(
+            id=row.id,
+            user=user,
+            account=self._account(row.id, wms),
+            session_name=row.sessionname,
+            state=row.state,
+            state_text=row.state_raw,
+            idle_s=idle,
+            idle_text=row.idle_raw,
+            logon=logon,
+            logon_text=row.logon_raw,
+            born=born,
+            own=row.current or row.id == self.answer.caller.session_id,
+            admin=self._admin(row.id, wms),
+            station=station,
+            client=wms.client if wms else None,
+            guard=self._guard(row, birth),
+            cut=width(user) >= USER_COLUMN,
+        )
+
+    def _account(self, session_id: int, wms: WmsSessionAnswer | None) -> str | None:
+        owner = self.owners.get(session_id)
+        if owner and owner.account:
+            return owner.account
+        return f"{wms.domain}\\{wms.user}" if wms and wms.domain and wms.user else None
+
+    def _admin(self, session_id: int, wms: WmsSessionAnswer | None) -> bool | None:
+        """MultiPoint's word, or direct membership by SID; nested membership is not seen, so that is never ``False``."""
+        owner = self.owners.get(session_id)
+        if owner and owner.sid and owner.sid in (self.answer.admins or ()):
+            return True
+        return wms.admin if wms else None
+
+    def _guard(self, row: Row, birth: str | None) -> SessionGuard | None:
+        """The bytes of the row's fields, as far as the host will find them in the same row of the same program."""
+        guard = None
+        if row.table == "quser" and row.username and row.logon_raw:
+            guard = _guard_in(self.quser, row, birth)
+        if guard is None:
+            self.notes.append(f"Session {row.id} cannot be matched byte for byte on the host, so it is never acted on.")
+        return guard
+
+
+def _guard_in(quser: _Run, row: Row, birth: str | None) -> SessionGuard | None:
+    raw_line = quser.raw.split(b"\n")[row.line - 1].rstrip(b"\r")
+    try:
+        user, logon, state = (
+            (text or "").encode(quser.encoding) for text in (row.username, row.logon_raw, row.state_raw)
+        )
+    except UnicodeEncodeError:
+        return None
+    line = raw_line.lstrip(b" ").removeprefix(b">").strip(b" ")
+    after_user = line[len(user) :]
+    begins = line.startswith(user) and (after_user.startswith(b"  ") or len(user) >= USER_COLUMN)
+    if not (begins and after_user.endswith(logon) and state in after_user.removesuffix(logon)):
+        return None
+    return SessionGuard(
+        id=row.id,
+        born=birth,
+        user=user.decode("latin-1"),
+        logon=logon.decode("latin-1"),
+        state=state.decode("latin-1"),
+    )
+
+
+def _zone(answer: ObserveAnswer, notes: list[str]) -> timezone:
+    minutes = answer.utc_offset_min
+    if minutes is None or abs(minutes) >= 24 * 60:
+        notes.append("The host's offset from UTC is not known; times are shown in UTC and logon texts are not read.")
+        minutes = 0
+    return timezone(timedelta(minutes=minutes))
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"base64 that is none ({error})") from error
+
+
+def _list(ids: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(ids)))
