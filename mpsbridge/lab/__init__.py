@@ -1,1 +1,13 @@
-"""Make-believe hosts behind a real WSMan and PSRP server on the loopback. Imports only errors, clock and psrp_pipes."""
+"""Make-believe hosts behind a real WSMan and PSRP server on the loopback. Imports only errors, clock and psrp_pipes.
+
+from mpsbridge.lab import Lab, load_world
+
+with Lab(load_world("small")) as lab:
+    ...
+"""
+
+from mpsbridge.lab.server import Lab, LabAddress
+from mpsbridge.lab.world import Change, LabHost, LabSession, World
+from mpsbridge.lab.worldfile import build_world, demo_world, load_world
+
+__all__ = ["Change", "Lab", "LabAddress", "LabHost", "LabSession", "World", "build_world", "demo_world", "load_world"]

@@ -1,0 +1,226 @@
+"""The server half of PSRP for one shell: psrpcore's, with the gaps filled that Windows does not have.
+
+Rules of this file: no I/O and no sockets; fragments go in by :meth:`PsrpShell.feed` and come out through the outbox;
+scripts are executed by the engine, and while one takes its time nothing else waits for it.
+
+What psrpcore leaves to its user: no verb for a failed pipeline, a Running state that Windows does not send, ``ci``
+where pypsrp writes ``CI``, and messages joined where Windows sends one fragment for each ``<Stream>``.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import uuid
+from collections.abc import Callable
+from typing import Any, Protocol
+from xml.sax.saxutils import unescape
+
+import psrpcore
+from psrpcore.types import (
+    ErrorCategory,
+    ErrorCategoryInfo,
+    ErrorRecord,
+    NETException,
+    PipelineState,
+    PSInvocationState,
+    PSVersion,
+)
+
+from mpsbridge.lab.engines.contract import Answer, Engine, Memory, Submitted, Terminating
+from mpsbridge.lab.engines.reader import NotACall, last_call
+from mpsbridge.lab.outbox import FRAGMENT_HEAD, Outbox, message_type
+from mpsbridge.lab.world import LabHost
+
+FRAGMENT_BYTES = 32768
+_PIPELINE_STATE = 0x00041006
+_COUNTED = (0x00021002, 0x00021003)
+"""SET_MAX_RUNSPACES and SET_MIN_RUNSPACES, whose call id psrpcore reads as ``ci`` only."""
+
+
+class Later(Protocol):
+    """Whoever lets time pass: it calls ``resume`` once so many seconds of the world's clock are over."""
+
+    def __call__(self, seconds: float, resume: Callable[[], None]) -> None:
+        """Arrange it, and return at once."""
+        ...
+
+
+class PsrpShell:
+    """One runspace pool on a host. ``wake`` is called whenever there is something new to send."""
+
+    streams = "stdout"
+
+    def __init__(self, host: LabHost, engine: Engine, later: Later, wake: Callable[[], None], *, jea: bool) -> None:
+        self._host = host
+        self._engine = engine
+        self._later = later
+        self._wake = wake
+        self._memory = Memory(published=jea)
+        self._pool = psrpcore.ServerRunspacePool(
+            application_private_data={"PSVersionTable": {"PSVersion": PSVersion(_four(host.facts.powershell))}}
+        )
+        self.calls: dict[uuid.UUID, str] = {}
+        """The function that each open command calls, where that can be told."""
+        self._pipelines: dict[uuid.UUID, psrpcore.ServerPipeline] = {}
+        self._boxes: dict[uuid.UUID | None, Outbox] = {None: Outbox()}
+
+    def outbox(self, command: uuid.UUID | None) -> Outbox | None:
+        """What waits to be sent for a command (``None``: for the pool)."""
+        return self._boxes.get(command)
+
+    def open_command(self, command: uuid.UUID) -> None:
+        """Make room for a pipeline; psrpcore wants that before its first message."""
+        self._pipelines[command] = psrpcore.ServerPipeline(self._pool, command)
+        self._boxes[command] = Outbox()
+
+    def feed(self, data: bytes) -> None:
+        """Take fragments from the client and do what they ask for. Raises ``psrpcore.PSRPCoreError`` on nonsense."""
+        self._pool.receive_data(psrpcore.PSRPPayload(_with_small_ci(data), psrpcore.StreamType.default, None))
+        while (event := self._pool.next_event()) is not None:
+            if isinstance(event, psrpcore.CreatePipelineEvent):
+                self._create_pipeline(event)
+            elif isinstance(event, psrpcore.GetAvailableRunspacesEvent):
+                self._pool.runspace_availability_response(event.ci, self._pool.max_runspaces)
+            elif isinstance(
+                event,
+                psrpcore.SetMaxRunspacesEvent | psrpcore.SetMinRunspacesEvent | psrpcore.ResetRunspaceStateEvent,
+            ):
+                self._pool.runspace_availability_response(event.ci, response=True)
+        self._collect()
+
+    def stop_command(self, command: uuid.UUID) -> None:
+        """Ctrl+C: a running pipeline ends as stopped."""
+        pipeline = self._pipelines.get(command)
+        if pipeline is not None and pipeline.state == PSInvocationState.Running:
+            pipeline.stop()
+            self._collect()
+
+    def close_command(self, command: uuid.UUID) -> None:
+        """Forget a pipeline; one that still runs is stopped first."""
+        self.stop_command(command)
+        self._pipelines.pop(command, None)
+        self._boxes.pop(command, None)
+        self.calls.pop(command, None)
+        self._pool.pipeline_table.pop(command, None)
+
+    def close(self) -> None:
+        """Forget everything; scripts that take their time do not go on."""
+        for command in list(self._pipelines):
+            self.close_command(command)
+
+    def _create_pipeline(self, event: psrpcore.CreatePipelineEvent) -> None:
+        powershell: Any = event.pipeline  # deserialised anew on each access
+        command = event.pipeline_id
+        pipeline = self._pipelines[command]
+        pipeline.state = PSInvocationState.Running  # start() would send a state that Windows does not send
+        submitted = _submitted(powershell.commands)
+        self.calls[command] = _called(submitted.text) or "" if submitted.text is not None else submitted.command
+        try:
+            answer = self._engine.answer(self._host, submitted, self._memory)
+        except Terminating as error:
+            self._fail(pipeline, error)
+        else:
+            self._go_on(command, answer)
+
+    def _go_on(self, command: uuid.UUID, answer: Answer) -> None:
+        """Run a script up to its next wait, or to its end."""
+        pipeline = self._pipelines.get(command)
+        if pipeline is None or pipeline.state != PSInvocationState.Running:
+            answer.close()
+            return
+        try:
+            with self._host.world.lock:
+                seconds = next(answer)
+        except StopIteration as end:
+            pipeline.write_output(end.value)
+            pipeline.complete()
+        except Terminating as error:
+            self._fail(pipeline, error)
+        else:
+            self._later(seconds, lambda: self._go_on(command, answer))
+            return
+        self._collect()
+
+    def _fail(self, pipeline: psrpcore.ServerPipeline, error: Terminating) -> None:
+        exception = NETException(Message=error.message, HResult=-2146233087)
+        exception.PSObject.type_names = [
+            f"System.Management.Automation.{error.reason}",
+            "System.Management.Automation.RuntimeException",
+            *exception.PSObject.type_names,
+        ]
+        exception.PSObject.to_string = f"System.Management.Automation.{error.reason}: {error.message}"
+        record = ErrorRecord(
+            Exception=exception,
+            CategoryInfo=ErrorCategoryInfo(Category=ErrorCategory[error.category], Reason=error.reason),
+            FullyQualifiedErrorId=error.error_id,
+        )
+        record.PSObject.to_string = error.message
+        pipeline.prepare_message(
+            PipelineState(PipelineState=PSInvocationState.Failed.value, ExceptionAsErrorRecord=record)
+        )
+        pipeline.state = PSInvocationState.Failed
+        self._collect()
+
+    def _collect(self) -> None:
+        """Sort what psrpcore wants to send into the outboxes, fragment by fragment."""
+        while (payload := self._pool.data_to_send(FRAGMENT_BYTES)) is not None:
+            box = self._boxes.get(payload.pipeline_id)
+            if box is not None:
+                for fragment in _fragments(payload.data):
+                    box.put("stdout", fragment)
+                    if message_type(fragment) == _PIPELINE_STATE:
+                        box.finish()
+        self._wake()
+
+
+def called_in(data: bytes) -> str | None:
+    """The function that a CREATE_PIPELINE message calls, read off its bytes without acting on them."""
+    found = re.search(rb'<S N="Cmd">(.*?)</S>', data, re.DOTALL)
+    if found is None:
+        return None
+    text = unescape(found[1].decode("utf-8", "replace")).replace("_x000A_", "\n").replace("_x000D_", "\r")
+    return _called(text)
+
+
+def _called(script: str) -> str | None:
+    try:
+        return last_call(script).function
+    except NotACall:
+        return None
+
+
+def _fragments(data: bytes) -> list[bytes]:
+    """Cut what psrpcore joined: it joins fragments for one target; Windows sends one for each ``<Stream>``."""
+    cut = []
+    while data:
+        end = FRAGMENT_HEAD + int(struct.unpack_from(">I", data, 17)[0])
+        cut.append(data[:end])
+        data = data[end:]
+    return cut
+
+
+def _with_small_ci(data: bytes) -> bytes:
+    return data.replace(b'N="CI"', b'N="ci"') if message_type(data) in _COUNTED else data
+
+
+def _four(version: str) -> str:
+    """A version with four parts, which is what psrpcore takes."""
+    parts = version.split(".")
+    return ".".join([*parts, "0", "0", "0"][: max(4, len(parts))])
+
+
+def _submitted(commands: list[psrpcore.Command]) -> Submitted:
+    """What was asked for: one script, or one command with named parameters.
+
+    ``Client.execute_ps`` and its like send a pipeline of several commands; it comes through as their text, and an
+    engine that cannot run it says so.
+    """
+    first = commands[0]
+    if len(commands) == 1 and not first.is_script:
+        return Submitted(
+            text=None,
+            command=first.command_text,
+            parameters={name or f"#{place}": value for place, (name, value) in enumerate(first.parameters)},
+        )
+    return Submitted(text="\n".join(each.command_text for each in commands))

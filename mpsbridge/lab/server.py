@@ -1,0 +1,363 @@
+"""The lab: make-believe hosts that listen on the loopback, each on an address of its own, all on one port.
+
+It runs in a thread with an event loop of its own; what goes wrong while it starts is raised in the caller. The world
+lives by the clock that was passed in; the wire lives by the loop's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import resource
+import secrets
+import shutil
+import socket
+import tempfile
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from ipaddress import IPv4Address
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self, TextIO
+
+from mpsbridge.clock import Clock
+from mpsbridge.errors import SettingsError
+from mpsbridge.lab.certificates import HOSTS_IN_A_CERTIFICATE, Authority, Channel
+from mpsbridge.lab.connection import Connection, Record
+from mpsbridge.lab.engines.contract import Engine
+from mpsbridge.lab.engines.scripted import ScriptedEngine
+from mpsbridge.lab.signin import Account, BasicSignIn, NegotiateSignIn, SignIn, UserFile
+from mpsbridge.lab.world import Change, LabHost, World
+from mpsbridge.lab.wsman import Endpoint
+
+FIRST_ADDRESS = IPv4Address("127.20.0.1")
+"""Hosts without an address of their own get this one and those after it."""
+START_LIMIT_S = 30.0
+_PORT_TRIES = 20
+_WAITERS = 256
+"""Scripts that may wait at the same time."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabAddress:
+    """Where one host of the lab is."""
+
+    name: str
+    address: str
+
+
+class _Listener:
+    """One host's listener: what its connections share."""
+
+    def __init__(self, lab: Lab, host: LabHost, endpoint: Endpoint, channel: Channel | None) -> None:
+        self.host = host
+        self.endpoint = endpoint
+        self.channel = channel
+        self._lab = lab
+
+    def new_sign_in(self) -> SignIn:
+        if self._lab.auth == "basic":
+            return BasicSignIn(self._lab.account)
+        return NegotiateSignIn(self._lab.account, self.channel.binding if self.channel else None)
+
+    def record(self, record: Record) -> None:
+        self._lab._note_request(record)  # noqa: SLF001 - the lab's own part
+
+    def refused(self) -> None:
+        self._lab.refused[self.host.name] = self._lab.refused.get(self.host.name, 0) + 1
+
+
+class Lab:
+    """Start it with ``with Lab(world) as lab:`` or ``start()`` and ``stop()``.
+
+    ``port`` is the one port of all hosts (0: a free one), ``ca_file`` what a client must trust over TLS, ``requests``
+    and ``changes`` what has happened so far. ``record`` names a file that gets one JSON line for each of both.
+
+        with Lab(load_world("small")) as lab:
+            print(lab.hosts[0].address, lab.port, lab.user, lab.password)
+    """
+
+    def __init__(
+        self,
+        world: World,
+        *,
+        engine: Literal["scripted"] | Engine = "scripted",
+        port: int = 0,
+        auth: Literal["ntlm", "basic"] = "ntlm",
+        tls: bool = False,
+        record: Path | None = None,
+        user: str = "Administrator",
+        password: str | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        if clock is not None:
+            world.clock = clock
+        self.world = world
+        self.port = port
+        self.auth = auth
+        self.tls = tls
+        self.account = Account(user, password or secrets.token_urlsafe(15))
+        self.requests: list[Record] = []
+        self.refused: dict[str, int] = {}
+        """Failed attempts to sign in, by host."""
+        self.ca_file: Path | None = None
+        self.hosts = _addresses(world.hosts.values())
+        self._engine = _engine(engine)
+        self._record = record
+        self._record_file: TextIO | None = None
+        self._folder: Path | None = None
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._servers: list[asyncio.Server] = []
+        self._endpoints: list[Endpoint] = []
+        self._connections: set[Connection] = set()
+        self._connection_count = 0
+        self._waiters: ThreadPoolExecutor | None = None
+        self._stopping = threading.Event()
+
+    @property
+    def user(self) -> str:
+        """The account that every host lets in."""
+        return self.account.user
+
+    @property
+    def password(self) -> str:
+        """Its password."""
+        return self.account.password
+
+    @property
+    def changes(self) -> list[Change]:
+        """What has happened to people so far, in order."""
+        return self.world.changes
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    # Start and stop.
+
+    def start(self) -> None:
+        """Listen. Raises ``SettingsError`` where that is not possible, in this thread."""
+        self._folder = Path(tempfile.mkdtemp(prefix="mpsbridge-lab-"))
+        UserFile.start()
+        try:
+            if self._record is not None:
+                self._record_file = self._record.open("a", encoding="utf-8")
+            self.world.on_change = lambda change: self._write_line({"kind": "change", **asdict(change)})
+            _allow_open_files(3 * len(self.hosts) + 256)
+            sockets = self._bind()
+            self._waiters = ThreadPoolExecutor(_WAITERS, thread_name_prefix="lab-wait")
+            started: asyncio.Future[None] = asyncio.Future(loop=(loop := asyncio.new_event_loop()))
+            self._loop = loop
+            ready = threading.Event()
+            started.add_done_callback(lambda _: ready.set())
+            self._thread = threading.Thread(target=self._run, args=(sockets, started), name="lab", daemon=True)
+            self._thread.start()
+            if not ready.wait(START_LIMIT_S):
+                raise SettingsError(f"the lab did not start within {START_LIMIT_S:.0f} s")
+            started.result()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Close every connection and listener; may be called twice."""
+        self._stopping.set()
+        if self._loop is not None and self._thread is not None:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+        self._loop = self._thread = None
+        if self._waiters is not None:
+            self._waiters.shutdown(wait=True, cancel_futures=True)
+            self._waiters = None
+        if self._record_file is not None:
+            self._record_file.close()
+            self._record_file = None
+        if self._folder is not None:
+            self.world.on_change = None
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+            UserFile.stop()
+
+    def _run(self, sockets: dict[str, socket.socket], started: asyncio.Future[None]) -> None:
+        loop = started.get_loop()
+        asyncio.set_event_loop(loop)
+        try:
+            loop.run_until_complete(self._listen(sockets))
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that called start()
+            started.set_exception(error)
+        else:
+            started.set_result(None)
+            loop.run_forever()
+            loop.run_until_complete(self._shut())
+        finally:
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+
+    async def _listen(self, sockets: dict[str, socket.socket]) -> None:
+        loop = asyncio.get_running_loop()
+        channels = self._channels()
+        for place in self.hosts:
+            if place.name not in sockets:
+                continue
+            host = self.world.hosts[place.name]
+            endpoint = Endpoint(host, self._engine, self._later, owner=self.user)
+            self._endpoints.append(endpoint)
+            channel = channels.get(place.name)
+            listener = _Listener(self, host, endpoint, channel)
+            server = await loop.create_server(
+                self._connect_to(listener),
+                sock=sockets[place.name],
+                ssl=channel.context if channel else None,
+                backlog=128,
+            )
+            self._servers.append(server)
+
+    async def _shut(self) -> None:
+        for server in self._servers:
+            server.close()
+        for connection in list(self._connections):
+            connection.close()
+        for endpoint in self._endpoints:
+            endpoint.close()
+        await asyncio.sleep(0)  # let the transports close their sockets
+
+    def _connect_to(self, listener: _Listener) -> Callable[[], Connection]:
+        def opened(connection: Connection) -> None:
+            self._connections = {each for each in self._connections if not each.closed} | {connection}
+
+        def make() -> Connection:
+            self._connection_count += 1
+            return Connection(listener, self._connection_count, opened)
+
+        return make
+
+    def _channels(self) -> dict[str, Channel]:
+        """TLS for each host; some share a certificate so that a thousand stay light."""
+        if not self.tls or self._folder is None:
+            return {}
+        authority = Authority(self._folder)
+        self.ca_file = authority.ca_file
+        channels: dict[str, Channel] = {}
+        for start in range(0, len(self.hosts), HOSTS_IN_A_CERTIFICATE):
+            group = self.hosts[start : start + HOSTS_IN_A_CERTIFICATE]
+            names = [text for place in group for text in (place.name, place.address)]
+            channel = authority.channel(names, f"hosts-{start}")
+            channels |= {place.name: channel for place in group}
+        return channels
+
+    def _bind(self) -> dict[str, socket.socket]:
+        """One socket for each host that is up, all on the same port; another port if it is taken somewhere."""
+        places = [place for place in self.hosts if not _refuses(self.world.hosts[place.name])]
+        for _ in range(_PORT_TRIES if self.port == 0 else 1):
+            sockets: dict[str, socket.socket] = {}
+            port = self.port
+            try:
+                for place in places:
+                    sock = sockets[place.name] = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    sock.bind((place.address, port))
+                    port = port or sock.getsockname()[1]
+            except OSError as error:
+                for sock in sockets.values():
+                    sock.close()
+                failure = f"cannot listen on {place.address}:{port}: {error}"
+                continue
+            self.port = port or _free_port()
+            return sockets
+        raise SettingsError(failure)
+
+    # What happens meanwhile.
+
+    def _later(self, seconds: float, resume: Callable[[], None]) -> None:
+        """Let the world's time pass in a thread of its own, then go on in the loop."""
+        loop, waiters = self._loop, self._waiters
+        if loop is None or waiters is None:
+            return
+
+        def wait() -> None:
+            if not self.world.clock.wait(seconds, self._stopping):
+                with contextlib.suppress(RuntimeError):  # the loop may have ended meanwhile
+                    loop.call_soon_threadsafe(resume)
+
+        waiters.submit(wait)
+
+    def _note_request(self, record: Record) -> None:
+        self.requests.append(record)
+        self._write_line({"kind": "request", **asdict(record)})
+
+    def _write_line(self, line: dict[str, Any]) -> None:
+        if self._record_file is not None:
+            with self.world.lock:
+                self._record_file.write(json.dumps(line, ensure_ascii=False) + "\n")
+                self._record_file.flush()
+
+    # What others need in order to find it.
+
+    def ready(self) -> dict[str, Any]:
+        """What a client needs: the ready file's content. ``inventory`` is one ``address:port`` a line."""
+        return {
+            "port": self.port,
+            "tls": self.tls,
+            "auth": self.auth,
+            "user": self.user,
+            "password": self.password,
+            "ca_file": str(self.ca_file) if self.ca_file else None,
+            "inventory": "".join(f"{place.address}:{self.port}\n" for place in self.hosts),
+            "hosts": [asdict(place) for place in self.hosts],
+        }
+
+    def write_ready_file(self, path: Path) -> None:
+        """Write :meth:`ready` and move it into place when complete, readable by its owner only."""
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        draft.touch(mode=0o600)
+        draft.write_text(json.dumps(self.ready(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        draft.replace(path)
+
+
+def _engine(engine: str | Engine) -> Engine:
+    if engine == "scripted":
+        return ScriptedEngine()
+    if isinstance(engine, str):
+        raise SettingsError(f"there is no engine {engine!r}; use 'scripted'")
+    return engine
+
+
+def _refuses(host: LabHost) -> bool:
+    return host.facts.down or any(fault.step == "connect" and fault.do == "refuse" for fault in host.faults)
+
+
+def _addresses(hosts: Iterable[LabHost]) -> list[LabAddress]:
+    """Each host's own address, or the next one that nobody names."""
+    hosts = list(hosts)
+    named = [host.facts.address for host in hosts if host.facts.address]
+    if len(set(named)) != len(named):
+        raise SettingsError("two hosts of the world have the same address")
+    free = (str(FIRST_ADDRESS + number) for number in range(65535) if (number + 1) % 256 not in {0, 255})
+    unnamed = (address for address in free if address not in set(named))
+    return [LabAddress(host.name, host.facts.address or next(unnamed)) for host in hosts]
+
+
+def _free_port() -> int:
+    """A port for a lab in which every host is down: nobody listens there."""
+    with socket.socket() as probe:
+        probe.bind((str(FIRST_ADDRESS), 0))
+        return int(probe.getsockname()[1])
+
+
+def _allow_open_files(count: int) -> None:
+    """Raise this process' own limit where a large world needs it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,0 +1,236 @@
+"""Signing in, one object for each connection: Basic, and NTLM raw or inside SPNEGO (``Negotiate``).
+
+Authentication belongs to the connection, as on Windows. Over plain HTTP the messages after it are sealed
+(multipart/encrypted); over HTTPS they are plain and NTLM must be bound to the channel (``tls-server-end-point``), with
+no exception for clients that send no binding.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import re
+import secrets
+import shutil
+import struct
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import spnego
+from spnego.channel_bindings import GssChannelBindings
+from spnego.exceptions import SpnegoError
+
+from mpsbridge.lab.http import HttpRequest
+
+SOAP_TYPE = "application/soap+xml;charset=UTF-8"
+_BOUNDARY = "Encrypted Boundary"
+_PROTOCOL = "application/HTTP-SPNEGO-session-encrypted"
+_USER_FILE = "NTLM_USER_FILE"
+
+
+class BadSeal(Exception):
+    """A body that should be sealed cannot be opened; Windows answers 400."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    r"""The one account that all hosts of a lab share. ``user`` may be ``DOMAIN\name``."""
+
+    user: str
+    password: str
+
+    def fits(self, user: str, password: str) -> bool:
+        """Whether a name (without case, as on Windows) and a password are this account's."""
+        same_user = secrets.compare_digest(user.casefold().encode(), self.user.casefold().encode())
+        return secrets.compare_digest(password.encode(), self.password.encode()) and same_user
+
+
+class UserFile:
+    """The password file that pyspnego's acceptor reads.
+
+    Its path is one environment variable for the whole process, so it is set once, by the first lab that starts, and put
+    back by the last one that stops; each lab's account is in the file only while a token of that lab is looked at.
+    """
+
+    _lock = threading.RLock()
+    _labs = 0
+    _before: str | None = None
+    _folder: Path | None = None
+    _current: Account | None = None
+
+    @classmethod
+    def start(cls) -> None:
+        """One more lab."""
+        with cls._lock:
+            cls._labs += 1
+            if cls._labs == 1:
+                cls._before, cls._current = os.environ.get(_USER_FILE), None
+                cls._folder = Path(tempfile.mkdtemp(prefix="mpsbridge-lab-"))
+                file = cls._folder / "ntlm-users"
+                file.touch(mode=0o600)
+                os.environ[_USER_FILE] = str(file)
+
+    @classmethod
+    def stop(cls) -> None:
+        """One lab less."""
+        with cls._lock:
+            cls._labs -= 1
+            if cls._labs or cls._folder is None:
+                return
+            shutil.rmtree(cls._folder, ignore_errors=True)
+            if cls._before is None:
+                os.environ.pop(_USER_FILE, None)
+            else:
+                os.environ[_USER_FILE] = cls._before
+
+    @classmethod
+    @contextmanager
+    def holding(cls, account: Account) -> Iterator[None]:
+        """The file holds this account, and only this one."""
+        with cls._lock:
+            if cls._current != account and cls._folder is not None:
+                domain, _, name = account.user.rpartition("\\")
+                (cls._folder / "ntlm-users").write_text(f"{domain}:{name}:{account.password}\n", encoding="utf-8")
+                cls._current = account
+            yield
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What to do with a request: let it in, or answer 401; either way with a header for the client."""
+
+    allowed: bool
+    header: str | None = None
+    refused: bool = False
+    """A whole attempt failed (a wrong password), as opposed to a step on the way."""
+
+
+class BasicSignIn:
+    """Basic: name and password in every request."""
+
+    seals = False
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+
+    def check(self, request: HttpRequest) -> Verdict:
+        """Let the right password in."""
+        challenge = 'Basic realm="WSMAN"'
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "basic":
+            return Verdict(allowed=False, header=challenge)
+        try:
+            user, _, password = base64.b64decode(token, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            return Verdict(allowed=False, header=challenge, refused=True)
+        if self._account.fits(user, password):
+            return Verdict(allowed=True)
+        return Verdict(allowed=False, header=challenge, refused=True)
+
+    def open(self, request: HttpRequest) -> bytes:
+        """The SOAP envelope in a request."""
+        return request.body
+
+    def wrap(self, xml: bytes) -> tuple[str, bytes]:
+        """Content type and body for an envelope."""
+        return SOAP_TYPE, xml
+
+
+class NegotiateSignIn:
+    """NTLM, raw or in SPNEGO. ``binding`` is the channel binding that must be there (HTTPS)."""
+
+    def __init__(self, account: Account, binding: GssChannelBindings | None) -> None:
+        self.seals = binding is None
+        self._account = account
+        self._binding = binding
+        self._context: spnego.ContextProxy | None = None
+        self._signed_in = False
+
+    def check(self, request: HttpRequest) -> Verdict:
+        """Take one step. A connection that is signed in stays so until the client begins anew."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if not token:
+            return Verdict(allowed=True) if self._signed_in else Verdict(allowed=False, header="Negotiate")
+        if scheme.lower() != "negotiate":
+            return Verdict(allowed=False, header="Negotiate", refused=True)
+        try:
+            with UserFile.holding(self._account):
+                return self._step(base64.b64decode(token, validate=True))
+        except (binascii.Error, SpnegoError, ValueError, struct.error, IndexError):
+            # A wrong password, a missing channel binding, or bytes that are no token: Windows says 401 to all.
+            self._context, self._signed_in = None, False
+            return Verdict(allowed=False, header="Negotiate", refused=True)
+
+    def _step(self, token: bytes) -> Verdict:
+        if self._context is None or self._context.complete:
+            protocol = "ntlm" if token.startswith(b"NTLMSSP") else "negotiate"
+            self._signed_in = False
+            self._context = spnego.server(protocol=protocol, channel_bindings=self._binding)
+        answer = self._context.step(token)
+        header = "Negotiate" + (f" {base64.b64encode(answer).decode()}" if answer else "")
+        self._signed_in = self._context.complete
+        return Verdict(allowed=self._signed_in, header=header if answer or not self._signed_in else None)
+
+    def open(self, request: HttpRequest) -> bytes:
+        """The SOAP envelope in a request, unsealed over HTTP. Raises ``BadSeal``."""
+        kind = request.headers.get("content-type", "")
+        if not kind.lower().startswith("multipart/encrypted"):
+            if self.seals:
+                raise BadSeal("a message over HTTP must be sealed")
+            return request.body
+        if self._context is None:
+            raise BadSeal("nobody is signed in")
+        try:
+            return _unseal(self._context, request.body)
+        except (SpnegoError, ValueError, struct.error) as error:
+            raise BadSeal(str(error)) from error
+
+    def wrap(self, xml: bytes) -> tuple[str, bytes]:
+        """Content type and body for an envelope, sealed over HTTP."""
+        if not self.seals or self._context is None:
+            return SOAP_TYPE, xml
+        return f'multipart/encrypted;protocol="{_PROTOCOL}";boundary="{_BOUNDARY}"', _seal(self._context, xml)
+
+
+SignIn = BasicSignIn | NegotiateSignIn
+
+
+def _unseal(context: spnego.ContextProxy, body: bytes) -> bytes:
+    """One message of MS-WSMV 2.2.9.1: a part that tells the length, a part with signature and sealed text."""
+    found = re.match(
+        rb"--\s*Encrypted Boundary\r\n.*?Length=(\d+)\r\n--\s*Encrypted Boundary\r\n"
+        rb"\s*Content-Type: application/octet-stream\r\n(.*)--\s*Encrypted Boundary--\r\n\Z",
+        body,
+        re.DOTALL,
+    )
+    if found is None:
+        raise ValueError("no sealed message")
+    length, sealed = int(found[1]), found[2]
+    (signature,) = struct.unpack_from("<i", sealed)
+    if not 0 < signature <= len(sealed) - 4:
+        raise ValueError("no signature")
+    text = context.unwrap_winrm(sealed[4 : 4 + signature], sealed[4 + signature :])
+    if len(text) != length:
+        raise ValueError(f"{len(text)} bytes where {length} were announced")
+    return text
+
+
+def _seal(context: spnego.ContextProxy, xml: bytes) -> bytes:
+    sealed = context.wrap_winrm(xml)
+    head = "\r\n".join(
+        (
+            f"--{_BOUNDARY}",
+            f"\tContent-Type: {_PROTOCOL}",
+            f"\tOriginalContent: type={SOAP_TYPE};Length={len(xml) + sealed.padding_length}",
+            f"--{_BOUNDARY}",
+            "\tContent-Type: application/octet-stream",
+            "",
+        )
+    )
+    signature = struct.pack("<i", len(sealed.header)) + sealed.header
+    return head.encode() + signature + sealed.data + f"--{_BOUNDARY}--\r\n".encode()

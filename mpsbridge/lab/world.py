@@ -1,0 +1,333 @@
+"""The make-believe hosts: who is on, and what becomes of them.
+
+Rules of this file: all state of a world lives here and is touched under ``World.lock`` only; time comes from the clock
+passed in, so a world stands still while its clock does; whatever changes is recorded, in order. How things look
+(tables, bytes, answers) is not known here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from mpsbridge.clock import Clock, SystemClock
+from mpsbridge.lab.faults import Fault
+from mpsbridge.lab.regions import PATTERNS, WORDS, Patterns, Words
+
+WINLOGON_LEAD = timedelta(seconds=7)
+"""A session's ``winlogon`` starts some seconds before its user has signed in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that happened on a host: ``message``, ``disconnect``, ``logoff`` (ordered), ``logon``, ``reconnect``,
+    ``logons`` (the mode; no session) or ``restart``. Times are ISO 8601 with offset.
+    """
+
+    host: str
+    act: str
+    session_id: int | None
+    user: str | None
+    logon: str | None
+    at: str
+    text: str = ""
+
+
+@dataclass(slots=True)
+class LabSession:
+    """One session on a make-believe host.
+
+    ``logoff_s`` passes until its row vanishes after a log-off was ordered, ``linger_s`` more until its processes do
+    (W9); a ``hung`` one does neither.
+    """
+
+    id: int
+    user: str
+    logon: datetime
+    born: datetime
+    account: str
+    sid: str
+    session_name: str | None = None
+    state: str = "active"
+    idle_s: int | None = None
+    idle_text: str | None = None
+    station: int | None = None
+    admin: bool = False
+    client: str | None = None
+    hung: bool = False
+    logoff_s: float = 0.0
+    linger_s: float = 0.0
+    row_gone_at: float | None = None
+    """Monotonic time at which the row vanishes, once a log-off was ordered."""
+    disconnected_at: datetime | None = None
+    line: int | None = None
+    """Where its row stands in the captured table, if the host plays one back."""
+    boxes: list[str] = field(default_factory=list)
+    """The texts of the messages shown in it."""
+
+
+@dataclass(slots=True)
+class LabStation:
+    """One MultiPoint station; whoever signs in there automatically comes back at once after a log-off (W8)."""
+
+    id: int
+    name: str
+    session_id: int | None = None
+    auto_logon: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """What does not change about a host; most of it is named after what ``observe`` asks for."""
+
+    name: str
+    address: str | None = None
+    computer: str = ""
+    language: str = "en"
+    oem: int = 437
+    ansi: int = 1252
+    culture: str = "en-US"
+    patterns: Patterns = PATTERNS["en-US"]
+    utc_offset_min: int = 0
+    clock_offset_s: float = 0.0
+    generation: str = "none"
+    mode: str = "Normal"
+    rights: str = "admin"
+    down: bool = False
+    wide: bool = False
+    broker: bool = False
+    agents: tuple[str, ...] = ()
+    pending_reboot: tuple[str, ...] = ()
+    powershell: str = "5.1.14393.0"
+    jea: tuple[str, ...] = ()
+    script_s: float = 0.0
+    caller_session: int = 0
+    lease: str | None = None
+
+    @property
+    def words(self) -> Words:
+        """The words of its language."""
+        return WORDS[self.language]
+
+
+class LabHost:
+    """One host: its facts, and the state that acts change. Every method is called with the world's lock held."""
+
+    def __init__(
+        self,
+        facts: HostFacts,
+        world: World,
+        *,
+        sessions: list[LabSession] | None = None,
+        stations: list[LabStation] | None = None,
+        faults: tuple[Fault, ...] = (),
+        boot: datetime | None = None,
+        logon_mode: str = "enabled",
+        playback: list[str] | None = None,
+        playback_qwinsta: list[str] | None = None,
+    ) -> None:
+        self.facts = facts
+        self.world = world
+        self.sessions = sessions or []
+        self.stations = stations or []
+        self.faults = faults
+        self.boot = boot or self.now() - timedelta(days=5)
+        self.logon_mode = logon_mode
+        self.playback = playback
+        """The lines of a captured ``quser`` table, shown (without the rows that have gone) instead of a printed one."""
+        self.playback_qwinsta = playback_qwinsta
+
+    @property
+    def name(self) -> str:
+        """The name in the world file."""
+        return self.facts.name
+
+    def now(self) -> datetime:
+        """The host's own clock, UTC."""
+        return self.world.clock.now() + timedelta(seconds=self.facts.clock_offset_s)
+
+    def local(self, moment: datetime) -> datetime:
+        """The same moment in the host's time zone."""
+        return (moment + timedelta(minutes=self.facts.utc_offset_min)).replace(tzinfo=None)
+
+    def session(self, session_id: int) -> LabSession | None:
+        """The session with that id, if its row is still there."""
+        return next((each for each in self.rows() if each.id == session_id), None)
+
+    def rows(self) -> list[LabSession]:
+        """The sessions that tables show now, oldest first. Auto-logon stations fill themselves here."""
+        self._settle()
+        ticks = self.world.clock.monotonic()
+        return [each for each in self.sessions if each.row_gone_at is None or each.hung or ticks < each.row_gone_at]
+
+    def processes_in(self) -> list[int]:
+        """Session ids in which a person's processes run: they outlive the row by ``linger_s``."""
+        self._settle()
+        return sorted({each.id for each in self.sessions})
+
+    def _settle(self) -> None:
+        """Let log-offs come to their end."""
+        ticks = self.world.clock.monotonic()
+        for session in list(self.sessions):
+            if session.hung or session.row_gone_at is None:
+                continue
+            if ticks >= session.row_gone_at:
+                self._leave_station(session)
+            if ticks >= session.row_gone_at + session.linger_s and session in self.sessions:
+                self.sessions.remove(session)
+
+    def _leave_station(self, session: LabSession) -> None:
+        station = next((each for each in self.stations if each.session_id == session.id), None)
+        if station is None or session.station is None:
+            return
+        session.station = station.session_id = None
+        if station.auto_logon:
+            self.log_on(session.user, session_name=session.session_name, station=station.id, account=session.account)
+
+    # What people do.
+
+    def log_on(
+        self,
+        user: str,
+        *,
+        session_name: str | None = None,
+        station: int | None = None,
+        account: str | None = None,
+        admin: bool = False,
+    ) -> LabSession:
+        """Somebody signs in, logon mode or not (that is for the caller to respect); the lowest free id is reused."""
+        taken = {each.id for each in self.sessions}
+        new_id = next(number for number in range(1, 65536) if number not in taken)
+        now = self.now()
+        session = LabSession(
+            id=new_id,
+            user=user,
+            logon=now,
+            born=now - WINLOGON_LEAD,
+            account=account or f"{self.facts.computer}\\{user}",
+            sid=sid_of(self.name, account or user),
+            session_name=session_name or f"rdp-tcp#{new_id}",
+            idle_s=0,
+            station=station,
+            admin=admin,
+        )
+        self.sessions.append(session)
+        for each in self.stations:
+            if each.id == station:
+                each.session_id = new_id
+        self._record("logon", session)
+        return session
+
+    def reconnect(self, session_id: int) -> None:
+        """A disconnected person is back."""
+        session = self._existing(session_id)
+        session.state, session.disconnected_at = "active", None
+        session.session_name, session.idle_s = f"rdp-tcp#{session.id}", 0
+        self._record("reconnect", session)
+
+    # What an administrator does.
+
+    def log_off(self, session_id: int) -> None:
+        """Order a log-off; it takes the session's own time, and a hung one never ends."""
+        session = self._existing(session_id)
+        if session.row_gone_at is None:
+            session.row_gone_at = self.world.clock.monotonic() + session.logoff_s
+            self._record("logoff", session)
+        self._settle()
+
+    def disconnect(self, session_id: int) -> None:
+        """Take the session from its screen; it keeps running."""
+        session = self._existing(session_id)
+        session.state, session.session_name = "disconnected", None
+        session.disconnected_at = self.now()
+        for station in self.stations:
+            if station.session_id == session_id:
+                station.session_id = session.station = None
+        self._record("disconnect", session)
+
+    def show(self, session_id: int, text: str) -> None:
+        """Show a message box."""
+        session = self._existing(session_id)
+        session.boxes.append(text)
+        self._record("message", session, text)
+
+    def set_logon_mode(self, mode: str) -> None:
+        """What ``change logon`` does."""
+        self.logon_mode = mode
+        self._record("logons", None, mode)
+
+    def restart(self) -> None:
+        """Everybody is gone, the boot is a new one, and a mode that Windows drops at a restart is dropped."""
+        self.sessions.clear()
+        for station in self.stations:
+            station.session_id = None
+        self.boot = self.now()
+        if self.logon_mode in {"disabled", "drain-until-restart"}:
+            self.logon_mode = "enabled"
+        self._record("restart", None)
+
+    def _existing(self, session_id: int) -> LabSession:
+        session = self.session(session_id)
+        if session is None:
+            raise KeyError(f"{self.name} has no session {session_id}")
+        return session
+
+    def _record(self, act: str, session: LabSession | None, text: str = "") -> None:
+        self.world.record(
+            Change(
+                host=self.name,
+                act=act,
+                session_id=session.id if session else None,
+                user=session.user if session else None,
+                logon=session.logon.isoformat() if session else None,
+                at=self.now().isoformat(),
+                text=text,
+            )
+        )
+
+
+class World:
+    """All hosts, the clock they live by, and what has happened so far.
+
+    ``with world.changing() as hosts:`` gives the hosts by name with the lock held.
+    """
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock: Clock = clock or SystemClock()
+        self.lock = threading.RLock()
+        self.hosts: dict[str, LabHost] = {}
+        self.changes: list[Change] = []
+        self.on_change: Callable[[Change], None] | None = None
+
+    def add(self, host: LabHost) -> None:
+        """One more host; names are unique."""
+        self.hosts[host.name] = host
+
+    @contextmanager
+    def changing(self) -> Iterator[dict[str, LabHost]]:
+        """The hosts, with the lock held."""
+        with self.lock:
+            yield self.hosts
+
+    def record(self, change: Change) -> None:
+        """Note a change (and tell whoever listens)."""
+        self.changes.append(change)
+        if self.on_change is not None:
+            self.on_change(change)
+
+
+def sid_of(*names: str) -> str:
+    """A SID in the shape of a local account's, the same for the same names in every run."""
+    digest = hashlib.sha256("\n".join(names).casefold().encode()).digest()
+    parts = [int.from_bytes(digest[start : start + 4], "little") for start in (0, 4, 8)]
+    return f"S-1-5-21-{parts[0]}-{parts[1]}-{parts[2]}-{1000 + int.from_bytes(digest[12:14], 'little')}"
+
+
+def born_before(logon: datetime) -> datetime:
+    """The creation time of the ``winlogon`` that led to a logon: with the microseconds that real ones have."""
+    moment = logon - WINLOGON_LEAD
+    return moment.replace(microsecond=moment.second * 16_667 + moment.minute)
