@@ -202,14 +202,14 @@ class LabHost:
         """Somebody signs in, logon mode or not (that is for the caller to respect); the lowest free id is reused."""
         taken = {each.id for each in self.sessions}
         new_id = next(number for number in range(1, 65536) if number not in taken)
-        now = self.now()
+        now, account = self.now(), account or f"{self.facts.computer}\\{user}"
         session = LabSession(
             id=new_id,
             user=user,
             logon=now,
             born=now - WINLOGON_LEAD,
-            account=account or f"{self.facts.computer}\\{user}",
-            sid=sid_of(self.name, account or user),
+            account=account,
+            sid=sid_of(self.name, account),
             session_name=session_name or f"rdp-tcp#{new_id}",
             idle_s=0,
             station=station,

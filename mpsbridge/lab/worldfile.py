@@ -18,6 +18,7 @@ from typing import Any
 
 from mpsbridge.clock import Clock
 from mpsbridge.errors import SettingsError
+from mpsbridge.lab import values as read
 from mpsbridge.lab.faults import DEEDS, STEPS, Fault
 from mpsbridge.lab.regions import CODE_PAGES, CULTURES, PATTERNS, WORDS, Patterns
 from mpsbridge.lab.tables import read_table
@@ -25,15 +26,6 @@ from mpsbridge.lab.world import HostFacts, LabHost, LabSession, LabStation, Worl
 
 SHIPPED = Path(__file__).resolve().parent / "worlds"
 """The worlds, and the captured tables, that come with the package."""
-
-_AGO = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
-_LOOPBACK = IPv4Network("127.0.0.0/8")
-
-Reader = Callable[[Any], Any]
-
-
-class _Wrong(ValueError):
-    """What is wrong with one value; the place is added on the way up."""
 
 
 def load_world(path: str | Path, clock: Clock | None = None) -> World:
@@ -62,184 +54,53 @@ def build_world(raw: Any, clock: Clock | None = None, *, source: Path = Path("wo
     """The same from data that is read already; ``source`` is named in errors and is where playback files are sought."""
     world = World(clock)
     try:
-        top = _table(raw, {"hosts": _rows}, required=("hosts",))
+        top = read.table(raw, {"hosts": read.rows}, required=("hosts",))
         hosts = top["hosts"]
         if not hosts:
-            raise _Wrong("a world needs at least one [[hosts]]")
+            raise read.Wrong("a world needs at least one [[hosts]]")
         for number, row in enumerate(hosts, 1):
             name = row.get("name") if isinstance(row, dict) else None
-            with _at(f"hosts[{number}]" + (f" ({name})" if isinstance(name, str) else "")):
+            with read.At(f"hosts[{number}]" + (f" ({name})" if isinstance(name, str) else "")):
                 host = _host(row, world, source.parent)
                 if host.name.casefold() in {each.casefold() for each in world.hosts}:
-                    raise _Wrong("the name is taken by a host before it")
+                    raise read.Wrong("the name is taken by a host before it")
                 world.add(host)
-    except _Wrong as error:
+    except read.Wrong as error:
         raise SettingsError(f"{source}: {error}") from error
     return world
 
 
-class _at:  # noqa: N801 - reads as a word where it is used
-    """Add the place to a :class:`_Wrong` on its way up."""
-
-    def __init__(self, place: str) -> None:
-        self.place = place
-
-    def __enter__(self) -> None:
-        return
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, _Wrong):
-            raise _Wrong(f"{self.place}: {error}") from error
-
-
-def _table(raw: Any, readers: Mapping[str, Reader], *, required: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The values of one table, each read by its own reader; unknown and missing keys are errors."""
-    if not isinstance(raw, dict):
-        raise _Wrong("this must be a table")
-    values = {}
-    for key, value in raw.items():
-        if key not in readers:
-            near = difflib.get_close_matches(str(key), readers, n=1)
-            raise _Wrong(f"unknown key {key!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
-        with _at(key):
-            values[key] = readers[key](value)
-    for key in required:
-        if key not in values:
-            raise _Wrong(f"the key {key!r} is missing")
-    return values
-
-
-# One reader for each kind of value.
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise _Wrong(f"must be a text that is not empty, not {value!r}")
-    return value
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise _Wrong(f"must be true or false, not {value!r}")
-    return value
-
-
-def _whole(low: int, high: int) -> Reader:
-    def read(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise _Wrong(f"must be a whole number from {low} to {high}, not {value!r}")
-        return value
-
-    return read
-
-
-def _seconds(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
-        raise _Wrong(f"must be a number of seconds, not {value!r}")
-    return float(value)
-
-
-def _offset_seconds(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _Wrong(f"must be a number of seconds, not {value!r}")
-    return float(value)
-
-
-def _one_of(*words: str) -> Reader:
-    def read(value: Any) -> str:
-        if value not in words:
-            near = difflib.get_close_matches(str(value), words, n=1)
-            raise _Wrong(f"{value!r} is none of {', '.join(words)}" + (f"; did you mean {near[0]!r}?" if near else ""))
-        return str(value)
-
-    return read
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise _Wrong("must be a list of texts")
-    return tuple(_text(each) for each in value)
-
-
-def _rows(value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        raise _Wrong("must be a list of tables")
-    return value
-
-
-def _page(value: Any) -> int:
-    page = _whole(1, 65535)(value)
-    try:
-        "x".encode(f"cp{page}")
-    except LookupError as error:
-        raise _Wrong(f"{page} is no code page known here") from error
-    return int(page)
-
-
-def _address(value: Any) -> str:
-    try:
-        address = IPv4Address(_text(value))
-    except ValueError as error:
-        raise _Wrong(f"{value!r} is no IPv4 address") from error
-    if address not in _LOOPBACK:
-        raise _Wrong(f"{value} is not on the loopback (127.0.0.0/8), and make-believe hosts live nowhere else")
-    return str(address)
-
-
-def _moment(value: Any) -> datetime | timedelta:
-    """A time with offset, or how long ago (``2h15m``) seen from the start of the lab."""
-    if isinstance(value, str):
-        ago = _AGO.fullmatch(value)
-        if ago is not None and any(ago.groups()):
-            days, hours, minutes, seconds = (int(part or 0) for part in ago.groups())
-            return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError as error:
-            raise _Wrong(f"{value!r} is neither an ISO time nor a duration such as 2h15m") from error
-    if not isinstance(value, datetime) or value.tzinfo is None:
-        raise _Wrong(f"{value!r} is no time with a UTC offset; write it like 2026-11-25T08:00:00Z, or 2h15m for ago")
-    return value.astimezone(UTC)
-
-
-_PATTERNS: dict[str, Reader] = {"short_date": _text, "short_time": _text, "am": _text, "pm": _text}
-
-
-def _patterns(value: Any) -> Patterns:
-    return Patterns(**_table(value, _PATTERNS, required=("short_date", "short_time")))
-
-
-_HOST: dict[str, Reader] = {
-    "name": _text,
-    "address": _address,
-    "computer": _text,
-    "language": _one_of(*WORDS),
-    "oem": _page,
-    "ansi": _page,
-    "culture": _one_of(*PATTERNS),
-    "patterns": _patterns,
-    "utc_offset_min": _whole(-14 * 60, 14 * 60),
-    "clock_offset_s": _offset_seconds,
-    "boot": _moment,
-    "generation": _one_of("none", "2012", "2016"),
-    "mode": _text,
-    "rights": _one_of("admin", "user", "rds"),
-    "down": _flag,
-    "wide": _flag,
-    "logon_mode": _one_of("enabled", "drain", "drain-until-restart", "disabled"),
-    "broker": _flag,
-    "agents": _texts,
-    "pending_reboot": _texts,
-    "powershell": _text,
-    "jea": _texts,
-    "script_s": _seconds,
-    "caller_session": _whole(0, 65535),
-    "lease": _text,
-    "playback": _text,
-    "playback_qwinsta": _text,
-    "sessions": _rows,
-    "stations": _rows,
-    "faults": _rows,
+_HOST: dict[str, read.Reader] = {
+    "name": read.text,
+    "address": read.address,
+    "computer": read.text,
+    "language": read.one_of(*WORDS),
+    "oem": read.page,
+    "ansi": read.page,
+    "culture": read.one_of(*PATTERNS),
+    "patterns": read.patterns,
+    "utc_offset_min": read.whole(-14 * 60, 14 * 60),
+    "clock_offset_s": read.offset_seconds,
+    "boot": read.moment,
+    "generation": read.one_of("none", "2012", "2016"),
+    "mode": read.text,
+    "rights": read.one_of("admin", "user", "rds"),
+    "down": read.flag,
+    "wide": read.flag,
+    "logon_mode": read.one_of("enabled", "drain", "drain-until-restart", "disabled"),
+    "broker": read.flag,
+    "agents": read.texts,
+    "pending_reboot": read.texts,
+    "powershell": read.text,
+    "jea": read.texts,
+    "script_s": read.seconds,
+    "caller_session": read.whole(0, 65535),
+    "lease": read.text,
+    "playback": read.text,
+    "playback_qwinsta": read.text,
+    "sessions": read.rows,
+    "stations": read.rows,
+    "faults": read.rows,
 }
 _STATE_KEYS = {
     "boot",
@@ -253,7 +114,7 @@ _STATE_KEYS = {
 
 
 def _host(raw: Any, world: World, folder: Path) -> LabHost:
-    values = _table(raw, _HOST, required=("name",))
+    values = read.table(raw, _HOST, required=("name",))
     language = values.setdefault("language", "en")
     oem, ansi = CODE_PAGES[language]
     values.setdefault("oem", oem)
@@ -273,9 +134,8 @@ def _host(raw: Any, world: World, folder: Path) -> LabHost:
     if host.playback is not None:
         _people_of_the_capture(host)
     host.stations = _each(values.get("stations", []), "stations", _station)
-    host.boot = _at_start(values.get("boot"), world.clock) or min(
-        (each.born - timedelta(hours=9) for each in host.sessions), default=host.boot
-    )
+    first = min((each.born - timedelta(hours=9) for each in host.sessions), default=host.boot)
+    host.boot = _at_start(values.get("boot", first), world.clock)
     _agree(host)
     return host
 
@@ -283,39 +143,36 @@ def _host(raw: Any, world: World, folder: Path) -> LabHost:
 def _each(rows: list[Any], key: str, read: Callable[[Any], Any]) -> list[Any]:
     made = []
     for number, row in enumerate(rows, 1):
-        with _at(f"{key}[{number}]"):
+        with read.At(f"{key}[{number}]"):
             made.append(read(row))
     return made
 
 
-_SESSION: dict[str, Reader] = {
-    "id": _whole(1, 65535),
-    "user": _text,
-    "account": _text,
-    "sid": _text,
-    "session_name": _text,
-    "state": _one_of("active", "disconnected", "connected"),
-    "idle_s": _whole(0, 10**9),
-    "idle_text": _text,
-    "logon": _moment,
-    "born": _moment,
-    "station": _whole(1, 10**6),
-    "admin": _flag,
-    "client": _text,
-    "hung": _flag,
-    "logoff_s": _seconds,
-    "linger_s": _seconds,
+_SESSION: dict[str, read.Reader] = {
+    "id": read.whole(1, 65535),
+    "user": read.text,
+    "account": read.text,
+    "sid": read.text,
+    "session_name": read.text,
+    "state": read.one_of("active", "disconnected", "connected"),
+    "idle_s": read.whole(0, 10**9),
+    "idle_text": read.text,
+    "logon": read.moment,
+    "born": read.moment,
+    "station": read.whole(1, 10**6),
+    "admin": read.flag,
+    "client": read.text,
+    "hung": read.flag,
+    "logoff_s": read.seconds,
+    "linger_s": read.seconds,
 }
 
 
 def _session(raw: Any, host: LabHost) -> LabSession:
-    values = _table(raw, _SESSION, required=("id", "user"))
+    values = read.table(raw, _SESSION, required=("id", "user"))
     clock = host.world.clock
-    logon = _at_start(values.get("logon", timedelta(hours=1)), clock)
-    if logon is None:  # cannot be: there is a default
-        raise _Wrong("a session needs a logon time")
-    values["logon"] = logon
-    values["born"] = _at_start(values.get("born"), clock) or born_before(logon)
+    logon = values["logon"] = _at_start(values.get("logon", timedelta(hours=1)), clock)
+    values["born"] = _at_start(values.get("born", born_before(logon)), clock)
     account = values.setdefault("account", f"{host.facts.computer}\\{values['user']}")
     values.setdefault("sid", sid_of(host.name, account))
     if values.setdefault("state", "active") == "disconnected":
@@ -349,41 +206,41 @@ def _people_of_the_capture(host: LabHost) -> None:
         )
         host.sessions.append(session)
     if missing := described.keys() - {row.id for row in rows}:
-        raise _Wrong(f"the playback has no row with the session id {min(missing)}")
+        raise read.Wrong(f"the playback has no row with the session id {min(missing)}")
 
 
-_STATION: dict[str, Reader] = {
-    "id": _whole(1, 10**6),
-    "name": _text,
-    "session_id": _whole(1, 65535),
-    "auto_logon": _flag,
+_STATION: dict[str, read.Reader] = {
+    "id": read.whole(1, 10**6),
+    "name": read.text,
+    "session_id": read.whole(1, 65535),
+    "auto_logon": read.flag,
 }
 
 
 def _station(raw: Any) -> LabStation:
-    values = _table(raw, _STATION, required=("id",))
+    values = read.table(raw, _STATION, required=("id",))
     values.setdefault("name", f"Station {values['id']}")
     return LabStation(**values)
 
 
-_FAULT: dict[str, Reader] = {
-    "step": _one_of(*STEPS),
-    "do": _one_of(*DEEDS),
-    "after": _whole(0, 10**9),
-    "times": _whole(1, 10**9),
-    "code": _whole(1, 2**32 - 1),
-    "delay_s": _seconds,
-    "acted": _flag,
-    "call": _text,
+_FAULT: dict[str, read.Reader] = {
+    "step": read.one_of(*STEPS),
+    "do": read.one_of(*DEEDS),
+    "after": read.whole(0, 10**9),
+    "times": read.whole(1, 10**9),
+    "code": read.whole(1, 2**32 - 1),
+    "delay_s": read.seconds,
+    "acted": read.flag,
+    "call": read.text,
 }
 
 
 def _fault(raw: Any) -> Fault:
-    values = _table(raw, _FAULT, required=("step", "do"))
+    values = read.table(raw, _FAULT, required=("step", "do"))
     if values["step"] == "connect" and values["do"] not in {"refuse", "hang", "close", "reset", "delay"}:
-        raise _Wrong(f"at the step 'connect' there is no answer to {values['do']!r}")
+        raise read.Wrong(f"at the step 'connect' there is no answer to {values['do']!r}")
     if values["step"] == "connect" and values["do"] == "refuse" and {"after", "times"} & values.keys():
-        raise _Wrong("a port that refuses connections refuses all of them; leave out 'after' and 'times'")
+        raise read.Wrong("a port that refuses connections refuses all of them; leave out 'after' and 'times'")
     return Fault(**values)
 
 
@@ -392,26 +249,27 @@ def _agree(host: LabHost) -> None:
     by_id = {each.id: each for each in host.sessions}
     by_number = {each.id: each for each in host.stations}
     if len(by_id) != len(host.sessions):
-        raise _Wrong("a session id is there twice")
+        raise read.Wrong("a session id is there twice")
     if len(by_number) != len(host.stations):
-        raise _Wrong("a station id is there twice")
+        raise read.Wrong("a station id is there twice")
     if host.stations and host.facts.generation == "none":
-        raise _Wrong("stations need generation = '2012' or '2016'")
+        raise read.Wrong("stations need generation = '2012' or '2016'")
     for session in host.sessions:
         if session.station is None:
             continue
         if session.station not in by_number:
-            raise _Wrong(f"session {session.id} names station {session.station}, which is not there")
+            raise read.Wrong(f"session {session.id} names station {session.station}, which is not there")
         by_number[session.station].session_id = session.id
     for station in host.stations:
         if station.session_id is None:
             continue
         if station.session_id not in by_id:
-            raise _Wrong(f"station {station.id} names session {station.session_id}, which is not there")
+            raise read.Wrong(f"station {station.id} names session {station.session_id}, which is not there")
         by_id[station.session_id].station = station.id
 
 
-def _at_start(moment: datetime | timedelta | None, clock: Clock) -> datetime | None:
+def _at_start(moment: datetime | timedelta, clock: Clock) -> datetime:
+    """A time that was given as such, or as how long before the start of the lab."""
     return clock.now() - moment if isinstance(moment, timedelta) else moment
 
 
@@ -423,4 +281,4 @@ def _capture(name: str | None, folder: Path, key: str) -> list[str] | None:
         if place.is_file():
             return place.read_bytes().decode("utf-8").splitlines(keepends=True)
     shipped = ", ".join(sorted(file.stem for file in (SHIPPED / "captures").glob("*.txt")))
-    raise _Wrong(f"{key}: there is no file {name!r} beside the world, and no shipped capture (they are: {shipped})")
+    raise read.Wrong(f"{key}: there is no file {name!r} beside the world, and no shipped capture (they are: {shipped})")
