@@ -1,4 +1,5 @@
-"""Readers of single values in a world file: each takes what TOML or JSON gave and returns a value, or says what is wrong.
+"""Readers of single values in a world file: each takes what TOML or JSON gave and returns a value, or says what is
+wrong.
 
 Nothing is converted silently: a number in quotes is no number, a time without an offset is no time.
 """
@@ -24,7 +25,7 @@ class Wrong(ValueError):
     """What is wrong with one value; the place is added on the way up."""
 
 
-class At:  # noqa: N801 - reads as a word where it is used
+class At:
     """Add the place to a :class:`Wrong` on its way up."""
 
     def __init__(self, place: str) -> None:

@@ -6,13 +6,11 @@ type or a contradiction is an error that names file, host and key, and nothing i
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 import tomllib
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address, IPv4Network
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,7 @@ from mpsbridge.clock import Clock
 from mpsbridge.errors import SettingsError
 from mpsbridge.lab import values as read
 from mpsbridge.lab.faults import DEEDS, STEPS, Fault
-from mpsbridge.lab.regions import CODE_PAGES, CULTURES, PATTERNS, WORDS, Patterns
+from mpsbridge.lab.regions import CODE_PAGES, CULTURES, PATTERNS, WORDS
 from mpsbridge.lab.tables import read_table
 from mpsbridge.lab.world import HostFacts, LabHost, LabSession, LabStation, World, born_before, sid_of
 
@@ -140,11 +138,11 @@ def _host(raw: Any, world: World, folder: Path) -> LabHost:
     return host
 
 
-def _each(rows: list[Any], key: str, read: Callable[[Any], Any]) -> list[Any]:
+def _each(rows: list[Any], key: str, one: Callable[[Any], Any]) -> list[Any]:
     made = []
     for number, row in enumerate(rows, 1):
         with read.At(f"{key}[{number}]"):
-            made.append(read(row))
+            made.append(one(row))
     return made
 
 
