@@ -1,0 +1,95 @@
+"""The snippets: each a question or an act, with its effect, its parameters and how its answer is read.
+
+The text of a snippet is the template of the same name; the call at its end names the function and its parameters.
+The catalogue grows by a template and an entry here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Generic, TypeVar
+
+from mpsbridge.errors import RenderError
+from mpsbridge.models.answers import ActAnswer, LogonsAnswer, ObserveAnswer, StationsAnswer
+from mpsbridge.models.frozen import Answer, Frozen
+from mpsbridge.models.scripts import Effect, RawOutput, Script
+from mpsbridge.models.sessions import Logons, Observation, Stations
+from mpsbridge.parsing.observation import observe
+from mpsbridge.parsing.wms import stations
+from mpsbridge.snippets.envelope import open_envelope
+from mpsbridge.snippets.parameters import (
+    ActParameters,
+    LogonsParameters,
+    LogonsSetParameters,
+    MessageParameters,
+    ObserveParameters,
+    StationsParameters,
+)
+from mpsbridge.snippets.render import render
+
+P = TypeVar("P", bound=Frozen)
+A = TypeVar("A", bound=Answer)
+M = TypeVar("M")
+
+
+@dataclass(frozen=True)
+class Snippet(Generic[P, A, M]):
+    """One question or act: ``END.render(ActParameters(...))`` is a script, ``END.read(output)`` what came of it."""
+
+    name: str
+    effect: Effect
+    parameters: type[P]
+    answer: type[A]
+    model: Callable[[A, tuple[str, ...]], M]
+    """The host's answer and its problems -> what callers get."""
+
+    def render(self, parameters: P, *, reason: str = "") -> Script:
+        """Write the script. Raises :class:`~mpsbridge.errors.RenderError`."""
+        return render(self.name, self.effect, parameters, reason=reason)
+
+    def read(self, output: RawOutput) -> M:
+        """Read what the script answered. Raises ``RemoteError`` (``Blind`` too) and ``ParseError``."""
+        envelope = open_envelope(self.name, output)
+        return self.model(envelope.answer(self.answer), envelope.problems)
+
+
+def _logons(answer: LogonsAnswer, _problems: tuple[str, ...]) -> Logons:
+    return Logons(mode=answer.mode, was=answer.was)
+
+
+def _stations(answer: StationsAnswer, _problems: tuple[str, ...]) -> Stations:
+    return stations(answer)
+
+
+def _act(answer: ActAnswer, _problems: tuple[str, ...]) -> ActAnswer:
+    return answer
+
+
+OBSERVE = Snippet[ObserveParameters, ObserveAnswer, Observation](
+    "observe", Effect.READ, ObserveParameters, ObserveAnswer, observe
+)
+STATIONS = Snippet[StationsParameters, StationsAnswer, Stations](
+    "stations", Effect.READ, StationsParameters, StationsAnswer, _stations
+)
+LOGONS = Snippet[LogonsParameters, LogonsAnswer, Logons]("logons", Effect.READ, LogonsParameters, LogonsAnswer, _logons)
+LOGONS_SET = Snippet[LogonsSetParameters, LogonsAnswer, Logons](
+    "logons-set", Effect.DISRUPT, LogonsSetParameters, LogonsAnswer, _logons
+)
+MESSAGE = Snippet[MessageParameters, ActAnswer, ActAnswer]("message", Effect.NOTIFY, MessageParameters, ActAnswer, _act)
+DISCONNECT = Snippet[ActParameters, ActAnswer, ActAnswer]("disconnect", Effect.DISRUPT, ActParameters, ActAnswer, _act)
+END = Snippet[ActParameters, ActAnswer, ActAnswer]("end", Effect.DISRUPT, ActParameters, ActAnswer, _act)
+
+CATALOGUE: dict[str, Snippet[Any, Any, Any]] = {
+    entry.name: entry for entry in (OBSERVE, STATIONS, LOGONS, LOGONS_SET, MESSAGE, DISCONNECT, END)
+}
+
+
+def snippet(name: str) -> Snippet[Any, Any, Any]:
+    """The snippet of that name. Raises :class:`~mpsbridge.errors.RenderError` with the nearest name that exists."""
+    if (found := CATALOGUE.get(name)) is not None:
+        return found
+    near = get_close_matches(name, CATALOGUE, n=1)
+    hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(CATALOGUE)}."
+    raise RenderError(f"there is no snippet {name!r}", hint=hint)

@@ -1,0 +1,129 @@
+"""The one string that a script answers -> its result, or an error that says what ran.
+
+::
+
+    {"mpsbridge": 1, "snippet": "observe", "ok": true, "result": {...}, "problems": ["..."]}
+
+Rules of this file: an answer is read whole or not at all; whatever is wrong with it is an error of its own, in words;
+text from the host is made harmless before it is quoted. Windows PowerShell 5.1 and 7 write JSON differently; both are
+read.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal, TypeVar
+
+from pydantic import JsonValue, ValidationError
+
+from mpsbridge.errors import AccessDenied, CommandMissing, ParseError, RemoteError
+from mpsbridge.models.answers import RefusalAnswer
+from mpsbridge.models.frozen import Answer
+from mpsbridge.models.harmless import harmless
+from mpsbridge.models.scripts import RawOutput
+
+VERSION = 1
+LIMIT = 16 * 1024 * 1024
+"""Characters. The largest honest answer, a host with a thousand sessions, stays far below one million."""
+EXCERPT = 300
+"""Characters of the host's own text that an error quotes."""
+
+A = TypeVar("A", bound=Answer)
+
+
+class Envelope(Answer):
+    """One answer, opened: who answered, what, and what could not be found out."""
+
+    mpsbridge: Literal[1]
+    snippet: str
+    ok: bool
+    result: dict[str, JsonValue]
+    problems: tuple[str, ...] = ()
+
+    def answer(self, model: type[A]) -> A:
+        """The result as a model. Raises :class:`~mpsbridge.errors.ParseError` where its shape is another."""
+        try:
+            return model.model_validate(self.result)
+        except ValidationError as error:
+            raise ParseError(f"the answer to {self.snippet!r} has another shape: {_first(error)}") from None
+
+
+def open_envelope(snippet: str, output: RawOutput) -> Envelope:
+    """Read what a transport brought home for ``snippet``.
+
+    Raises :class:`~mpsbridge.errors.RemoteError` (or a child) where the host refused or only reported errors, and
+    :class:`~mpsbridge.errors.ParseError` where the answer is not exactly one whole envelope of this version and
+    snippet.
+    """
+    envelope = _read(snippet, _only_string(output))
+    if not envelope.ok:
+        raise _refusal(envelope.answer(RefusalAnswer))
+    return envelope
+
+
+def _only_string(output: RawOutput) -> str:
+    strings = [text for text in output.output if text.strip()]
+    if not strings and output.errors:
+        raise RemoteError(f"PowerShell reported: {harmless(output.errors[0], limit=EXCERPT)}")
+    if not strings:
+        raise ParseError("the script ended without an answer")
+    if len(strings) > 1:
+        raise ParseError(
+            f"the script answered {len(strings)} strings in place of one", excerpt=harmless(strings[0], limit=EXCERPT)
+        )
+    if len(strings[0]) > LIMIT:
+        raise ParseError(f"the answer has {len(strings[0])} characters; more than {LIMIT} are not read")
+    return strings[0]
+
+
+def _read(snippet: str, text: str) -> Envelope:
+    try:
+        document: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ParseError("the answer is not JSON, or was cut", excerpt=harmless(text[-EXCERPT:])) from None
+    if not isinstance(document, dict) or "mpsbridge" not in document:
+        raise ParseError("the answer is JSON, but no envelope", excerpt=harmless(text, limit=EXCERPT))
+    if document["mpsbridge"] != VERSION:
+        raise ParseError(f"the envelope has version {harmless(str(document['mpsbridge']), limit=40)}, not {VERSION}")
+    if document.get("snippet") != snippet:
+        raise ParseError(f"the answer is for {harmless(str(document.get('snippet')), limit=40)!r}, not {snippet!r}")
+    try:
+        return Envelope.model_validate(_unwrapped(document))
+    except ValidationError as error:
+        raise ParseError(
+            f"the envelope has another shape: {_first(error)}", excerpt=harmless(text, limit=EXCERPT)
+        ) from None
+
+
+def _unwrapped(value: Any) -> Any:
+    """Undo ``{"value": [...], "Count": n}``, Windows PowerShell's way to write an array that carries extra members."""
+    if isinstance(value, dict):
+        if value.keys() == {"value", "Count"} and isinstance(value["value"], list):
+            return _unwrapped(value["value"])
+        return {name: _unwrapped(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_unwrapped(inner) for inner in value]
+    return value
+
+
+def _refusal(refusal: RefusalAnswer) -> RemoteError:
+    message = harmless(refusal.message, limit=EXCERPT) or "the script refused without a word"
+    match refusal.kind:
+        case "denied":
+            return AccessDenied(message)
+        case "missing-command":
+            return CommandMissing(message)
+        case "constrained":
+            return RemoteError(
+                message, hint="Publish the signed JEA module there (mpsbridge jea), or use an unconstrained endpoint."
+            )
+        case "expired":
+            return RemoteError(message, hint="Nothing was done: the script started too late. Look again, then repeat.")
+    return RemoteError(message)
+
+
+def _first(error: ValidationError) -> str:
+    """Where and what, without the value: it may be anything, of any length."""
+    fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    place = ".".join(str(step) for step in fault["loc"]) or "the whole"
+    return harmless(f"{place}: {fault['msg']}", limit=EXCERPT)

@@ -1,0 +1,146 @@
+"""Template + parameters -> :class:`~mpsbridge.models.scripts.Script`.
+
+A template is function definitions (static text, shared ones by ``{% include %}``) and, as its last line, one call::
+
+    Set-MpsbridgeLogonMode -Mode {{ mode }} -Expected {{ expected }} -NotAfter {{ not_after }} -Run {{ run }}
+
+Rules of this file: templates come from the folder beside the package and from nowhere else; a value enters only on the
+call line and only as a literal; line 1 of what is sent says what ran, in ASCII, with people and texts as digests (W35).
+The call line below it does carry what the host needs: the bytes of a row, the text of a message.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+import jinja2
+from pydantic import JsonValue
+
+import mpsbridge
+from mpsbridge.errors import RenderError
+from mpsbridge.models.frozen import Frozen
+from mpsbridge.models.scripts import Effect, Script
+from mpsbridge.snippets.literals import literal
+from mpsbridge.version import __version__
+
+TEMPLATES = Path(mpsbridge.__file__).resolve().parent.parent / "ps_templates"
+"""Never found by import name: a ``ps_templates`` on ``PYTHONPATH`` must not replace what runs as administrator."""
+
+_LOADER = jinja2.FileSystemLoader(TEMPLATES)
+"""Confines every name, ``{% include %}`` too, to the folder: a name with ``..`` in it is not found."""
+_CALL = re.compile(r"(?P<function>[A-Z][a-z]+-Mpsbridge[A-Za-z]+)(?P<arguments>( -[A-Z][A-Za-z]* \{\{ [a-z_]+ \}\})*)")
+_ARGUMENT = re.compile(r"-([A-Z][A-Za-z]*) \{\{ ([a-z_]+) \}\}")
+_PERSONAL = frozenset({"user", "text", "logon", "state"})
+"""Fields that appear in the audit header as a digest only, or not at all."""
+
+
+class Call(NamedTuple):
+    """The last line of a template: which function, and which field feeds which of its parameters."""
+
+    line: str
+    function: str
+    fields: dict[str, str]
+
+
+def render(snippet: str, effect: Effect, parameters: Frozen, *, reason: str = "") -> Script:
+    """Render the template ``<snippet>.ps1.j2``; ``reason`` (for the audit header) is the person's own words.
+
+    Raises :class:`~mpsbridge.errors.RenderError`: unknown template, a name the template wants and ``parameters`` lacks
+    (or the other way round), a value that is no literal.
+    """
+    definitions, call = _template(snippet)
+    values = _values(parameters)
+    if set(values) != set(call.fields.values()):
+        raise RenderError(f"the template {snippet!r} and {type(parameters).__name__} disagree about the parameters")
+    line = _environment().from_string(call.line).render(values)
+    return Script(
+        snippet=snippet,
+        effect=effect,
+        header=_header(snippet, parameters, reason),
+        definitions=definitions,
+        call=line,
+        function=call.function,
+        parameters={name: values[field] for name, field in call.fields.items()},
+        digest=_digest(f"{definitions}\n{line}"),
+        definitions_digest=_digest(definitions),
+    )
+
+
+def _environment() -> jinja2.Environment:
+    """Jinja2, set so that whatever an expression yields becomes a literal and nothing else can appear."""
+    return jinja2.Environment(
+        loader=_LOADER,
+        undefined=jinja2.StrictUndefined,
+        finalize=_finalize,
+        autoescape=False,  # noqa: S701 - the output is PowerShell, and finalize escapes for that
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+def _finalize(value: object) -> str:
+    if isinstance(value, jinja2.Undefined):
+        raise RenderError("the template names a parameter that was not given")
+    return literal(value)
+
+
+@cache
+def _template(snippet: str) -> tuple[str, Call]:
+    """The definitions and the call of a template. Its static text is the same for every call, so it is read once."""
+    environment = _environment()
+    try:
+        source, _, _ = _LOADER.get_source(environment, f"{snippet}.ps1.j2")
+        head, _, last = source.rstrip("\n").rpartition("\n")
+        definitions = environment.from_string(head).render().strip("\n")
+    except jinja2.TemplateNotFound as error:
+        raise RenderError(
+            f"the template {error.name!r} is not in {TEMPLATES}", hint="Install mpsbridge again; a file is missing."
+        ) from None
+    except jinja2.TemplateError as error:
+        raise RenderError(f"the template {snippet!r} cannot be read: {error.message}") from None
+    if (call := _CALL.fullmatch(last)) is None:
+        raise RenderError(f"the last line of the template {snippet!r} is not one call")
+    return definitions, Call(last, call["function"], dict(_ARGUMENT.findall(call["arguments"])))
+
+
+def _values(parameters: Frozen) -> dict[str, JsonValue]:
+    """The fields as they travel: scalars as they are, anything with a shape as one ASCII JSON text that names it."""
+    return {
+        name: _json({name: value}) if isinstance(value, list | dict) else value
+        for name, value in parameters.model_dump(mode="json").items()
+    }
+
+
+def _header(snippet: str, parameters: Frozen, reason: str) -> str:
+    audit: dict[str, JsonValue] = {"reason": reason} if reason else {}
+    for name, value in parameters.model_dump(mode="json").items():
+        if isinstance(value, list):
+            audit["count"] = len(value)
+            audit[name] = [_audited(entry) for entry in value if isinstance(entry, dict)]
+        else:
+            audit |= _audited({name: value})
+    return f"# mpsbridge {__version__} {snippet} {_json(audit)}"
+
+
+def _audited(entry: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """What the header may say of one entry: a user or a text as a short digest, never a row's other bytes."""
+    audit: dict[str, JsonValue] = {
+        name: value for name, value in entry.items() if name not in _PERSONAL and value is not None
+    }
+    for name in ("user", "text"):
+        if isinstance(value := entry.get(name), str):
+            audit[f"{name}_sha256"] = _digest(value)[:12]
+    return audit
+
+
+def _json(value: JsonValue) -> str:
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()

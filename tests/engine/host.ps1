@@ -1,0 +1,133 @@
+# What Windows has and the engine on Linux lacks, over one make-believe host in a JSON file: processes, CIM, registry,
+# services, and the classes that tell who the caller is. Only what templates use, and failing as Windows fails.
+param([string]$Folder)
+
+$global:EngineFolder = $Folder
+$env:ENGINE_WORLD = $Folder
+$env:SystemRoot = [IO.Path]::Combine($Folder, 'windows')
+$env:ProgramW6432 = [IO.Path]::Combine($Folder, 'programs')
+$env:COMPUTERNAME = 'STATION-HOST'
+$env:PSModulePath = [IO.Path]::Combine($Folder, 'modules') + [IO.Path]::PathSeparator + $env:PSModulePath
+
+function global:Get-EngineWorld {
+    ConvertFrom-Json -InputObject ([IO.File]::ReadAllText([IO.Path]::Combine($global:EngineFolder, 'world.json')))
+}
+
+function global:Get-EngineTime($Text) {
+    if (-not $Text) { return $null }
+    $time = [datetime]::ParseExact($Text.Substring(0, 21), 'yyyyMMddHHmmss.ffffff', [Globalization.CultureInfo]::InvariantCulture)
+    [datetime]::SpecifyKind($time, 'Utc').ToLocalTime()
+}
+
+function global:Get-Process {
+    [CmdletBinding()]
+    param([string[]]$Name, [int]$Id)
+    $world = Get-EngineWorld
+    if ($Id) { return [pscustomobject]@{ Id = $Id; ProcessName = 'wsmprovhost'; SessionId = [int]$world.caller.session_id } }
+    if ($world.processes_fail) { Write-Error 'Access is denied.' -Category PermissionDenied; return }
+    $found = @($world.processes | Where-Object { -not $Name -or $Name -contains $_.name })
+    if ($Name -and -not $found) { Write-Error "Cannot find a process with the name ""$Name""." -Category ObjectNotFound; return }
+    foreach ($process in $found) {
+        $started = $null
+        if ($world.caller.elevated -and -not $process.unreadable) { $started = Get-EngineTime $process.born }
+        [pscustomobject]@{ ProcessName = $process.name; SessionId = [int]$process.session; StartTime = $started }
+    }
+}
+
+function global:Get-CimInstance {
+    [CmdletBinding()]
+    param([string]$Namespace = 'root/cimv2', [string]$ClassName, [string]$Filter, [int]$OperationTimeoutSec)
+    $world = Get-EngineWorld
+    if ($ClassName -eq 'Win32_Process') {
+        $names = @([regex]::Matches($Filter, "Name = '([^']+)'") | ForEach-Object { $_.Groups[1].Value })
+        $session = [regex]::Match($Filter, 'SessionId = (\d+)').Groups[1].Value
+        foreach ($process in $world.processes) {
+            if ($names -contains "$($process.name).exe" -or ($session -and "$($process.session)" -eq $session)) {
+                [pscustomobject]@{ Name = "$($process.name).exe"; SessionId = [uint32]$process.session; CreationDate = (Get-EngineTime $process.born); EngineOwner = $process }
+            }
+        }
+        return
+    }
+    $instance = $world.cim.$ClassName
+    if ($null -eq $instance) { Write-Error 'Access denied' -Category PermissionDenied; return }
+    $instance
+}
+
+function global:Invoke-CimMethod {
+    [CmdletBinding()]
+    param($InputObject, [string]$MethodName)
+    $owner = $InputObject.EngineOwner
+    if (-not (Get-EngineWorld).caller.elevated) { return [pscustomobject]@{ ReturnValue = 2 } }
+    if ($MethodName -eq 'GetOwnerSid') { return [pscustomobject]@{ Sid = $owner.sid; ReturnValue = 0 } }
+    [pscustomobject]@{ User = $owner.user; Domain = $owner.domain; ReturnValue = 0 }
+}
+
+function global:Get-ItemProperty {
+    [CmdletBinding()]
+    param([string]$LiteralPath)
+    $key = (Get-EngineWorld).registry.$LiteralPath
+    if ($null -eq $key) { Write-Error "Cannot find path '$LiteralPath' because it does not exist." -Category ObjectNotFound; return }
+    $key
+}
+
+function global:Test-Path {
+    [CmdletBinding()]
+    param([string]$LiteralPath)
+    $null -ne (Get-EngineWorld).registry.$LiteralPath
+}
+
+function global:Get-Service {
+    [CmdletBinding()]
+    param([string[]]$Name)
+    foreach ($service in (Get-EngineWorld).services) { if ($Name -contains $service) { [pscustomobject]@{ Name = $service } } }
+}
+
+class EngineSid {
+    [string]$Value
+    EngineSid([string]$Text) { $this.Value = $Text }
+    EngineSid([byte[]]$Bytes, [int]$Offset) { $this.Value = [Text.Encoding]::ASCII.GetString($Bytes) }
+    [string] ToString() { return $this.Value }
+    [object] Translate([type]$Type) { return [pscustomobject]@{ Value = 'VORDEFINIERT\Administratoren' } }
+}
+
+class EngineIdentity {
+    [string]$Name
+    [EngineSid]$User
+    static [EngineIdentity] GetCurrent() {
+        $caller = (Get-EngineWorld).caller
+        $identity = [EngineIdentity]::new()
+        $identity.Name = $caller.account
+        $identity.User = [EngineSid]::new($caller.sid)
+        return $identity
+    }
+}
+
+class EnginePrincipal {
+    EnginePrincipal([EngineIdentity]$Identity) { }
+    [bool] IsInRole([EngineSid]$Sid) { return (Get-EngineWorld).caller.elevated -and $Sid.Value -eq 'S-1-5-32-544' }
+}
+
+# The directory of accounts: a group whose members are objects of another kind, asked by name as COM objects are.
+class EngineGroup {
+    EngineGroup([string]$Path) { }
+    [object] Invoke([string]$Method) {
+        return @((Get-EngineWorld).admins | ForEach-Object {
+            $kind = [pscustomobject]@{ Sid = $_ } | Add-Member -PassThru -MemberType ScriptMethod -Name InvokeMember -Value { [Text.Encoding]::ASCII.GetBytes($this.Sid) }
+            [pscustomobject]@{ Kind = $kind } | Add-Member -PassThru -Force -MemberType ScriptMethod -Name GetType -Value { $this.Kind }
+        })
+    }
+}
+
+# Registered anew for each runspace, because a class belongs to the runspace that defined it.
+$accelerators = [psobject].Assembly.GetType('System.Management.Automation.TypeAccelerators')
+$classes = @{
+    'Security.Principal.WindowsIdentity'           = [EngineIdentity]
+    'Security.Principal.WindowsPrincipal'          = [EnginePrincipal]
+    'Security.Principal.SecurityIdentifier'        = [EngineSid]
+    'System.Security.Principal.SecurityIdentifier' = [EngineSid]
+    'ADSI'                                         = [EngineGroup]
+}
+foreach ($name in $classes.Keys) {
+    [void]$accelerators::Remove($name)
+    $accelerators::Add($name, $classes[$name])
+}

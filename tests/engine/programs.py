@@ -1,0 +1,135 @@
+"""Stand-ins for Windows' session programs and for the MultiPoint service: one make-believe host in a JSON file.
+
+Called as ``programs.py WORLD PROGRAM ARGUMENTS...``. Every act is written to ``record.jsonl`` before it is done, with the
+arguments exactly as they arrived. Bytes of the table are Latin-1 text in the file.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+HEADER = " USERNAME              SESSIONNAME        ID  STATE   IDLE TIME  LOGON TIME"
+
+
+def quser(world: dict[str, Any], _arguments: list[str]) -> int:
+    """Print the table; as often as asked before, another one."""
+    world["quser_calls"] = world.get("quser_calls", 0) + 1
+    for change in world["changes"]:
+        if change["at_quser_call"] == world["quser_calls"]:
+            world["sessions"], world["processes"] = change["sessions"], change["processes"]
+    lines = [row(session) for session in world["sessions"] if session["listed"]]
+    if not lines:
+        sys.stderr.write("No User exists for *\n")
+        return 1
+    sys.stdout.buffer.write("".join(f"{line}\r\n" for line in [HEADER, *lines]).encode("latin-1"))
+    return 0
+
+
+def row(session: dict[str, Any]) -> str:
+    """One line, by the columns that captures show."""
+    marker = ">" if session.get("marker") else " "
+    text = f"{marker}{session['user']:<22}{session['name']:<15}{session['id']:>6}  {session['state']:<6}  "
+    return f"{text}{session['idle']:>9}  {session['logon']}"
+
+
+def qwinsta(world: dict[str, Any], _arguments: list[str]) -> int:
+    """Print the other table; the templates only carry it home."""
+    for session in world["sessions"]:
+        sys.stdout.write(f" {session['name']:<18}{session['user']:<20}{session['id']:>7}  {session['state']}\r\n")
+    return 0
+
+
+def logoff(world: dict[str, Any], arguments: list[str]) -> int:
+    """End a session, unless it is hung (nothing happens) or protected (refused)."""
+    session = find(world, arguments[0])
+    if session is None or session.get("protected"):
+        sys.stderr.write(f"Could not logoff session ID {arguments[0]} from session Console, Error code 5\n")
+        return 1
+    if session.get("hung"):
+        time.sleep(session["hung"])
+    else:
+        end(world, session["id"])
+    return 0
+
+
+def tsdiscon(world: dict[str, Any], arguments: list[str]) -> int:
+    """Disconnect a session: its name goes and its state changes."""
+    session = find(world, arguments[0])
+    if session is None or session.get("protected"):
+        sys.stderr.write("Error [5]:Access is denied.\n")
+        return 1
+    if not session.get("hung"):
+        session.update(name="", state="Disc")
+    return 0
+
+
+def msg(world: dict[str, Any], arguments: list[str]) -> int:
+    """Show a box; one that somebody reads while the network drops, where the session says so."""
+    session = find(world, arguments[0])
+    if session is None or session.get("protected"):
+        sys.stderr.write("Error 5 getting session names\n")
+        return 1
+    if session.get("leaves"):
+        session.update(name="", state="Disc")
+    return 0
+
+
+def chglogon(world: dict[str, Any], arguments: list[str]) -> int:
+    """Set the logon mode; the exit code says nothing, as on Windows."""
+    modes = {"/enable": ("0", 0), "/drain": ("0", 2), "/drainuntilrestart": ("0", 1), "/disable": ("1", 0)}
+    if not world.get("logons_stuck"):
+        world["cim"]["Win32_TerminalServiceSetting"].update(
+            zip(("Logons", "SessionBrokerDrainMode"), modes[arguments[0]], strict=True)
+        )
+    sys.stdout.write("Session logins are currently ...\r\n")
+    return 1
+
+
+def wms(world: dict[str, Any], arguments: list[str]) -> int:
+    """The MultiPoint service: ``close ID`` or ``disconnect ID``."""
+    act, number = arguments
+    if world["wms"].get("throws") == "before":
+        return 1
+    session = find(world, number)
+    if session is None:
+        return 1
+    if act == "close":
+        end(world, session["id"])
+    else:
+        session.update(name="", state="Disc")
+    return 1 if world["wms"].get("throws") == "after" else 0
+
+
+def find(world: dict[str, Any], number: str) -> dict[str, Any] | None:
+    """The session of that id; without an id these programs take the caller's own, so there must be one."""
+    return next((each for each in world["sessions"] if str(each["id"]) == number), None)
+
+
+def end(world: dict[str, Any], number: int) -> None:
+    """Its row goes, and its processes, but for those that linger."""
+    world["sessions"] = [each for each in world["sessions"] if each["id"] != number]
+    world["processes"] = [each for each in world["processes"] if each["session"] != number or each.get("lingers")]
+
+
+def main(folder: Path, program: str, arguments: list[str]) -> int:
+    """Run one program over the world in ``folder``."""
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        world = json.loads((folder / "world.json").read_text())
+        if program not in {"quser", "qwinsta"}:
+            with (folder / "record.jsonl").open("a") as record:
+                record.write(json.dumps({"program": program, "arguments": arguments}) + "\n")
+        time.sleep(world["slow"].get(program, 0))
+        code = globals()[program](world, arguments)
+        (folder / "world.new").write_text(json.dumps(world))
+        (folder / "world.new").replace(folder / "world.json")
+    return int(code)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2], sys.argv[3:]))

@@ -1,0 +1,31 @@
+# Runs one script as a remote session would, in a runspace of its own over a make-believe host, and writes each object
+# that comes out on a line of its own: the stream's name, a blank, and the text as base64 of UTF-8.
+param([string]$Folder, [string]$Script, [string]$Language = 'FullLanguage')
+
+function Write-Line([string]$Stream, $Records) {
+    foreach ($record in $Records) {
+        [Console]::Out.WriteLine("$Stream " + [Convert]::ToBase64String([Text.Encoding]::UTF8.GetBytes("$record")))
+    }
+}
+
+$runspace = [runspacefactory]::CreateRunspace([initialsessionstate]::CreateDefault2())
+$runspace.Open()
+$shell = [powershell]::Create()
+$shell.Runspace = $runspace
+if ($Folder) {
+    [void]$shell.AddScript('param($Prelude, $Folder) . $Prelude $Folder').AddArgument("$PSScriptRoot/host.ps1").AddArgument($Folder)
+    [void]$shell.Invoke()
+    if ($shell.Streams.Error.Count) { throw "the make-believe host failed: $($shell.Streams.Error[0])" }
+    $shell.Commands.Clear()
+}
+$runspace.SessionStateProxy.LanguageMode = $Language
+[void]$shell.AddScript([IO.File]::ReadAllText($Script))
+try {
+    Write-Line 'output' $shell.Invoke()
+} catch {
+    Write-Line 'failed' "$($_.Exception.InnerException.Message)"
+}
+Write-Line 'error' $shell.Streams.Error
+foreach ($stream in 'Warning', 'Verbose', 'Debug', 'Progress', 'Information') {
+    Write-Line 'noise' $shell.Streams.$stream
+}

@@ -1,0 +1,211 @@
+"""A make-believe Windows host for the real PowerShell engine: a folder with programs, modules and one JSON file.
+
+``WindowsHost(tmp_path, engine, [Person(...)])`` writes the folder; ``run`` executes a script over it in a fresh engine,
+``record`` is what the stand-in programs were told to do, whoever they were told by.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mpsbridge.models.scripts import RawOutput, Script
+from mpsbridge.models.sessions import SessionGuard
+
+ENGINE = Path(__file__).parent / "engine"
+PROGRAMS = ("quser", "qwinsta", "msg", "logoff", "tsdiscon", "chglogon", "wms")
+NLS = r"Registry::HKEY_LOCAL_MACHINE\SYSTEM\CurrentControlSet\Control\Nls\CodePage"
+INTERNATIONAL = r"Registry::HKEY_CURRENT_USER\Control Panel\International"
+SESSION_MANAGER = r"Registry::HKEY_LOCAL_MACHINE\SYSTEM\CurrentControlSet\Control\Session Manager"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One session: its row, in the host's code page, and the processes behind it."""
+
+    id: int
+    user: str
+    name: str = "rdp-tcp#1"
+    state: str = "Active"
+    idle: str = "."
+    logon: str = "11/25/2026 9:00 AM"
+    born: str = "20261125080000.123456+000"
+    sid: str | None = None
+    programs: tuple[str, ...] = ("explorer", "rdpclip")
+    listed: bool = True
+    traits: dict[str, Any] = field(default_factory=dict)
+    """How the stand-ins treat it: hung (seconds), protected, leaves, marker; unreadable, lingers (its processes)."""
+
+    def bytes_of(self, text: str, page: str) -> str:
+        """A field as the host has it: its bytes, as Latin-1 text."""
+        return text.encode(page).decode("latin-1")
+
+    def guard(self, page: str = "cp437", **changes: Any) -> SessionGuard:
+        """What a caller who saw this row would send."""
+        facts: dict[str, Any] = {"id": self.id, "born": self.born}
+        facts |= {name: self.bytes_of(getattr(self, name), page) for name in ("user", "logon", "state")}
+        return SessionGuard.model_validate(facts | changes)
+
+
+class Act(NamedTuple):
+    """One call of a stand-in program."""
+
+    program: str
+    arguments: list[str]
+
+
+def _session(person: Person, page: str) -> dict[str, Any]:
+    texts = {name: person.bytes_of(getattr(person, name), page) for name in ("user", "name", "state", "idle", "logon")}
+    return {"id": person.id, "listed": person.listed, **texts, **person.traits}
+
+
+def _processes(person: Person) -> list[dict[str, Any]]:
+    kept = {name: person.traits[name] for name in ("unreadable", "lingers") if name in person.traits}
+    system = [("winlogon", "S-1-5-18"), ("csrss", "S-1-5-18"), ("dwm", "S-1-5-90-0-1")]
+    own = [(name, person.sid or f"S-1-5-21-1-2-3-{1000 + person.id}") for name in person.programs]
+    return [
+        {"name": name, "session": person.id, "born": person.born, "sid": sid, "user": person.user, "domain": "LAB"}
+        | kept
+        for name, sid in system + own
+    ]
+
+
+class WindowsHost:
+    """The folder, and one engine start for each script."""
+
+    def __init__(
+        self,
+        folder: Path,
+        engine: Path,
+        people: list[Person],
+        *,
+        page: str = "cp437",
+        generation: str = "",
+        **facts: Any,
+    ) -> None:
+        self.folder = folder
+        self.engine = engine
+        self.page = page
+        self._write_programs()
+        if generation:
+            module = folder / "modules" / "MultiPoint" / "MultiPoint.psm1"
+            module.parent.mkdir(parents=True)
+            module.write_text((ENGINE / f"multipoint-{generation}.psm1").read_text())
+        self.write(people, **facts)
+
+    def write(self, people: list[Person], **facts: Any) -> None:
+        """Say anew what the host is like."""
+        world: dict[str, Any] = {
+            "caller": {"account": "LAB\\admin", "sid": "S-1-5-21-1-2-3-500", "elevated": True, "session_id": 0},
+            "sessions": [_session(person, self.page) for person in people],
+            "processes": [process for person in people for process in _processes(person)]
+            + [{"name": "wininit", "session": 0, "born": "20261101060000.000000+000", "sid": "S-1-5-18"}],
+            "cim": {
+                "Win32_TerminalServiceSetting": {"Logons": "0", "SessionBrokerDrainMode": 0, "TerminalServerMode": 1},
+                "Win32_TSSessionDirectory": {"SessionDirectoryActive": 0},
+            },
+            "registry": {
+                NLS: {"OEMCP": self.page.removeprefix("cp"), "ACP": "1252"},
+                INTERNATIONAL: {
+                    "sShortDate": "M/d/yyyy",
+                    "sShortTime": "h:mm tt",
+                    "s1159": "AM",
+                    "s2359": "PM",
+                    "LocaleName": "en-US",
+                },
+                SESSION_MANAGER: {},
+            },
+            "services": [],
+            "admins": ["S-1-5-21-1-2-3-500", "S-1-5-21-1-2-3-512"],
+            "changes": [],
+            "slow": {},
+            "wms": {},
+        }
+        (self.folder / "world.json").write_text(json.dumps(world | facts))
+
+    def later(self, at_quser_call: int, people: list[Person]) -> None:
+        """From the given call of quser on, these people are there."""
+        change = {
+            "at_quser_call": at_quser_call,
+            "sessions": [_session(person, self.page) for person in people],
+            "processes": [process for person in people for process in _processes(person)],
+        }
+        world = self.world
+        world["changes"].append(change)
+        (self.folder / "world.json").write_text(json.dumps(world))
+
+    @property
+    def world(self) -> dict[str, Any]:
+        """The host as it is now."""
+        world: dict[str, Any] = json.loads((self.folder / "world.json").read_text())
+        return world
+
+    @property
+    def ids(self) -> list[int]:
+        """Who is still listed."""
+        return [session["id"] for session in self.world["sessions"]]
+
+    @property
+    def record(self) -> list[Act]:
+        """Everything that the programs which act were told, in order."""
+        path = self.folder / "record.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [Act(**json.loads(line)) for line in lines]
+
+    def run(self, script: Script | str, *, json_dialect: str = "", language: str = "FullLanguage") -> RawOutput:
+        """Execute a script here, in an engine of its own."""
+        return run_script(
+            self.engine, script, self.folder, folder=self.folder, json_dialect=json_dialect, language=language
+        )
+
+    def _write_programs(self) -> None:
+        system = self.folder / "windows" / "System32"
+        system.mkdir(parents=True)
+        for program in PROGRAMS:
+            path = system / f"{program}.exe"
+            path.write_text(
+                f'#!/bin/sh\nexec "{sys.executable}" -S -E "{ENGINE}/programs.py" "{self.folder}" {program} "$@"\n'
+            )
+            path.chmod(0o755)
+
+
+def run_script(
+    engine: Path,
+    script: Script | str,
+    scratch: Path,
+    *,
+    folder: Path | None = None,
+    json_dialect: str = "",
+    language: str = "FullLanguage",
+) -> RawOutput:
+    """Execute a script in a fresh engine, over a make-believe host or, without ``folder``, over nothing."""
+    path = scratch / "script.ps1"
+    path.write_text(script if isinstance(script, str) else script.text, newline="")
+    arguments = ["-NoProfile", "-NonInteractive", "-File", str(ENGINE / "run.ps1"), "-Script", str(path)]
+    arguments += ["-Language", language] + (["-Folder", str(folder)] if folder else [])
+    environment = os.environ | ({"PWSH_JSON": json_dialect} if json_dialect else {})
+    done = subprocess.run(
+        [str(engine), *arguments], capture_output=True, text=True, timeout=60, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    streams: dict[str, list[str]] = {"output": [], "error": [], "noise": [], "failed": []}
+    for line in done.stdout.splitlines():
+        stream, _, text = line.partition(" ")
+        streams[stream].append(base64.b64decode(text).decode())
+    assert not streams["noise"], streams["noise"]
+    return RawOutput(
+        output=tuple(streams["output"]),
+        errors=tuple(streams["failed"] + streams["error"]),
+        failed=bool(streams["failed"]),
+    )
+
+
+def moved(person: Person, **changes: Any) -> Person:
+    """The same person with something changed."""
+    return replace(person, **changes)
