@@ -13,7 +13,7 @@ from mpsbridge.models.sessions import Observation, Row, Session, SessionGuard, S
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
 
-def session(id: int, user: str, state: State = State.ACTIVE, **more: object) -> Session:  # noqa: A002 - as in the model
+def session(id: int, user: str, state: State = State.ACTIVE, **more: object) -> Session:
     guard = SessionGuard(id=id, user=user, logon="1/1/2026 9:00 AM", state="Active")
     values: dict[str, object] = {"state_text": "Active", "guard": guard, **more}
     return Session.model_validate({"id": id, "user": user, "state": state, **values})
@@ -156,7 +156,7 @@ def test_ids_of_listeners_and_strangers_are_missing_by_name() -> None:
 NAMES = st.sampled_from(["alice", "bob", "bo", "b?b", "averyveryverylongnam"])
 SESSIONS = st.lists(
     st.builds(
-        lambda id, user, state, idle, own: session(id, user, state, idle_s=idle, own=own, cut=len(user) >= 20),  # noqa: A006
+        lambda id, user, state, idle, own: session(id, user, state, idle_s=idle, own=own, cut=len(user) >= 20),
         st.integers(1, 9),
         NAMES,
         st.sampled_from([State.ACTIVE, State.DISCONNECTED]),

@@ -95,7 +95,7 @@ class Lab:
         clock: Clock | None = None,
     ) -> None:
         if clock is not None:
-            world.clock = clock
+            world.live_by(clock)
         self.world = world
         self.port = port
         self.auth = auth
@@ -105,6 +105,7 @@ class Lab:
         self.refused: dict[str, int] = {}
         """Failed attempts to sign in, by host."""
         self.ca_file: Path | None = None
+        self.inventory: Path | None = None
         self.hosts = _addresses(world.hosts.values())
         self._engine = _engine(engine)
         self._record = record
@@ -165,6 +166,10 @@ class Lab:
             if not ready.wait(START_LIMIT_S):
                 raise SettingsError(f"the lab did not start within {START_LIMIT_S:.0f} s")
             started.result()
+            self.inventory = self._folder / "inventory.toml"
+            self.inventory.write_text(self._inventory_text(), encoding="utf-8")
+            self.inventory = self._folder / "hosts.toml"
+            self.inventory.write_text(self._inventory(), encoding="utf-8")
         except BaseException:
             self.stop()
             raise
@@ -305,7 +310,7 @@ class Lab:
     # What others need in order to find it.
 
     def ready(self) -> dict[str, Any]:
-        """What a client needs: the ready file's content. ``inventory`` is one ``address:port`` a line."""
+        """What a client needs: the ready file's content. ``inventory`` is a file for ``--inventory``."""
         return {
             "port": self.port,
             "tls": self.tls,
@@ -313,9 +318,30 @@ class Lab:
             "user": self.user,
             "password": self.password,
             "ca_file": str(self.ca_file) if self.ca_file else None,
-            "inventory": "".join(f"{place.address}:{self.port}\n" for place in self.hosts),
+            "inventory": str(self.inventory),
             "hosts": [asdict(place) for place in self.hosts],
         }
+
+    def _inventory(self) -> str:
+        """An inventory in TOML: every host by its name, with all that reaching it takes but the password."""
+        shared = [f"port = {self.port}", f"tls = {str(self.tls).lower()}", f'auth = "{self.auth}"']
+        shared.append(f"username = {json.dumps(self.user)}")
+        if self.ca_file:
+            shared.append(f"ca_file = {json.dumps(str(self.ca_file))}")
+        tables = (
+            [f"[hosts.{json.dumps(place.name)}]", f'address = "{place.address}"', *shared, ""] for place in self.hosts
+        )
+        return "\n".join(line for table in tables for line in table)
+
+    def _inventory_text(self) -> str:
+        """Each host by name, with all that a client needs but the password; JSON strings are TOML strings too."""
+        trust = f"ca_file = {json.dumps(str(self.ca_file))}\n" if self.ca_file else ""
+        return "".join(
+            f"[hosts.{json.dumps(place.name)}]\naddress = {json.dumps(place.address)}\nport = {self.port}\n"
+            f"tls = {str(self.tls).lower()}\nauth = {json.dumps(self.auth)}\n"
+            f"username = {json.dumps(self.user)}\n{trust}\n"
+            for place in self.hosts
+        )
 
     def write_ready_file(self, path: Path) -> None:
         """Write :meth:`ready` and move it into place when complete, readable by its owner only."""

@@ -121,7 +121,7 @@ class Observation(Frozen):
     """Every row of both tables: listeners, ``services`` and session 0 too, which are never candidates."""
     processes_in: tuple[int, ...] = Field(default=(), exclude=True)
     """Session ids, other than 0, in which a person's processes run (W12)."""
-    leftovers: tuple[int, ...] = ()
+    leftovers: tuple[int, ...] = Field(default=(), exclude=True)
     """Session ids with a person's processes but without a row (W13)."""
     stations: tuple[Station, ...] = Field(default=(), exclude=True)
     logon_mode: LogonMode | None = None

@@ -1,0 +1,233 @@
+"""Commands that act: look everywhere, plan, show who is hit, ask, act, and say what became of each session.
+
+Rules: what is named and found nowhere refuses the whole call; a refusal on a host means that nothing is sent to it;
+nothing with effect ``disrupt`` is sent without a yes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from pydantic import TypeAdapter, ValidationError
+
+from mpsbridge.cli.call import Call
+from mpsbridge.cli.fleets import ActValue, exit_code, new_run, open_fleet, present
+from mpsbridge.cli.tables import RESULT_COLUMNS, SESSION_COLUMNS, counted, listed, result_row, session_row
+from mpsbridge.clock import SystemClock
+from mpsbridge.ending.plan import Act, Plan, Selector, make_plan
+from mpsbridge.errors import InputError, Refused
+from mpsbridge.fleet import Fleet
+from mpsbridge.host import Host
+from mpsbridge.models.outcomes import Done, Outcome, Skipped
+from mpsbridge.models.scripts import Effect
+from mpsbridge.models.sessions import LogonMode, Logons, Observation, Result, Session, SessionResult
+from mpsbridge.snippets.parameters import MessageText
+
+Doing = Callable[[Host, Sequence[Session], str], tuple[SessionResult, ...]]
+MESSAGE_SHOWN_S = 600
+"""How long a message stays on the screen unless it is closed (W32)."""
+
+
+def message(call: Call, hosts: Sequence[str], text: str, who: Selector | None) -> int:
+    """``message``: a box on the screen of each chosen session."""
+    try:
+        checked = TypeAdapter(MessageText).validate_python(text)
+    except ValidationError as error:
+        raise InputError(f"--text: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
+
+    def show(host: Host, sessions: Sequence[Session], run: str) -> tuple[SessionResult, ...]:
+        return host.message(sessions, checked, display_s=MESSAGE_SHOWN_S, run=run)
+
+    return _carry_out(call, hosts, Act.MESSAGE, who, show, yes=True)
+
+
+def disconnect(call: Call, hosts: Sequence[str], who: Selector | None, *, yes: bool) -> int:
+    """``disconnect``: suspend each chosen session."""
+    return _carry_out(call, hosts, Act.DISCONNECT, who, lambda host, ones, run: host.disconnect(ones, run=run), yes=yes)
+
+
+def logoff(call: Call, hosts: Sequence[str], who: Selector | None, *, disconnected_ok: bool, yes: bool) -> int:
+    """``logoff``: end each chosen session and look until it is gone."""
+    return _carry_out(
+        call,
+        hosts,
+        Act.LOGOFF,
+        who,
+        lambda host, ones, run: host.end(ones, run=run),
+        yes=yes,
+        disconnected_ok=disconnected_ok,
+    )
+
+
+_QUESTIONS = {
+    Act.DISCONNECT: "Disconnect {who} on {where} now, without a warning?",
+    Act.LOGOFF: "Log off {who} on {where} now, without a warning? Unsaved work is lost.",
+}
+_EFFECTS = {Act.MESSAGE: Effect.NOTIFY, Act.DISCONNECT: Effect.DISRUPT, Act.LOGOFF: Effect.DISRUPT}
+
+
+def _carry_out(
+    call: Call,
+    words: Sequence[str],
+    act: Act,
+    who: Selector | None,
+    do: Doing,
+    *,
+    yes: bool,
+    disconnected_ok: bool = False,
+) -> int:
+    """The procedure that all three commands share."""
+    chosen = who or Selector()  # which says what is missing
+    targets = call.targets(words)
+    if chosen.session_ids and len(targets) != 1:
+        raise InputError("--session needs exactly one host: an id says nothing on another")
+    run = new_run(SystemClock().now())
+    with open_fleet(call, targets) as fleet:
+        looks = fleet.run(Host.observe)
+        plans = {
+            place: make_plan(look.value, chosen, act, disconnected_ok=disconnected_ok)
+            for place, look in enumerate(looks)
+            if isinstance(look, Done)
+        }
+        nowhere = _found_nowhere(plans, looks)
+        outcomes = [_before(call, run, look, plans.get(place), nowhere) for place, look in enumerate(looks)]
+        places = [
+            place
+            for place, plan in plans.items()
+            if plan.acts and not isinstance(outcomes[place], Skipped) and not fleet.interrupted
+        ]
+        if places and not call.settings.dry_run:
+            if act in _QUESTIONS:
+                _ask(call, act, {targets[place].host: plans[place] for place in places}, yes=yes)
+            for place, outcome in _act(fleet, plans, places, do, run):
+                outcomes[place] = outcome
+        _show(call, outcomes, act)
+        return exit_code(outcomes, _EFFECTS[act], interrupted=fleet.interrupted)
+
+
+def _found_nowhere(plans: dict[int, Plan], looks: Sequence[Outcome[Observation]]) -> str:
+    """A sentence about what was named and is on no host; empty where all was found or not every host could be asked."""
+    if len(plans) != len(looks):
+        return ""
+    everywhere = [set(plan.missing) for plan in plans.values()]
+    missing = sorted(set.intersection(*everywhere)) if everywhere else []
+    return f"found nowhere: {', '.join(missing)}" if missing else ""
+
+
+def _before(call: Call, run: str, look: Outcome[Observation], plan: Plan | None, nowhere: str) -> Outcome[ActValue]:
+    """The outcome of a host before anything is sent: failed, refused, or what would be done and is kept."""
+    if not isinstance(look, Done) or plan is None:
+        assert not isinstance(look, Done)  # noqa: S101 - every look that is done has a plan
+        return look
+    reasons = [nowhere] if nowhere else []
+    for verdict in plan.refusals:
+        lifted = f" ({verdict.lifted_by} allows it)" if verdict.lifted_by else ""
+        reasons.append(f"session {verdict.session.id}, {verdict.session.user}: {verdict.reason}{lifted}")
+    if reasons:
+        return Skipped(
+            host=look.host, address=look.address, elapsed_s=look.elapsed_s, reason="refused: " + "; ".join(reasons)
+        )
+    results = [
+        SessionResult(
+            session=verdict.session,
+            result=Result.WOULD if verdict.decision == "act" else Result.KEPT,
+            text=verdict.reason,
+        )
+        for verdict in plan.verdicts
+    ]
+    value = ActValue(run=run, dry_run=call.settings.dry_run, sessions=tuple(results))
+    return Done[ActValue](host=look.host, address=look.address, elapsed_s=look.elapsed_s, value=value)
+
+
+def _ask(call: Call, act: Act, plans: dict[str, Plan], *, yes: bool) -> None:
+    """Show who is hit, and ask unless ``--yes`` was given."""
+    hit = [(host, session) for host, plan in plans.items() for session in plan.acts]
+    call.terminal.table(SESSION_COLUMNS, [session_row(host, session) for host, session in hit], to_stderr=True)
+    if yes:
+        return
+    question = _QUESTIONS[act].format(who=counted(len(hit), "session"), where=listed(list(plans)))
+    if not call.terminal.confirm(question):
+        raise Refused("stopped by your answer; nothing was sent")
+
+
+def _act(
+    fleet: Fleet, plans: dict[int, Plan], places: Sequence[int], do: Doing, run: str
+) -> list[tuple[int, Outcome[ActValue]]]:
+    by_host = {fleet.targets[place].host: plans[place] for place in places}
+
+    def job(host: Host) -> ActValue:
+        plan = by_host[host.target.host]
+        acted = {result.session.id: result for result in do(host, plan.acts, run)}
+        results = [
+            acted.get(verdict.session.id)
+            or SessionResult(session=verdict.session, result=Result.KEPT, text=verdict.reason)
+            for verdict in plan.verdicts
+        ]
+        return ActValue(run=run, dry_run=False, sessions=tuple(results))
+
+    return list(zip(places, fleet.run(job, only=places), strict=True))
+
+
+def _show(call: Call, outcomes: Sequence[Outcome[ActValue]], act: Act) -> None:
+    for outcome in outcomes:
+        call.terminal.stream(outcome)
+    verb = {Act.MESSAGE: "shown", Act.DISCONNECT: "disconnected", Act.LOGOFF: "logged off"}[act]
+    good = {Result.SHOWN, Result.DISCONNECTED, Result.ENDED, Result.GONE}
+
+    def summary(values: Sequence[ActValue]) -> str:
+        results = [result.result for value in values for result in value.sessions]
+        if call.settings.dry_run:
+            return f"{counted(results.count(Result.WOULD), 'session')} would be {verb}"
+        if not results:
+            return "nothing to do"
+        return f"{sum(result in good for result in results)} of {counted(len(results), 'session')} {verb}"
+
+    present(
+        call,
+        outcomes,
+        columns=RESULT_COLUMNS,
+        rows=lambda host, value: [result_row(host, result) for result in value.sessions],
+        records=lambda value: [
+            {**result.session.model_dump(mode="json"), "result": result.result, "text": result.text, "run": value.run}
+            for result in value.sessions
+        ],
+        summary=summary,
+    )
+
+
+def set_logons(call: Call, fleet: Fleet, mode: LogonMode, *, yes: bool) -> list[Outcome[Logons]]:
+    """Set the logon mode where it differs, comparing with what was read just before (W17)."""
+    run = new_run(SystemClock().now())
+    found = fleet.run(Host.logons)
+    places = [
+        place
+        for place, outcome in enumerate(found)
+        if isinstance(outcome, Done) and outcome.value.mode is not mode and not fleet.interrupted
+    ]
+    if call.settings.dry_run or not places:
+        return [_as_change(outcome) for outcome in found]
+    names = [fleet.targets[place].host for place in places]
+    if not yes and not call.terminal.confirm(f"Set logons to {mode} on {listed(names)}?"):
+        raise Refused("stopped by your answer; nothing was sent")
+    modes = {fleet.targets[place].host: _mode(found[place]) for place in places}
+
+    def job(host: Host) -> Logons:
+        return host.set_logons(mode, expected=modes[host.target.host], run=run)
+
+    changed = dict(zip(places, fleet.run(job, only=places), strict=True))
+    outcomes = [changed.get(place, _as_change(outcome)) for place, outcome in enumerate(found)]
+    for outcome in outcomes:
+        call.terminal.stream(outcome)
+    return outcomes
+
+
+def _mode(outcome: Outcome[Logons]) -> LogonMode | None:
+    return outcome.value.mode if isinstance(outcome, Done) else None
+
+
+def _as_change(outcome: Outcome[Logons]) -> Outcome[Logons]:
+    """An outcome that was only read, told as a change that changed nothing."""
+    if isinstance(outcome, Done):
+        value = outcome.value.model_copy(update={"was": outcome.value.mode})
+        return outcome.model_copy(update={"value": value})
+    return outcome

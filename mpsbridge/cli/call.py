@@ -1,0 +1,120 @@
+"""One call of the command line: its settings, its terminal, and its errors turned into exit codes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from mpsbridge.cli.terminal import Terminal
+from mpsbridge.ending.plan import Selector
+from mpsbridge.errors import CertificateRefused, InputError, MpsBridgeError, SettingsError
+from mpsbridge.inventory import resolve
+from mpsbridge.models.durations import parse_duration
+from mpsbridge.models.targets import Target
+from mpsbridge.settings import Output, Settings, load_settings, unknown_variables
+from mpsbridge.transports.wire import tls_context
+
+
+@dataclass(frozen=True)
+class Call:
+    """What every command gets."""
+
+    command: str
+    settings: Settings
+    terminal: Terminal
+
+    def targets(self, words: Sequence[str]) -> list[Target]:
+        """Resolve HOST words, asking for a password where one is needed and none is set."""
+        targets = resolve(words, self.settings, self.terminal.password(self.settings), read_stdin=sys.stdin.read)
+        for path in {target.ca_file for target in targets if target.tls and target.ca_file}:
+            try:
+                tls_context(path, insecure=False)
+            except CertificateRefused as error:
+                raise SettingsError(str(error), hint=error.hint) from error
+        return targets
+
+
+def answer(
+    function: Callable[..., int],
+    name: str,
+    *,
+    flags: Mapping[str, Any],
+    selection: Mapping[str, Any],
+    values: dict[str, Any],
+) -> int:
+    """Run one command; the exit code."""
+    terminal = Terminal(command=name, output=_output_of(flags), color=not flags["no_color"])
+    try:
+        settings = load_settings({**flags, "verbose": flags["verbose"] or None})
+        terminal = Terminal(command=name, output=settings.output, color=not settings.no_color, quiet=settings.quiet)
+        _log_to_stderr(settings.verbose)
+        _warn(terminal, settings)
+        if selection:
+            values["who"] = selector(**selection)
+        return function(Call(name, settings, terminal), **values)
+    except MpsBridgeError as error:
+        return terminal.error(error)
+
+
+def _output_of(flags: Mapping[str, Any]) -> Output:
+    """How to print an error that stops the call before its settings are known."""
+    try:
+        return Output(flags["output"] or os.environ.get("MPSBRIDGE_OUTPUT") or "table")
+    except ValueError:
+        return Output.TABLE
+
+
+def _warn(terminal: Terminal, settings: Settings) -> None:
+    for sentence in unknown_variables(os.environ):
+        terminal.warn(sentence)
+    if settings.insecure_tls:
+        terminal.warn("--insecure-tls: certificates are NOT checked; anybody in between can read and act")
+    if settings.insecure_basic:
+        terminal.warn("--insecure-basic: password and answers are readable on the wire")
+
+
+def _log_to_stderr(verbose: int) -> None:
+    level = {0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG)
+    logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("mpsbridge").setLevel(level)
+
+
+def duration(option: str, text: str | None) -> int | None:
+    """Seconds of an option's value; an input error that names the option."""
+    if text is None:
+        return None
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise InputError(f"{option}: {error}") from error
+
+
+def selector(
+    *,
+    session: Sequence[int] | None,
+    user: Sequence[str] | None,
+    everyone: bool,
+    disconnected: bool,
+    disconnected_over: str | None,
+    idle_over: str | None,
+) -> Selector | None:
+    """The selector that the options describe, ``None`` where none is given. Raises ``InputError``."""
+    if not any([session, user, everyone, disconnected, disconnected_over, idle_over]):
+        return None
+    try:
+        return Selector(
+            session_ids=tuple(session or ()),
+            users=tuple(user or ()),
+            everyone=everyone,
+            disconnected=disconnected,
+            disconnected_over_s=duration("--disconnected-over", disconnected_over),
+            idle_over_s=duration("--idle-over", idle_over),
+        )
+    except ValidationError as error:
+        raise InputError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error

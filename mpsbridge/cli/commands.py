@@ -1,0 +1,190 @@
+"""The list of commands as a person sees them. What each does is imported when it is called."""
+# ruff: noqa: PLC0415 - see the module docstring
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mpsbridge.cli.options import DisconnectedOk, Hosts, Yes, command
+
+if TYPE_CHECKING:
+    from mpsbridge.cli.call import Call
+    from mpsbridge.ending.plan import Selector
+
+app = typer.Typer(
+    name="mpsbridge",
+    help="See who is on at Windows MultiPoint Services and Remote Desktop hosts, tell them, and end their sessions.",
+    epilog="Passwords: MPSBRIDGE_PASSWORD, MPSBRIDGE_PASSWORD_FILE, a key store, or a question; never an option.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+SEE, ACT, OFFLINE = "See", "Act", "Without a host"
+
+
+@app.command(rich_help_panel=SEE)
+@command
+def sessions(
+    call: Call,
+    hosts: Hosts,
+    who: Selector | None,
+    watch: Annotated[str | None, typer.Option(metavar="5s", help="Look again and again, this far apart.")] = None,
+) -> int:
+    """Show who is on, everywhere at once."""
+    from mpsbridge.cli import reading
+
+    return reading.sessions(call, hosts, who, watch)
+
+
+@app.command(rich_help_panel=SEE)
+@command
+def stations(call: Call, hosts: Hosts) -> int:
+    """Show MultiPoint stations and who sits there."""
+    from mpsbridge.cli import reading
+
+    return reading.stations(call, hosts)
+
+
+@app.command(rich_help_panel=SEE)
+@command
+def logons(
+    call: Call,
+    hosts: Hosts,
+    mode: Annotated[
+        str | None,
+        typer.Option(
+            "--set",
+            metavar="enabled|drain|drain-until-restart|disabled",
+            help="Set it ('drain' lets people reconnect).",
+        ),
+    ] = None,
+    yes: Yes = False,  # noqa: FBT002 - typer's form of a flag
+) -> int:
+    """Show whether new logons are let in, or set it."""
+    from mpsbridge.cli import reading
+
+    return reading.logons(call, hosts, mode, yes=yes)
+
+
+@app.command(rich_help_panel=SEE)
+@command
+def doctor(
+    call: Call,
+    hosts: Hosts,
+    save: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Record the raw answers (they hold user names) as JSON.")
+    ] = None,
+) -> int:
+    """Check name, port, TLS, sign-in, PowerShell, rights, sight and MultiPoint, and say what to do."""
+    from mpsbridge.cli import doctor as work
+
+    return work.doctor(call, hosts, save)
+
+
+@app.command(rich_help_panel=ACT)
+@command
+def message(
+    call: Call,
+    hosts: Hosts,
+    text: Annotated[str, typer.Option(help="What to say: one line, at most 255 characters.")],
+    who: Selector | None,
+) -> int:
+    """Show a message to people. 'shown' means that the session was in use before and after."""
+    from mpsbridge.cli import acting
+
+    return acting.message(call, hosts, text, who)
+
+
+@app.command(rich_help_panel=ACT)
+@command
+def disconnect(
+    call: Call,
+    hosts: Hosts,
+    who: Selector | None,
+    yes: Yes = False,  # noqa: FBT002 - typer's form of a flag
+) -> int:
+    """Disconnect (suspend) sessions now, without a warning. What runs in them goes on."""
+    from mpsbridge.cli import acting
+
+    return acting.disconnect(call, hosts, who, yes=yes)
+
+
+@app.command(rich_help_panel=ACT)
+@command
+def logoff(
+    call: Call,
+    hosts: Hosts,
+    who: Selector | None,
+    disconnected_ok: DisconnectedOk = False,  # noqa: FBT002 - typer's form of a flag
+    yes: Yes = False,  # noqa: FBT002 - the same
+) -> int:
+    """Log sessions off now, without a warning, and look until they are gone. Unsaved work is lost."""
+    from mpsbridge.cli import acting
+
+    return acting.logoff(call, hosts, who, disconnected_ok=disconnected_ok, yes=yes)
+
+
+@app.command(rich_help_panel=OFFLINE)
+@command
+def parse(
+    call: Call,
+    file: Annotated[str, typer.Argument(metavar="[FILE|-]", help="Saved output; - is standard input.")] = "-",
+    encoding: Annotated[
+        str | None, typer.Option(metavar="E", help="cp850, utf-8, ...; found out from the text where not given.")
+    ] = None,
+) -> int:
+    """Read the saved output of 'query user' or 'query session', in any language."""
+    from mpsbridge.cli import offline
+
+    return offline.parse(call, file, encoding)
+
+
+@app.command(rich_help_panel=OFFLINE)
+@command
+def render(
+    call: Call,
+    snippet: Annotated[str, typer.Argument(metavar="SNIPPET", help="observe, message, end, ...")],
+    params: Annotated[str, typer.Option(metavar="JSON|@FILE", help="The snippet's parameters.")] = "{}",
+) -> int:
+    """Print the very script that a host would get. Nothing is sent."""
+    from mpsbridge.cli import offline
+
+    return offline.render(call, snippet, params)
+
+
+@app.command(rich_help_panel=OFFLINE)
+@command
+def lab(
+    call: Call,
+    world: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The hosts, as TOML or JSON. Without it: the demo's.")
+    ] = None,
+    engine: Annotated[str, typer.Option(metavar="scripted", help="How scripts are answered.")] = "scripted",
+    auth: Annotated[str, typer.Option(metavar="ntlm|basic", help="How clients sign in.")] = "ntlm",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
+    tls: Annotated[bool, typer.Option("--tls", help="HTTPS, with a CA made for this run.")] = False,  # noqa: FBT002 - a flag
+    ready_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Written when all hosts listen: port, password, inventory, ...")
+    ] = None,
+    record: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="One JSON line for each request and each change.")
+    ] = None,
+) -> int:
+    """Run make-believe hosts on the loopback until interrupted."""
+    from mpsbridge.cli import rehearsal
+
+    return rehearsal.lab(
+        call, world=world, engine=engine, auth=auth, port=port, tls=tls, ready_file=ready_file, record=record
+    )
+
+
+@app.command(rich_help_panel=OFFLINE)
+@command
+def demo(call: Call) -> int:
+    """See the main job done on make-believe hosts that show real captured tables, over real WinRM."""
+    from mpsbridge.cli import rehearsal
+
+    return rehearsal.demo(call)

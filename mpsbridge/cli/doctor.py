@@ -1,0 +1,252 @@
+"""``doctor``: everything between this machine and a host's sessions, one step a line, with the remedy where it fails.
+
+The steps build on each other; after the first that fails, the later ones are unknown and say so. ``--save`` writes the
+raw answers to a file, so that a real host can teach us what no document says.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from mpsbridge.cli.call import Call
+from mpsbridge.cli.fleets import exit_code, gather, open_fleet
+from mpsbridge.cli.tables import counted
+from mpsbridge.clock import SystemClock
+from mpsbridge.errors import (
+    AuthRefused,
+    CertificateRefused,
+    ConnectTimedOut,
+    InputError,
+    MpsBridgeError,
+    NotSent,
+    Unreachable,
+)
+from mpsbridge.host import Host
+from mpsbridge.models.answers import ObserveAnswer, ProgramAnswer
+from mpsbridge.models.frozen import Frozen
+from mpsbridge.models.outcomes import Done, Outcome
+from mpsbridge.models.scripts import Effect, RawOutput
+from mpsbridge.models.sessions import Observation
+from mpsbridge.parsing.text import decode
+from mpsbridge.settings import Output
+from mpsbridge.snippets.catalogue import OBSERVE
+from mpsbridge.snippets.envelope import open_envelope
+from mpsbridge.snippets.parameters import ObserveParameters
+from mpsbridge.version import __version__
+
+STEPS = ("name", "port", "tls", "sign-in", "powershell", "rights", "sight", "multipoint")
+
+
+class Check(Frozen):
+    """One step: ``ok`` is null where it could not be tried, because an earlier one failed."""
+
+    step: str
+    ok: bool | None
+    text: str
+    remedy: str = ""
+
+
+class Diagnosis(Frozen):
+    """All steps of one host, and the raw answer for ``--save``."""
+
+    checks: tuple[Check, ...]
+    raw: RawOutput | None = None
+
+
+def doctor(call: Call, hosts: Sequence[str], save: Path | None) -> int:
+    """``doctor``: walk the steps on every host."""
+    with open_fleet(call, call.targets(hosts)) as fleet:
+        outcomes = gather(call, fleet, diagnose)
+        if save is not None:
+            _save(save, outcomes)
+        if call.settings.output is Output.JSON:
+            dumped = [outcome.model_dump(mode="json", exclude={"value": {"raw"}}) for outcome in outcomes]
+            call.terminal.document({"outcomes": dumped})
+        elif call.settings.output is Output.CSV:
+            call.terminal.csv(
+                [{"host": host, **check.model_dump()} for host, found in _done(outcomes) for check in found.checks]
+            )
+        _show(call, outcomes)
+        failed = any(check.ok is False for _, found in _done(outcomes) for check in found.checks)
+        return exit_code(outcomes, Effect.READ, interrupted=fleet.interrupted) or int(failed)
+
+
+def _done(outcomes: Sequence[Outcome[Diagnosis]]) -> list[tuple[str, Diagnosis]]:
+    return [(outcome.host, outcome.value) for outcome in outcomes if isinstance(outcome, Done)]
+
+
+def _show(call: Call, outcomes: Sequence[Outcome[Diagnosis]]) -> None:
+    marks: dict[bool | None, tuple[str, str]] = {True: ("ok", "green"), False: ("FAILED", "red"), None: ("?", "dim")}
+    for host, found in _done(outcomes):
+        call.terminal.say(host, style="bold")
+        for check in found.checks:
+            mark, style = marks[check.ok]
+            call.terminal.say(f"  {mark:<7} {check.step:<11} {check.text}", style=style if check.ok is False else "")
+            if check.remedy:
+                call.terminal.say(f"          {'':<11} -> {check.remedy}")
+    call.terminal.failures(outcomes)
+
+
+def diagnose(host: Host) -> Diagnosis:
+    """Walk the steps on one host; changes nothing there."""
+    target = host.target
+    checks: list[Check] = []
+    try:
+        addresses = socket.getaddrinfo(target.address, target.port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        remedy = "Check the spelling, DNS and the search domain; or give the address."
+        checks.append(_check("name", ok=False, text=f"{target.address} is not known ({error.strerror})", remedy=remedy))
+        return _finish(checks)
+    found = sorted({str(address[4][0]) for address in addresses})
+    checks.append(_check("name", ok=True, text=f"{target.address} is {', '.join(found)}"))
+    try:
+        raw = host.run(OBSERVE, ObserveParameters())
+    except InputError:
+        raise
+    except MpsBridgeError as error:
+        return _finish([*checks, *_not_answered(error, host)])
+    checks += _connected(host)
+    try:
+        envelope = open_envelope(OBSERVE.name, raw)
+        answer = envelope.answer(ObserveAnswer)
+    except MpsBridgeError as error:
+        checks.append(_check("powershell", ok=False, text=str(error), remedy=error.hint))
+        return _finish(checks, raw)
+    return _finish([*checks, *_answered(answer, raw)], raw)
+
+
+def _check(step: str, *, ok: bool | None, text: str, remedy: str = "") -> Check:
+    return Check(step=step, ok=ok, text=text, remedy=remedy)
+
+
+def _finish(checks: list[Check], raw: RawOutput | None = None) -> Diagnosis:
+    """Add the steps that were not reached."""
+    reached = {check.step for check in checks}
+    rest = [_check(step, ok=None, text="not reached") for step in STEPS if step not in reached]
+    return Diagnosis(checks=(*checks, *rest), raw=raw)
+
+
+def _connected(host: Host) -> list[Check]:
+    target = host.target
+    tls = "certificate accepted unchecked (--insecure-tls)" if target.insecure_tls else "certificate trusted"
+    sealed = "plain HTTP, messages readable on the wire" if target.auth == "basic" else "HTTP with sealed messages"
+    return [
+        _check("port", ok=True, text=f"{target.port} answers"),
+        _check("tls", ok=True, text=tls if target.tls else f"none: {sealed}"),
+        _check("sign-in", ok=True, text=f"{target.username or 'the current ticket'} by {target.auth}"),
+    ]
+
+
+def _not_answered(error: MpsBridgeError, host: Host) -> list[Check]:
+    """The step that failed, by the kind of the error, and those before it that must have gone well."""
+    steps: dict[type[MpsBridgeError], str] = {
+        Unreachable: "port",
+        ConnectTimedOut: "port",
+        CertificateRefused: "tls",
+        AuthRefused: "sign-in",
+    }
+    step = steps.get(type(error), "powershell")
+    passed: list[Check] = []
+    for check in _connected(host):
+        if check.step == step:
+            break
+        passed.append(check)
+    if not isinstance(error, NotSent):
+        step = "powershell"
+    return [*passed, _check(step, ok=False, text=str(error), remedy=error.hint)]
+
+
+def _answered(answer: ObserveAnswer, raw: RawOutput) -> list[Check]:
+    shell = answer.powershell
+    language = f", {shell.language}" if shell.language and shell.language != "FullLanguage" else ""
+    constrained = shell.language not in {None, "FullLanguage"}
+    return [
+        _check(
+            "powershell",
+            ok=not constrained,
+            text=f"{shell.version or 'unknown version'}{language} on {answer.computer or 'a host without a name'}",
+            remedy="Acts are refused in a constrained language; observing works." if constrained else "",
+        ),
+        _rights(answer),
+        *_sight(raw),
+        _multipoint(answer),
+    ]
+
+
+def _rights(answer: ObserveAnswer) -> Check:
+    who = answer.caller.account or "this account"
+    if answer.caller.elevated:
+        return _check("rights", ok=True, text=f"{who} is an elevated administrator")
+    remedy = "Acts need a local administrator, or the RDS rights Logoff, Disconnect and Message."
+    unknown = answer.caller.elevated is None
+    text = f"whether {who} is an administrator is not known" if unknown else f"{who} is no elevated administrator"
+    return _check("rights", ok=None if unknown else False, text=text, remedy=remedy)
+
+
+def _sight(raw: RawOutput) -> list[Check]:
+    try:
+        seen: Observation = OBSERVE.read(raw)
+    except MpsBridgeError as error:
+        return [_check("sight", ok=False, text=str(error), remedy=error.hint)]
+    people = sorted({session.id for session in seen.sessions})
+    witness = ", ".join(map(str, seen.processes_in)) or "none"
+    text = f"{counted(len(people), 'session')} seen; ids with a person's processes: {witness}"
+    if seen.leftovers:
+        return [
+            _check(
+                "sight",
+                ok=False,
+                text=f"{text}; left over without a row: {', '.join(map(str, seen.leftovers))}",
+                remedy="Half-dead sessions: look at them on the host; a restart clears them.",
+            )
+        ]
+    return [_check("sight", ok=True, text=text)]
+
+
+def _multipoint(answer: ObserveAnswer) -> Check:
+    if answer.wms is None:
+        return _check("multipoint", ok=True, text="not there; sessions are handled as on a Remote Desktop host")
+    text = f"generation {answer.wms.generation}, mode {answer.wms.mode or 'unknown'}"
+    return _check("multipoint", ok=True, text=f"{text}, {counted(len(answer.wms.stations), 'station')}")
+
+
+def _save(path: Path, outcomes: Sequence[Outcome[Diagnosis]]) -> None:
+    """Write what the hosts said, as it came, with the decoded tables beside it for the reader."""
+    content = {
+        "schema": "mpsbridge-doctor/1",
+        "version": __version__,
+        "saved": SystemClock().now().isoformat(),
+        "hosts": [
+            {
+                "host": host,
+                "checks": [check.model_dump() for check in found.checks],
+                "observe": found.raw.model_dump(mode="json") if found.raw else None,
+                "tables": _tables(found.raw),
+            }
+            for host, found in _done(outcomes)
+        ],
+    }
+    try:
+        path.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"--save: {path} cannot be written: {error.strerror or error}") from error
+
+
+def _tables(raw: RawOutput | None) -> dict[Literal["quser", "qwinsta"], list[str]]:
+    if raw is None:
+        return {}
+    try:
+        answer = open_envelope(OBSERVE.name, raw).answer(ObserveAnswer)
+    except MpsBridgeError:
+        return {}
+
+    def lines(program: ProgramAnswer) -> list[str]:
+        bytes_home = base64.b64decode(program.out) + base64.b64decode(program.err)
+        return decode(bytes_home, oem=answer.oem, ansi=answer.ansi).text.splitlines()
+
+    return {"quser": lines(answer.quser), "qwinsta": lines(answer.qwinsta)}

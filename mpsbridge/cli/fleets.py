@@ -1,0 +1,120 @@
+"""From a call to a fleet, and from outcomes to an exit code: what all commands over hosts have in common."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from mpsbridge.cli.call import Call
+from mpsbridge.cli.tables import counted
+from mpsbridge.fleet import Fleet
+from mpsbridge.host import Host
+from mpsbridge.models.frozen import Frozen
+from mpsbridge.models.outcomes import Done, Failed, Outcome, Skipped
+from mpsbridge.models.scripts import Effect
+from mpsbridge.models.sessions import Result, SessionResult
+from mpsbridge.models.targets import Target
+from mpsbridge.settings import Output
+
+V = TypeVar("V")
+GOOD = {Result.SHOWN, Result.DISCONNECTED, Result.ENDED, Result.GONE, Result.KEPT, Result.WOULD}
+
+
+class ActValue(Frozen):
+    """The value of ``message``, ``disconnect`` and ``logoff`` for one host."""
+
+    run: str
+    dry_run: bool
+    sessions: tuple[SessionResult, ...]
+
+
+def open_fleet(call: Call, targets: Sequence[Target]) -> Fleet:
+    """The hosts of this call, with its limits."""
+
+    def connect(target: Target) -> Host:
+        return Host(target, timeout_s=float(call.settings.timeout))
+
+    return Fleet(targets, concurrency=call.settings.concurrency, connect=connect)
+
+
+def new_run(now: datetime) -> str:
+    """A run id, ``YYYYMMDD-HHMMSS-xxxx`` (UTC)."""
+    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def exit_code(outcomes: Sequence[object], effect: Effect, *, interrupted: bool = False) -> int:
+    """130 > 4 > 1 > 3 > 0; a host that refused beside others that went well is 1."""
+    if interrupted:
+        return 130
+    failed = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
+    skipped = [outcome for outcome in outcomes if isinstance(outcome, Skipped)]
+    results = [
+        result.result
+        for outcome in outcomes
+        if isinstance(outcome, Done) and isinstance(outcome.value, ActValue)
+        for result in outcome.value.sessions
+    ]
+    unknown = Result.UNKNOWN in results or any(outcome.failure.may_have_run for outcome in failed)
+    if unknown and effect is not Effect.READ:
+        return 4
+    if failed or any(result not in GOOD for result in results):
+        return 1
+    if skipped:
+        return 3 if len(skipped) == len(outcomes) else 1
+    return 0
+
+
+def gather(call: Call, fleet: Fleet, job: Callable[[Host], V]) -> list[Outcome[V]]:
+    """Do the job on all hosts; with ``--output jsonl`` each outcome is printed as it comes."""
+    found: dict[int, Outcome[V]] = {}
+    for place, outcome in fleet.stream(job):
+        found[place] = outcome
+        call.terminal.stream(outcome)
+    return [found[place] for place in sorted(found)]
+
+
+def present(
+    call: Call,
+    outcomes: Sequence[Outcome[V]],
+    *,
+    columns: Sequence[str],
+    rows: Callable[[str, V], Sequence[Sequence[object]]],
+    records: Callable[[V], Sequence[Mapping[str, object]]],
+    summary: Callable[[Sequence[V]], str],
+    empty: str = "",
+) -> None:
+    """Print outcomes in the form asked for: a table with a line that sums up, one JSON document, or CSV.
+
+    ``rows`` are a host's cells for people, ``records`` the same as named values for programs, ``summary`` counts
+    what was found, ``empty`` is said of a host that has no row.
+    """
+    terminal, output = call.terminal, call.settings.output
+    done = [outcome for outcome in outcomes if isinstance(outcome, Done)]
+    if output is Output.JSON:
+        terminal.document({"outcomes": [outcome.model_dump(mode="json") for outcome in outcomes]})
+    elif output is Output.CSV:
+        terminal.csv([{"host": outcome.host, **record} for outcome in done for record in records(outcome.value)])
+    elif output is Output.TABLE:
+        table = [row for outcome in done for row in rows(outcome.host, outcome.value)]
+        if table:
+            terminal.table(columns, table)
+        for outcome in done:
+            if empty and not rows(outcome.host, outcome.value):
+                terminal.say(f"{outcome.host}: {empty}")
+    terminal.failures(outcomes)
+    if output is Output.TABLE and not call.settings.quiet:
+        terminal.say(_sum_up(outcomes, summary([outcome.value for outcome in done])))
+
+
+def _sum_up(outcomes: Sequence[object], found: str) -> str:
+    done = sum(isinstance(outcome, Done) for outcome in outcomes)
+    failed = sum(isinstance(outcome, Failed) for outcome in outcomes)
+    skipped = sum(isinstance(outcome, Skipped) for outcome in outcomes)
+    parts = [f"{found} on {counted(done, 'host')}"]
+    if failed:
+        parts.append(f"{counted(failed, 'host')} failed")
+    if skipped:
+        parts.append(f"{counted(skipped, 'host')} skipped")
+    return ", ".join(parts)

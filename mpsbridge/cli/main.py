@@ -1,0 +1,52 @@
+"""From arguments to an exit code.
+
+0 all done; 1 some host failed; 2 usage or settings; 3 refused, nothing was sent; 4 something may have run and its
+result is unknown; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+
+from mpsbridge.cli.commands import app
+from mpsbridge.cli.leaving import Exit
+
+
+@app.callback(invoke_without_command=True)
+def _top(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:  # noqa: FBT002 - a flag
+    if version:
+        from mpsbridge.cli.terminal import show_version  # noqa: PLC0415 - needed here only
+
+        raise Exit(show_version())
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one call; the exit code."""
+    try:
+        code: Any = app(args=list(arguments), standalone_mode=False)
+    except Exit as leaving:
+        return leaving.code
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        explain = getattr(error, "format_message", None)  # typer's usage errors; their class moved between versions
+        if explain is None:
+            raise
+        from mpsbridge.cli.terminal import usage_error  # noqa: PLC0415 - needed here only
+
+        return usage_error(explain(), arguments, getattr(getattr(error, "ctx", None), "command_path", "mpsbridge"))
+    return int(code or 0)
+
+
+def end_like_ctrl_c() -> None:
+    """Let SIGTERM (a cancelled CI job) end the call as Ctrl-C does: cleaning up, and saying what is left."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)

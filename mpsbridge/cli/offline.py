@@ -1,0 +1,106 @@
+"""Commands that need no host: read saved text, and show what would be sent."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from mpsbridge.cli.call import Call
+from mpsbridge.errors import InputError, ParseError
+from mpsbridge.parsing.quser import as_json
+from mpsbridge.parsing.quser import parse as parse_tables
+from mpsbridge.parsing.text import decode
+from mpsbridge.settings import Output
+from mpsbridge.snippets.catalogue import snippet
+
+SAVED_LIMIT = 64 * 1024 * 1024
+"""Bytes of saved text that are read."""
+
+
+def parse(call: Call, file: str, encoding: str | None) -> int:
+    """``parse``: rows of a saved table, keyed as in a whole answer's tables."""
+    text = _decoded(_bytes_of(file), encoding)
+    try:
+        tables = parse_tables(text)
+    except ParseError as error:
+        if call.settings.output is Output.JSON:
+            raise
+        place = f"line {error.line}: " if error.line else ""
+        raise ParseError(f"{place}{error.message}", line=error.line, excerpt=error.excerpt, hint=error.hint) from error
+    rows = as_json(tables)
+    if call.settings.output is Output.JSON:
+        call.terminal.document({"rows": rows})
+    elif call.settings.output is Output.JSONL:
+        for row in rows:
+            call.terminal.raw(json.dumps(row, ensure_ascii=False) + "\n")
+    elif call.settings.output is Output.CSV:
+        call.terminal.csv(rows)
+    else:
+        _show_rows(call, rows)
+    return 0
+
+
+def _show_rows(call: Call, rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        call.terminal.say("no rows")
+        return
+    columns = ("USER", "SESSION", "ID", "STATE", "IDLE", "LOGON", "")
+    call.terminal.table(
+        columns,
+        [
+            (
+                row["username"],
+                row["sessionname"],
+                row["id"],
+                row["state"],
+                row["idle_raw"],
+                row["logon_raw"],
+                "current" if row["current"] else "",
+            )
+            for row in rows
+        ],
+    )
+
+
+def _bytes_of(file: str) -> bytes:
+    try:
+        if file == "-":
+            return sys.stdin.buffer.read(SAVED_LIMIT)
+        with Path(file).open("rb") as stream:
+            return stream.read(SAVED_LIMIT)
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror or error}") from error
+
+
+def _decoded(raw: bytes, encoding: str | None) -> str:
+    if encoding is None:
+        return decode(raw, oem=850, ansi=1252).text
+    try:
+        return raw.decode(encoding)
+    except LookupError as error:
+        raise InputError(f"--encoding: {encoding!r} is not known; for example cp850, cp1252, cp936, utf-8") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"--encoding: byte {error.start} is not {encoding}") from error
+
+
+def render(call: Call, name: str, params: str) -> int:
+    """``render``: the script as text, or with ``--output json`` in its parts."""
+    found = snippet(name)
+    text = _bytes_of(params[1:]).decode("utf-8", "replace") if params.startswith("@") else params
+    try:
+        parameters = found.parameters.model_validate_json(text)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(map(str, problem["loc"])) or "JSON"
+        wanted = ", ".join(found.parameters.model_fields) or "none"
+        raise InputError(f"--params: {place}: {problem['msg']}", hint=f"Parameters of {name}: {wanted}.") from error
+    script = found.render(parameters)
+    if call.settings.output is Output.JSON:
+        call.terminal.document({"script": script.model_dump(mode="json") | {"text": script.text}})
+    else:
+        call.terminal.raw(script.text)
+    return 0

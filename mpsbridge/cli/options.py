@@ -1,0 +1,99 @@
+"""The options that many commands share, written once, and how a function becomes a command.
+
+A command is a function whose first parameter is its :class:`~mpsbridge.cli.call.Call`. Its other parameters are its own
+arguments and options, but one named ``who``: that one becomes the selector's options. Rule: this file and the list of
+commands import nothing that takes long to load, so that ``--help`` is there at once; a command's work is imported when
+it is called.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from mpsbridge.cli.leaving import Exit
+
+Hosts = Annotated[
+    list[str],
+    typer.Argument(metavar="HOST...", help="name, name:port, IPv4[:port], [IPv6]:port, @FILE or - for standard input."),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask. Needed where nobody can be asked.")]
+
+DisconnectedOk = Annotated[
+    bool, typer.Option("--disconnected-ok", help="Let --all and --idle-over end disconnected sessions too.")
+]
+
+
+def _selector(
+    session: Annotated[list[int] | None, typer.Option(metavar="ID", help="The session with this id.")] = None,
+    user: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Sessions of NAME or DOMAIN\\NAME.")] = None,
+    everyone: Annotated[bool, typer.Option("--all", help="Every user session.")] = False,  # noqa: FBT002 - a flag
+    disconnected: Annotated[bool, typer.Option("--disconnected", help="Disconnected (suspended) ones.")] = False,  # noqa: FBT002 - a flag
+    disconnected_over: Annotated[
+        str | None, typer.Option(metavar="2h", help="Disconnected, and idle for at least this long.")
+    ] = None,
+    idle_over: Annotated[str | None, typer.Option(metavar="2h", help="Idle for at least this long.")] = None,
+) -> None:
+    """Never called: its signature is the list of the selector's options."""
+
+
+def _shared(  # noqa: PLR0917 - typer reads options from the signature
+    output: Annotated[str | None, typer.Option("--output", "-o", metavar="table|json|jsonl|csv")] = None,
+    inventory: Annotated[Path | None, typer.Option(metavar="FILE", help="Hosts with their addresses (TOML).")] = None,
+    username: Annotated[str | None, typer.Option("--username", "-u", help="NAME, DOMAIN\\NAME or name@domain.")] = None,
+    auth: Annotated[str | None, typer.Option(metavar="negotiate|ntlm|kerberos|basic")] = None,
+    port: Annotated[int | None, typer.Option(help="Default 5986, with --no-tls 5985.")] = None,
+    no_tls: Annotated[bool | None, typer.Option("--no-tls", help="HTTP with sealed messages instead of HTTPS.")] = None,
+    ca_file: Annotated[Path | None, typer.Option(metavar="PEM", help="Trust only this CA (faster, too).")] = None,
+    insecure_tls: Annotated[bool | None, typer.Option("--insecure-tls", help="Accept any certificate.")] = None,
+    insecure_basic: Annotated[
+        bool | None, typer.Option("--insecure-basic", help="Allow Basic over plain HTTP: readable on the wire.")
+    ] = None,
+    timeout: Annotated[str | None, typer.Option(metavar="60s", help="For one command on one host.")] = None,
+    concurrency: Annotated[int | None, typer.Option(help="Hosts at the same time. Default 32.")] = None,
+    dry_run: Annotated[bool | None, typer.Option("--dry-run", help="Look and plan, change nothing.")] = None,
+    verbose: Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more on standard error.")] = 0,
+    quiet: Annotated[bool | None, typer.Option("--quiet", "-q", help="Only the answer, no summary.")] = None,
+    no_color: Annotated[bool | None, typer.Option("--no-color", help="No colours (also NO_COLOR).")] = None,
+) -> None:
+    """Never called: its signature is the list of shared options."""
+
+
+_WITHOUT_HOSTS = {"output", "verbose", "quiet", "no_color"}
+"""The shared options of commands that contact no host."""
+
+
+def command(function: Callable[..., int]) -> Callable[..., None]:
+    """Make ``function(call, ...) -> exit code`` something that typer can run, with the shared options added."""
+    own = _parameters(function)
+    del own["call"]
+    who = _parameters(_selector) if own.pop("who", None) else {}
+    shared = {key: entry for key, entry in _parameters(_shared).items() if "hosts" in own or key in _WITHOUT_HOSTS}
+
+    @functools.wraps(function)
+    def wrapper(**values: Any) -> None:
+        from mpsbridge.cli.call import answer  # noqa: PLC0415 - see the module docstring
+
+        flags = {key: values.pop(key) for key in shared}
+        selection = {key: values.pop(key) for key in who}
+        name = function.__name__.replace("_", "-")
+        raise Exit(answer(function, name, flags=flags, selection=selection, values=values))
+
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    parameters = [*own.values(), *(entry.replace(kind=keyword) for entry in {**who, **shared}.values())]
+    wrapper.__dict__["__signature__"] = inspect.Signature(parameters)
+    wrapper.__annotations__ = {entry.name: entry.annotation for entry in parameters}
+    del wrapper.__dict__["__wrapped__"]  # typer would follow it
+    return wrapper
+
+
+def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """A function's parameters with their annotations evaluated; what loads slowly is named, not imported."""
+    types = get_type_hints(function, localns={"Call": object, "Selector": object}, include_extras=True)
+    entries = inspect.signature(function).parameters
+    return {name: entry.replace(annotation=types[name]) for name, entry in entries.items()}

@@ -1,0 +1,92 @@
+"""Commands that look and change nothing (but ``logons --set``, which asks first)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mpsbridge.cli.acting import set_logons
+from mpsbridge.cli.call import Call, duration
+from mpsbridge.cli.fleets import exit_code, gather, open_fleet, present
+from mpsbridge.cli.tables import SESSION_COLUMNS, STATION_COLUMNS, counted, session_row, station_row
+from mpsbridge.clock import SystemClock
+from mpsbridge.ending.plan import Selector, matching
+from mpsbridge.errors import InputError
+from mpsbridge.host import Host
+from mpsbridge.models.outcomes import Done, Outcome
+from mpsbridge.models.scripts import Effect
+from mpsbridge.models.sessions import LogonMode, Observation
+
+
+def sessions(call: Call, hosts: Sequence[str], who: Selector | None, watch: str | None) -> int:
+    """``sessions``: one look at every host, or one after another with ``--watch``."""
+    chosen = who or Selector(everyone=True)
+    every_s = duration("--watch", watch)
+    if every_s is not None and every_s < 1:
+        raise InputError("--watch: at least 1s")
+    targets = call.targets(hosts)
+    if chosen.session_ids and len(targets) != 1:
+        raise InputError("--session needs exactly one host: an id says nothing on another")
+
+    def look(host: Host) -> Observation:
+        seen = host.observe()
+        return seen.model_copy(update={"sessions": matching(seen, chosen)})
+
+    clock = SystemClock()
+    with open_fleet(call, targets) as fleet:
+        while True:
+            outcomes = gather(call, fleet, look)
+            _show_sessions(call, outcomes)
+            if every_s is None or fleet.interrupted or clock.wait(every_s, fleet.stop):
+                return exit_code(outcomes, Effect.READ, interrupted=fleet.interrupted)
+            call.terminal.say()
+
+
+def stations(call: Call, hosts: Sequence[str]) -> int:
+    """``stations``: MultiPoint's stations and who sits there."""
+    with open_fleet(call, call.targets(hosts)) as fleet:
+        outcomes = gather(call, fleet, Host.stations)
+        present(
+            call,
+            outcomes,
+            columns=STATION_COLUMNS,
+            rows=lambda host, value: [station_row(host, station) for station in value.stations],
+            records=lambda value: [station.model_dump(mode="json") for station in value.stations],
+            summary=lambda values: counted(sum(len(value.stations) for value in values), "station"),
+            empty="no stations",
+        )
+        return exit_code(outcomes, Effect.READ, interrupted=fleet.interrupted)
+
+
+def logons(call: Call, hosts: Sequence[str], wanted: str | None, *, yes: bool) -> int:
+    """``logons``: the logon mode of every host, or a change of it."""
+    try:
+        mode = None if wanted is None else LogonMode(wanted)
+    except ValueError as error:
+        raise InputError(f"--set: {wanted!r} is not one of {', '.join(LogonMode)}") from error
+    with open_fleet(call, call.targets(hosts)) as fleet:
+        outcomes = gather(call, fleet, Host.logons) if mode is None else set_logons(call, fleet, mode, yes=yes)
+        present(
+            call,
+            outcomes,
+            columns=("HOST", "LOGONS", "WAS"),
+            rows=lambda host, value: [(host, value.mode or "unknown", value.was)],
+            records=lambda value: [value.model_dump(mode="json")],
+            summary=lambda values: counted(len(values), "logon mode"),
+        )
+        return exit_code(outcomes, Effect.DISRUPT if mode else Effect.READ, interrupted=fleet.interrupted)
+
+
+def _show_sessions(call: Call, outcomes: Sequence[Outcome[Observation]]) -> None:
+    present(
+        call,
+        outcomes,
+        columns=SESSION_COLUMNS,
+        rows=lambda host, value: [session_row(host, session) for session in value.sessions],
+        records=lambda value: [session.model_dump(mode="json") for session in value.sessions],
+        summary=lambda values: counted(sum(len(value.sessions) for value in values), "session"),
+        empty="nobody",
+    )
+    for outcome in outcomes:
+        if isinstance(outcome, Done) and isinstance(outcome.value, Observation):
+            for problem in outcome.value.problems:
+                call.terminal.note(f"{outcome.host}: {problem}")

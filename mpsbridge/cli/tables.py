@@ -1,0 +1,75 @@
+"""How sessions, stations and results look to people, as rows of plain cells. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from mpsbridge.models.durations import format_duration
+from mpsbridge.models.sessions import Session, SessionResult, Station
+
+SESSION_COLUMNS = ("HOST", "ID", "USER", "SESSION", "STATE", "IDLE", "LOGON", "")
+RESULT_COLUMNS = ("HOST", "ID", "USER", "RESULT", "")
+STATION_COLUMNS = ("HOST", "STATION", "NAME", "ID", "USER", "")
+
+
+def session_row(host: str, session: Session) -> tuple[object, ...]:
+    """One session; the last cell says what is special about it."""
+    return (
+        host,
+        session.id,
+        session.account or session.user,
+        session.session_name,
+        session.state.value.replace("_", " "),
+        idle_cell(session.idle_s),
+        when(session.logon) or session.logon_text,
+        ", ".join(_remarks(session)),
+    )
+
+
+def result_row(host: str, result: SessionResult) -> tuple[object, ...]:
+    """One session and what became of it."""
+    session = result.session
+    return host, session.id, session.account or session.user, result.result.value, result.text
+
+
+def station_row(host: str, station: Station) -> tuple[object, ...]:
+    """One MultiPoint station."""
+    remark = "logs on by itself" if station.auto_logon else ""
+    return host, station.id, station.name, station.session_id, station.user, remark
+
+
+def idle_cell(idle_s: int | None) -> str:
+    """``12m``; ``-`` for less than a minute, ``?`` where it is not known."""
+    if idle_s is None:
+        return "?"
+    return "-" if idle_s < 60 else format_duration(idle_s // 60 * 60)
+
+
+def when(moment: datetime | None) -> str:
+    """A time in the host's own offset, to the minute."""
+    return moment.strftime("%Y-%m-%d %H:%M") if moment else ""
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 session``, ``2 sessions``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def listed(words: Sequence[str], *, most: int = 8) -> str:
+    """``a, b and 3 more``."""
+    shown = ", ".join(words[:most])
+    return shown if len(words) <= most else f"{shown} and {len(words) - most} more"
+
+
+def _remarks(session: Session) -> list[str]:
+    remarks = []
+    if session.own:
+        remarks.append("this call's own")
+    if session.admin:
+        remarks.append("administrator")
+    if session.station is not None:
+        remarks.append(f"station {session.station}")
+    if session.client:
+        remarks.append(f"from {session.client}")
+    return remarks

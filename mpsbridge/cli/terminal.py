@@ -1,0 +1,212 @@
+"""The only file that prints: tables for people, one JSON document for programs, questions, and nothing else.
+
+Rules: text from hosts is made harmless before it is shown; with ``--output json`` standard output holds exactly one
+document, whatever the exit code; everything for people beside the answer goes to standard error.
+"""
+
+from __future__ import annotations
+
+import csv
+import getpass
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, SecretStr
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mpsbridge.errors import InputError, MpsBridgeError, Refused, SettingsError
+from mpsbridge.models.outcomes import Failed, Failure, Skipped
+from mpsbridge.parsing.text import harmless
+from mpsbridge.settings import Output, Settings
+from mpsbridge.version import __version__
+
+SCHEMA = "mpsbridge/1"
+UNLIMITED = 10_000
+"""Columns where output is not a terminal: a table in a file or a pipe is never cut."""
+
+
+class Terminal:
+    """Where one command's answer goes."""
+
+    def __init__(self, *, command: str, output: Output, color: bool = True, quiet: bool = False) -> None:
+        self.command = command
+        self.output = output
+        self.quiet = quiet
+        color = color and not os.environ.get("NO_COLOR")
+        self._out = _console(sys.stdout, color=color)
+        self._err = _console(sys.stderr, color=color)
+
+    @property
+    def for_people(self) -> bool:
+        """Whether a person reads standard output (as opposed to a program)."""
+        return self.output is Output.TABLE
+
+    def say(self, text: str = "", *, style: str = "") -> None:
+        """A line of the answer, for people only."""
+        if self.for_people:
+            self._out.print(Text(harmless(text), style=style), soft_wrap=True)
+
+    def note(self, text: str) -> None:
+        """A line beside the answer, on standard error."""
+        if not self.quiet:
+            self._err.print(Text(harmless(text)), soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        """A warning; shown with ``--quiet`` too."""
+        self._err.print(Text(f"warning: {harmless(text)}", style="yellow"), soft_wrap=True)
+
+    def raw(self, text: str) -> None:
+        """Text exactly as it is, on standard output."""
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, to_stderr: bool = False) -> None:
+        """A plain table; ``None`` is shown as nothing."""
+        grid = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+        for column in columns:
+            right = column in {"ID", "IDLE", "STATION"}
+            grid.add_column(column, justify="right" if right else "left", no_wrap=True)
+        for row in rows:
+            grid.add_row(*(_cell(cell) for cell in row))
+        console = self._err if to_stderr else self._out
+        with console.capture() as capture:
+            console.print(grid)
+        console.file.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
+        console.file.flush()
+
+    def document(self, content: Mapping[str, Any]) -> None:
+        """The one JSON document of this command."""
+        self.raw(json.dumps({"schema": SCHEMA, "command": self.command, **content}, ensure_ascii=False) + "\n")
+
+    def stream(self, outcome: BaseModel) -> None:
+        """One outcome as a JSON line, as soon as it is known; nothing in the other forms."""
+        if self.output is Output.JSONL:
+            self.raw(outcome.model_dump_json() + "\n")
+
+    def csv(self, records: Sequence[Mapping[str, object]]) -> None:
+        """Records as CSV with a heading. A cell that a spreadsheet would take for a formula gets an apostrophe."""
+        if not records:
+            return
+        writer = csv.DictWriter(sys.stdout, list(records[0]), lineterminator="\n")
+        writer.writeheader()
+        for record in records:
+            writer.writerow({name: _csv_cell(value) for name, value in record.items()})
+
+    def failures(self, outcomes: Sequence[object]) -> None:
+        """One line for each host that failed or was skipped, with what to do; on standard error."""
+        for outcome in outcomes:
+            if isinstance(outcome, Failed):
+                self._failure(outcome.failure, prefix=f"{outcome.host}: ")
+            elif isinstance(outcome, Skipped):
+                self._err.print(Text(f"{outcome.host}: skipped: {harmless(outcome.reason)}"), soft_wrap=True)
+
+    def _failure(self, failure: Failure, *, prefix: str = "") -> None:
+        line = Text(prefix).append(harmless(failure.message), style="red")
+        self._err.print(line, soft_wrap=True)
+        if failure.hint:
+            self._err.print(Text(f"  {harmless(failure.hint)}"), soft_wrap=True)
+
+    def error(self, error: MpsBridgeError) -> int:
+        """An error that stops the whole command; the exit code that belongs to it."""
+        failure = Failure.of(error)
+        if self.output is Output.JSON:
+            self.document({"error": failure.model_dump(mode="json")})
+        self._failure(failure, prefix=f"mpsbridge {self.command}: ")
+        if isinstance(error, Refused):
+            return 3
+        return 2 if isinstance(error, InputError) else 1
+
+    def confirm(self, question: str) -> bool:
+        """Ask on a terminal, default no. Raises :class:`~mpsbridge.errors.Refused` where nobody can be asked."""
+        if not sys.stdin.isatty():
+            raise Refused(f"{question} Nobody can be asked here; nothing was sent.", hint="Repeat with --yes.")
+        self._err.print(Text(f"{harmless(question)} [y/N] "), end="", soft_wrap=True)
+        return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+    def password(self, settings: Settings) -> SecretStr | None:
+        """The password: environment, file, key store, or a question on a terminal; ``None`` where no user is named."""
+        if settings.password is not None:
+            return settings.password
+        if settings.password_file is not None:
+            return SecretStr(_first_line(settings.password_file))
+        if settings.username is None:
+            return None
+        if (stored := _stored_password(settings.username)) is not None:
+            return SecretStr(stored)
+        if not sys.stdin.isatty():
+            raise SettingsError(
+                f"no password for {settings.username}",
+                hint="Set MPSBRIDGE_PASSWORD or MPSBRIDGE_PASSWORD_FILE.",
+            )
+        return SecretStr(getpass.getpass(f"Password for {settings.username}: ", stream=sys.stderr))
+
+
+def _stored_password(username: str) -> str | None:
+    """From the desktop's key store (service ``mpsbridge``), where the extra ``keyring`` is installed."""
+    try:
+        import keyring  # noqa: PLC0415 - an optional extra
+        import keyring.errors  # noqa: PLC0415 - the same
+    except ImportError:
+        return None
+    try:
+        stored: str | None = keyring.get_password("mpsbridge", username)
+    except keyring.errors.KeyringError:
+        return None
+    return stored
+
+
+def _first_line(path: Path) -> str:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"the password file {path} cannot be read: {error}") from error
+    if not lines or not lines[0]:
+        raise SettingsError(f"the password file {path} is empty")
+    return lines[0]
+
+
+def _console(stream: Any, *, color: bool) -> Console:
+    plain = not stream.isatty()
+    return Console(
+        file=stream,
+        no_color=not color,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        width=UNLIMITED if plain else None,
+        force_terminal=False if plain else None,
+    )
+
+
+def _cell(value: object) -> Text:
+    return Text("" if value is None else harmless(str(value)))
+
+
+def _csv_cell(value: object) -> object:
+    if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"}:
+        return "'" + value
+    return "" if value is None else value
+
+
+def show_version() -> int:
+    """The version, where it stands among other words; exit code 0."""
+    sys.stdout.write(f"mpsbridge {__version__}\n")
+    return 0
+
+
+def usage_error(message: str, arguments: Sequence[str], command_path: str) -> int:
+    """A call that the command line cannot understand; exit code 2."""
+    words = command_path.split()
+    command = words[1] if len(words) > 1 else ""
+    wants_json = any(
+        word == "--output=json" or (word in {"--output", "-o"} and following == "json")
+        for word, following in zip(arguments, [*arguments[1:], ""], strict=True)
+    )
+    terminal = Terminal(command=command, output=Output.JSON if wants_json else Output.TABLE)
+    return terminal.error(InputError(message, hint=f"Try '{command_path} --help'."))

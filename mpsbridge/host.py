@@ -1,0 +1,260 @@
+"""One host: ask and act. Methods return models and raise the errors of :mod:`mpsbridge.errors`.
+
+Rules: an act goes only to sessions that were seen (each carries its guard); nothing that may have run is repeated by
+itself; every error leaves with the host's and the snippet's name. A connection that was idle for long is replaced
+before it is used (W33), which is safe because nothing has been sent on the new one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from mpsbridge.clock import Clock, SystemClock
+from mpsbridge.errors import Interrupted, MpsBridgeError, NotSent
+from mpsbridge.models.answers import ActAnswer, SessionActAnswer
+from mpsbridge.models.scripts import RawOutput
+from mpsbridge.models.sessions import (
+    LogonMode,
+    Logons,
+    Observation,
+    Result,
+    Session,
+    SessionGuard,
+    SessionResult,
+    Stations,
+    to_cim,
+)
+from mpsbridge.models.targets import Target
+from mpsbridge.snippets.catalogue import (
+    DISCONNECT,
+    END,
+    LOGONS,
+    LOGONS_SET,
+    MESSAGE,
+    OBSERVE,
+    STATIONS,
+    A,
+    M,
+    P,
+    Snippet,
+)
+from mpsbridge.snippets.parameters import (
+    ActParameters,
+    LogonsParameters,
+    LogonsSetParameters,
+    MessageParameters,
+    ObserveParameters,
+    StationsParameters,
+)
+from mpsbridge.transports import open_transport
+from mpsbridge.transports.base import Transport
+
+LOOKS_AFTER_S = (0, 1, 2, 4, 5)
+"""Seconds before each look for a session that is being ended."""
+GONE_APART_S = 2.0
+"""Gone means: absent in two looks at least this far apart (W9)."""
+IDLE_LIMIT_S = 60.0
+"""A connection that was idle for longer is replaced before use (W33)."""
+
+
+class Host:
+    """One Windows computer: ``Host(Target(host="ts1", address="ts1.example", username="admin")).observe()``.
+
+    ``timeout_s`` bounds each command. ``connect`` makes the transport; construction itself does no I/O. Use one host
+    in one thread at a time; only :meth:`cancel` may be called from another.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        *,
+        timeout_s: float = 60.0,
+        clock: Clock | None = None,
+        connect: Callable[[Target], Transport] = open_transport,
+    ) -> None:
+        self.target = target
+        self.timeout_s = timeout_s
+        self._clock = clock or SystemClock()
+        self._connect = connect
+        self._transport: Transport | None = None
+        self._cancelled = threading.Event()
+        self._last_used = 0.0
+        self._seen_at: tuple[datetime, float] | None = None
+
+    def run(self, snippet: Snippet[P, A, M], parameters: P) -> RawOutput:
+        """Run one snippet and bring home the raw answer. Raises ``InputError``, ``NotSent``, ``Interrupted``."""
+        try:
+            script = snippet.render(parameters)
+            return self._ready().run(script, timeout_s=self.timeout_s)
+        except MpsBridgeError as error:
+            if isinstance(error, NotSent | Interrupted):
+                self.close()
+            raise error.about(host=self.target.host, snippet=snippet.name)  # noqa: B904 - it is the same error
+        finally:
+            self._last_used = self._clock.monotonic()
+
+    def ask(self, snippet: Snippet[P, A, M], parameters: P) -> M:
+        """Run one snippet and read its answer. Raises, beyond :meth:`run`, ``RemoteError`` and ``ParseError``."""
+        raw = self.run(snippet, parameters)
+        try:
+            return snippet.read(raw)
+        except MpsBridgeError as error:
+            raise error.about(host=self.target.host, snippet=snippet.name)  # noqa: B904 - it is the same error
+
+    def observe(self) -> Observation:
+        """All that one look tells; changes nothing. Raises :class:`~mpsbridge.errors.Blind` where it may not see."""
+        started = self._clock.monotonic()
+        seen = self.ask(OBSERVE, ObserveParameters())
+        self._seen_at = (seen.observed, started)
+        return seen
+
+    def stations(self) -> Stations:
+        """The MultiPoint mode and stations; changes nothing. Raises ``CommandMissing`` without MultiPoint."""
+        return self.ask(STATIONS, StationsParameters())
+
+    def logons(self) -> Logons:
+        """The logon mode; changes nothing."""
+        return self.ask(LOGONS, LogonsParameters())
+
+    def set_logons(self, mode: LogonMode, *, expected: LogonMode | None, run: str) -> Logons:
+        """Set the logon mode if it is still ``expected`` (W17), and read it back."""
+        parameters = LogonsSetParameters(mode=mode, expected=expected, not_after=self._not_after(), run=run)
+        return self.ask(LOGONS_SET, parameters)
+
+    def message(
+        self, sessions: Sequence[Session], text: str, *, display_s: int = 60, run: str
+    ) -> tuple[SessionResult, ...]:
+        """Show a box in each session. ``shown`` only where the session was active before and after (W2)."""
+        parameters = MessageParameters(
+            sessions=_guards(sessions), text=text, display_s=display_s, not_after=self._not_after(), run=run
+        )
+        return _results(sessions, self.ask(MESSAGE, parameters))
+
+    def disconnect(self, sessions: Sequence[Session], *, run: str) -> tuple[SessionResult, ...]:
+        """Disconnect (suspend) each session; what runs in it goes on running."""
+        parameters = ActParameters(sessions=_guards(sessions), not_after=self._not_after(), run=run)
+        return _results(sessions, self.ask(DISCONNECT, parameters))
+
+    def end(self, sessions: Sequence[Session], *, run: str) -> tuple[SessionResult, ...]:
+        """Log each session off and look until it is gone: at once, then after 1, 2, 4 and 5 s (W9)."""
+        parameters = ActParameters(sessions=_guards(sessions), not_after=self._not_after(), run=run)
+        return self._until_gone(_results(sessions, self.ask(END, parameters)))
+
+    def cancel(self) -> None:
+        """End whatever runs in another thread, at once and for good: nothing more is sent to this host."""
+        self._cancelled.set()
+        if (transport := self._transport) is not None:
+            transport.cancel()
+
+    def close(self) -> None:
+        """Let go of the host; never raises."""
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.close()
+
+    def _ready(self) -> Transport:
+        if self._cancelled.is_set():
+            raise Interrupted("cancelled before anything was sent", may_have_run=False)
+        idle_s = self._clock.monotonic() - self._last_used
+        if self._transport is not None and idle_s > IDLE_LIMIT_S:
+            self.close()
+        if self._transport is None:
+            self._transport = self._connect(self.target)
+        return self._transport
+
+    def _not_after(self) -> str:
+        """The host's own time at which this command's limit runs out: a script that starts later does nothing (W4)."""
+        if self._seen_at is None:
+            self.observe()
+        assert self._seen_at is not None  # noqa: S101 - observe sets it
+        seen, at = self._seen_at
+        return to_cim(seen + timedelta(seconds=self._clock.monotonic() - at + self.timeout_s))
+
+    def _until_gone(self, results: tuple[SessionResult, ...]) -> tuple[SessionResult, ...]:
+        """Look until each session whose log-off began is gone for sure, or the looks are used up."""
+        watch = GoneWatch([result for result in results if result.result in {Result.ENDED, Result.UNKNOWN}])
+        for pause_s in LOOKS_AFTER_S:
+            if watch.settled or self._clock.wait(pause_s, self._cancelled):
+                break
+            try:
+                watch.look(self.observe(), at_s=self._clock.monotonic())
+            except MpsBridgeError as error:
+                watch.could_not_look(str(error))
+        return tuple(watch.verdict(result) for result in results)
+
+
+def _guards(sessions: Sequence[Session]) -> tuple[SessionGuard, ...]:
+    guards = tuple(session.guard for session in sessions if session.guard is not None)
+    if len(guards) != len(sessions):
+        raise ValueError("a session without a guard cannot be acted on")
+    return guards
+
+
+def _results(sessions: Sequence[Session], answer: ActAnswer) -> tuple[SessionResult, ...]:
+    """What the host said of each session; silence about one is ``unknown``."""
+    said = {entry.id: entry for entry in answer.sessions}
+    silent = SessionActAnswer(id=0, result=Result.UNKNOWN, text="the host did not say")
+    return tuple(
+        SessionResult(session=session, result=entry.result, text=entry.text)
+        for session in sessions
+        for entry in [said.get(session.id, silent)]
+    )
+
+
+class GoneWatch:
+    """Which sessions are gone: absent in two looks, at least :data:`GONE_APART_S` apart, without row and process."""
+
+    def __init__(self, results: Sequence[SessionResult]) -> None:
+        self._open = {result.session.id: result.session for result in results}
+        self._first_absent: dict[int, float] = {}
+        self._gone: set[int] = set()
+        self._why: dict[int, str] = {}
+
+    @property
+    def settled(self) -> bool:
+        """Whether nobody is left to look for."""
+        return set(self._open) == self._gone
+
+    def look(self, seen: Observation, *, at_s: float) -> None:
+        """Take in one observation."""
+        for session_id, session in self._open.items():
+            if session_id in self._gone:
+                continue
+            presence = _presence(session, seen)
+            if presence:
+                self._first_absent.pop(session_id, None)
+                self._why[session_id] = presence
+            elif at_s - self._first_absent.setdefault(session_id, at_s) >= GONE_APART_S:
+                self._gone.add(session_id)
+            else:
+                self._why[session_id] = "gone in one look only"
+
+    def could_not_look(self, why: str) -> None:
+        """A look failed: it proves neither presence nor absence."""
+        for session_id in set(self._open) - self._gone:
+            self._why[session_id] = f"could not look: {why}"
+
+    def verdict(self, result: SessionResult) -> SessionResult:
+        """The result after all looks."""
+        session_id = result.session.id
+        if session_id not in self._open:
+            return result
+        if session_id in self._gone:
+            return result.model_copy(update={"result": Result.ENDED})
+        text = self._why.get(session_id) or result.text
+        return result.model_copy(update={"result": Result.UNKNOWN, "text": text})
+
+
+def _presence(session: Session, seen: Observation) -> str:
+    """Why the session may still be there, as a sentence; empty when it is absent."""
+    listed = next((other for other in seen.sessions if other.id == session.id), None)
+    if listed is not None:
+        if session.born is not None and listed.born is not None:
+            return "" if listed.born != session.born else "the log-off has begun; the session is still listed"
+        same_row = (listed.user, listed.logon_text) == (session.user, session.logon_text)
+        return "still listed" if same_row else "the id is listed with other text, and births cannot be read here"
+    if session.id in seen.processes_in:
+        return "its row is gone, but processes of it still run"
+    return ""

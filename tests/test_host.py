@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from threading import Thread
+
+import pytest
+from fake_clock import FakeClock
+from make_believe import Hands, acted, envelope, observation, row
+
+from mpsbridge.errors import AuthRefused, ConnectionLost, Interrupted, ParseError, RemoteError
+from mpsbridge.models.scripts import Script
+from mpsbridge.models.sessions import LogonMode, Result
+
+ALICE, BOB = row("alice", 2), row("bob", 3)
+
+
+def looks(*tables: list[str]) -> Callable[[Script], str]:
+    """Each observation shows the next table; the last one stays."""
+    rest: Iterator[list[str]] = iter(tables)
+    current: list[str] = []
+
+    def answer(_script: Script) -> str:
+        nonlocal current
+        current = next(rest, current)
+        return envelope("observe", observation(current))
+
+    return answer
+
+
+def test_an_observation_names_the_people() -> None:
+    host = Hands({"observe": looks([ALICE, BOB])}).host()
+    assert [(found.id, found.user, found.own) for found in host.observe().sessions] == [
+        (2, "alice", False),
+        (3, "bob", False),
+    ]
+
+
+def test_only_the_chosen_session_is_sent_with_its_guard() -> None:
+    sent: list[Script] = []
+
+    def end(script: Script) -> str:
+        sent.append(script)
+        return acted("end", s3="ended")(script)
+
+    hands = Hands({"observe": looks([ALICE, BOB], [ALICE]), "end": end})
+    host = hands.host(clock=FakeClock())
+    seen = host.observe()
+    (result,) = host.end([seen.sessions[1]], run="r1")
+    assert result.result is Result.ENDED
+    (guard,) = json.loads(str(sent[0].parameters["Sessions"]))["sessions"]
+    assert (guard["id"], guard["user"], guard["born"]) == (3, "bob", "20261125090003.000000+000")
+
+
+def test_w04_the_act_carries_the_hosts_own_time_limit() -> None:
+    sent: list[Script] = []
+
+    def end(script: Script) -> str:
+        sent.append(script)
+        return acted("end", s2="gone")(script)
+
+    clock = FakeClock()
+    host = Hands({"observe": looks([ALICE]), "end": end}).host(clock=clock, timeout_s=30)
+    seen = host.observe()
+    clock.wait(40)
+    host.end(seen.sessions, run="r1")
+    assert sent[0].parameters["NotAfter"] == "20261125120110.000000+000"
+
+
+def test_w09_gone_is_believed_only_after_two_looks_some_seconds_apart() -> None:
+    clock = FakeClock()
+    hands = Hands({"observe": looks([ALICE], []), "end": acted("end", s2="ended")})
+    host = hands.host(clock=clock)
+    (result,) = host.end(host.observe().sessions, run="r1")
+    assert result.result is Result.ENDED
+    assert hands.calls == ["observe", "end", "observe", "observe", "observe"]
+    assert clock.waits == [0, 1, 2]
+
+
+def test_w09_a_session_that_stays_is_unknown_after_the_last_look() -> None:
+    clock = FakeClock()
+    hands = Hands({"observe": looks([ALICE]), "end": acted("end", s2="unknown")})
+    host = hands.host(clock=clock)
+    (result,) = host.end(host.observe().sessions, run="r1")
+    assert (result.result, result.text) == (Result.UNKNOWN, "the log-off has begun; the session is still listed")
+    assert clock.waits == [0, 1, 2, 4, 5]
+
+
+def test_w09_a_row_that_comes_back_starts_the_count_anew() -> None:
+    hands = Hands({"observe": looks([ALICE], [], [ALICE], [], []), "end": acted("end", s2="ended")})
+    host = hands.host(clock=FakeClock())
+    (result,) = host.end(host.observe().sessions, run="r1")
+    assert result.result is Result.ENDED
+    assert hands.calls.count("observe") == 6
+
+
+def test_w09_processes_without_a_row_are_not_gone() -> None:
+    def observe(_script: Script) -> str:
+        table = [ALICE] if hands.calls.count("observe") == 1 else []
+        more = {} if table else {"witness": {"before": [2], "after": [2]}}
+        return envelope("observe", observation(table, **more))
+
+    hands = Hands({"observe": observe, "end": acted("end", s2="ended")})
+    host = hands.host(clock=FakeClock())
+    (result,) = host.end(host.observe().sessions, run="r1")
+    assert (result.result, result.text) == (Result.UNKNOWN, "its row is gone, but processes of it still run")
+
+
+def test_another_birth_on_the_same_id_means_the_first_is_gone() -> None:
+    def observe(_script: Script) -> str:
+        more = {} if hands.calls.count("observe") == 1 else {"births": [{"id": 2, "born": "20261125115959.000000+000"}]}
+        return envelope("observe", observation([ALICE], **more))
+
+    hands = Hands({"observe": observe, "end": acted("end", s2="ended")})
+    host = hands.host(clock=FakeClock())
+    (result,) = host.end(host.observe().sessions, run="r1")
+    assert result.result is Result.ENDED
+
+
+def test_w05_without_births_other_text_on_the_id_is_unknown() -> None:
+    def observe(_script: Script) -> str:
+        table = [ALICE] if hands.calls.count("observe") == 1 else [row("zoe", 2)]
+        return envelope("observe", observation(table, births=[]))
+
+    hands = Hands({"observe": observe, "end": acted("end", s2="ended")})
+    host = hands.host(clock=FakeClock())
+    (result,) = host.end(host.observe().sessions, run="r1")
+    assert result.result is Result.UNKNOWN
+
+
+def test_a_look_that_fails_proves_nothing() -> None:
+    def observe(script: Script) -> str | ConnectionLost:
+        return looks([ALICE])(script) if hands.calls.count("observe") == 1 else ConnectionLost("the link broke")
+
+    hands = Hands({"observe": observe, "end": acted("end", s2="ended")})
+    host = hands.host(clock=FakeClock())
+    (result,) = host.end(host.observe().sessions, run="r1")
+    assert (result.result, result.text) == (Result.UNKNOWN, "could not look: the link broke")
+
+
+def test_a_session_that_the_host_says_nothing_of_is_unknown() -> None:
+    hands = Hands({"observe": looks([ALICE, BOB]), "message": acted("message", s2="shown")})
+    host = hands.host()
+    results = host.message(host.observe().sessions, "hello", run="r1")
+    assert [(result.result, result.text) for result in results] == [
+        (Result.SHOWN, ""),
+        (Result.UNKNOWN, "the host did not say"),
+    ]
+
+
+def test_w03_an_interrupted_act_is_not_repeated() -> None:
+    hands = Hands({"observe": looks([ALICE]), "disconnect": lambda _script: ConnectionLost("the link broke")})
+    host = hands.host()
+    seen = host.observe()
+    with pytest.raises(ConnectionLost) as caught:
+        host.disconnect(seen.sessions, run="r1")
+    assert (caught.value.host, caught.value.snippet, caught.value.may_have_run) == ("ts1", "disconnect", True)
+    assert hands.calls == ["observe", "disconnect"]
+
+
+@pytest.mark.parametrize("answer", ["", "{", "[]", '{"mpsbridge": 2}', envelope("end", {"now": 1})])
+def test_an_unreadable_answer_names_host_and_snippet(answer: str) -> None:
+    host = Hands({"observe": looks([ALICE]), "end": lambda _script: answer}).host()
+    seen = host.observe()
+    with pytest.raises(ParseError) as caught:
+        host.end(seen.sessions, run="r1")
+    assert (caught.value.host, caught.value.snippet, caught.value.may_have_run) == ("ts1", "end", True)
+
+
+def test_a_refusal_of_the_host_is_a_remote_error() -> None:
+    host = Hands({"logons": lambda _: envelope("logons", {"kind": "remote", "message": "no"}, ok=False)}).host()
+    with pytest.raises(RemoteError, match="no"):
+        host.logons()
+
+
+def test_after_an_error_the_next_command_makes_a_new_connection() -> None:
+    hands = Hands({"observe": lambda _script: AuthRefused("wrong password")})
+    host = hands.host()
+    for _ in range(2):
+        with pytest.raises(AuthRefused):
+            host.observe()
+    assert hands.connections == 2
+
+
+def test_w33_a_connection_that_was_idle_for_long_is_replaced() -> None:
+    clock = FakeClock()
+    hands = Hands({"observe": looks([ALICE])})
+    host = hands.host(clock=clock)
+    host.observe()
+    clock.wait(59)
+    host.observe()
+    assert hands.connections == 1
+    clock.wait(61)
+    host.observe()
+    assert hands.connections == 2
+
+
+def test_after_a_cancel_nothing_more_is_sent() -> None:
+    hands = Hands({"observe": looks([ALICE]), "end": acted("end", s2="ended")})
+    host = hands.host()
+    seen = host.observe()
+    canceller = Thread(target=host.cancel)
+    canceller.start()
+    canceller.join()
+    with pytest.raises(Interrupted) as caught:
+        host.end(seen.sessions, run="r1")
+    assert caught.value.may_have_run is False
+    assert hands.calls == ["observe"]
+
+
+def test_w17_setting_logons_compares_first() -> None:
+    sent: list[Script] = []
+
+    def set_logons(script: Script) -> str:
+        sent.append(script)
+        return envelope("logons-set", {"mode": "drain", "was": "enabled", "changed": True})
+
+    host = Hands({"observe": looks([ALICE]), "logons-set": set_logons}).host()
+    found = host.set_logons(LogonMode.DRAIN, expected=LogonMode.ENABLED, run="r1")
+    assert (found.mode, found.was) == (LogonMode.DRAIN, LogonMode.ENABLED)
+    assert (sent[0].parameters["Mode"], sent[0].parameters["Expected"]) == ("drain", "enabled")
