@@ -143,6 +143,7 @@ _ROWS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], type[NotSent],
     (OSError, Unreachable, "", None),
     (AuthenticationError, AuthRefused, "", None),
     ((WSManFaultError, InvalidPSRPOperation, InvalidRunspacePoolStateError), ShellRefused, "no shell: ", None),
+    (WinRMTransportError, Unreachable, "instead of WinRM's answer came ", None),
     ((WinRMError, ET.ParseError, http.client.HTTPException), Unreachable, _NO_WINRM, None),
     ((ImportError, FeatureMissingError), TransportMissing, "", _KERBEROS_HINT),
 )
@@ -163,7 +164,7 @@ def _said(error: Exception) -> str:
         case WinRMTransportError():
             return f"HTTP status {error.code}"  # not its text: that holds the whole page
         case ssl.SSLCertVerificationError():
-            return harmless(error.verify_message or str(error), limit=200)
+            return harmless(getattr(error, "verify_message", "") or str(error), limit=200)
         case OSError() if error.strerror:
             return harmless(error.strerror, limit=200)
     text = harmless(str(error), limit=200)

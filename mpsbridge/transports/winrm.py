@@ -14,7 +14,7 @@ Rules:
   running is asked to stop; one that cannot be asked ends with its shell, which the host drops ``IDLE_TIMEOUT_S`` after
   our last word. Until then it may go on, which is why acts carry a ``not_after`` (W4).
 * After any error the transport is closed, and nothing is ever sent twice.
-* pypsrp's and pyspnego's own logs hold whole messages, script text and sign-in tokens; they are silenced below ERROR.
+* pypsrp's and pyspnego's own logs hold script text and sign-in tokens; they are silenced below CRITICAL.
 * The only foreign attribute set is ``WSMan.transport``; its shape (``send``, ``close``, ``endpoint``) is pypsrp's
   internal matter, so pypsrp is pinned to one minor version and a test holds the two together.
 """
@@ -51,7 +51,7 @@ LOCALE = "en-US"
 
 _log = logging.getLogger(__name__)
 for _name in ("pypsrp", "spnego"):
-    logging.getLogger(_name).setLevel(logging.ERROR)
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 
 class WinrmTransport:

@@ -1,0 +1,64 @@
+"""How tests reach a host of the lab, and an engine that answers however a test likes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+from pydantic import SecretStr
+
+from mpsbridge.lab.engines.contract import Memory, Submitted
+from mpsbridge.lab.server import Lab
+from mpsbridge.lab.world import LabHost
+from mpsbridge.models.scripts import Effect, Script
+from mpsbridge.models.targets import Auth, Target
+
+
+def reach(lab: Lab, name: str = "alpha", **changes: Any) -> Target:
+    """A target for one host of a lab that has started."""
+    address = next(host.address for host in lab.hosts if host.name == name)
+    facts: dict[str, Any] = {
+        "host": name,
+        "address": address,
+        "port": lab.port,
+        "tls": lab.tls,
+        "auth": Auth.BASIC if lab.auth == "basic" else Auth.NEGOTIATE,
+        "username": lab.user,
+        "password": SecretStr(lab.password),
+        "insecure_basic": True,
+        "ca_file": lab.ca_file,
+    }
+    return Target(**facts | changes)
+
+
+def script(call: str = "Get-Thing", *, definitions: str = "function Get-Thing { 'swordfish' }") -> Script:
+    """A script of a test."""
+    return Script(
+        snippet="observe",
+        effect=Effect.READ,
+        header="# mpsbridge test",
+        definitions=definitions,
+        call=call,
+        function="Get-Thing",
+        parameters={},
+        digest="d" * 64,
+        definitions_digest=str(hash(definitions)),
+    )
+
+
+class TestEngine:
+    """Emits what ``answer`` makes of the script text, ``after_s`` seconds late; ``texts`` are the scripts it got."""
+
+    __test__ = False
+
+    def __init__(self, answer: Callable[[str], str] = lambda _: "done", *, after_s: float = 0.0) -> None:
+        self.texts: list[str] = []
+        self._answer = answer
+        self._after_s = after_s
+
+    def answer(self, host: LabHost, submitted: Submitted, memory: Memory) -> Generator[float, None, str]:  # noqa: ARG002 - the engine's contract
+        text = submitted.text or ""
+        self.texts.append(text)
+        if self._after_s:
+            yield self._after_s
+        return self._answer(text)
