@@ -29,9 +29,9 @@ INT_RANGE = range(-(2**63), 2**63)
 def literal(value: object) -> str:
     """Write one value as one PowerShell literal that can stand as an argument.
 
-    ``str``, ``StrEnum``, ``int`` of 64 bits, ``bool``, ``None``, and ``list``, ``tuple`` and ``dict`` of these. Times
-    are refused: they travel as CIM text. Raises :class:`~mpsbridge.errors.RenderError`, which names the type or the
-    character but never shows the value.
+    ``str``, ``StrEnum``, ``int`` of 64 bits, ``bool``, ``None``, and ``list``, ``tuple`` and ``dict`` of these, but no
+    list in a list. Times are refused: they travel as CIM text. Raises :class:`~mpsbridge.errors.RenderError`, which
+    names the type or the character but never shows the value.
     """
     match value:
         case None:
@@ -60,13 +60,14 @@ def _text(text: str) -> str:
 def _number(number: int) -> str:
     if number not in INT_RANGE:
         raise RenderError("the number does not fit in 64 bits")
-    return str(number)
+    return str(number) if number >= 0 else f"({number})"  # a bare -1 as an argument would be text
 
 
 def _array(values: list[object] | tuple[object, ...]) -> str:
-    """``@(...)``; the comma before a lone inner array keeps PowerShell from unrolling it."""
-    unary = "," if len(values) == 1 and isinstance(values[0], list | tuple) else ""
-    return "@(" + unary + ",".join(literal(value) for value in values) + ")"
+    """``@(...)``, flat: PowerShell unrolls an array inside an array, so what has more shape travels as JSON text."""
+    if any(isinstance(value, list | tuple) for value in values):
+        raise RenderError("a list inside a list has no PowerShell literal here")
+    return "@(" + ",".join(literal(value) for value in values) + ")"
 
 
 def _table(table: dict[object, object]) -> str:
