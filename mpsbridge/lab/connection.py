@@ -25,7 +25,10 @@ from mpsbridge.lab.wsman import Endpoint, Pending, Reply
 
 log = logging.getLogger(__name__)
 
-_HTML = b"<html><body><h1>Service Unavailable</h1></body></html>"
+_HTML = (
+    b"<!DOCTYPE html>\r\n<html><head><title>No service</title></head><body><h2>No service</h2><hr></body></html>\r\n"
+)
+"""A page, and like most pages no XML."""
 
 
 @dataclass(frozen=True, slots=True)

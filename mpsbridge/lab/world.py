@@ -106,7 +106,6 @@ class HostFacts:
     jea: tuple[str, ...] = ()
     script_s: float = 0.0
     caller_session: int = 0
-    lease: str | None = None
 
     @property
     def words(self) -> Words:
@@ -129,6 +128,7 @@ class LabHost:
         logon_mode: str = "enabled",
         playback: list[str] | None = None,
         playback_qwinsta: list[str] | None = None,
+        lease: str | None = None,
     ) -> None:
         self.facts = facts
         self.world = world
@@ -140,6 +140,8 @@ class LabHost:
         self.playback = playback
         """The lines of a captured ``quser`` table, shown (without the rows that have gone) instead of a printed one."""
         self.playback_qwinsta = playback_qwinsta
+        self.lease = lease
+        """The text of the lease file, if there is one."""
 
     @property
     def name(self) -> str:
@@ -306,6 +308,20 @@ class World:
     def add(self, host: LabHost) -> None:
         """One more host; names are unique."""
         self.hosts[host.name] = host
+
+    def live_by(self, clock: Clock) -> None:
+        """Live by another clock: times move along, except those that stand in a captured table."""
+        with self.lock:
+            moved = clock.now() - self.clock.now()
+            self.clock = clock
+            for host in self.hosts.values():
+                for session in host.sessions:
+                    if session.line is None:
+                        session.logon, session.born = session.logon + moved, session.born + moved
+                    if session.disconnected_at is not None:
+                        session.disconnected_at += moved
+                if host.playback is None:
+                    host.boot += moved
 
     @contextmanager
     def changing(self) -> Iterator[dict[str, LabHost]]:

@@ -102,6 +102,7 @@ _HOST: dict[str, read.Reader] = {
 }
 _STATE_KEYS = {
     "boot",
+    "lease",
     "logon_mode",
     "playback",
     "playback_qwinsta",
@@ -124,6 +125,7 @@ def _host(raw: Any, world: World, folder: Path) -> LabHost:
         facts,
         world,
         logon_mode=values.get("logon_mode", "enabled"),
+        lease=values.get("lease"),
         faults=tuple(_each(values.get("faults", []), "faults", _fault)),
         playback=_capture(values.get("playback"), folder, "playback"),
         playback_qwinsta=_capture(values.get("playback_qwinsta"), folder, "playback_qwinsta"),

@@ -1,16 +1,22 @@
 """The guard, as the scripts on a host apply it: on the very bytes of a fresh table, without decoding (W31).
 
 A session is acted on only if exactly one row has the user's bytes, the logon time's bytes and the id, and the birth is
-the one that was seen. Everything else says why not.
+the one that was seen. Everything else gets a result that says why not; only a birth proves that somebody else is there
+now, and text alone never proves that anybody is gone (W5).
 """
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Any
 
-_ROW = re.compile(r"(?P<user>\S(?:.{0,19}?))(?=\s{2})\s(?P<rest>.*)")
+_BETWEEN = re.compile(r" +(?:[^ ]*[^ 0-9][^ ]* +)?(?P<id>[0-9]{1,5}) +(?P<state>[^ ].*)", re.DOTALL)
+"""What stands between user and logon time: at most a session name, the id as the first field of digits, the state."""
+
+Standing = tuple[str, str]
+"""A result (``same`` where the session may be acted on) and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,84 +31,98 @@ class Guard:
 
     @classmethod
     def of(cls, raw: dict[str, Any]) -> Guard:
-        """From one entry of the JSON that a call carries. Raises ``KeyError`` or ``TypeError`` on anything else."""
-        return cls(
-            id=int(raw["id"]),
-            born=raw.get("born"),
-            user=str(raw["user"]),
-            logon=str(raw["logon"]),
-            state=str(raw["state"]),
-        )
+        """From one entry of the JSON that a call carries. Raises ``KeyError``, ``TypeError`` or ``ValueError``."""
+        guard = cls(int(raw["id"]), raw.get("born"), str(raw["user"]), str(raw["logon"]), str(raw["state"]))
+        if not 0 < guard.id <= 65535 or not (guard.user and guard.logon and guard.state):
+            raise ValueError("the list of sessions is not sound")
+        return guard
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One line of a table: what the guard needs of it."""
+class Match:
+    """A row that is this session: whether it carries the caller's marker, and what follows the id."""
 
-    text: str
-    user: str
-    id: int
-    state: str
     own: bool
+    state: str
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """A fresh look: the rows, the birth of each session where it could be read, and where processes run."""
+class Look:
+    """A fresh look: the lines of the table, the births that could be read, and where processes run."""
 
-    rows: tuple[Row, ...]
+    lines: tuple[str, ...]
     births: dict[int, str]
     processes: frozenset[int]
     own_session: int
 
 
-def rows_of(table: bytes) -> tuple[Row, ...]:
-    """The rows of a table of users, as Latin-1 text: the id is the first all-digit field after the user name."""
-    rows = []
-    for line in table.decode("latin-1").splitlines():
-        own, text = line.startswith(">"), line.lstrip("> ").rstrip()
-        found = _ROW.match(text + "  ")
-        fields = found["rest"].split() if found else []
-        place = next((index for index, field in enumerate(fields[:2]) if field.isdigit()), None)
-        if found is not None and place is not None and len(fields) > place + 1:
-            rows.append(Row(text, found["user"], int(fields[place]), fields[place + 1], own))
-    return tuple(rows)
+def lines_of(table: bytes) -> tuple[str, ...]:
+    """The lines of a table, each byte as one character."""
+    lines = (line.rstrip("\r ") for line in table.decode("latin-1").split("\n"))
+    return tuple(line for line in lines if line)
 
 
-def judge(guard: Guard, sight: Sight) -> tuple[str, str] | None:
-    """``None`` where the session may be acted on, else the result and why."""
-    if guard.id in {0, sight.own_session} or any(row.own and row.id == guard.id for row in sight.rows):
-        return "refused", "session 0 and the caller's own session are never acted on"
-    listed = [row for row in sight.rows if row.id == guard.id]
-    matching = [row for row in listed if _matches(row, guard)]
-    if len(matching) > 1:
-        return "refused", f"{len(matching)} rows match"
-    born = sight.births.get(guard.id)
-    if not matching:
-        return _judge_stranger(guard, born, listed=bool(listed), alive=guard.id in sight.processes)
+def matches(guard: Guard, look: Look) -> list[Match]:
+    """The rows that are this session and no other (one, or the guard refuses)."""
+    found = []
+    for line in look.lines:
+        row = line.lstrip("> ")
+        if not (row.startswith(guard.user) and row.endswith(f" {guard.logon}")):
+            continue
+        between = row[len(guard.user) : len(row) - len(guard.logon)]
+        # A name that fills its 20 cells is followed by its column's end, any other by a gap of two blanks.
+        gap = " " if len(guard.user) >= 20 else "  "
+        parts = _BETWEEN.fullmatch(between)
+        if parts is not None and between.startswith(gap) and int(parts["id"]) == guard.id:
+            found.append(Match(own=line.startswith(">"), state=parts["state"]))
+    return found
+
+
+def standing(guard: Guard, look: Look) -> Standing:
+    """Who is in the session now, compared with whom the caller saw."""
+    rows = matches(guard, look)
+    born = look.births.get(guard.id)
+    if not rows:
+        return _absence(guard, look)
+    if len(rows) > 1:
+        return "refused", "more than one row of the table fits"
+    if rows[0].own or guard.id == look.own_session:
+        return "refused", "it is the caller's own session"
     if guard.born is not None and born is None:
-        return "unknown", "the birth of the session can no longer be read"
+        return "unknown", "when it began cannot be read now, so nothing was done"
     if guard.born is not None and born != guard.born:
-        return "changed", f"session {guard.id} was born at {born}"
-    return None
+        return "changed", "another session of this user has this number now"
+    return "same", ""
 
 
-def still_there(guard: Guard, sight: Sight) -> bool:
-    """Whether the very session is still listed: its row, and not with another birth (its seat may be taken anew)."""
-    born = sight.births.get(guard.id)
-    reborn = guard.born is not None and born is not None and born != guard.born
-    return not reborn and any(row.id == guard.id and _matches(row, guard) for row in sight.rows)
+def _absence(guard: Guard, look: Look) -> Standing:
+    born = look.births.get(guard.id)
+    if guard.born is not None and born is not None and born != guard.born:
+        return "changed", "another session has this number now"
+    births_say_gone = guard.born is not None and bool(look.births) and born is None
+    # Any field of that number counts as "listed", for whomever, so that "not listed" is sure.
+    listed = any(str(guard.id) in line.split(" ") for line in look.lines)
+    if listed and not births_say_gone:
+        return "unknown", "the number is listed, but not as this session was seen"
+    if guard.id in look.processes:
+        return "unknown", "it is not listed any more, but processes of it still run"
+    return "gone", ""
 
 
-def _judge_stranger(guard: Guard, born: str | None, *, listed: bool, alive: bool) -> tuple[str, str]:
-    if not listed:
-        return ("unknown", "the row is gone, processes are still there") if alive else ("gone", "")
-    if guard.born is None or born is None:
-        return "unknown", "the row reads otherwise, and its birth cannot be read"
-    if born != guard.born:
-        return "changed", f"session {guard.id} was born at {born}"
-    return "refused", "the row reads otherwise than before"
-
-
-def _matches(row: Row, guard: Guard) -> bool:
-    return row.user == guard.user and row.text.endswith(f" {guard.logon}")
+def objection(now: str, not_after: str, run: str, lease: str | None) -> Standing | None:
+    """Why nothing may be done on this host any more (W4), or ``None``. Times are CIM datetimes."""
+    if now > not_after:
+        return "expired", f"it is {now}, and this was meant to be done by {not_after}"
+    if lease is None:
+        return None
+    try:
+        held = json.loads(lease)
+    except ValueError:
+        held = None
+    held = held if isinstance(held, dict) else {}
+    expires = str(held.get("expires", ""))
+    if re.fullmatch(r"\d{14}\.\d{6}\+000", expires) and now > expires:
+        return None
+    if held.get("run") == run:
+        return None
+    return "refused", f"the host is leased to {held.get('owner', '')} {held.get('run', '')}".rstrip()

@@ -16,9 +16,9 @@ from typing import Any
 
 from mpsbridge.lab import tables
 from mpsbridge.lab.engines.contract import Answer, Memory, Submitted, Terminating
-from mpsbridge.lab.engines.guard import Guard, Sight, judge, rows_of, still_there
+from mpsbridge.lab.engines.guard import Guard, Look, Standing, lines_of, matches, objection, standing
 from mpsbridge.lab.engines.reader import NotACall, functions_in, last_call
-from mpsbridge.lab.world import LabHost, LabSession
+from mpsbridge.lab.world import LabHost, LabSession, sid_of
 
 NOT_OURS = "the scripted engine reads only mpsbridge's own calls; use --engine powershell"
 WATCH_STEP_S = 0.5
@@ -162,13 +162,13 @@ def _observe(host: LabHost, _: Arguments) -> Result:
         "broker": {"active": facts.broker, "agents": list(facts.agents)},
         "caller": {
             "account": f"{facts.computer}\\Administrator" if _elevated(host) else f"{facts.computer}\\operator",
-            "sid": None,
+            "sid": sid_of(facts.name, "caller"),
             "elevated": _elevated(host),
             "session_id": facts.caller_session,
         },
         "pending_reboot": list(facts.pending_reboot),
         "powershell": {"version": facts.powershell, "language": "FullLanguage", "bits": 64},
-        "lease": facts.lease,
+        "lease": host.lease,
     }
 
 
@@ -268,8 +268,8 @@ def _set_logons(host: LabHost, arguments: Arguments) -> Result:
         raise ValueError(f"{wanted!r} or {expected!r} is no logon mode")
     if not _elevated(host):
         raise _Refusal("denied", "Access is denied.")
-    if _too_late(host, arguments):
-        raise _Refusal("expired", "not_after has passed")
+    if cim(host.now()) > str(arguments["notafter"]):
+        raise _Refusal("expired", f"this was meant to be done by {arguments['notafter']}")
     was = host.logon_mode
     changed = expected is None or expected == was
     if changed:
@@ -277,13 +277,9 @@ def _set_logons(host: LabHost, arguments: Arguments) -> Result:
     return _logons(host, was=was, changed=changed)
 
 
-def _too_late(host: LabHost, arguments: Arguments) -> bool:
-    return cim(host.now()) > str(arguments["notafter"])
-
-
-def _sight(host: LabHost) -> Sight:
-    return Sight(
-        rows=rows_of(tables.quser_bytes(host)) if _sees(host) else (),
+def _look(host: LabHost) -> Look:
+    return Look(
+        lines=lines_of(tables.quser_bytes(host)) if _sees(host) else (),
         births=_births(host),
         processes=frozenset(host.processes_in()),
         own_session=host.facts.caller_session,
@@ -291,33 +287,36 @@ def _sight(host: LabHost) -> Sight:
 
 
 def _guards(arguments: Arguments) -> list[Guard]:
-    return [Guard.of(each) for each in json.loads(arguments["sessions"])["sessions"]]
+    guards = [Guard.of(each) for each in json.loads(arguments["sessions"])["sessions"]]
+    if len({guard.id for guard in guards}) != len(guards):
+        raise ValueError("the list of sessions is not sound")
+    return guards
 
 
-def _each(host: LabHost, arguments: Arguments, act: Callable[[Guard], tuple[str, str]]) -> dict[int, tuple[str, str]]:
+def _each(host: LabHost, arguments: Arguments, act: Callable[[Guard], Standing]) -> dict[int, Standing]:
     """Check and act, one session after the other: each with a fresh look, and only while there is time (W3, W4)."""
-    results = {}
+    results: dict[int, Standing] = {}
     for guard in _guards(arguments):
-        if _too_late(host, arguments):
-            results[guard.id] = ("expired", "not_after has passed")
-        else:
-            results[guard.id] = judge(guard, _sight(host)) or act(guard)
+        refusal = objection(cim(host.now()), str(arguments["notafter"]), str(arguments["run"]), host.lease)
+        found = refusal or standing(guard, _look(host))
+        results[guard.id] = act(guard) if found[0] == "same" else found
     return results
 
 
-def _result(host: LabHost, results: dict[int, tuple[str, str]]) -> dict[str, Any]:
+def _result(host: LabHost, results: dict[int, Standing]) -> Result:
     sessions = [{"id": number, "result": result, "text": text} for number, (result, text) in results.items()]
     return {"now": cim(host.now()), "sessions": sessions}
 
 
 def _in_state(host: LabHost, guard: Guard) -> bool:
-    return any(row.id == guard.id and row.state == guard.state for row in rows_of(tables.quser_bytes(host)))
+    """Whether the session is in the state that the caller saw, told by the bytes of the word."""
+    return any(match.state.startswith(guard.state) for match in matches(guard, _look(host)))
 
 
 def _message(host: LabHost, arguments: Arguments) -> Result:
-    text = arguments["text"]
+    text = str(arguments["text"])
 
-    def act(guard: Guard) -> tuple[str, str]:
+    def act(guard: Guard) -> Standing:
         if not _in_state(host, guard):
             return "refused", "nobody looks at this session now"
         host.show(guard.id, text)
@@ -327,8 +326,7 @@ def _message(host: LabHost, arguments: Arguments) -> Result:
 
 
 def _disconnect(host: LabHost, arguments: Arguments) -> Result:
-
-    def act(guard: Guard) -> tuple[str, str]:
+    def act(guard: Guard) -> Standing:
         session = host.session(guard.id)
         if session is not None and session.state != "disconnected":
             host.disconnect(guard.id)
@@ -340,7 +338,7 @@ def _disconnect(host: LabHost, arguments: Arguments) -> Result:
 def _end(host: LabHost, arguments: Arguments) -> Generator[float, None, Result]:
     """Start every log-off, then watch all of them under one limit; what has not ended by then is unknown (W3)."""
 
-    def act(guard: Guard) -> tuple[str, str]:
+    def act(guard: Guard) -> Standing:
         host.log_off(guard.id)
         return "started", ""
 
@@ -348,8 +346,8 @@ def _end(host: LabHost, arguments: Arguments) -> Generator[float, None, Result]:
     started = [guard for guard in _guards(arguments) if results[guard.id][0] == "started"]
     deadline = host.world.clock.monotonic() + float(arguments.get("timelimitseconds", 20))
     while started:
-        sight = _sight(host)
-        for guard in [each for each in started if not still_there(each, sight)]:
+        look = _look(host)
+        for guard in [each for each in started if not _still_there(each, look)]:
             results[guard.id] = ("ended", "")
             started.remove(guard)
         if host.world.clock.monotonic() >= deadline:
@@ -359,6 +357,11 @@ def _end(host: LabHost, arguments: Arguments) -> Generator[float, None, Result]:
     for guard in started:
         results[guard.id] = ("unknown", "the log-off was started and has not ended yet")
     return _result(host, results)
+
+
+def _still_there(guard: Guard, look: Look) -> bool:
+    """Whether the very session is still listed: its row, and not with another birth (its seat may be taken anew)."""
+    return bool(matches(guard, look)) and standing(guard, look)[0] != "changed"
 
 
 _CALLS = {
