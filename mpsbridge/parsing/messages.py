@@ -30,11 +30,17 @@ _BY_NUMBER = {
 }
 
 _WORD = r"[^\W\d_]+"
+_ERROR = (
+    "(?:error|fehler|erreur|errore|erro|fout|fel|fejl|feil|virhe|błąd|chyba|hiba|hata|ошибка|错误|錯誤|エラー|오류)"
+)
+_START = r"^(?:[^ ]{1,20} ?: )?\W*"  # PowerShell puts "quser : " before the first line of standard error
 _NUMBERS = (
-    re.compile(rf"^\W*{_WORD} ?\[(?P<decimal>\d{{1,10}})\] ?[:：]"),  # Error [5]:Access is denied.
-    re.compile(rf"^\W*{_WORD} 0x(?P<hex>[0-9A-Fa-f]{{8}})(?!\w)"),  # Error 0x000006BA enumerating sessionnames
-    re.compile(rf"^{_WORD} (?P<decimal>\d{{1,5}}) {_WORD} "),  # Error 5 getting session names
-    re.compile(rf"\({_WORD} (?P<decimal>\d{{1,5}})\)"),  # can't load QUERY commands from the registry (error 1)
+    re.compile(
+        rf"{_START}(?:{_WORD} |{_ERROR})\[(?P<decimal>\d{{1,9}})\] ?[:：]", re.IGNORECASE
+    ),  # Error [5]:Access ...
+    re.compile(rf"{_START}{_WORD} 0x(?P<hex>[0-9a-f]{{8}})(?!\w)", re.IGNORECASE),  # Error 0x000006BA enumerating ...
+    re.compile(rf"{_START}{_ERROR} (?P<decimal>\d{{1,5}}) {_WORD}", re.IGNORECASE),  # Error 5 getting session names
+    re.compile(rf"\({_ERROR} (?P<decimal>\d{{1,5}})\)", re.IGNORECASE),  # can't load QUERY commands ... (error 1)
 )
 _USAGE = re.compile(r"\[/SERVER:", re.IGNORECASE)
 _NOBODY = re.compile(r"\s*[^\W\d_][^\d*|<>/\\{}=;]{3,80} \*[.。]?")
@@ -56,6 +62,6 @@ def read_trouble(lines: Iterable[str]) -> tuple[Trouble, int | None] | None:
                 return _BY_NUMBER.get(number, Trouble.OTHER), number
         if found is None and _USAGE.search(text):
             found = Trouble.USAGE
-        elif found is None and _NOBODY.fullmatch(text):
+        elif found is None and "  " not in text.strip() and _NOBODY.fullmatch(text):
             found = Trouble.NOBODY_OR_NOT_PERMITTED
     return None if found is None else (found, None)

@@ -18,13 +18,13 @@ from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.harmless import harmless
 from mpsbridge.models.sessions import Row
 from mpsbridge.parsing.messages import Trouble, read_trouble
-from mpsbridge.parsing.rows import Fields, Header, read_header, read_row
+from mpsbridge.parsing.rows import LONGEST_LINE, Fields, Header, read_header, read_row
 from mpsbridge.parsing.vocabulary import Kind
 
 _COMMAND = re.compile(r"(?<!\w)(?:quser|qwinsta|query (?:user|session))(?!\w)", re.IGNORECASE)
-_PROMPT = re.compile(r"[^ ]?(?:[^ ]+ )?(?:PS )?[A-Za-z]:\\[^>]*>|PS [^>]*>|[^ ]+@[^ ]+[$#>~]")
-_RULE = re.compile(r"[^\w]+|NULL|\(.*\)")
-_COUNTER = re.compile(r".*[:：] *\d+|[^\d]*[:：]")
+_PROMPT = re.compile(r"(?:[^ ]+ )?(?:PS )?[A-Za-z]:\\[^>]*>|PS [^>]*>|[^ @]+@[^ ]+[$#>~]")
+_RULE = re.compile(r"[^\w?]+|NULL|\(.*\)")
+_COUNTER = re.compile(r"[^\d:：]*[:：](?: *\d+)?")
 _LOG_LINE = re.compile(r"[^ ]+: .*|\[[^\]]+\].*")
 _BLANKS = re.compile("[ \u00a0]{2,}")
 
@@ -51,7 +51,7 @@ def parse(text: str) -> Tables:
     reader = _Reader(text.removeprefix("\ufeff").split("\n"))
     reader.read()
     said = read_trouble(reader.others)
-    if not reader.rows and said is None and reader.headers:
+    if not reader.rows and said is None and reader.certain_header:
         said = Trouble.HEADER_ONLY, None
     if not reader.rows and said is None:
         number, line = next(((n, t) for n, t in enumerate(reader.lines, 1) if t.strip()), (1, ""))
@@ -103,15 +103,18 @@ class _Reader:
 
     lines: Sequence[str]
     rows: list[Row] = field(default_factory=list)
-    headers: int = 0
+    certain_header: bool = False
     blocks: int = 0
     others: list[str] = field(default_factory=list)
+    above: list[tuple[int, str]] = field(default_factory=list)
+    """The lines directly above, back to a blank line, a table or a prompt, that look like columns."""
     table: _Table | None = None
 
     def read(self) -> None:
         for index, raw in enumerate(self.lines):
             line = _plain(raw)
             if not line.strip():
+                self.above.clear()
                 if self.table:
                     self.table.after_blank = True
             elif header := read_header(line):
@@ -120,10 +123,12 @@ class _Reader:
                 self.others.append(line)
                 if self.table:
                     self.table = self._after(self.table, line, index + 1)
+                elif "  " in line.strip() and not _passes(line):
+                    self.above.append((index + 1, line))
 
     def _begin(self, header: Header, index: int) -> None:
         kind = header.kind or self._kind_below(header, index + 1)
-        self.headers += 1
+        self.certain_header = self.certain_header or header.certain
         self.blocks += 1
         self.table = _Table(kind, header, self.blocks, header.indented)
 
@@ -153,6 +158,8 @@ class _Reader:
         kinds: tuple[Kind, ...] = ("quser", "qwinsta")
         for kind in kinds:
             if fields := read_row(line, kind, None):
+                if self.above:
+                    raise _unreadable(*self.above[0])
                 self.blocks += 1
                 self.table = _Table(kind, None, self.blocks, indented=False)
                 self._add(self.table, fields, raw, number)
@@ -186,7 +193,7 @@ class _Reader:
             return None
         if not _passes(line):
             # Rows are indented or have wide gaps; sentences after a table do neither.
-            tabular = line.startswith((" ", ">")) or "  " in line.strip()
+            tabular = line.startswith((" ", ">")) or "  " in line.strip() or len(line) > LONGEST_LINE
             if tabular or not (table.indented or table.after_blank):
                 raise _unreadable(number, line)
             table.doubt = table.doubt or (number, line)
@@ -196,12 +203,15 @@ class _Reader:
 def _ends_table(line: str) -> bool:
     """A prompt: what follows is the output of another command."""
     text = line.strip()
-    return "  " not in text and bool(_PROMPT.match(text) or _COMMAND.search(text))
+    short = len(text) <= LONGEST_LINE and "  " not in text
+    return short and bool(_PROMPT.match(text) or _COMMAND.search(text))
 
 
 def _passes(line: str) -> bool:
     """A line that is certainly no row: a rule, a counter, a message with its error number, a line of a log."""
     text = line.strip()
+    if len(text) > LONGEST_LINE:
+        return False
     if _RULE.fullmatch(text) or _COUNTER.fullmatch(text) or read_trouble([text]):
         return True
     return "  " not in text and bool(_LOG_LINE.fullmatch(text))

@@ -40,12 +40,16 @@ _DATE = (
     rf"{_MARK}(?:\d{{1,4}}{_SEPARATOR}(?:\d{{1,2}}|{_MONTH}){_SEPARATOR}\d{{1,4}}"
     rf"|{_MONTH}{_SEPARATOR}\d{{1,2}},?{_SEPARATOR}\d{{4}})"
 )
-_TIME = r"\d{1,2}[^\d]{1,4}\d\d(?:[:.]\d\d)?[^\d]{0,12}"
+_TIME = r"\d{1,2}[^\d]{1,4}\d\d(?:[:.]\d\d)?[^\d\"|]{0,12}"
 _LOGON = rf"(?P<logon>(?:(?<=  )[^ \d]+ ?)?{_DATE}[^\d]{{1,12}}{_TIME})"
 """A date of three parts, a time of two or three. A weekday or an era may stand before, AM/PM on either side."""
 
 _QUSER_TAIL = re.compile(rf" +{_STATE}(?: +{_IDLE})? +{_LOGON}")
 _QWINSTA_TAIL = re.compile(rf" +{_STATE}(?: +{_WORD}\d*){{0,2}}")
+
+
+_LAYOUTS = frozenset({(23, 44), (19, 45), (27, 53)})
+"""Second column and end of the id: query user, query session, and the wide one of newer Windows (corpus)."""
 
 
 class Fields(NamedTuple):
@@ -79,28 +83,35 @@ class Header:
     by_cell: Columns
     by_character: Columns
 
+    @property
+    def certain(self) -> bool:
+        """Whether this is a header of Windows even if no row follows: a known word, or columns of a known layout."""
+        layouts = {(columns.second, columns.id_end) for columns in (self.by_cell, self.by_character)}
+        return self.kind is not None or not layouts.isdisjoint(_LAYOUTS)
+
 
 def read_header(line: str) -> Header | None:
     """The header in this line, or ``None``. One of an unknown language needs its ``ID`` cell between wide gaps."""
-    if len(line) > LONGEST_LINE or re.search(r"\d", line) or not (text := line.strip()):
+    if len(line) > LONGEST_LINE or "  " not in line.strip() or re.search(r"\d", line):
         return None
     prefix = _foreign_prefix(line)
-    line = line[len(prefix) :]
-    text = line.strip()
+    line = _inside(line, prefix)
     chunks = list(_chunks(line))
+    if len(chunks) < 3:
+        return None
     kind = kind_of(chunks[0][1])
     id_cell = _ID_CELL.search(line)
     if id_cell is None and kind is None:
         return None
     before = [start for start, _ in chunks if id_cell is None or start < id_cell.start()]
-    if len(chunks) < 3 or len(before) < 2 or (id_cell and not line[id_cell.end() :].strip()):
+    if len(before) < 2 or (id_cell and not line[id_cell.end() :].strip()):
         return None
     id_end = id_cell.start() + 2 if id_cell else None  # "ID." in Spanish: the numbers end below the D
     cells = offsets(line)
     return Header(
         kind=kind,
         prefix=prefix,
-        indented=not line.startswith(text[0]),
+        indented=line.startswith(" "),
         by_cell=Columns(cells[before[1]], None if id_end is None else cells[id_end]),
         by_character=Columns(before[1], id_end),
     )
@@ -113,8 +124,8 @@ def read_row(line: str, kind: Kind, header: Header | None) -> Fields | None:
     """
     if len(line) > LONGEST_LINE:
         return None
-    if header and header.prefix and line.startswith(header.prefix):
-        line = line[len(header.prefix) :]
+    if header:
+        line = _inside(line, header.prefix)
     marker = _MARKER.match(line)
     if marker:
         line = f"{marker[1]} {line[marker.end() :]}"
@@ -193,7 +204,8 @@ def _quser_names(
     chunks = [text for _, text in _chunks(head)]
     if not chunks:
         return None
-    cut = _cut(head, columns, shift, header) if not shift or len(chunks) > 2 else None
+    certain = len(chunks) == 1 or (len(chunks) == 2 and _SESSION_NAME.fullmatch(chunks[1]))
+    cut = None if shift and certain else _cut(head, columns, shift, header)
     if cut and cut[0] and not _WIDE_GAP.search(cut[1]):
         return cut[0], cut[1] or None
     user, last = "  ".join(chunks[:-1]), chunks[-1]
@@ -207,8 +219,8 @@ def _qwinsta_names(
     head: str, columns: Columns | None, shift: int | None, header: Header | None
 ) -> tuple[str | None, str | None] | None:
     chunks = list(_chunks(head))
-    if header is None and chunks and not _SESSION_NAME.fullmatch(chunks[0][1]):
-        return None
+    if header is None:
+        return _qwinsta_names_without_header(chunks)
     cut = _cut(head, columns, shift, header)
     if cut and not _WIDE_GAP.search(cut[0]):
         return cut[1] or None, cut[0] or None
@@ -222,15 +234,35 @@ def _qwinsta_names(
     return (first, None) if start * 2 > columns.second else (None, first)
 
 
+def _qwinsta_names_without_header(chunks: list[tuple[int, str]]) -> tuple[str | None, str | None] | None:
+    """The names of a row that no header explains: a known form of session name, or a user far to the right."""
+    if not chunks:
+        return None
+    start, first = chunks[0]
+    if _SESSION_NAME.fullmatch(first):
+        return "  ".join(text for _, text in chunks[1:]) or None, first
+    return (first, None) if len(chunks) == 1 and start >= 16 else None
+
+
 def _chunks(line: str) -> Iterator[tuple[int, str]]:
     """Where each text between wide gaps begins, and the text."""
     for chunk in re.finditer(r"[^ ]+(?: [^ ]+)*", line):
         yield chunk.start(), chunk[0]
 
 
+def _inside(line: str, prefix: str) -> str:
+    """The line without the foreign prefix of its table, and without the quote or bar at its end that belongs to it."""
+    if not prefix or not line.startswith(prefix):
+        return line
+    inner = line[len(prefix) :]
+    if prefix[-1] in "\"'|":
+        inner = inner.rstrip(" ").removesuffix(",").removesuffix(prefix[-1])
+    return inner
+
+
 def _foreign_prefix(line: str) -> str:
-    """What a quotation or comment put before the header, such as ``// `` or ``rem ``: up to its first known cell."""
-    for start in (match.start() for match in re.finditer(r"(?<![^ ])[^ ]", line)):
+    """What a quotation or a comment put before the header, such as ``// `` or ``rem ``: up to a known first cell."""
+    for start in (match.start() for match in re.finditer(r"(?<![^ ])[^ ]", line[:12])):
         cell = next(_chunks(line[start:]))[1]
         if kind_of(cell):
             return line[:start].rstrip(" ")

@@ -18,6 +18,7 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_COMMON = (850, 1252, 437, 852, 1250, 866, 1251, 936, 950, 932, 949, 737, 1253, 857, 1254, 775, 1257)
 _NUMBERED = {20127: "ascii", 28591: "latin-1", 65001: "utf-8", 54936: "gb18030", 20866: "koi8-r"}
 
 
@@ -62,7 +63,18 @@ def _by_code_page(raw: bytes, oem: int | None, ansi: int | None) -> Decoded:
         return Decoded(text, name, f"{page}, {max(words)} known words{tie}{unknown}")
     for page, name in pages:
         return Decoded(raw.decode(name, "replace"), name, f"{page}, with undecodable bytes replaced{unknown}")
-    return Decoded(raw.decode("latin-1"), "latin-1", f"no usable code page, each byte as one character{unknown}")
+    return _without_code_page(raw, unknown)
+
+
+def _without_code_page(raw: bytes, unknown: str) -> Decoded:
+    """A file of an unknown host: the common page under which most words are known, else each byte as one character."""
+    best = Decoded(raw.decode("latin-1"), "latin-1", f"no usable code page, each byte as one character{unknown}")
+    most = known_words(best.text)
+    for number in _COMMON:
+        text = _strictly(raw, f"cp{number}")
+        if text is not None and (words := known_words(text)) > most:
+            most, best = words, Decoded(text, f"cp{number}", f"code page {number} by {words} known words{unknown}")
+    return best
 
 
 def _strictly(raw: bytes, name: str) -> str | None:
