@@ -91,7 +91,7 @@ def test_w09_a_row_that_comes_back_starts_the_count_anew() -> None:
     host = hands.host(clock=FakeClock())
     (result,) = host.end(host.observe().sessions, run="r1")
     assert result.result is Result.ENDED
-    assert hands.calls.count("observe") == 6
+    assert hands.calls.count("observe") == 5
 
 
 def test_w09_processes_without_a_row_are_not_gone() -> None:

@@ -14,7 +14,7 @@ from mpsbridge.cli.call import Call
 from mpsbridge.cli.fleets import ActValue, exit_code, new_run, open_fleet, present
 from mpsbridge.cli.tables import RESULT_COLUMNS, SESSION_COLUMNS, counted, listed, result_row, session_row
 from mpsbridge.clock import SystemClock
-from mpsbridge.ending.plan import Act, Plan, Selector, make_plan
+from mpsbridge.ending.plan import SAY_WHO, Act, Plan, Selector, make_plan
 from mpsbridge.errors import InputError, Refused
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
@@ -77,15 +77,16 @@ def _carry_out(
     disconnected_ok: bool = False,
 ) -> int:
     """The procedure that all three commands share."""
-    chosen = who or Selector()  # which says what is missing
+    if who is None:
+        raise InputError(SAY_WHO)
     targets = call.targets(words)
-    if chosen.session_ids and len(targets) != 1:
+    if who.session_ids and len(targets) != 1:
         raise InputError("--session needs exactly one host: an id says nothing on another")
     run = new_run(SystemClock().now())
     with open_fleet(call, targets) as fleet:
         looks = fleet.run(Host.observe)
         plans = {
-            place: make_plan(look.value, chosen, act, disconnected_ok=disconnected_ok)
+            place: make_plan(look.value, who, act, disconnected_ok=disconnected_ok)
             for place, look in enumerate(looks)
             if isinstance(look, Done)
         }

@@ -16,6 +16,8 @@ from pydantic import Field, model_validator
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.sessions import Observation, Session, State
 
+SAY_WHO = "say who: --session ID, --user NAME, --all, --disconnected, --disconnected-over 2h or --idle-over 2h"
+
 
 class Act(StrEnum):
     """What shall be done to the chosen sessions."""
@@ -41,9 +43,7 @@ class Selector(Frozen):
         if self.everyone and others:
             raise ValueError("--all stands alone; drop it or drop the other selectors")
         if not (self.everyone or others):
-            raise ValueError(
-                "say who: --session ID, --user NAME, --all, --disconnected, --disconnected-over 2h or --idle-over 2h"
-            )
+            raise ValueError(SAY_WHO)
         for session_id in self.session_ids:
             if not 1 <= session_id <= 65535:
                 raise ValueError(f"--session {session_id}: ids of people's sessions are 1 to 65535")

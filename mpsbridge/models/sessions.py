@@ -114,9 +114,14 @@ class Station(Frozen):
 class Observation(Frozen):
     """All that one look at a host tells. ``observed`` is the host's own time, in the host's own offset."""
 
+    sessions: tuple[Session, ...]
     observed: AwareDatetime
     boot: AwareDatetime | None
-    sessions: tuple[Session, ...]
+    logon_mode: LogonMode | None = None
+    multipoint: Literal["2012", "2016"] | None = None
+    elevated: bool | None = None
+    problems: tuple[str, ...] = ()
+
     rows: tuple[Row, ...] = Field(default=(), exclude=True, repr=False)
     """Every row of both tables: listeners, ``services`` and session 0 too, which are never candidates."""
     processes_in: tuple[int, ...] = Field(default=(), exclude=True)
@@ -124,11 +129,7 @@ class Observation(Frozen):
     leftovers: tuple[int, ...] = Field(default=(), exclude=True)
     """Session ids with a person's processes but without a row (W13)."""
     stations: tuple[Station, ...] = Field(default=(), exclude=True)
-    logon_mode: LogonMode | None = None
-    multipoint: Literal["2012", "2016"] | None = None
-    elevated: bool | None = None
     encoding: str = Field(default="utf-8", exclude=True)
-    problems: tuple[str, ...] = ()
 
 
 class Stations(Frozen):

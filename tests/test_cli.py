@@ -1,0 +1,393 @@
+"""The command line against the lab, over real sockets: what a person types and what comes back."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mpsbridge.cli.main import run
+from mpsbridge.lab.server import Lab
+from mpsbridge.lab.worldfile import build_world
+
+HOSTS: list[dict[str, Any]] = [
+    {
+        "name": "alpha",
+        "utc_offset_min": 60,
+        "sessions": [
+            {"id": 2, "user": "alice", "session_name": "rdp-tcp#1", "idle_s": 30, "logon": "2h10m"},
+            {"id": 3, "user": "bob", "state": "disconnected", "idle_s": 9000, "logon": "5h"},
+            {"id": 4, "user": "carol", "session_name": "rdp-tcp#2", "idle_s": 8000, "logon": "4h"},
+        ],
+    },
+    {
+        "name": "beta",
+        "language": "de",
+        "sessions": [{"id": 5, "user": "dave", "session_name": "console", "logon": "1h"}],
+    },
+    {"name": "empty", "language": "fr", "sessions": []},
+    {"name": "blind", "rights": "user", "sessions": [{"id": 2, "user": "alice", "logon": "1h"}]},
+    {"name": "off", "down": True, "sessions": []},
+]
+
+
+@dataclass
+class Console:
+    """What one call printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(self.out)
+        return document
+
+    def outcome(self, host: str) -> dict[str, Any]:
+        found: dict[str, Any] = next(each for each in self.document["outcomes"] if each["host"] == host)
+        return found
+
+
+Command = Callable[..., Console]
+
+
+@pytest.fixture
+def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    with Lab(build_world({"hosts": HOSTS}), auth="ntlm") as running:
+        monkeypatch.setenv("MPSBRIDGE_INVENTORY", str(running.inventory))
+        monkeypatch.setenv("MPSBRIDGE_PASSWORD", running.password)
+        yield running
+
+
+@pytest.fixture
+def mpsbridge(capsys: pytest.CaptureFixture[str]) -> Command:
+    def call(*words: str) -> Console:
+        code = run(words)
+        printed = capsys.readouterr()
+        return Console(code, printed.out, printed.err)
+
+    return call
+
+
+def acts(lab: Lab) -> list[tuple[str, str, str | None]]:
+    return [(change.host, change.act, change.user) for change in lab.changes]
+
+
+def test_sessions_are_listed_everywhere_at_once(lab: Lab, mpsbridge: Command) -> None:
+    found = mpsbridge("sessions", "alpha", "beta", "empty")
+    assert found.code == 0
+    lines = found.out.splitlines()
+    assert lines[0].split() == ["HOST", "ID", "USER", "SESSION", "STATE", "IDLE", "LOGON"]
+    assert [line.split()[:3] for line in lines[1:5]] == [
+        ["alpha", "2", "ALPHA\\alice"],
+        ["alpha", "3", "ALPHA\\bob"],
+        ["alpha", "4", "ALPHA\\carol"],
+        ["beta", "5", "BETA\\dave"],
+    ]
+    assert lines[5:] == ["empty: nobody", "4 sessions on 3 hosts"]
+
+
+def test_a_dead_and_a_blind_host_are_told_apart_and_stop_nobody(lab: Lab, mpsbridge: Command) -> None:
+    found = mpsbridge("sessions", "alpha", "off", "blind", "--output", "json")
+    assert found.code == 1
+    assert [each["status"] for each in found.document["outcomes"]] == ["done", "failed", "failed"]
+    off, blind = found.outcome("off")["failure"], found.outcome("blind")["failure"]
+    assert (off["kind"], off["may_have_run"]) == ("unreachable", False)
+    assert blind["kind"] == "blind"
+    assert off["hint"]
+    assert blind["hint"]
+    table = mpsbridge("sessions", "alpha", "off")
+    assert table.out.splitlines()[-1] == "3 sessions on 1 host, 1 host failed"
+    assert table.err.startswith("off: ")
+
+
+def test_json_is_one_document_with_the_documented_head(lab: Lab, mpsbridge: Command) -> None:
+    found = mpsbridge("sessions", "alpha", "-o", "json")
+    assert list(found.document) == ["schema", "command", "outcomes"]
+    assert (found.document["schema"], found.document["command"]) == ("mpsbridge/1", "sessions")
+    assert found.err == ""
+
+
+def test_jsonl_and_csv(lab: Lab, mpsbridge: Command) -> None:
+    lines = mpsbridge("sessions", "alpha", "beta", "--output", "jsonl").out.splitlines()
+    assert {json.loads(line)["host"] for line in lines} == {"alpha", "beta"}
+    rows = list(csv.DictReader(io.StringIO(mpsbridge("sessions", "alpha", "--output", "csv").out)))
+    assert {row["user"] for row in rows} == {"alice", "bob", "carol"}
+    assert rows[0]["host"] == "alpha"
+
+
+@pytest.mark.parametrize(
+    ("options", "users"),
+    [
+        (["--user", "ALICE"], {"alice"}),
+        (["--session", "3"], {"bob"}),
+        (["--disconnected"], {"bob"}),
+        (["--idle-over", "2h"], {"bob", "carol"}),
+        (["--disconnected-over", "3h"], set()),
+        (["--all"], {"alice", "bob", "carol"}),
+        (["--user", "nobody"], set()),
+    ],
+)
+def test_a_listing_takes_the_same_filters(lab: Lab, mpsbridge: Command, options: list[str], users: set[str]) -> None:
+    found = mpsbridge("sessions", "alpha", "-o", "json", *options)
+    assert found.code == 0
+    assert {each["user"] for each in found.outcome("alpha")["value"]["sessions"]} == users
+
+
+def test_a_message_reaches_whoever_is_there(lab: Lab, mpsbridge: Command) -> None:
+    found = mpsbridge("message", "alpha", "--all", "--text", 'Save, please: it\'s "noon"', "-o", "json")
+    assert found.code == 0
+    value = found.outcome("alpha")["value"]
+    assert list(value) == ["run", "dry_run", "sessions"]
+    assert {each["session"]["user"]: each["result"] for each in value["sessions"]} == {
+        "alice": "shown",
+        "bob": "kept",
+        "carol": "shown",
+    }
+    assert [(change.user, change.text) for change in lab.changes] == [
+        ("alice", 'Save, please: it\'s "noon"'),
+        ("carol", 'Save, please: it\'s "noon"'),
+    ]
+
+
+def test_a_log_off_ends_exactly_the_named_one(lab: Lab, mpsbridge: Command) -> None:
+    found = mpsbridge("logoff", "alpha", "beta", "--user", "carol", "--yes")
+    assert found.code == 0
+    assert acts(lab) == [("alpha", "logoff", "carol")]
+    assert found.out.splitlines()[-1] == "1 of 1 session logged off on 2 hosts"
+    assert "carol" in found.err
+
+
+def test_a_disconnect_keeps_the_session(lab: Lab, mpsbridge: Command) -> None:
+    found = mpsbridge("disconnect", "alpha", "--session", "2", "--yes", "-o", "json")
+    assert found.code == 0
+    assert found.outcome("alpha")["value"]["sessions"][0]["result"] == "disconnected"
+    assert acts(lab) == [("alpha", "disconnect", "alice")]
+
+
+def test_without_a_yes_nothing_is_sent(lab: Lab, mpsbridge: Command) -> None:
+    found = mpsbridge("logoff", "alpha", "--session", "2", "-o", "json")
+    assert found.code == 3
+    assert found.document["error"]["kind"] == "refused"
+    assert found.document["error"]["may_have_run"] is False
+    assert "--yes" in found.document["error"]["hint"]
+    assert acts(lab) == []
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("\n", 3), ("no\n", 3), ("", 3)])
+def test_on_a_terminal_the_answer_decides(
+    lab: Lab, mpsbridge: Command, monkeypatch: pytest.MonkeyPatch, answer: str, code: int
+) -> None:
+    class Keyboard(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("sys.stdin", Keyboard(answer))
+    found = mpsbridge("logoff", "alpha", "--session", "2")
+    assert found.code == code
+    assert "Log off 1 session on alpha now, without a warning?" in found.err
+    assert acts(lab) == ([("alpha", "logoff", "alice")] if code == 0 else [])
+
+
+def test_w02_disconnected_ones_are_not_ended_by_the_way(lab: Lab, mpsbridge: Command) -> None:
+    found = mpsbridge("logoff", "alpha", "--all", "--yes", "-o", "json")
+    assert found.code == 3
+    assert found.outcome("alpha")["status"] == "skipped"
+    assert "--disconnected-ok" in found.outcome("alpha")["reason"]
+    assert acts(lab) == []
+    assert mpsbridge("logoff", "alpha", "--all", "--disconnected-ok", "--yes").code == 0
+    assert sorted(acts(lab)) == [("alpha", "logoff", name) for name in ("alice", "bob", "carol")]
+
+
+def test_a_refused_host_beside_one_that_went_well_is_1(lab: Lab, mpsbridge: Command) -> None:
+    found = mpsbridge("logoff", "alpha", "beta", "--all", "--yes", "-o", "json")
+    assert found.code == 1
+    assert [each["status"] for each in found.document["outcomes"]] == ["skipped", "done"]
+    assert acts(lab) == [("beta", "logoff", "dave")]
+
+
+@pytest.mark.parametrize("selector", [["--user", "zoe"], ["--user", "alice", "--user", "zoe"], ["--session", "99"]])
+def test_who_is_named_and_found_nowhere_refuses_the_whole_call(
+    lab: Lab, mpsbridge: Command, selector: Sequence[str]
+) -> None:
+    found = mpsbridge("logoff", "alpha", *selector, "--yes", "-o", "json")
+    assert found.code == 3
+    assert "found nowhere: " in found.outcome("alpha")["reason"]
+    assert acts(lab) == []
+
+
+def test_a_filter_that_matches_nobody_is_fine(lab: Lab, mpsbridge: Command) -> None:
+    found = mpsbridge("logoff", "alpha", "--idle-over", "9h", "--yes")
+    assert (found.code, found.out) == (0, "nothing to do on 1 host\n")
+    assert acts(lab) == []
+
+
+def test_a_dry_run_says_who_would_be_hit_and_sends_only_reads(lab: Lab, mpsbridge: Command) -> None:
+    found = mpsbridge("logoff", "alpha", "--user", "alice", "--dry-run", "-o", "json")
+    assert found.code == 0
+    value = found.outcome("alpha")["value"]
+    assert (value["dry_run"], [each["result"] for each in value["sessions"]]) == (True, ["would"])
+    assert acts(lab) == []
+    assert mpsbridge("logoff", "alpha", "--all", "--dry-run").code == 3
+
+
+def test_logons_are_read_and_set(lab: Lab, mpsbridge: Command) -> None:
+    assert mpsbridge("logons", "alpha", "-o", "json").outcome("alpha")["value"] == {"mode": "enabled", "was": None}
+    changed = mpsbridge("logons", "alpha", "--set", "drain", "--yes", "-o", "json")
+    assert changed.outcome("alpha")["value"] == {"mode": "drain", "was": "enabled"}
+    again = mpsbridge("logons", "alpha", "--set", "drain", "--yes", "-o", "json")
+    assert again.outcome("alpha")["value"] == {"mode": "drain", "was": "drain"}
+    assert len(lab.changes) == 1
+    assert mpsbridge("logons", "alpha", "--set", "enabled").code == 3
+    assert mpsbridge("logons", "alpha", "--set", "closed").code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["sessions", "alpha", "--watsh", "5s"], "--watch"),
+        (["sesions", "alpha"], "sessions"),
+        (["sessions"], "HOST"),
+        (["sessions", "alpa"], "did you mean alpha?"),
+        (["sessions", "al pha"], "is no host"),
+        (["sessions", "alpha", "--timeout", "5"], "write 5s, 5m or 5h"),
+        (["sessions", "alpha", "--idle-over", "2"], "--idle-over: '2' is no duration"),
+        (["sessions", "alpha", "beta", "--session", "2"], "exactly one host"),
+        (["sessions", "alpha", "--ca-file", "/no/such.pem"], "/no/such.pem"),
+        (["sessions", "@/no/such"], "cannot be read"),
+        (["logoff", "alpha", "--yes"], "say who"),
+        (["logoff", "alpha", "--all", "--user", "bob", "--yes"], "--all stands alone"),
+        (["logoff", "alpha", "--session", "0", "--yes"], "1 to 65535"),
+        (["logoff", "alpha", "--session", "-4", "--yes"], "1 to 65535"),
+        (["logoff", "alpha", "--session", "65536", "--yes"], "1 to 65535"),
+        (["message", "alpha", "--all", "--text", ""], "empty"),
+        (["message", "alpha", "--all", "--text", "x" * 256], "256 characters"),
+        (["message", "alpha", "--all", "--text", "a\x1b[1m"], "U+001B"),
+        (["message", "alpha", "--all", "--text", "/all"], "begins with '/'"),
+        (["message", "alpha", "--all", "--text", "-x"], "begins with '-'"),
+        (["message", "alpha", "--all", "--text", "@x"], "begins with '@'"),
+        (["message", "alpha", "--all", "--text", "\ud800"], "surrogate"),
+        (["lab", "--world", "/no/such.toml"], "/no/such.toml"),
+        (["lab", "--engine", "magic"], "scripted"),
+        (["render", "obsrve"], "observe"),
+        (["render", "end", "--params", "{"], "--params"),
+    ],
+)
+def test_bad_input_is_2_before_any_host_is_contacted(
+    lab: Lab, mpsbridge: Command, words: list[str], message: str
+) -> None:
+    if "--ca-file" in words:
+        words = ["sessions", lab.hosts[0].address, "--ca-file", "/no/such.pem", "-u", "x"]
+    found = mpsbridge(*words)
+    assert found.code == 2
+    assert message in found.err
+    as_json = mpsbridge(*words, "--output", "json")
+    assert as_json.code == 2
+    assert as_json.document["error"]["may_have_run"] is False
+    assert lab.requests == []
+
+
+def test_a_wrong_password_is_one_attempt_and_that_hosts_outcome(
+    lab: Lab, mpsbridge: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MPSBRIDGE_PASSWORD", "wrong")
+    found = mpsbridge("sessions", "alpha", "-o", "json")
+    assert found.code == 1
+    assert found.outcome("alpha")["failure"]["kind"] == "auth"
+    assert lab.refused == {"alpha": 1}
+
+
+def test_render_prints_the_very_script(mpsbridge: Command) -> None:
+    found = mpsbridge("render", "observe")
+    assert found.code == 0
+    assert found.out.startswith("# mpsbridge ")
+    assert found.out.rstrip().splitlines()[-1] == "Get-MpsbridgeObservation -TimeLimitSeconds 20"
+
+
+def test_parse_reads_a_saved_table(mpsbridge: Command, tmp_path: Path) -> None:
+    saved = tmp_path / "saved.txt"
+    saved.write_bytes(
+        " BENUTZERNAME          SITZUNGSNAME       ID  STATUS  LEERLAUF   ANMELDEZEIT\r\n"
+        ">müller                rdp-tcp#10          5  Aktiv           .  07.09.2021 17:58\r\n".encode("cp850")
+    )
+    found = mpsbridge("parse", str(saved), "-o", "json")
+    assert found.code == 0
+    assert list(found.document) == ["schema", "command", "rows"]
+    (row,) = found.document["rows"]
+    assert list(row) == [
+        "username",
+        "sessionname",
+        "id",
+        "state_raw",
+        "state",
+        "idle_raw",
+        "logon_raw",
+        "current",
+    ]
+    assert (row["username"], row["state"], row["current"]) == ("müller", "active", True)
+    assert mpsbridge("parse", str(saved), "--encoding", "cp850").code == 0
+    assert mpsbridge("parse", str(saved), "--encoding", "klingon").code == 2
+    assert mpsbridge("parse", str(tmp_path / "none.txt")).code == 2
+
+
+def test_what_is_no_table_is_an_error_with_its_line(mpsbridge: Command, tmp_path: Path) -> None:
+    saved = tmp_path / "saved.txt"
+    saved.write_text("this is\nno table at all\n", encoding="utf-8")
+    found = mpsbridge("parse", str(saved), "-o", "json")
+    assert found.code == 1
+    assert found.document["error"]["kind"] == "parse"
+
+
+def test_doctor_tells_each_step(lab: Lab, mpsbridge: Command, tmp_path: Path) -> None:
+    saved = tmp_path / "answers.json"
+    found = mpsbridge("doctor", "alpha", "--save", str(saved))
+    assert found.code == 0, found.out
+    assert [line.split()[:2] for line in found.out.splitlines()[1:9]] == [
+        ["ok", step] for step in ("name", "port", "tls", "sign-in", "powershell", "rights", "sight", "multipoint")
+    ]
+    content = json.loads(saved.read_text(encoding="utf-8"))
+    assert content["schema"] == "mpsbridge-doctor/1"
+    assert "alice" in "\n".join(content["hosts"][0]["tables"]["quser"])
+    assert lab.password not in saved.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("host", "step"), [("off", "port"), ("blind", "rights")])
+def test_doctor_names_the_step_that_fails_and_the_remedy(lab: Lab, mpsbridge: Command, host: str, step: str) -> None:
+    found = mpsbridge("doctor", host)
+    assert found.code == 1
+    failed = [line for line in found.out.splitlines() if line.strip().startswith("FAILED")]
+    assert failed[0].split()[1] == step
+    assert "->" in found.out
+
+
+def test_host_text_with_escapes_is_shown_harmless(mpsbridge: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    evil = {
+        "name": "evil",
+        "sessions": [{"id": 2, "user": "a\x1b]0;x\x07b", "session_name": "rdp-tcp#1", "logon": "1h"}],
+    }
+    with Lab(build_world({"hosts": [evil]})) as running:
+        monkeypatch.setenv("MPSBRIDGE_INVENTORY", str(running.inventory))
+        monkeypatch.setenv("MPSBRIDGE_PASSWORD", running.password)
+        found = mpsbridge("sessions", "evil")
+    assert "\x1b" not in found.out + found.err
+    assert "\x07" not in found.out + found.err
+
+
+def test_the_demo_ends_a_session_and_proves_it(mpsbridge: Command) -> None:
+    found = mpsbridge("demo")
+    assert found.code == 0
+    assert "school-fr itself says: user5 got the message and is gone." in found.out
+    for state in ("school-de", "school-fr", "school-es", "school-ru", "school-zh"):
+        assert state in found.out
+
+
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["logoff", "--help"]])
+def test_help_and_version(mpsbridge: Command, words: list[str]) -> None:
+    assert mpsbridge(*words).code == 0
