@@ -198,7 +198,9 @@ def test_a_blind_account_sees_nobody_while_people_are_there() -> None:
 def test_w14_a_delegated_account_sees_people_but_may_not_set_logons() -> None:
     with Lab(load_world("troubles"), auth="basic") as lab, pool(lab, "delegated") as runspaces:
         observed = answer(runspaces, OBSERVE)
-        refused = answer(runspaces, "Set-MpsbridgeLogonMode -Mode 'drain' -NotAfter '2099' -Run 'r'")
+        refused = answer(
+            runspaces, "Set-MpsbridgeLogonMode -Mode 'drain' -NotAfter '20991231235959.000000+000' -Run 'r'"
+        )
     assert guards_of(observed["result"])[0]["born"] is None
     assert observed["problems"]
     assert (refused["ok"], refused["result"]["kind"]) == (False, "denied")

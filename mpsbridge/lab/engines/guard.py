@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-_BETWEEN = re.compile(r" +(?:[^ ]*[^ 0-9][^ ]* +)?(?P<id>[0-9]{1,5}) +(?P<state>[^ ].*)", re.DOTALL)
+_BETWEEN = re.compile(r" +(?:(?P<name>[^ ]*[^ 0-9][^ ]*) +)?(?P<id>[0-9]{1,5}) +(?P<state>[^ ].*)", re.DOTALL)
 """What stands between user and logon time: at most a session name, the id as the first field of digits, the state."""
 
 Standing = tuple[str, str]
@@ -40,9 +40,12 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A row that is this session: whether it carries the caller's marker, and what follows the id."""
+    """A row that is this session: whether it carries the caller's marker, its session name (none where it is
+    disconnected), and what follows the id.
+    """
 
     own: bool
+    session_name: str | None
     state: str
 
 
@@ -74,7 +77,7 @@ def matches(guard: Guard, look: Look) -> list[Match]:
         gap = " " if len(guard.user) >= 20 else "  "
         parts = _BETWEEN.fullmatch(between)
         if parts is not None and between.startswith(gap) and int(parts["id"]) == guard.id:
-            found.append(Match(own=line.startswith(">"), state=parts["state"]))
+            found.append(Match(own=line.startswith(">"), session_name=parts["name"], state=parts["state"]))
     return found
 
 

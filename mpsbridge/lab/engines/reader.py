@@ -18,7 +18,8 @@ Literal = str | int | bool | None | list["Literal"] | dict[str, "Literal"]
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:-[A-Za-z0-9]+)+")
 _PARAMETER = re.compile(r"-([A-Za-z][A-Za-z0-9]*)(?::(?=\$))?")
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_NUMBER = re.compile(r"-?\d+(?![\w.])")
+_NUMBER = re.compile(r"\d+(?![\w.])|\(-\d+\)")
+"""A bare ``-1`` would be a text to PowerShell where an argument stands; negative numbers come in parentheses."""
 _FUNCTION = re.compile(
     r"^[ \t]*function[ \t]+(?:global:|script:)?([A-Za-z][A-Za-z0-9-]*)", re.MULTILINE | re.IGNORECASE
 )
@@ -47,17 +48,18 @@ def last_call(script: str) -> Call:
 
     Raises ``NotACall``.
     """
-    lines = script.rstrip().splitlines(keepends=True)
+    lines = script.rstrip().split("\n")
+    failure: NotACall | None = None
     for start in range(len(lines) - 1, -1, -1):
-        if _NAME.match(lines[start]):
-            try:
-                return read_call("".join(lines[start:]))
-            except NotACall:
-                # A string may hold line breaks, so an earlier line may be where the call begins; but an argument
-                # cannot begin a line with something that is a call of its own, so the first good one is the call.
-                if start == 0:
-                    raise
-    raise NotACall("no line begins with the name of a function")
+        if not _NAME.match(lines[start]):
+            continue
+        try:
+            return read_call("\n".join(lines[start:]))
+        except NotACall as error:
+            # A string may hold line breaks, so the call may begin further up. A line inside a string is never taken
+            # for the call: what follows it there holds an odd number of quotes, and a call holds an even one.
+            failure = failure or error
+    raise failure or NotACall("no line begins with the name of a function")
 
 
 def read_call(text: str) -> Call:
@@ -110,7 +112,7 @@ class _Reader:
             return self._array()
         if self.text.startswith("@{", self.place):
             return self._hashtable()
-        return int(self._take(_NUMBER, "a literal"))
+        return int(self._take(_NUMBER, "a literal").strip("()"))
 
     def end(self) -> None:
         if self.place < len(self.text):

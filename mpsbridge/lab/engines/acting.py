@@ -1,0 +1,156 @@
+"""What the acting calls do to a make-believe host, in the steps of the real scripts.
+
+Check and act are one step for each session, each with a fresh look, and only while there is time (W3, W4); all are
+begun before any is waited for, and what is not settled in the end is ``unknown``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+
+from mpsbridge.lab import tables
+from mpsbridge.lab.engines.guard import Guard, Look, Standing, lines_of, matches, objection, standing
+from mpsbridge.lab.engines.observing import MODES, Arguments, Result, births, cim, elevated, logons, sees
+from mpsbridge.lab.world import LabHost
+
+WATCH_LIMIT_S = 5.0
+WATCH_STEP_S = 0.45
+
+_BEGUN = ("begun", "")
+_RUN = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}")
+_CIM = re.compile(r"\d{14}\.\d{6}\+000")
+_TEXT = re.compile(r"[^/@\x00-\x1f-][^\x00-\x1f]{0,254}")
+
+
+class Refusal(Exception):
+    """The script as a whole does not do its work: ``ok`` is false."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+
+
+def set_logons(host: LabHost, arguments: Arguments) -> Result:
+    """The result of ``Set-MpsbridgeLogonMode``: compare-and-set (W17)."""
+    wanted, expected = arguments["mode"], arguments.get("expected")
+    if wanted not in MODES or expected not in {*MODES, None, ""}:
+        raise ValueError(f"{wanted!r} or {expected!r} is no logon mode")
+    if refusal := _objection(host, arguments, heeds_lease=True):
+        raise Refusal("expired" if refusal[0] == "expired" else "remote", refusal[1])
+    if not elevated(host):
+        raise Refusal("denied", "Access denied")
+    was = host.logon_mode
+    if was != wanted and (not expected or expected == was):
+        host.set_logon_mode(wanted)
+    return logons(host, was=was, changed=host.logon_mode != was)
+
+
+def message(host: LabHost, arguments: Arguments) -> Result:
+    """The result of ``Send-MpsbridgeMessage``: it counts as shown where somebody looked before and after (W2)."""
+    text = str(arguments["text"])
+    if _TEXT.fullmatch(text) is None:
+        raise ValueError("the text is not one that msg.exe may get")
+    results: dict[int, Standing] = {}
+    for guard in _guards(arguments):
+        found = _objection(host, arguments, heeds_lease=False) or standing(guard, _look(host))
+        if found[0] == "same" and not _seen(guard, _look(host)):
+            found = ("refused", "the session is disconnected or in another state now; nobody may see it")
+        if found[0] == "same":
+            host.show(guard.id, text)
+            seen = _seen(guard, _look(host))
+            found = ("shown", "") if seen else ("unknown", "sent, but not seen in the same state afterwards")
+        results[guard.id] = found
+    return _result(host, results)
+
+
+@dataclass(frozen=True, slots=True)
+class _Act:
+    """One way of acting on a session: what begins it, and what a look must show for it to be done."""
+
+    result: str
+    begin: Callable[[int], None]
+    is_done: Callable[[Guard, Look], bool]
+
+
+def disconnect(host: LabHost, arguments: Arguments) -> Generator[float, None, Result]:
+    """The result of ``Disconnect-MpsbridgeSession``."""
+    return _carry_out(_Act("disconnected", host.disconnect, _is_disconnected), host, arguments)
+
+
+def end(host: LabHost, arguments: Arguments) -> Generator[float, None, Result]:
+    """The result of ``Close-MpsbridgeSession``."""
+    return _carry_out(_Act("ended", host.log_off, _has_ended), host, arguments)
+
+
+def _carry_out(act: _Act, host: LabHost, arguments: Arguments) -> Generator[float, None, Result]:
+    guards = _guards(arguments)
+    results = {guard.id: _begin(act, guard, host, arguments) for guard in guards}
+    clock = host.world.clock
+    deadline = clock.monotonic() + min(WATCH_LIMIT_S, float(arguments.get("timelimitseconds", 20)))
+    while True:
+        look = _look(host)
+        for guard in guards:
+            if results[guard.id] == _BEGUN and act.is_done(guard, look):
+                results[guard.id] = (act.result, "")
+        if _BEGUN not in results.values() or clock.monotonic() >= deadline:
+            break
+        yield WATCH_STEP_S
+    unsettled = ("unknown", "it has begun, and is not done yet")
+    return _result(host, {number: unsettled if found == _BEGUN else found for number, found in results.items()})
+
+
+def _begin(act: _Act, guard: Guard, host: LabHost, arguments: Arguments) -> Standing:
+    look = _look(host)
+    found = _objection(host, arguments, heeds_lease=True) or standing(guard, look)
+    if found[0] != "same":
+        return found
+    if act.is_done(guard, look):
+        return act.result, "it was so already"
+    act.begin(guard.id)
+    return _BEGUN
+
+
+def _has_ended(guard: Guard, look: Look) -> bool:
+    """Neither row nor processes, or somebody else in its place."""
+    return standing(guard, look)[0] in {"gone", "changed"}
+
+
+def _is_disconnected(guard: Guard, look: Look) -> bool:
+    return any(not match.session_name for match in matches(guard, look))
+
+
+def _seen(guard: Guard, look: Look) -> bool:
+    """Whether somebody can see a box: on a screen, and in the very state the caller saw."""
+    return any(match.session_name and f"{match.state} ".startswith(f"{guard.state} ") for match in matches(guard, look))
+
+
+def _objection(host: LabHost, arguments: Arguments, *, heeds_lease: bool) -> Standing | None:
+    not_after, run = str(arguments["notafter"]), str(arguments["run"])
+    if _CIM.fullmatch(not_after) is None or _RUN.fullmatch(run) is None:
+        raise ValueError("-NotAfter or -Run cannot be read")
+    return objection(cim(host.now()), not_after, run, host.lease if heeds_lease else None)
+
+
+def _look(host: LabHost) -> Look:
+    return Look(
+        lines=lines_of(tables.quser_bytes(host)) if sees(host) else (),
+        births=births(host),
+        processes=frozenset(host.processes_in()),
+        own_session=host.facts.caller_session,
+    )
+
+
+def _guards(arguments: Arguments) -> list[Guard]:
+    guards = [Guard.of(each) for each in json.loads(arguments["sessions"])["sessions"]]
+    if len({guard.id for guard in guards}) != len(guards):
+        raise Refusal("remote", "the list of sessions is not sound; nothing was done")
+    return guards
+
+
+def _result(host: LabHost, results: dict[int, Standing]) -> Result:
+    sessions = [{"id": number, "result": result, "text": text} for number, (result, text) in results.items()]
+    return {"now": cim(host.now()), "sessions": sessions}

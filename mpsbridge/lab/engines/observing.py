@@ -1,0 +1,169 @@
+"""What the reading calls tell of a make-believe host: the results of ``observe``, ``stations`` and ``logons``.
+
+Who asks makes a difference, as on Windows: only an elevated caller reads birth times (and the boot identity, which is
+one), an account without rights sees no table at all. Where Windows' behaviour is not known, a value is given.
+"""
+
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime
+from typing import Any
+
+from mpsbridge.lab import tables
+from mpsbridge.lab.world import LabHost, LabSession, sid_of
+
+MODES = {"enabled": (0, 0), "drain-until-restart": (0, 1), "drain": (0, 2), "disabled": (1, 0)}
+"""Logon mode -> ``Logons``, ``SessionBrokerDrainMode`` of ``Win32_TerminalServiceSetting``."""
+
+Arguments = dict[str, Any]
+Result = dict[str, Any]
+
+
+def cim(moment: datetime) -> str:
+    """A CIM datetime in UTC."""
+    return moment.astimezone(UTC).strftime("%Y%m%d%H%M%S.%f") + "+000"
+
+
+def sees(host: LabHost) -> bool:
+    """Whether the caller may see other people's sessions."""
+    return host.facts.rights != "user"
+
+
+def elevated(host: LabHost) -> bool:
+    """Whether the caller is an elevated administrator."""
+    return host.facts.rights == "admin"
+
+
+def problems(host: LabHost) -> list[str]:
+    """What ``observe`` could not find out, as sentences."""
+    return [] if elevated(host) else ["boot identity: this account may not read when wininit started"]
+
+
+def observe(host: LabHost, _: Arguments) -> Result:
+    """The result of ``Get-MpsbridgeObservation``."""
+    facts, witness = host.facts, host.processes_in()
+    return {
+        "computer": facts.computer,
+        "now": cim(host.now()),
+        "utc_offset_min": facts.utc_offset_min,
+        "boot": cim(host.boot) if elevated(host) else None,
+        "quser": _quser(host),
+        "qwinsta": _qwinsta(host),
+        "oem": facts.oem,
+        "ansi": facts.ansi,
+        "patterns": {
+            "short_date": facts.patterns.short_date,
+            "short_time": facts.patterns.short_time,
+            "am": facts.patterns.am,
+            "pm": facts.patterns.pm,
+            "locale": facts.culture,
+        },
+        "births": [{"id": number, "born": born} for number, born in births(host).items()],
+        "owners": [{"id": each.id, "account": each.account, "sid": each.sid} for each in _alive(host)],
+        "admins": sorted(_admins(host)),
+        "witness": {"before": witness, "after": witness},
+        "wms": _wms(host),
+        "logons": logons(host),
+        "broker": {"active": facts.broker, "agents": list(facts.agents)},
+        "caller": {
+            "account": f"{facts.computer}\\Administrator" if elevated(host) else f"{facts.computer}\\operator",
+            "sid": sid_of(facts.name, "caller"),
+            "elevated": elevated(host),
+            "session_id": facts.caller_session,
+        },
+        "pending_reboot": list(facts.pending_reboot),
+        "powershell": {"version": facts.powershell, "language": "FullLanguage", "bits": 64},
+        "lease": host.lease,
+    }
+
+
+def _program(out: bytes = b"", err: str = "", code: int = 0) -> dict[str, Any]:
+    return {
+        "exit": code,
+        "out": base64.b64encode(out).decode(),
+        "err": base64.b64encode(err.encode("ascii")).decode(),
+        "timed_out": False,
+        "problem": None,
+    }
+
+
+def _quser(host: LabHost) -> dict[str, Any]:
+    """Nobody on, and nothing one may see, read the same: exit 1, and a sentence on standard error."""
+    table = tables.quser_bytes(host) if sees(host) else b""
+    return _program(table) if table else _program(err=host.facts.words.nobody + "\r\n", code=1)
+
+
+def _qwinsta(host: LabHost) -> dict[str, Any]:
+    if not sees(host):
+        return _program(err=host.facts.words.no_session + "\r\n", code=1)
+    return _program(tables.qwinsta_bytes(host))
+
+
+def _alive(host: LabHost) -> list[LabSession]:
+    ids = set(host.processes_in())
+    return [each for each in host.sessions if each.id in ids]
+
+
+def births(host: LabHost) -> dict[int, str]:
+    """When each session's ``winlogon`` was created, where this caller may read it."""
+    return {each.id: cim(each.born) for each in _alive(host)} if elevated(host) else {}
+
+
+def _admins(host: LabHost) -> set[str]:
+    return {each.sid for each in host.sessions if each.admin}
+
+
+def _wms(host: LabHost) -> dict[str, Any] | None:
+    if host.facts.generation == "none" or not sees(host):
+        return None
+    by_id = {each.id: each for each in host.rows()}
+    return {
+        "generation": host.facts.generation,
+        "mode": host.facts.mode,
+        "sessions": [
+            {
+                "id": each.id,
+                "user": each.user,
+                "domain": each.account.split("\\")[0] if "\\" in each.account else None,
+                "state": "ConnectedToStation" if each.station else "RemoteConnection",
+                "station": each.station or 0,
+                "admin": each.admin,
+                "client": each.client,
+            }
+            for each in by_id.values()
+        ],
+        "stations": [
+            {
+                "id": station.id,
+                "name": station.name,
+                "session_id": station.session_id if station.session_id in by_id else None,
+                "user": by_id[station.session_id].user if station.session_id in by_id else None,
+                "auto_logon": station.auto_logon,
+            }
+            for station in host.stations
+        ],
+    }
+
+
+def stations(host: LabHost, _: Arguments) -> Result:
+    """The result of ``Get-MpsbridgeStation``."""
+    return {"wms": _wms(host)}
+
+
+def logons(host: LabHost, *, was: str | None = None, changed: bool | None = None) -> Result:
+    """The logon mode, and after a change what it was."""
+    logons, drain = MODES[host.logon_mode]
+    return {
+        "mode": host.logon_mode,
+        "logons": logons,
+        "drain": drain,
+        "terminal_server_mode": 1,
+        "was": was,
+        "changed": changed,
+    }
+
+
+def read_logons(host: LabHost, _: Arguments) -> Result:
+    """The result of ``Get-MpsbridgeLogonMode``."""
+    return logons(host)
