@@ -1,5 +1,95 @@
-"""Look after user sessions on Windows MultiPoint Services and Remote Desktop hosts."""
+"""Look after user sessions on Windows MultiPoint Services and Remote Desktop hosts.
+
+The public names are the ones listed here; each is loaded when it is first used, so importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from mpsbridge.version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from mpsbridge.ending.plan import Act, Plan, Selector, make_plan
+    from mpsbridge.errors import (
+        AccessDenied,
+        AuthRefused,
+        Blind,
+        InputError,
+        Interrupted,
+        MpsBridgeError,
+        NotSent,
+        ParseError,
+        RemoteError,
+        Unreachable,
+    )
+    from mpsbridge.fleet import Fleet
+    from mpsbridge.host import Host
+    from mpsbridge.models.outcomes import Done, Failed, Failure, Skipped
+    from mpsbridge.models.sessions import LogonMode, Observation, Result, Session, SessionResult, State
+    from mpsbridge.models.targets import Auth, Target
+    from mpsbridge.transports.canned import CannedTransport
+
+_HOMES = {
+    "mpsbridge.ending.plan": ["Act", "Plan", "Selector", "make_plan"],
+    "mpsbridge.errors": [
+        "AccessDenied",
+        "AuthRefused",
+        "Blind",
+        "InputError",
+        "Interrupted",
+        "MpsBridgeError",
+        "NotSent",
+        "ParseError",
+        "RemoteError",
+        "Unreachable",
+    ],
+    "mpsbridge.fleet": ["Fleet"],
+    "mpsbridge.host": ["Host"],
+    "mpsbridge.models.outcomes": ["Done", "Failed", "Failure", "Skipped"],
+    "mpsbridge.models.sessions": ["LogonMode", "Observation", "Result", "Session", "SessionResult", "State"],
+    "mpsbridge.models.targets": ["Auth", "Target"],
+    "mpsbridge.transports.canned": ["CannedTransport"],
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AccessDenied",
+    "Act",
+    "Auth",
+    "AuthRefused",
+    "Blind",
+    "CannedTransport",
+    "Done",
+    "Failed",
+    "Failure",
+    "Fleet",
+    "Host",
+    "InputError",
+    "Interrupted",
+    "LogonMode",
+    "MpsBridgeError",
+    "NotSent",
+    "Observation",
+    "ParseError",
+    "Plan",
+    "RemoteError",
+    "Result",
+    "Selector",
+    "Session",
+    "SessionResult",
+    "Skipped",
+    "State",
+    "Target",
+    "Unreachable",
+    "__version__",
+    "make_plan",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from where it lives."""
+    if name in _HOME_OF:
+        return getattr(import_module(_HOME_OF[name]), name)
+    raise AttributeError(f"module 'mpsbridge' has no attribute {name!r}")

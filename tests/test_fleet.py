@@ -97,8 +97,12 @@ def test_a_cancel_ends_what_runs_and_begins_nothing_new() -> None:
         host.observe()
         return "observed"
 
+    def cancel_when_started() -> None:
+        started.wait(10)
+        fleet.cancel()
+
     with Fleet(TARGETS, concurrency=2, connect=connect(alice_everywhere_but_ts3)) as fleet:
-        threading.Thread(target=lambda: (started.wait(10), fleet.cancel())).start()
+        threading.Thread(target=cancel_when_started).start()
         outcomes = fleet.run(job)
     assert fleet.interrupted
     assert [outcome.status for outcome in outcomes] == ["failed"] * 6
