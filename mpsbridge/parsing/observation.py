@@ -175,9 +175,8 @@ def _user_rows(rows: Iterable[Row], notes: list[str]) -> list[Row]:
             )
             continue
         if row.id in found:
-            raise ParseError(
-                f"Two rows have the session id {row.id}.", line=row.line, excerpt=harmless(row.text, limit=80)
-            )
+            message = f"Two rows have the session id {row.id}."
+            raise ParseError(message, line=row.line, excerpt=harmless(row.text, limit=80), hint=_REPORT)
         found[row.id] = row
     return list(found.values())
 

@@ -116,11 +116,11 @@ def _expression(pattern: str) -> tuple[str, bool]:
     for element in _ELEMENT.finditer(pattern):
         letters = element["letters"]
         if letters is None:
-            literal = _simple_literal(element["quoted"] if element["quoted"] is not None else element["other"])
-            parts.append(literal)
+            quoted = element["quoted"]
+            parts.append(_literal(element["other"] if quoted is None else quoted.replace("''", "'")))
             continue
         name, expression = _group(letters)
-        if name in named:
+        if name in named or letters[0] == "g":
             return "", False
         if name:
             named.add(name)
@@ -129,9 +129,9 @@ def _expression(pattern: str) -> tuple[str, bool]:
     return "".join(parts), {"day", "month", "year", "hour", "minute"} <= named
 
 
-def _simple_literal(text: str) -> str:
-    plain = _MARKS.sub("", text.replace("''", "'"))
-    return " ?" if plain and not plain.strip() else r" ?".join(map(re.escape, plain.split()))
+def _literal(text: str) -> str:
+    """Literal text of a pattern as a regular expression; how many blanks it has does not matter."""
+    return "".join(" ?" if character.isspace() else re.escape(character) for character in _MARKS.sub("", text))
 
 
 def _group(letters: str) -> tuple[str, str]:
@@ -150,7 +150,7 @@ def _group(letters: str) -> tuple[str, str]:
         return "minute", "[0-9]{2}"
     if kind == "s":
         return "", "[0-9]{2}"
-    return ("half", r"[^\d]*?") if kind == "t" else ("", r"[^\d\s]+")
+    return ("half", r"[^\d]*?") if kind == "t" else ("", "")
 
 
 def _hour(hour: int, half: str | None, patterns: PatternsAnswer) -> int | None:
