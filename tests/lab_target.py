@@ -40,7 +40,7 @@ def script(call: str = "Get-Thing", *, definitions: str = "function Get-Thing { 
         definitions=definitions,
         call=call,
         function="Get-Thing",
-        parameters={},
+        parameters={"TimeLimitSeconds": 20, "Text": "it's"},
         digest="d" * 64,
         definitions_digest=str(hash(definitions)),
     )
@@ -57,7 +57,7 @@ class TestEngine:
         self._after_s = after_s
 
     def answer(self, host: LabHost, submitted: Submitted, memory: Memory) -> Generator[float, None, str]:  # noqa: ARG002 - the engine's contract
-        text = submitted.text or ""
+        text = submitted.text if submitted.text is not None else f"{submitted.command} {submitted.parameters}"
         self.texts.append(text)
         if self._after_s:
             yield self._after_s

@@ -5,18 +5,31 @@ The lab is not Windows; what these tests show is that both ends agree, and what 
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import dataclasses
+import hashlib
 import logging
 import pickle
 import select
 import socket
+import ssl
+import struct
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from lab_target import TestEngine, reach, script
 from pydantic import SecretStr
+from pypsrp.serializer import Serializer
 from rude_host import RudeHost, request
 
 from mpsbridge.errors import (
@@ -37,7 +50,7 @@ from mpsbridge.lab.faults import Fault
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import load_world
 from mpsbridge.models.targets import Auth
-from mpsbridge.transports import open_transport, winrm
+from mpsbridge.transports import http, open_transport, winrm
 
 WAYS = [
     pytest.param("basic", False, Auth.BASIC, id="basic"),
@@ -128,6 +141,23 @@ def test_w33_the_shell_is_asked_to_end_by_itself() -> None:
     assert b'xml:lang="en-US"' in seen[0]
 
 
+def test_w34_a_restricted_endpoint_gets_a_command_and_no_script_text() -> None:
+    engine = TestEngine()
+    lab = make_lab(engine=engine)
+    lab.world.hosts["alpha"].facts = dataclasses.replace(lab.world.hosts["alpha"].facts, jea=("mpsbridge-look",))
+    with lab:
+        transport = open_transport(reach(lab, configuration_name="mpsbridge-look"))
+        transport.run(script(), timeout_s=10)
+        transport.run(script(), timeout_s=10)
+        transport.close()
+    assert engine.texts == ["""Get-Thing {'TimeLimitSeconds': 20, 'Text': "it's"}"""] * 2
+
+
+def test_an_endpoint_that_is_not_there() -> None:
+    with make_lab() as lab, pytest.raises(ShellRefused, match="no such endpoint"):
+        open_transport(reach(lab, configuration_name="PowerShell.7")).run(script(), timeout_s=10)
+
+
 # What comes home.
 
 
@@ -166,6 +196,20 @@ def test_a_terminating_error_is_an_answer() -> None:
         transport.close()
 
 
+@pytest.mark.parametrize(
+    ("xml", "text"),
+    [
+        ("<S>a_x000A_b</S>", "a\nb"),
+        ("<I32>5</I32>", "5"),
+        ("<B>true</B>", "True"),
+        ("<Nil/>", ""),
+        ('<Obj RefId="0"><ToString>@{a=1}</ToString><MS><I32 N="a">1</I32></MS></Obj>', "@{a=1}"),
+    ],
+)
+def test_an_object_comes_home_as_its_text(xml: str, text: str) -> None:
+    assert winrm._text(Serializer().deserialize(xml)) == text
+
+
 # Signing in.
 
 
@@ -181,14 +225,30 @@ def test_a_wrong_password_is_tried_once(auth: str, way: Auth, *, tls: bool) -> N
         assert caught.value.may_have_run is False
 
 
-@pytest.mark.parametrize("name", ["Administrator", "CORP\\Administrator", "administrator"])
-def test_ntlm_takes_names_of_a_domain(name: str) -> None:
-    with make_lab(auth="ntlm") as lab:
-        transport = open_transport(reach(lab, username=name))
-        with contextlib.suppress(AuthRefused):  # the lab may know the account without a domain only
-            transport.run(script(), timeout_s=10)
-        transport.close()
-        assert steps(lab)[:2] == ["auth", "auth"], "the name reached the host inside a token"
+@pytest.mark.parametrize(
+    ("username", "domain", "user"),
+    [("alice", "", "alice"), ("CORP\\alice", "CORP", "alice"), ("alice@corp.example", "", "alice@corp.example")],
+)
+def test_ntlm_takes_every_kind_of_name(username: str, domain: str, user: str) -> None:
+    tokens: list[bytes] = []
+
+    def behave(connection: socket.socket) -> None:
+        with socket.create_connection((lab.hosts[0].address, lab.port), 5) as host:
+            while asked := request(connection):
+                tokens.append(base64.b64decode(asked.partition(b"Negotiate ")[2].split(b"\r\n")[0]))
+                host.sendall(asked)
+                connection.sendall(request(host))
+
+    with make_lab(auth="ntlm") as lab, RudeHost(behave) as middle:
+        target = reach(lab, address="127.0.0.1", port=middle.port, auth=Auth.NTLM, username=username)
+        with pytest.raises(AuthRefused):
+            open_transport(target).run(script(), timeout_s=10)
+    assert len(tokens) == 2
+    place = 28  # MS-NLMP 2.2.1.3: length, room and offset of the domain, then of the user
+    for name in (domain, user):
+        length, _, offset = struct.unpack_from("<HHI", tokens[1], place)
+        assert tokens[1][offset : offset + length].decode("utf-16-le") == name
+        place += 8
 
 
 def test_nobody_is_named_and_no_ticket_is_there() -> None:
@@ -227,6 +287,70 @@ def test_insecure_tls_takes_any_certificate() -> None:
         transport = open_transport(reach(lab, ca_file=None, insecure_tls=True))
         assert transport.run(script(), timeout_s=10).output == ("done",)
         transport.close()
+
+
+def test_over_tls_a_sign_in_cannot_be_passed_on(tmp_path: Path) -> None:
+    """Whoever ends TLS in the middle (and is believed, under --insecure-tls) holds a certificate of its own, so the
+    host refuses the sign-in that it passes on.
+    """
+    ours, theirs = ssl.create_default_context(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    theirs.load_cert_chain(self_signed(tmp_path))
+
+    def behave(connection: socket.socket) -> None:
+        with (
+            socket.create_connection((lab.hosts[0].address, lab.port), 5) as wire,
+            ours.wrap_socket(wire, server_hostname=lab.hosts[0].address) as host,
+            theirs.wrap_socket(connection, server_side=True) as client,
+        ):
+            while asked := request(client):
+                host.sendall(asked)
+                client.sendall(request(host))
+
+    with make_lab(auth="ntlm", tls=True) as lab, RudeHost(behave) as middle:
+        ours.load_verify_locations(lab.ca_file)
+        target = reach(lab, address="127.0.0.1", port=middle.port, insecure_tls=True)
+        with pytest.raises(AuthRefused):
+            open_transport(target).run(script(), timeout_s=10)
+        assert lab.refused == {"alpha": 1}
+
+
+def self_signed(folder: Path) -> Path:
+    """A certificate of nobody, with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "nobody")])
+    start = datetime(2020, 1, 1, tzinfo=UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, start, start + timedelta(days=36500))
+    file = folder / "nobody.pem"
+    encoding = serialization.Encoding.PEM
+    file.write_bytes(
+        builder.sign(key, hashes.SHA384()).public_bytes(encoding)
+        + key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return file
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "bound"),
+    [
+        (hashes.SHA256(), "sha256"),
+        (hashes.SHA384(), "sha384"),
+        (hashes.SHA512(), "sha512"),
+        (None, "sha256"),
+    ],
+)
+def test_the_binding_uses_the_hash_of_the_certificate(algorithm: hashes.HashAlgorithm | None, bound: str) -> None:
+    key = ec.generate_private_key(ec.SECP256R1()) if algorithm else ed25519.Ed25519PrivateKey.generate()
+    name = x509.Name([])
+    start = datetime(2020, 1, 1, tzinfo=UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, start, start + timedelta(days=1))
+    certificate = builder.sign(key, algorithm).public_bytes(serialization.Encoding.DER)  # type: ignore[arg-type]  # None goes with Ed25519
+    expected = b"tls-server-end-point:" + hashlib.new(bound, certificate).digest()
+    assert http._channel_bindings(certificate).application_data == expected
+
+
+def test_the_binding_of_a_certificate_that_cannot_be_read() -> None:
+    expected = b"tls-server-end-point:" + hashlib.sha256(b"odd").digest()
+    assert http._channel_bindings(b"odd").application_data == expected
 
 
 # What goes wrong, and when.
@@ -540,6 +664,17 @@ def test_no_log_holds_a_script_an_answer_or_a_token(fault: Fault | None, all_log
     for secret in ("swordfish", "catfish", "Get-Thing", "Envelope", "TlRMTVNTUA"):
         assert secret not in text
         assert all(secret not in (each.exc_text or "") for each in ours)
+
+
+def test_what_pypsrp_would_print_is_silenced() -> None:
+    """A host can make pypsrp warn, with any text; Python would print it, escapes and all."""
+    code = (
+        "import warnings, mpsbridge.transports.winrm\n"
+        "from pypsrp.powershell import RunspacePoolWarning\n"
+        "warnings.warn('from the host', RunspacePoolWarning)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("", "")
 
 
 def _hang_up(lab: Lab) -> None:

@@ -45,7 +45,7 @@ BODY_LIMIT = 64 * 1024 * 1024
 
 _CLEAR = "application/soap+xml;charset=UTF-8"
 
-SIGN_IN = {
+_SIGN_IN = {
     Auth.NEGOTIATE: ("Negotiate", WinRMEncryption.SPNEGO),
     Auth.NTLM: ("Negotiate", WinRMEncryption.SPNEGO),  # WinRM offers no scheme "NTLM"; its tokens go as Negotiate
     Auth.KERBEROS: ("Kerberos", WinRMEncryption.KERBEROS),
@@ -84,8 +84,11 @@ class HttpTransport:
         """Whether the next message needs no new connection."""
         return self._wire is not None and self._wire.is_quiet()
 
-    def send(self, message: bytes, *, retries_on_read_timeout: int = 0, timeout: float | None = None) -> bytes:  # noqa: ARG002 - pypsrp's own limits; here the deadline rules
-        """POST one SOAP message and return the SOAP message that answers it."""
+    def send(self, message: bytes, **_: object) -> bytes:
+        """POST one SOAP message and return the SOAP message that answers it.
+
+        pypsrp names retries and a timeout as well; here nothing is repeated and the deadline rules.
+        """
         if not self.is_open:
             self.close()
             self._open()
@@ -125,7 +128,7 @@ class HttpTransport:
             raise
 
     def _sign_in(self, certificate: bytes | None) -> None:
-        scheme, protocol = SIGN_IN[self._target.auth]
+        scheme, protocol = _SIGN_IN[self._target.auth]
         # In a thread, because Kerberos may ask its own servers here and knows nothing of our deadline.
         context, token = self._limit.call(lambda: self._first_token(certificate))
         while True:

@@ -14,7 +14,10 @@ Rules:
   running is asked to stop; one that cannot be asked ends with its shell, which the host drops ``IDLE_TIMEOUT_S`` after
   our last word. Until then it may go on, which is why acts carry a ``not_after`` (W4).
 * After any error the transport is closed, and nothing is ever sent twice.
-* pypsrp's and pyspnego's own logs hold script text and sign-in tokens; they are silenced below CRITICAL.
+* Script text goes only to PowerShell's own endpoints. On any other (JEA, ``Target.configuration_name``) the same call
+  goes as a command with parameters, because such an endpoint runs nothing but the functions that it publishes.
+* pypsrp's and pyspnego's own logs hold script text and sign-in tokens, pypsrp's warnings what a host likes to say: they
+  are silenced, for this process.
 * The only foreign attribute set is ``WSMan.transport``; its shape (``send``, ``close``, ``endpoint``) is pypsrp's
   internal matter, so pypsrp is pinned to one minor version and a test holds the two together.
 """
@@ -24,10 +27,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import warnings
 
 from pypsrp.complex_objects import PSInvocationState, RunspacePoolState
 from pypsrp.exceptions import InvalidRunspacePoolStateError
-from pypsrp.powershell import PowerShell, RunspacePool
+from pypsrp.powershell import PowerShell, RunspacePool, RunspacePoolWarning
 from pypsrp.wsman import WSMan
 
 from mpsbridge.clock import Clock, SystemClock
@@ -52,6 +56,7 @@ LOCALE = "en-US"
 _log = logging.getLogger(__name__)
 for _name in ("pypsrp", "spnego"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)
+warnings.filterwarnings("ignore", category=RunspacePoolWarning)
 
 
 class WinrmTransport:
@@ -134,8 +139,12 @@ class WinrmTransport:
     def _invoke(self, script: Script, *, reserve_s: float) -> PowerShell:
         pool = self._open_shell()
         pipeline = PowerShell(pool)
-        known = script.definitions_digest in self._defined
-        pipeline.add_script(script.short if known else script.text, use_local_scope=False)
+        if _takes_script_text(self._target.configuration_name):
+            known = script.definitions_digest in self._defined
+            # Not in a scope of its own: the functions that it defines shall outlive it.
+            pipeline.add_script(script.short if known else script.text, use_local_scope=False)
+        else:
+            pipeline.add_cmdlet(script.function).add_parameters(dict(script.parameters))
         self._messages_before, self._pipeline = self._http.messages, pipeline
         pipeline.begin_invoke(remote_stream_options=0)  # 0: records come without the lines of script around them
         self._commands += 1
@@ -202,6 +211,13 @@ def _check(target: Target) -> None:
         target.address.encode("idna")
     except UnicodeError as error:
         raise InputError(f"{target.host}: {target.address!r} is no host name").about(host=target.host) from error
+
+
+def _takes_script_text(configuration_name: str) -> bool:
+    """Whether it is one of PowerShell's own endpoints: ``Microsoft.PowerShell``, ``microsoft.powershell32``,
+    ``PowerShell.7`` and their like.
+    """
+    return configuration_name.casefold().startswith(("microsoft.powershell", "powershell."))
 
 
 def _text(value: object) -> str:
