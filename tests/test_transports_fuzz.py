@@ -19,7 +19,6 @@ from mpsbridge.models.harmless import harmless
 from mpsbridge.models.targets import Target
 from mpsbridge.transports import open_transport
 
-
 HEADS = [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 500 X\r\n\r\n"]
 
 
