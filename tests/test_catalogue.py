@@ -1,0 +1,103 @@
+"""The snippets, by name: their effects, how each answer is read, and what a wrong name is told."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from snippet_calls import CALLS
+
+from mpsbridge.errors import AccessDenied, CommandMissing, ParseError, RenderError
+from mpsbridge.models.answers import ActAnswer
+from mpsbridge.models.scripts import Effect, RawOutput
+from mpsbridge.models.sessions import LogonMode, Logons, Observation, Result, Stations
+from mpsbridge.snippets.catalogue import CATALOGUE, END, LOGONS, LOGONS_SET, OBSERVE, STATIONS, snippet
+from mpsbridge.snippets.render import TEMPLATES
+
+NOW = "20261125120000.000000+000"
+
+
+def answered(name: str, result: dict[str, Any], *, ok: bool = True) -> RawOutput:
+    return RawOutput(
+        output=(json.dumps({"mpsbridge": 1, "snippet": name, "ok": ok, "result": result, "problems": ["p"]}),)
+    )
+
+
+def test_every_template_is_a_snippet_and_every_snippet_has_one() -> None:
+    assert {path.name.removesuffix(".ps1.j2") for path in TEMPLATES.glob("*.ps1.j2")} == set(CATALOGUE) == set(CALLS)
+    assert all(name == entry.name for name, entry in CATALOGUE.items())
+
+
+def test_effects() -> None:
+    assert {name: entry.effect for name, entry in CATALOGUE.items()} == {
+        "observe": Effect.READ,
+        "stations": Effect.READ,
+        "logons": Effect.READ,
+        "logons-set": Effect.DISRUPT,
+        "message": Effect.NOTIFY,
+        "disconnect": Effect.DISRUPT,
+        "end": Effect.DISRUPT,
+    }
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_found_by_name(name: str) -> None:
+    assert snippet(name) is CATALOGUE[name]
+    assert snippet(name).render(CALLS[name]).effect is CATALOGUE[name].effect
+
+
+@pytest.mark.parametrize(("wrong", "hint"), [("obsrve", "Did you mean 'observe'"), ("zzz", "There are: observe, ")])
+def test_a_wrong_name_is_told_the_nearest(wrong: str, hint: str) -> None:
+    with pytest.raises(RenderError, match="no snippet") as caught:
+        snippet(wrong)
+    assert hint in caught.value.hint
+
+
+def test_logons_are_read_as_modes() -> None:
+    read = answered("logons", {"mode": "drain", "logons": 0, "drain": 2})
+    assert LOGONS.read(read) == Logons(mode=LogonMode.DRAIN, was=None)
+    wrote = answered("logons-set", {"mode": "drain", "logons": 0, "drain": 2, "was": "enabled", "changed": True})
+    assert LOGONS_SET.read(wrote) == Logons(mode=LogonMode.DRAIN, was=LogonMode.ENABLED)
+
+
+def test_acts_are_read_session_by_session() -> None:
+    sessions = [{"id": 2, "result": "ended", "text": ""}, {"id": 5, "result": "changed", "text": "somebody else"}]
+    answer = END.read(answered("end", {"now": NOW, "sessions": sessions}))
+    assert isinstance(answer, ActAnswer)
+    assert [entry.result for entry in answer.sessions] == [Result.ENDED, Result.CHANGED]
+
+
+def test_stations_are_read() -> None:
+    wms = {"generation": "2016", "mode": "Normal", "stations": [{"id": 1, "name": "One"}], "sessions": []}
+    found = STATIONS.read(answered("stations", {"wms": wms}))
+    assert isinstance(found, Stations)
+    assert [station.name for station in found.stations] == ["One"]
+    with pytest.raises(CommandMissing):
+        STATIONS.read(answered("stations", {"wms": None}))
+
+
+def test_an_observation_is_read_with_its_problems() -> None:
+    table = " USERNAME              SESSIONNAME        ID  STATE   IDLE TIME  LOGON TIME\r\n"
+    table += " alice                 rdp-tcp#1           2  Active          .  11/25/2026 9:00 AM\r\n"
+    program = {"exit": 0, "out": base64.b64encode(table.encode()).decode()}
+    result = {
+        "now": NOW,
+        "utc_offset_min": 0,
+        "quser": program,
+        "qwinsta": {},
+        "caller": {"elevated": True},
+        "witness": {"before": [2], "after": [2]},
+    }
+    seen = OBSERVE.read(answered("observe", result))
+    assert isinstance(seen, Observation)
+    assert [session.user for session in seen.sessions] == ["alice"]
+    assert "p" in seen.problems
+
+
+def test_what_the_host_refuses_is_its_error() -> None:
+    with pytest.raises(AccessDenied):
+        END.read(answered("end", {"kind": "denied", "message": "no"}, ok=False))
+    with pytest.raises(ParseError):
+        END.read(answered("end", {"now": "yesterday", "sessions": []}))

@@ -1,0 +1,335 @@
+"""The reading snippets on the real PowerShell engine, over make-believe hosts, in both JSON dialects."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from snippet_calls import CALLS
+from windows_host import INTERNATIONAL, NLS, SESSION_MANAGER, Person, WindowsHost
+
+from mpsbridge.errors import AccessDenied, CommandMissing, RemoteError
+from mpsbridge.models.answers import ObserveAnswer
+from mpsbridge.models.sessions import LogonMode, State
+from mpsbridge.snippets.catalogue import CATALOGUE, LOGONS, OBSERVE, STATIONS
+from mpsbridge.snippets.envelope import Envelope, open_envelope
+from mpsbridge.snippets.parameters import LogonsParameters, ObserveParameters, StationsParameters
+
+pytestmark = pytest.mark.engine
+
+ALICE = Person(2, "alice")
+BOB = Person(5, "bob", name="", state="Disc", idle="1:23", born="20261125081500.000001+000")
+DEFAULT_INTERNATIONAL = INTERNATIONAL.replace("HKEY_CURRENT_USER", r"HKEY_USERS\.DEFAULT")
+WMS: dict[str, Any] = {
+    "sessions": [
+        {
+            "id": 2,
+            "user": "alice",
+            "domain": "LAB",
+            "state": "ConnectedToStation",
+            "station": 1,
+            "admin": True,
+            "client": "",
+        }
+    ],
+    "stations": [
+        {"id": 1, "name": "Fenêtre", "auto_logon": True, "session_id": 2},
+        {"id": 2, "name": "Two", "auto_logon": False, "session_id": 4294967295},
+    ],
+}
+
+
+@pytest.fixture(params=["7", "5.1"])
+def dialect(request: pytest.FixtureRequest) -> str:
+    return "5.1" if request.param == "5.1" else ""
+
+
+def look(host: WindowsHost, dialect: str = "", *, time_limit_s: int = 20, **how: Any) -> tuple[ObserveAnswer, Envelope]:
+    script = OBSERVE.render(ObserveParameters(time_limit_s=time_limit_s))
+    output = host.run(script, json_dialect=dialect, **how)
+    assert output.errors == ()
+    assert len(output.output) == 1
+    envelope = open_envelope("observe", output)
+    return envelope.answer(ObserveAnswer), envelope
+
+
+@pytest.mark.parametrize("generation", ["", "2012", "2016"])
+def test_one_look_tells_everything(engine: Path, tmp_path: Path, dialect: str, generation: str) -> None:
+    host = WindowsHost(tmp_path, engine, [ALICE, BOB], generation=generation, wms=WMS)
+    answer, envelope = look(host, dialect)
+    assert envelope.problems == ()
+    assert answer.computer == "STATION-HOST"
+    assert answer.boot == "20261101060000.000000+000"
+    assert b"alice" in base64.b64decode(answer.quser.out)
+    assert (answer.quser.exit, answer.quser.timed_out, answer.quser.problem) == (0, False, None)
+    assert b"bob" in base64.b64decode(answer.qwinsta.out)
+    assert (answer.oem, answer.ansi) == (437, 1252)
+    assert answer.patterns.short_date == "M/d/yyyy"
+    assert [(birth.id, birth.born) for birth in answer.births] == [(2, ALICE.born), (5, BOB.born)]
+    assert [(owner.id, owner.account, owner.sid) for owner in answer.owners] == [
+        (2, "LAB\\alice", "S-1-5-21-1-2-3-1002"),
+        (5, "LAB\\bob", "S-1-5-21-1-2-3-1005"),
+    ]
+    assert answer.admins == ("S-1-5-21-1-2-3-500", "S-1-5-21-1-2-3-512")
+    assert (answer.witness.before, answer.witness.after) == ((2, 5), (2, 5))
+    assert (answer.logons.mode, answer.logons.terminal_server_mode) == (LogonMode.ENABLED, 1)
+    assert (answer.broker.active, answer.broker.agents) == (False, ())
+    assert (answer.caller.account, answer.caller.elevated, answer.caller.session_id) == ("LAB\\admin", True, 0)
+    assert answer.pending_reboot == ()
+    assert (answer.powershell.language, answer.powershell.bits) == ("FullLanguage", 64)
+    assert answer.lease is None
+    if generation:
+        assert answer.wms is not None
+        assert (answer.wms.generation, answer.wms.mode) == (generation, "Normal")
+        assert [(row.id, row.user, row.state, row.admin) for row in answer.wms.sessions] == [
+            (2, "alice", "ConnectedToStation", True)
+        ]
+        assert [(row.id, row.name, row.session_id, row.auto_logon) for row in answer.wms.stations] == [
+            (1, "Fenêtre", 2, True),
+            (2, "Two", None, False),
+        ]
+    else:
+        assert answer.wms is None
+    assert host.record == []
+
+
+def test_what_parsing_makes_of_it(engine: Path, tmp_path: Path) -> None:
+    output = WindowsHost(tmp_path, engine, [ALICE, BOB]).run(OBSERVE.render(ObserveParameters()))
+    seen = OBSERVE.read(output)
+    assert [(each.id, each.user, each.state) for each in seen.sessions] == [
+        (2, "alice", State.ACTIVE),
+        (5, "bob", State.DISCONNECTED),
+    ]
+    assert [each.guard for each in seen.sessions] == [ALICE.guard(), BOB.guard()]
+
+
+def test_an_empty_host_is_no_error(engine: Path, tmp_path: Path, dialect: str) -> None:
+    answer, envelope = look(WindowsHost(tmp_path, engine, []), dialect)
+    assert (answer.quser.exit, answer.quser.out) == (1, "")
+    assert base64.b64decode(answer.quser.err).startswith(b"No User exists")
+    assert (answer.births, answer.owners, answer.witness.after) == ((), (), ())
+    assert envelope.problems == ()
+
+
+def test_bytes_come_home_as_they_are(engine: Path, tmp_path: Path) -> None:
+    person = Person(3, "Jörg Ñandú", state="Getr.")
+    answer, _ = look(WindowsHost(tmp_path, engine, [person], page="cp850"))
+    assert "Jörg Ñandú".encode("cp850") in base64.b64decode(answer.quser.out)
+    assert answer.oem == 850
+
+
+def test_w07_the_profiles_own_patterns_else_the_defaults(engine: Path, tmp_path: Path) -> None:
+    registry = {
+        NLS: {"OEMCP": "850", "ACP": "1252"},
+        SESSION_MANAGER: {},
+        DEFAULT_INTERNATIONAL: {"sShortDate": "dd.MM.yyyy", "sShortTime": "HH:mm", "LocaleName": "de-DE"},
+    }
+    answer, envelope = look(WindowsHost(tmp_path, engine, [], registry=registry))
+    assert (answer.patterns.short_date, answer.patterns.locale) == ("dd.MM.yyyy", "de-DE")
+    assert envelope.problems == ()
+
+
+def test_w12_the_witness_is_a_positive_list(engine: Path, tmp_path: Path) -> None:
+    people = [ALICE, Person(3, "-", programs=("nvcontainer", "LogonUI"), sid="S-1-5-18", listed=False)]
+    answer, _ = look(WindowsHost(tmp_path, engine, people))
+    assert answer.witness.after == (2,)
+
+
+@pytest.mark.parametrize(("elevated", "seen"), [(True, (2, 4)), (False, (2,))])
+def test_w12_an_elevated_caller_asks_for_owners_too(
+    engine: Path, tmp_path: Path, elevated: bool, seen: tuple[int, ...]
+) -> None:
+    people = [ALICE, Person(4, "carol", programs=("kiosk",), sid="S-1-12-1-99-1")]
+    caller = {"account": "LAB\\x", "sid": "S-1-5-21-1-2-3-4", "elevated": elevated, "session_id": 0}
+    answer, _ = look(WindowsHost(tmp_path, engine, people, caller=caller))
+    assert (answer.caller.elevated, answer.witness.after) == (elevated, seen)
+
+
+@pytest.mark.xdist_group("timing")
+def test_w12_a_difference_is_looked_at_again(engine: Path, tmp_path: Path) -> None:
+    host = WindowsHost(tmp_path, engine, [ALICE])
+    host.later(1, [ALICE, BOB])
+    answer, _ = look(host)
+    assert (answer.witness.before, answer.witness.after) == ((2, 5), (2, 5))
+    assert host.world["quser_calls"] == 2
+
+
+def test_w14_a_caller_without_rights_gets_what_it_may_see(engine: Path, tmp_path: Path) -> None:
+    caller = {"account": "LAB\\help", "sid": "S-1-5-21-1-2-3-7", "elevated": False, "session_id": 0}
+    data = (
+        r"Registry::HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows\CurrentVersion\Authentication\LogonUI\SessionData\2"
+    )
+    registry = {data: {"LoggedOnUserSID": "S-1-5-21-9-9-9-9", "LoggedOnSAMUser": "LAB\\alice"}}
+    host = WindowsHost(tmp_path, engine, [ALICE, BOB], caller=caller, registry=registry, cim={})
+    answer, envelope = look(host)
+    assert answer.births == ()
+    assert answer.boot is None
+    assert [(owner.id, owner.account, owner.sid) for owner in answer.owners] == [(2, "LAB\\alice", "S-1-5-21-9-9-9-9")]
+    assert answer.logons.mode is None
+    parts = [problem.partition(":")[0] for problem in envelope.problems]
+    assert parts == [
+        "code pages",
+        "boot identity",
+        "regional patterns",
+        "logon mode",
+        "connection broker",
+        "pending restart",
+    ]
+    assert answer.pending_reboot is None
+
+
+def test_processes_that_cannot_be_listed_are_a_problem_not_an_empty_host(engine: Path, tmp_path: Path) -> None:
+    answer, envelope = look(WindowsHost(tmp_path, engine, [ALICE], processes_fail=True))
+    assert answer.witness.after == ()
+    assert {problem.partition(":")[0] for problem in envelope.problems} >= {
+        "processes before the tables",
+        "processes after the tables",
+    }
+
+
+def test_w21_a_broker_and_its_agents_are_named(engine: Path, tmp_path: Path, dialect: str) -> None:
+    cim = {
+        "Win32_TerminalServiceSetting": {"Logons": "1", "SessionBrokerDrainMode": 0, "TerminalServerMode": 1},
+        "Win32_TSSessionDirectory": {"SessionDirectoryActive": 1},
+    }
+    answer, _ = look(WindowsHost(tmp_path, engine, [], cim=cim, services=["WSNM", "Spooler"]), dialect)
+    assert (answer.broker.active, answer.broker.agents) == (True, ("WSNM",))
+    assert answer.logons.mode is LogonMode.DISABLED
+
+
+def test_w39_pending_reboots_are_named(engine: Path, tmp_path: Path, dialect: str) -> None:
+    windows = r"Registry::HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows\CurrentVersion"
+    registry = {
+        rf"{windows}\Component Based Servicing\RebootPending": {},
+        SESSION_MANAGER: {"PendingFileRenameOperations": ["a", ""]},
+    }
+    answer, _ = look(WindowsHost(tmp_path, engine, [], registry=registry), dialect)
+    assert answer.pending_reboot == ("RebootPending", "PendingFileRenameOperations")
+
+
+def lease(folder: Path, content: bytes) -> None:
+    path = folder / "programs" / "mpsbridge" / "lease.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+
+
+def test_w22_the_lease_comes_home_as_text(engine: Path, tmp_path: Path, dialect: str) -> None:
+    text = json.dumps({"run": "run-7", "owner": "O'Neil <x>", "since": "2026-11-25T09:00:00Z"})
+    lease(tmp_path, text.encode())
+    answer, envelope = look(WindowsHost(tmp_path, engine, []), dialect)
+    assert answer.lease == text
+    assert envelope.problems == ()
+
+
+def test_w22_a_lease_that_cannot_be_read_is_held_not_absent(engine: Path, tmp_path: Path) -> None:
+    lease(tmp_path, b"x" * 70_000)
+    answer, envelope = look(WindowsHost(tmp_path, engine, []))
+    assert answer.lease == ""
+    assert "64 KB" in envelope.problems[0]
+
+
+def test_a_missing_program_is_a_reason_not_an_empty_table(engine: Path, tmp_path: Path) -> None:
+    host = WindowsHost(tmp_path, engine, [ALICE])
+    (tmp_path / "windows" / "System32" / "quser.exe").unlink()
+    answer, _ = look(host)
+    assert answer.quser.problem == "this host has no quser.exe"
+    assert (answer.quser.exit, answer.quser.out) == (None, "")
+    assert answer.qwinsta.exit == 0
+
+
+@pytest.mark.xdist_group("timing")
+def test_w29_a_program_that_hangs_costs_its_time_limit(engine: Path, tmp_path: Path) -> None:
+    answer, _ = look(WindowsHost(tmp_path, engine, [ALICE], slow={"quser": 30}), time_limit_s=1)
+    assert (answer.quser.timed_out, answer.quser.exit) == (True, None)
+    assert answer.caller.elevated
+
+
+@pytest.mark.xdist_group("timing")
+def test_multipoint_that_hangs_costs_its_time_limit_and_is_a_problem(engine: Path, tmp_path: Path) -> None:
+    host = WindowsHost(tmp_path, engine, [ALICE], generation="2016", wms=WMS | {"hangs": 20})
+    answer, envelope = look(host, time_limit_s=2)
+    assert answer.wms is None
+    assert envelope.problems == ("MultiPoint: no answer within 2 seconds",)
+
+
+def test_w30_in_constrained_language_observe_says_what_it_can(engine: Path, tmp_path: Path) -> None:
+    host = WindowsHost(tmp_path, engine, [ALICE], generation="2016", wms=WMS)
+    answer, envelope = look(host, language="ConstrainedLanguage")
+    assert answer.powershell.language == "ConstrainedLanguage"
+    assert answer.quser.exit is None
+    assert answer.quser.problem
+    assert answer.logons.mode is LogonMode.ENABLED
+    assert [birth.id for birth in answer.births] == [2]
+    assert answer.witness.after == (2,)
+    assert {problem.partition(":")[0] for problem in envelope.problems} == {
+        "caller",
+        "administrators",
+        "MultiPoint",
+        "lease",
+    }
+
+
+@pytest.mark.parametrize("generation", ["2012", "2016"])
+def test_stations(engine: Path, tmp_path: Path, dialect: str, generation: str) -> None:
+    host = WindowsHost(tmp_path, engine, [ALICE], generation=generation, wms=WMS)
+    found = STATIONS.read(host.run(STATIONS.render(StationsParameters()), json_dialect=dialect))
+    assert found.mode == "station"
+    assert [(station.id, station.name, station.user, station.auto_logon) for station in found.stations] == [
+        (1, "Fenêtre", "alice", True),
+        (2, "Two", None, False),
+    ]
+
+
+@pytest.mark.parametrize("name", ["observe", "stations"])
+def test_no_password_travels(engine: Path, tmp_path: Path, name: str) -> None:
+    host = WindowsHost(tmp_path, engine, [ALICE], generation="2016", wms=WMS)
+    (text,) = host.run(CATALOGUE[name].render(CALLS[name])).output
+    assert "Fen" in text
+    assert "password" not in text.lower()
+
+
+def test_stations_without_multipoint(engine: Path, tmp_path: Path) -> None:
+    with pytest.raises(CommandMissing, match="no MultiPoint"):
+        STATIONS.read(WindowsHost(tmp_path, engine, []).run(STATIONS.render(StationsParameters())))
+
+
+@pytest.mark.xdist_group("timing")
+def test_stations_that_do_not_answer_are_an_error_not_an_empty_list(engine: Path, tmp_path: Path) -> None:
+    host = WindowsHost(tmp_path, engine, [], generation="2016", wms=WMS | {"hangs": 20})
+    with pytest.raises(RemoteError, match="no answer within 1 seconds"):
+        STATIONS.read(host.run(STATIONS.render(StationsParameters(time_limit_s=1))))
+
+
+@pytest.mark.parametrize(
+    ("logons", "drain", "mode"),
+    [
+        ("0", 0, LogonMode.ENABLED),
+        ("0", 1, LogonMode.DRAIN_UNTIL_RESTART),
+        ("0", 2, LogonMode.DRAIN),
+        ("1", 0, LogonMode.DISABLED),
+        ("1", 2, LogonMode.DISABLED),
+    ],
+)
+def test_the_logon_mode_is_read_from_two_properties(
+    engine: Path, tmp_path: Path, logons: str, drain: int, mode: LogonMode
+) -> None:
+    setting = {"Logons": logons, "SessionBrokerDrainMode": drain, "TerminalServerMode": 0}
+    host = WindowsHost(tmp_path, engine, [], cim={"Win32_TerminalServiceSetting": setting})
+    assert LOGONS.read(host.run(LOGONS.render(LogonsParameters()))).mode is mode
+
+
+@pytest.mark.parametrize("setting", [{}, {"Logons": "0"}, {"Logons": "7", "SessionBrokerDrainMode": 0}])
+def test_a_property_that_is_missing_is_an_error_never_enabled(
+    engine: Path, tmp_path: Path, setting: dict[str, Any]
+) -> None:
+    host = WindowsHost(tmp_path, engine, [], cim={"Win32_TerminalServiceSetting": setting})
+    with pytest.raises(RemoteError, match="does not tell"):
+        LOGONS.read(host.run(CATALOGUE["logons"].render(CALLS["logons"])))
+
+
+def test_a_refusal_of_windows_is_denied(engine: Path, tmp_path: Path) -> None:
+    with pytest.raises(AccessDenied, match="Access denied"):
+        LOGONS.read(WindowsHost(tmp_path, engine, [], cim={}).run(CATALOGUE["logons"].render(CALLS["logons"])))
