@@ -12,7 +12,7 @@ Rules: nothing is guessed. A line that cannot be read whole is ``None`` here and
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,11 +22,20 @@ from mpsbridge.parsing.vocabulary import Kind, kind_of, state_of
 
 LONGEST_LINE = 1000
 """Characters. No table of Windows comes near; longer lines are never rows."""
+_LONGEST_PREFIX = 40
+_HIGHEST_ID = 0xFFFFFFFF
+_NEAR = 3
+"""Cells that a row may be off its header and still be cut by it: a lost blank, a marker that was escaped."""
+_FAR_RIGHT = 16
+"""A lone name that begins here or behind is a user, not a session."""
 
 _MARKER = re.compile(r"( *)(?:>|&gt;)")
 _NUMBER = re.compile(r"(?<![^ ])[0-9]{1,10}(?= )")
+_DIGIT = re.compile(r"\d")
 _ID_CELL = re.compile(r"(?<![^ ])I[Dd]\.?(?![^ ])")
 _WIDE_GAP = re.compile(r" {2,}")
+_NO_NAME = re.compile(r"[\":;=|\[\]]")
+"""What no user name of Windows can hold: so the line carries something foreign, and reading it would invent a name."""
 _SESSION_NAME = re.compile(r"console|services|[a-z0-9-]+#\d+|(?:rdp|ica)-[\w-]+|\S{8,}\.\.\.", re.IGNORECASE)
 """Session names are not translated (domain.md 3.3): those of RDP, Citrix and AVD, and long ones that were cut."""
 
@@ -92,12 +101,12 @@ class Header:
 
 def read_header(line: str) -> Header | None:
     """The header in this line, or ``None``. One of an unknown language needs its ``ID`` cell between wide gaps."""
-    if len(line) > LONGEST_LINE or "  " not in line.strip() or re.search(r"\d", line):
+    if len(line) > LONGEST_LINE or "  " not in line.strip() or _DIGIT.search(line[-20:]):
         return None
     prefix = _foreign_prefix(line)
     line = _inside(line, prefix)
     chunks = list(_chunks(line))
-    if len(chunks) < 3:
+    if len(chunks) < 3 or _DIGIT.search(line):
         return None
     kind = kind_of(chunks[0][1])
     id_cell = _ID_CELL.search(line)
@@ -110,7 +119,7 @@ def read_header(line: str) -> Header | None:
     cells = offsets(line)
     return Header(
         kind=kind,
-        prefix=prefix,
+        prefix="" if prefix.startswith("<") else prefix,  # an HTML tag stands before the first line only
         indented=line.startswith(" "),
         by_cell=Columns(cells[before[1]], None if id_end is None else cells[id_end]),
         by_character=Columns(before[1], id_end),
@@ -122,46 +131,67 @@ def read_row(line: str, kind: Kind, header: Header | None) -> Fields | None:
 
     Without a header a *quser* row is still told by its date; a *qwinsta* row only by its state and session name.
     """
-    if len(line) > LONGEST_LINE:
+    if len(line) > LONGEST_LINE or (header and not line.startswith(header.prefix)):
         return None
-    if header:
-        line = _inside(line, header.prefix)
+    line = _inside(line, header.prefix if header else "")
     marker = _MARKER.match(line)
     if marker:
         line = f"{marker[1]} {line[marker.end() :]}"
-    line = f"{line.rstrip()} "  # so that a bare id is still followed by a blank
-    tail_pattern = _QUSER_TAIL if kind == "quser" else _QWINSTA_TAIL
+    line = line.rstrip()
+    tails = _QUSER_TAIL if kind == "quser" else _QWINSTA_TAIL
     for number in reversed(list(_NUMBER.finditer(line))):
-        tail = tail_pattern.fullmatch(line[number.end() :].rstrip())
-        if tail is None:
-            continue
-        fields = _fields(line, number, tail, kind, header, current=marker is not None)
-        if fields is not None:
+        tail = tails.fullmatch(line[number.end() :])
+        fields = tail and _fields(_head(line, number, header), tail, kind, current=marker is not None)
+        if fields:
             return fields
     return None
 
 
-def _fields(
-    line: str, number: re.Match[str], tail: re.Match[str], kind: Kind, header: Header | None, *, current: bool
-) -> Fields | None:
-    state_raw = tail["state"]
-    if kind == "qwinsta":
-        state_raw = _qwinsta_state(line[number.end() :])
+class _Head(NamedTuple):
+    """What stands before the id of a row, and how that lies under the header."""
+
+    text: str
+    id: int
+    after_gap: bool
+    """Whether a wide gap stands before the id, as in every layout of Windows."""
+    header: bool
+    second: int | None
+    """The character at which the header's second column begins, where the header has a say."""
+    shift: int | None
+    """Cells that the id is off its column; ``None`` where that is not known."""
+
+
+def _head(line: str, number: re.Match[str], header: Header | None) -> _Head:
+    """Lay the row under the header: by cell or by character, whichever the id fits better."""
+    text = line[: number.start()]
+    second = shift = None
+    if header:
+        places: Sequence[int] = offsets(line)
+        columns = header.by_cell
+        if columns.id_end is not None:
+            shift = places[number.end()] - columns.id_end
+            by_character = number.end() - (header.by_character.id_end or 0)
+            if abs(by_character) < abs(shift):
+                places, columns, shift = range(len(line)), header.by_character, by_character
+        if abs(shift or 0) <= _NEAR:
+            at = columns.second + (shift or 0)
+            second = next((index for index in range(len(text)) if places[index] >= at), len(text))
+    return _Head(text, int(number[0]), text.endswith("  "), header is not None, second, shift)
+
+
+def _fields(head: _Head, tail: re.Match[str], kind: Kind, *, current: bool) -> Fields | None:
+    state_raw = tail["state"] if kind == "quser" else _qwinsta_state(tail[0])
     state = state_of(state_raw)
-    columns, shift = _nearest(line, number, header)
-    head = line[: number.start()]
-    if kind == "quser":
-        names: tuple[str | None, str | None] | None = _quser_names(head, columns, shift, header)
-        idle, logon = tail["idle"], tail["logon"].strip()
-    else:
-        if state is State.UNKNOWN and (shift is None or abs(shift) > 3):
-            return None
-        names = _qwinsta_names(head, columns, shift, header)
-        idle = logon = None
-    if names is None or int(number[0]) > 0xFFFFFFFF:
+    near = head.header if head.shift is None else abs(head.shift) <= _NEAR
+    if not (near or head.after_gap or (kind == "quser" and not head.header)) or head.id > _HIGHEST_ID:
         return None
-    user, session = names
-    return Fields(user, session, int(number[0]), state_raw, state, idle, logon, current)
+    if kind == "qwinsta" and state is State.UNKNOWN and not near:
+        return None
+    names = _quser_names(head) if kind == "quser" else _qwinsta_names(head)
+    if names is None or (names[0] and _NO_NAME.search(names[0])):
+        return None
+    idle, logon = (tail["idle"], tail["logon"].strip()) if kind == "quser" else (None, None)
+    return Fields(names[0], names[1], head.id, state_raw, state, idle, logon, current)
 
 
 def _qwinsta_state(tail: str) -> str:
@@ -171,77 +201,47 @@ def _qwinsta_state(tail: str) -> str:
     return first if state_of(state) is State.UNKNOWN and state_of(first) is not State.UNKNOWN else state
 
 
-def _nearest(line: str, number: re.Match[str], header: Header | None) -> tuple[Columns | None, int | None]:
-    """The columns of the header by cell or by character, whichever the id fits better, and how far the id is off."""
-    if header is None:
-        return None, None
-    cells = offsets(line)
-    fits = []
-    for columns, end in ((header.by_cell, cells[number.end()]), (header.by_character, number.end())):
-        if columns.id_end is None:
-            return columns, None
-        fits.append((columns, end - columns.id_end))
-    return min(fits, key=lambda fit: abs(fit[1]))
-
-
-def _cut(head: str, columns: Columns | None, shift: int | None, header: Header | None) -> tuple[str, str] | None:
+def _cut(head: _Head) -> tuple[str, str] | None:
     """The text before the id, cut at the header's second column; ``None`` where that would cut through a word."""
-    if columns is None or header is None or (shift is not None and abs(shift) > 3):
+    if head.second is None:
         return None
-    at = columns.second + (shift or 0)
-    places = offsets(head) if columns is header.by_cell else range(len(head) + 1)
-    index = next((index for index, place in enumerate(places) if place >= at), len(head))
-    left, right = head[:index], head[index:]
+    left, right = head.text[: head.second], head.text[head.second :]
     touching = left[-1:].strip() and right[:1].strip()
-    if touching and (shift or _WIDE_GAP.search(left.strip()) or not _SESSION_NAME.fullmatch(right.strip())):
+    if touching and (head.shift or _WIDE_GAP.search(left.strip()) or not _SESSION_NAME.fullmatch(right.strip())):
         return None
     return left.strip(" "), right.strip(" ")
 
 
-def _quser_names(
-    head: str, columns: Columns | None, shift: int | None, header: Header | None
-) -> tuple[str, str | None] | None:
-    chunks = [text for _, text in _chunks(head)]
+def _quser_names(head: _Head) -> tuple[str | None, str | None] | None:
+    """User and session. Names with two blanks inside are only told by the header."""
+    chunks = [text for _, text in _chunks(head.text)]
     if not chunks:
         return None
-    certain = len(chunks) == 1 or (len(chunks) == 2 and _SESSION_NAME.fullmatch(chunks[1]))
-    cut = None if shift and certain else _cut(head, columns, shift, header)
+    plain = len(chunks) == 1 or (len(chunks) == 2 and _SESSION_NAME.fullmatch(chunks[1]))
+    cut = None if head.shift and plain else _cut(head)
     if cut and cut[0] and not _WIDE_GAP.search(cut[1]):
         return cut[0], cut[1] or None
-    user, last = "  ".join(chunks[:-1]), chunks[-1]
-    if user:
-        return (user, last) if len(chunks) == 2 or _SESSION_NAME.fullmatch(last) else None
-    name, _, word = last.rpartition(" ")
-    return (name, word) if name and _SESSION_NAME.fullmatch(word) else (last, None)
+    if len(chunks) > 1:
+        return (chunks[0], chunks[1]) if len(chunks) == 2 else None
+    name, _, word = chunks[0].rpartition(" ")
+    return (name, word) if name and _SESSION_NAME.fullmatch(word) else (chunks[0], None)
 
 
-def _qwinsta_names(
-    head: str, columns: Columns | None, shift: int | None, header: Header | None
-) -> tuple[str | None, str | None] | None:
-    chunks = list(_chunks(head))
-    if header is None:
-        return _qwinsta_names_without_header(chunks)
-    cut = _cut(head, columns, shift, header)
+def _qwinsta_names(head: _Head) -> tuple[str | None, str | None] | None:
+    """User and session, of which either or both may be blank."""
+    cut = _cut(head)
     if cut and not _WIDE_GAP.search(cut[0]):
         return cut[1] or None, cut[0] or None
-    if not chunks:
-        return None, None
-    start, first = chunks[0]
-    if len(chunks) > 1:
-        return "  ".join(text for _, text in chunks[1:]), first
-    if _SESSION_NAME.fullmatch(first) or columns is None:
-        return None, first
-    return (first, None) if start * 2 > columns.second else (None, first)
-
-
-def _qwinsta_names_without_header(chunks: list[tuple[int, str]]) -> tuple[str | None, str | None] | None:
-    """The names of a row that no header explains: a known form of session name, or a user far to the right."""
-    if not chunks:
+    chunks = list(_chunks(head.text))
+    if not chunks or len(chunks) > 2:
         return None
     start, first = chunks[0]
-    if _SESSION_NAME.fullmatch(first):
-        return "  ".join(text for _, text in chunks[1:]) or None, first
-    return (first, None) if len(chunks) == 1 and start >= 16 else None
+    known = _SESSION_NAME.fullmatch(first) is not None
+    if len(chunks) == 2:
+        return (chunks[1][1], first) if known or head.header else None
+    if known:
+        return None, first
+    return (first, None) if start >= _FAR_RIGHT else None
 
 
 def _chunks(line: str) -> Iterator[tuple[int, str]]:
@@ -252,18 +252,18 @@ def _chunks(line: str) -> Iterator[tuple[int, str]]:
 
 def _inside(line: str, prefix: str) -> str:
     """The line without the foreign prefix of its table, and without the quote or bar at its end that belongs to it."""
-    if not prefix or not line.startswith(prefix):
-        return line
     inner = line[len(prefix) :]
-    if prefix[-1] in "\"'|":
+    if prefix and prefix[-1] in "\"'|":
         inner = inner.rstrip(" ").removesuffix(",").removesuffix(prefix[-1])
     return inner
 
 
 def _foreign_prefix(line: str) -> str:
-    """What a quotation or a comment put before the header, such as ``// `` or ``rem ``: up to a known first cell."""
-    for start in (match.start() for match in re.finditer(r"(?<![^ ])[^ ]", line[:12])):
-        cell = next(_chunks(line[start:]))[1]
-        if kind_of(cell):
-            return line[:start].rstrip(" ")
+    """What a quotation, comment or log put before a header of a known language, such as ``// `` or ``host1 | ``."""
+    for word in re.finditer(r"(?<![^ ])[^ ]", line[:_LONGEST_PREFIX]):
+        before = line[: word.start()].rstrip(" ")
+        if "  " in before.strip() or (before and word.start() - len(before) > 3):
+            break
+        if kind_of(next(_chunks(line[word.start() :]))[1]):
+            return before
     return ""
