@@ -347,7 +347,7 @@ def _find_text(request: Request, path: str) -> str:
 
 def _decoded(text: str) -> bytes:
     try:
-        return base64.b64decode(text, validate=False)
+        return base64.b64decode("".join(text.split()), validate=True)
     except binascii.Error as error:
         raise WsmanFault(f"The data is not base64: {error}", code=None, subcode="w:InvalidParameter") from error
 

@@ -129,7 +129,7 @@ def _seen(guard: Guard, look: Look) -> bool:
 
 
 def _objection(host: LabHost, arguments: Arguments, *, heeds_lease: bool) -> Standing | None:
-    not_after, run = str(arguments["notafter"]), str(arguments["run"])
+    not_after, run = arguments["notafter"], arguments["run"]
     if _CIM.fullmatch(not_after) is None or _RUN.fullmatch(run) is None:
         raise ValueError("-NotAfter or -Run cannot be read")
     return objection(cim(host.now()), not_after, run, host.lease if heeds_lease else None)
