@@ -63,12 +63,12 @@ class Listener(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """One connection. ``number`` counts them in the lab."""
+    """One connection. ``number`` counts them in the lab; ``among`` holds those that are open."""
 
-    def __init__(self, listener: Listener, number: int, opened: Callable[[Connection], None]) -> None:
+    def __init__(self, listener: Listener, number: int, among: set[Connection]) -> None:
         self._listener = listener
         self._number = number
-        self._opened = opened
+        self._among = among
         self._reader = http.HttpReader()
         self._sign_in = listener.new_sign_in()
         self._waiting: deque[http.HttpRequest] = deque()
@@ -85,7 +85,7 @@ class Connection(asyncio.Protocol):
         """A client is here."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what create_server hands out
         self._transport = transport
-        self._opened(self)
+        self._among.add(self)
         fault = striking(self._listener.host.faults, "connect")
         if fault is None:
             return
@@ -112,6 +112,7 @@ class Connection(asyncio.Protocol):
         """The client has gone; nothing is sent any more, and nothing is lost to it."""
         del exc
         self.closed = True
+        self._among.discard(self)
         if self._pending is not None:
             self._pending.cancel()
             self._pending = None

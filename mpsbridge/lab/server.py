@@ -200,6 +200,8 @@ class Lab:
         try:
             loop.run_until_complete(self._listen(sockets))
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that called start()
+            for sock in sockets.values():
+                sock.close()
             started.set_exception(error)
         else:
             started.set_result(None)
@@ -238,12 +240,9 @@ class Lab:
         await asyncio.sleep(0)  # let the transports close their sockets
 
     def _connect_to(self, listener: _Listener) -> Callable[[], Connection]:
-        def opened(connection: Connection) -> None:
-            self._connections = {each for each in self._connections if not each.closed} | {connection}
-
         def make() -> Connection:
             self._connection_count += 1
-            return Connection(listener, self._connection_count, opened)
+            return Connection(listener, self._connection_count, self._connections)
 
         return make
 

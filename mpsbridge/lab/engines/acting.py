@@ -46,7 +46,7 @@ def set_logons(host: LabHost, arguments: Arguments) -> Result:
     was = host.logon_mode
     if was != wanted and (not expected or expected == was):
         host.set_logon_mode(wanted)
-    return logons(host, was=was, changed=host.logon_mode != was)
+    return logons(host) | {"was": was, "changed": host.logon_mode != was}
 
 
 def message(host: LabHost, arguments: Arguments) -> Result:

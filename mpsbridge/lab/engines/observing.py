@@ -111,7 +111,8 @@ def births(host: LabHost) -> dict[int, str]:
 
 
 def _admins(host: LabHost) -> set[str]:
-    return {each.sid for each in host.sessions if each.admin}
+    """SIDs of the members of Administrators: the lab's own account, and whoever is one in the world."""
+    return {sid_of(host.name, "caller"), *(each.sid for each in host.sessions if each.admin)}
 
 
 def _wms(host: LabHost) -> dict[str, Any] | None:
@@ -151,17 +152,10 @@ def stations(host: LabHost, _: Arguments) -> Result:
     return {"wms": _wms(host)}
 
 
-def logons(host: LabHost, *, was: str | None = None, changed: bool | None = None) -> Result:
-    """The logon mode, and after a change what it was."""
-    logons, drain = MODES[host.logon_mode]
-    return {
-        "mode": host.logon_mode,
-        "logons": logons,
-        "drain": drain,
-        "terminal_server_mode": 1,
-        "was": was,
-        "changed": changed,
-    }
+def logons(host: LabHost) -> Result:
+    """The logon mode, and the two properties that it is read from."""
+    closed, drain = MODES[host.logon_mode]
+    return {"mode": host.logon_mode, "logons": closed, "drain": drain, "terminal_server_mode": 1}
 
 
 def read_logons(host: LabHost, _: Arguments) -> Result:

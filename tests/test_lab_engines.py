@@ -1,0 +1,157 @@
+"""The two engines held against each other: the scripted one must say what the very scripts say on real PowerShell."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_clock import FakeClock
+from snippet_calls import act, box, mode
+from windows_host import Person, WindowsHost
+
+from mpsbridge.lab import build_world
+from mpsbridge.lab.engines.contract import Memory, Submitted
+from mpsbridge.lab.engines.scripted import ScriptedEngine
+from mpsbridge.lab.world import LabHost
+from mpsbridge.models.scripts import Script
+from mpsbridge.models.sessions import LogonMode
+from mpsbridge.snippets.catalogue import CATALOGUE
+from mpsbridge.snippets.parameters import LogonsParameters, ObserveParameters, StationsParameters
+
+pytestmark = pytest.mark.engine
+
+ALICE = Person(2, "alice")
+BOB = Person(3, "bob", name="", state="Disc", idle="1:30", born="20261125081500.000000+000", logon="11/25/2026 9:15 AM")
+CAROL = Person(4, "carol", name="console", born="20261125083000.000000+000", logon="11/25/2026 9:30 AM")
+DAVE = Person(5, "dave", name="rdp-tcp#5", born="20261125084500.000000+000", logon="11/25/2026 9:45 AM")
+ERIKA = Person(6, "erika", name="rdp-tcp#6", born="20261125085000.000000+000", logon="11/25/2026 9:50 AM")
+PEOPLE = [ALICE, BOB, CAROL, DAVE, ERIKA]
+
+
+def lab_host(people: list[Person], **facts: Any) -> LabHost:
+    """The same people in a world."""
+    sessions = [
+        {
+            "id": each.id,
+            "user": each.user,
+            "state": "disconnected" if each.state == "Disc" else "active",
+            "idle_text": each.idle,
+            "logon": datetime.strptime(each.logon, "%m/%d/%Y %I:%M %p").replace(tzinfo=UTC),
+            "born": datetime.strptime(each.born[:21], "%Y%m%d%H%M%S.%f").replace(tzinfo=UTC),
+            "account": f"LAB\\{each.user}",
+            **({"session_name": each.name} if each.name else {}),
+        }
+        for each in people
+    ]
+    return build_world({"hosts": [{"name": "a", "sessions": sessions, **facts}]}, FakeClock()).hosts["a"]
+
+
+def scripted(host: LabHost, script: Script) -> dict[str, Any]:
+    answer = ScriptedEngine().answer(host, Submitted(script.text), Memory())
+    while True:
+        try:
+            host.world.clock.wait(next(answer))
+        except StopIteration as end:
+            envelope: dict[str, Any] = json.loads(end.value)
+            return envelope
+
+
+def real(host: WindowsHost, script: Script) -> dict[str, Any]:
+    output = host.run(script)
+    assert output.output, output.errors
+    envelope: dict[str, Any] = json.loads(output.output[0])
+    return envelope
+
+
+GUARDS = (
+    ALICE.guard(),
+    BOB.guard(),
+    CAROL.guard(born="20261125083000.000001+000"),
+    DAVE.guard(logon="11/25/2026 9:46 AM"),
+    ERIKA.guard(born=None),
+    ERIKA.guard(id=77),
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("end", act(*GUARDS)),
+        ("disconnect", act(*GUARDS)),
+        ("message", box("it's ‘five’", *GUARDS)),
+        ("end", act(ALICE.guard(), not_after="20200101000000.000000+000")),
+        ("message", box("hello", ALICE.guard(state="Disc"), BOB.guard())),
+    ],
+)
+def test_acts_have_the_same_results_and_leave_the_same_people(
+    name: str, parameters: Any, engine: Path, tmp_path: Path
+) -> None:
+    script = CATALOGUE[name].render(parameters)
+    windows, lab = WindowsHost(tmp_path, engine, PEOPLE), lab_host(PEOPLE)
+    expected, said = real(windows, script), scripted(lab, script)
+    assert (said["snippet"], said["ok"]) == (expected["snippet"], expected["ok"])
+    assert results(said) == results(expected)
+    assert set(said["result"]) == set(expected["result"])
+    assert [session.id for session in lab.rows()] == windows.ids
+    names = {session["id"]: session["name"] for session in windows.world["sessions"]}
+    assert {session.id: session.session_name or "" for session in lab.rows()} == names
+
+
+def results(envelope: dict[str, Any]) -> list[tuple[int, str]]:
+    return [(each["id"], each["result"]) for each in envelope["result"]["sessions"]]
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        mode(LogonMode.DRAIN, LogonMode.ENABLED),
+        mode(LogonMode.DISABLED),
+        mode(LogonMode.ENABLED),
+        mode(LogonMode.DRAIN, LogonMode.DISABLED),
+        mode(LogonMode.DRAIN_UNTIL_RESTART, not_after="20200101000000.000000+000"),
+    ],
+)
+def test_the_logon_mode_is_set_alike(parameters: Any, engine: Path, tmp_path: Path) -> None:
+    script = CATALOGUE["logons-set"].render(parameters)
+    expected, said = real(WindowsHost(tmp_path, engine, []), script), scripted(lab_host([]), script)
+    assert said["ok"] == expected["ok"]
+    if said["ok"]:
+        assert said["result"] == expected["result"]
+    else:
+        assert said["result"]["kind"] == expected["result"]["kind"]
+
+
+def test_the_observation_has_the_same_shape_and_the_same_facts(engine: Path, tmp_path: Path) -> None:
+    script = CATALOGUE["observe"].render(ObserveParameters())
+    expected = real(WindowsHost(tmp_path, engine, PEOPLE), script)["result"]
+    said = scripted(lab_host(PEOPLE), script)["result"]
+    assert shape(said) == shape(expected)
+    for key in ("quser", "births", "witness", "oem", "ansi", "patterns", "wms", "lease", "pending_reboot"):
+        assert said[key] == expected[key], key
+    assert [(each["id"], each["account"]) for each in said["owners"]] == [
+        (each["id"], each["account"]) for each in expected["owners"]
+    ]
+
+
+def test_a_stationless_host_and_the_logon_mode_read_alike(engine: Path, tmp_path: Path) -> None:
+    windows, lab = WindowsHost(tmp_path, engine, PEOPLE), lab_host(PEOPLE)
+    for name, parameters in (("stations", StationsParameters()), ("logons", LogonsParameters())):
+        script = CATALOGUE[name].render(parameters)
+        expected, said = real(windows, script), scripted(lab, script)
+        assert (said["snippet"], said["ok"], said["result"]) == (
+            expected["snippet"],
+            expected["ok"],
+            expected["result"],
+        )
+
+
+def shape(value: Any) -> Any:
+    """Keys all the way down; of a list the shape of its first entry; of a value only whether it is null."""
+    if isinstance(value, dict):
+        return {key: shape(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [shape(each) for each in value[:1]]
+    return value is None
