@@ -19,14 +19,13 @@ from mpsbridge.models.answers import ObserveAnswer, OwnerAnswer, ProgramAnswer, 
 from mpsbridge.models.harmless import harmless
 from mpsbridge.models.sessions import Observation, Row, Session, SessionGuard, State, from_cim
 from mpsbridge.parsing.cells import width
+from mpsbridge.parsing.guard import USER_COLUMN, guard_of
 from mpsbridge.parsing.messages import Trouble
 from mpsbridge.parsing.quser import Tables, parse
 from mpsbridge.parsing.text import decode
 from mpsbridge.parsing.times import idle_seconds, logon_time
 from mpsbridge.parsing.wms import stations_of
 
-USER_COLUMN = 20
-"""Characters that quser prints of a user name (domain.md 3.3)."""
 HIGHEST_SESSION = 65535
 """Listeners have ids above it."""
 
@@ -187,7 +186,8 @@ class _Host:
     def __init__(self, answer: ObserveAnswer, zone: timezone, quser: _Run, notes: list[str]) -> None:
         self.answer = answer
         self.zone = zone
-        self.quser = quser
+        self.lines = quser.raw.split(b"\n")
+        self.encoding = quser.encoding
         self.notes = notes
         self.now = from_cim(answer.now).astimezone(zone)
         self.births: Mapping[int, str] = {birth.id: birth.born for birth in answer.births}
@@ -248,33 +248,11 @@ class _Host:
     def _guard(self, row: Row, birth: str | None) -> SessionGuard | None:
         """The bytes of the row's fields, as far as the host will find them in the same row of the same program."""
         guard = None
-        if row.table == "quser" and row.username and row.logon_raw:
-            guard = _guard_in(self.quser, row, birth)
+        if row.table == "quser":
+            guard = guard_of(row, self.lines[row.line - 1], encoding=self.encoding, born=birth)
         if guard is None:
             self.notes.append(f"Session {row.id} cannot be matched byte for byte on the host, so it is never acted on.")
         return guard
-
-
-def _guard_in(quser: _Run, row: Row, birth: str | None) -> SessionGuard | None:
-    raw_line = quser.raw.split(b"\n")[row.line - 1].rstrip(b"\r")
-    try:
-        user, logon, state = (
-            (text or "").encode(quser.encoding) for text in (row.username, row.logon_raw, row.state_raw)
-        )
-    except UnicodeEncodeError:
-        return None
-    line = raw_line.lstrip(b" ").removeprefix(b">").strip(b" ")
-    after_user = line[len(user) :]
-    begins = line.startswith(user) and (after_user.startswith(b"  ") or len(user) >= USER_COLUMN)
-    if not (begins and after_user.endswith(logon) and state in after_user.removesuffix(logon)):
-        return None
-    return SessionGuard(
-        id=row.id,
-        born=birth,
-        user=user.decode("latin-1"),
-        logon=logon.decode("latin-1"),
-        state=state.decode("latin-1"),
-    )
 
 
 def _zone(answer: ObserveAnswer, notes: list[str]) -> timezone:

@@ -111,6 +111,7 @@ class _Reader:
     table: _Table | None = None
 
     def read(self) -> None:
+        """Sort every line into rows and others, or raise."""
         for index, raw in enumerate(self.lines):
             line = _plain(raw)
             if not line.strip():
@@ -230,5 +231,5 @@ def _unreadable(number: int, line: str) -> ParseError:
         f"line {number} of the session table is neither a row nor an ending",
         line=number,
         excerpt=harmless(line.strip(), limit=80),
-        hint="Run mpsbridge parse on the saved output and report it; nothing was assumed about the sessions.",
+        hint="Nothing was assumed about the sessions. If Windows printed it so, report the text.",
     )
