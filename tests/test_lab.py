@@ -372,6 +372,32 @@ def test_a_host_that_is_down_refuses_connections() -> None:
             socket.create_connection((off.address, lab.port), timeout=5)
 
 
+def test_a_restart_cuts_everybody_off_until_the_host_is_back_with_another_boot() -> None:
+    clock = FakeClock()
+    with Lab(load_world("small"), auth="basic", clock=clock) as lab:
+        with pool(lab) as runspaces:
+            before = answer(runspaces, OBSERVE)["result"]
+            with lab.world.changing() as hosts:
+                hosts["alpha"].restart()
+            with pytest.raises(requests.ConnectionError):
+                run(runspaces, OBSERVE)
+        with pytest.raises(requests.ConnectionError), pool(lab):
+            pass
+        clock.wait(31)
+        with pool(lab) as runspaces:
+            after = answer(runspaces, OBSERVE)["result"]
+        assert after["boot"] > before["boot"]
+        assert guards_of(before)
+        assert after["quser"]["exit"] == 1
+        with pool(lab, "beta") as runspaces:
+            assert answer(runspaces, OBSERVE)["ok"]
+        with lab.world.changing() as hosts:
+            hosts["alpha"].shut_down()
+        clock.wait(10_000)
+        with pytest.raises(requests.ConnectionError), pool(lab):
+            pass
+
+
 def test_a_taken_port_is_an_error_in_the_caller() -> None:
     with Lab(load_world("small")) as lab:
         second = Lab(load_world("small"), port=lab.port)

@@ -204,8 +204,10 @@ def test_a_restart_ends_everything_and_drops_what_windows_drops(mode: str, after
     host = host_of(clock, sessions=[ALICE], logon_mode=mode)
     boot = host.boot
     host.restart()
-    assert (host.rows(), host.logon_mode) == ([], after)
+    assert (host.rows(), host.logon_mode, host.is_away) == ([], after, True)
     assert host.boot > boot
+    clock.wait(30)
+    assert not host.is_away
 
 
 def test_nobody_can_be_acted_on_who_is_not_there() -> None:

@@ -86,6 +86,9 @@ class Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what create_server hands out
         self._transport = transport
         self._among.add(self)
+        if self._listener.host.is_away:
+            self.abort()
+            return
         fault = striking(self._listener.host.faults, "connect")
         if fault is None:
             return
@@ -265,9 +268,8 @@ class Connection(asyncio.Protocol):
         self._deaf = True
         if fault.do == "hang":
             return
-        if fault.do == "reset" and self._transport is not None:
-            _reset_on_close(self._transport)
-            self._transport.abort()
+        if fault.do == "reset":
+            self.abort()
         else:
             self.close()
 
@@ -293,6 +295,18 @@ class Connection(asyncio.Protocol):
         handle = asyncio.get_running_loop().call_later(seconds, run)
         self._timers.add(handle)
         return handle
+
+    @property
+    def host(self) -> LabHost:
+        """The host that the client talks to."""
+        return self._listener.host
+
+    def abort(self) -> None:
+        """Cut the client off with a TCP reset, as a host that has gone down does."""
+        self._deaf = True
+        if self._transport is not None:
+            _reset_on_close(self._transport)
+            self._transport.abort()
 
     def close(self) -> None:
         """Let the client go, after what was written."""

@@ -153,7 +153,7 @@ class Lab:
         try:
             if self._record is not None:
                 self._record_file = self._record.open("a", encoding="utf-8")
-            self.world.on_change = lambda change: self._write_line({"kind": "change", **asdict(change)})
+            self.world.on_change = self._note_change
             _allow_open_files(3 * len(self.hosts) + 256)
             sockets = self._bind()
             self._waiters = ThreadPoolExecutor(_WAITERS, thread_name_prefix="lab-wait")
@@ -295,6 +295,18 @@ class Lab:
                     loop.call_soon_threadsafe(resume)
 
         waiters.submit(wait)
+
+    def _note_change(self, change: Change) -> None:
+        self._write_line({"kind": "change", **asdict(change)})
+        if change.act in {"restart", "shutdown"} and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._cut_off, change.host)
+
+    def _cut_off(self, name: str) -> None:
+        """A host goes down: its shells are gone, and whoever talks to it hears no more."""
+        for connection in [each for each in self._connections if each.host.name == name]:
+            connection.abort()
+        for endpoint in [each for each in self._endpoints if each.host.name == name]:
+            endpoint.close()
 
     def _note_request(self, record: Record) -> None:
         self.requests.append(record)

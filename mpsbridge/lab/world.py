@@ -25,7 +25,7 @@ WINLOGON_LEAD = timedelta(seconds=7)
 @dataclass(frozen=True, slots=True)
 class Change:
     """Something that happened on a host: ``message``, ``disconnect``, ``logoff`` (ordered), ``logon``, ``reconnect``,
-    ``logons`` (the mode; no session) or ``restart``. Times are ISO 8601 with offset.
+    ``logons`` (the mode; no session), ``restart`` or ``shutdown``. Times are ISO 8601 with offset.
     """
 
     host: str
@@ -106,6 +106,7 @@ class HostFacts:
     jea: tuple[str, ...] = ()
     script_s: float = 0.0
     caller_session: int = 0
+    restart_s: float = 30.0
 
     @property
     def words(self) -> Words:
@@ -142,6 +143,7 @@ class LabHost:
         self.playback_qwinsta = playback_qwinsta
         self.lease = lease
         """The text of the lease file, if there is one."""
+        self._away_until = float("-inf")
 
     @property
     def name(self) -> str:
@@ -263,14 +265,30 @@ class LabHost:
         self._record("logons", None, mode)
 
     def restart(self) -> None:
-        """Everybody is gone, the boot is a new one, and a mode that Windows drops at a restart is dropped."""
-        self.sessions.clear()
-        for station in self.stations:
-            station.session_id = None
-        self.boot = self.now()
+        """Everybody is gone, nobody answers for ``restart_s``, the boot is a new one, and a mode that Windows drops at
+        a restart is dropped.
+        """
+        self._go_down(self.facts.restart_s)
+        self.boot = self.now() + timedelta(seconds=self.facts.restart_s)
         if self.logon_mode in {"disabled", "drain-until-restart"}:
             self.logon_mode = "enabled"
         self._record("restart", None)
+
+    def shut_down(self) -> None:
+        """Everybody is gone, and nobody answers any more."""
+        self._go_down(float("inf"))
+        self._record("shutdown", None)
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the host is down just now."""
+        return self.world.clock.monotonic() < self._away_until
+
+    def _go_down(self, seconds: float) -> None:
+        self._away_until = self.world.clock.monotonic() + seconds
+        self.sessions.clear()
+        for station in self.stations:
+            station.session_id = None
 
     def _existing(self, session_id: int) -> LabSession:
         session = self.session(session_id)

@@ -93,6 +93,7 @@ _HOST: dict[str, read.Reader] = {
     "jea": read.texts,
     "script_s": read.seconds,
     "caller_session": read.whole(0, 65535),
+    "restart_s": read.seconds,
     "lease": read.text,
     "playback": read.text,
     "playback_qwinsta": read.text,

@@ -66,12 +66,7 @@ def observe(host: LabHost, _: Arguments) -> Result:
         "wms": _wms(host),
         "logons": logons(host),
         "broker": {"active": facts.broker, "agents": list(facts.agents)},
-        "caller": {
-            "account": f"{facts.computer}\\Administrator" if elevated(host) else f"{facts.computer}\\operator",
-            "sid": sid_of(facts.name, "caller"),
-            "elevated": elevated(host),
-            "session_id": facts.caller_session,
-        },
+        "caller": _caller(host),
         "pending_reboot": list(facts.pending_reboot),
         "powershell": {"version": facts.powershell, "language": "FullLanguage", "bits": 64},
         "lease": host.lease,
@@ -110,9 +105,20 @@ def births(host: LabHost) -> dict[int, str]:
     return {each.id: cim(each.born) for each in _alive(host)} if elevated(host) else {}
 
 
+def _caller(host: LabHost) -> Result:
+    """Whoever signs in to the lab is the administrator of a host, or an operator, as the host's ``rights`` say."""
+    name = "Administrator" if elevated(host) else "operator"
+    return {
+        "account": f"{host.facts.computer}\\{name}",
+        "sid": sid_of(host.name, name),
+        "elevated": elevated(host),
+        "session_id": host.facts.caller_session,
+    }
+
+
 def _admins(host: LabHost) -> set[str]:
-    """SIDs of the members of Administrators: the lab's own account, and whoever is one in the world."""
-    return {sid_of(host.name, "caller"), *(each.sid for each in host.sessions if each.admin)}
+    """SIDs of the members of Administrators: the built-in account, and whoever is one in the world."""
+    return {sid_of(host.name, "Administrator"), *(each.sid for each in host.sessions if each.admin)}
 
 
 def _wms(host: LabHost) -> dict[str, Any] | None:
