@@ -148,6 +148,54 @@ def test_a_stationless_host_and_the_logon_mode_read_alike(engine: Path, tmp_path
         )
 
 
+WMS: dict[str, Any] = {
+    "mode": "Normal",
+    "sessions": [
+        {
+            "id": 4,
+            "user": "carol",
+            "domain": "LAB",
+            "state": "ConnectedToStation",
+            "station": 1,
+            "admin": True,
+            "client": "",
+        },
+        {
+            "id": 5,
+            "user": "dave",
+            "domain": "LAB",
+            "state": "RemoteConnection",
+            "station": 0,
+            "admin": False,
+            "client": "PC-7",
+        },
+    ],
+    "stations": [
+        {"id": 1, "name": "Fenêtre", "auto_logon": False, "session_id": 4},
+        {"id": 2, "name": "Zwei", "auto_logon": True, "session_id": 4294967295},
+    ],
+}
+
+
+@pytest.mark.parametrize("generation", ["2012", "2016"])
+def test_stations_read_alike_and_sessions_end_alike(generation: str, engine: Path, tmp_path: Path) -> None:
+    people = [CAROL, DAVE]
+    windows = WindowsHost(tmp_path, engine, people, generation=generation, wms=WMS)
+    lab = lab_host(
+        people,
+        generation=generation,
+        stations=[{"id": 1, "name": "Fenêtre", "session_id": 4}, {"id": 2, "name": "Zwei", "auto_logon": True}],
+    )
+    lab.sessions[0].admin, lab.sessions[1].client = True, "PC-7"
+    for name, parameters in (("stations", StationsParameters()), ("end", act(CAROL.guard(), DAVE.guard(id=77)))):
+        script = CATALOGUE[name].render(parameters)
+        expected, said = real(windows, script)["result"], scripted(lab, script)["result"]
+        assert said.get("wms") == expected.get("wms")
+        if name == "end":
+            assert [each["result"] for each in said["sessions"]] == [each["result"] for each in expected["sessions"]]
+    assert [session.id for session in lab.rows()] == windows.ids == [5]
+
+
 def shape(value: Any) -> Any:
     """Keys all the way down; of a list the shape of its first entry; of a value only whether it is null."""
     if isinstance(value, dict):

@@ -128,6 +128,7 @@ def _wms(host: LabHost) -> dict[str, Any] | None:
     return {
         "generation": host.facts.generation,
         "mode": host.facts.mode,
+        "problem": None,
         "sessions": [
             {
                 "id": each.id,
