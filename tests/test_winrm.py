@@ -204,6 +204,7 @@ def test_a_terminating_error_is_an_answer() -> None:
         ("<B>true</B>", "True"),
         ("<Nil/>", ""),
         ('<Obj RefId="0"><ToString>@{a=1}</ToString><MS><I32 N="a">1</I32></MS></Obj>', "@{a=1}"),
+        ('<Obj RefId="0"><MS><I32 N="a">1</I32></MS></Obj>', ""),
     ],
 )
 def test_an_object_comes_home_as_its_text(xml: str, text: str) -> None:

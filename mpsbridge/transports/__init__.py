@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mpsbridge.errors import TransportMissing
-
 if TYPE_CHECKING:
     from mpsbridge.models.targets import Target
     from mpsbridge.transports.base import Transport
@@ -17,7 +15,9 @@ def open_transport(target: Target) -> Transport:
     Each transport's libraries are loaded by the first target that needs them (WinRM's take about 0.2 s).
     """
     if target.kind == "local":
-        raise TransportMissing("this version runs scripts over WinRM only").about(host=target.host)
+        from mpsbridge.transports.local import LocalTransport  # noqa: PLC0415 - loaded when needed
+
+        return LocalTransport(target)
     from mpsbridge.transports.winrm import WinrmTransport  # noqa: PLC0415 - loaded when needed
 
     return WinrmTransport(target)

@@ -40,8 +40,8 @@ from mpsbridge.transports.limit import Limit
 from mpsbridge.transports.wire import Wire, tls_context
 from mpsbridge.version import __version__
 
-BODY_LIMIT = 64 * 1024 * 1024
-"""Bytes of one answer; a longer one is refused."""
+BODY_LIMIT = 16 * 1024 * 1024
+"""Bytes of one answer; a longer one is refused. We ask for envelopes of at most 500 KiB."""
 
 _CLEAR = "application/soap+xml;charset=UTF-8"
 

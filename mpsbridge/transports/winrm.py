@@ -29,7 +29,7 @@ import logging
 import math
 import warnings
 
-from pypsrp.complex_objects import PSInvocationState, RunspacePoolState
+from pypsrp.complex_objects import GenericComplexObject, PSInvocationState, RunspacePoolState
 from pypsrp.exceptions import InvalidRunspacePoolStateError
 from pypsrp.powershell import PowerShell, RunspacePool, RunspacePoolWarning
 from pypsrp.wsman import WSMan
@@ -149,10 +149,9 @@ class WinrmTransport:
         pipeline.begin_invoke(remote_stream_options=0)  # 0: records come without the lines of script around them
         self._commands += 1
         while pipeline.state == PSInvocationState.RUNNING:
-            seconds = self._limit.left() - reserve_s
+            seconds = round(min(POLL_S, self._limit.left() - reserve_s), 3)
             if seconds <= 0:
                 self._stop(pipeline)
-            seconds = round(min(POLL_S, seconds), 3)
             pipeline.poll_invoke(timeout=seconds)  # type: ignore[arg-type]  # sent as xs:duration, which has fractions
         pool.pipelines.pop(pipeline.id, None)  # pypsrp would keep it, with its output, until it is signalled
         if pipeline.state == PSInvocationState.COMPLETED:
@@ -221,5 +220,7 @@ def _takes_script_text(configuration_name: str) -> bool:
 
 
 def _text(value: object) -> str:
-    """An emitted object as text: a string itself, another object by the ToString of the host."""
+    """An emitted object as text: a string itself, another object by the ToString that the host sent with it."""
+    if isinstance(value, GenericComplexObject):
+        value = value.to_string
     return "" if value is None else str(value)

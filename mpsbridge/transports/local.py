@@ -1,0 +1,220 @@
+"""Scripts to PowerShell on this very machine: one child process, kept alive, that speaks PSRP over its pipes.
+
+The same scripts, records and objects as over WinRM, without WinRM: for an administrator on the host itself, and for
+tests with a real engine. Rules: the engine is named by a full path or found on ``PATH``, never in the working folder;
+a script that runs out of time is ended with its process, for nothing else is sure to end it; each packet waits for the
+acknowledgement of the one before it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+from typing import IO, Any
+
+import psrpcore
+from psrpcore.types import PSInvocationState, PSObject, RunspacePoolState
+
+from mpsbridge.clock import Clock, SystemClock
+from mpsbridge.errors import MpsBridgeError, TransportClosed, TransportMissing
+from mpsbridge.models.scripts import RawOutput, Script
+from mpsbridge.models.targets import Target
+from mpsbridge.psrp_pipes import Packet, read_packet
+from mpsbridge.transports.limit import Limit
+from mpsbridge.transports.trouble import Stage, explain
+
+CLOSE_LIMIT_S = 3.0
+
+_log = logging.getLogger(__name__)
+
+
+def find_powershell() -> Path | None:
+    """``MPSBRIDGE_PWSH``, else Windows PowerShell where Windows keeps it, else ``pwsh`` on ``PATH``."""
+    if named := os.environ.get("MPSBRIDGE_PWSH"):
+        return Path(named)
+    if windows := os.environ.get("SYSTEMROOT"):
+        return Path(windows) / "System32" / "WindowsPowerShell" / "v1.0" / "powershell.exe"
+    found = shutil.which("pwsh")
+    return Path(found).resolve() if found else None
+
+
+class LocalTransport:
+    """PowerShell on this machine; see :mod:`mpsbridge.transports.base` for what it promises.
+
+    ``engine`` is the program to start, by default the one of :func:`find_powershell`. Tried with PowerShell 7 on Linux,
+    never on Windows.
+    """
+
+    name = "local"
+
+    def __init__(self, target: Target, *, engine: Path | None = None, clock: Clock | None = None) -> None:
+        self._host = target.host
+        self._engine = engine
+        self._clock = clock or SystemClock()
+        self._limit = Limit(self._clock)
+        self._child: subprocess.Popen[bytes] | None = None
+        self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._pool = psrpcore.ClientRunspacePool()
+        self._defined: set[str] = set()
+        self._stage = Stage.BEFORE
+        self._closed = False
+
+    def run(self, script: Script, *, timeout_s: float) -> RawOutput:
+        """Run one script and bring home what it emitted. Raises ``NotSent`` or ``Interrupted``."""
+        if self._closed:
+            raise TransportClosed(f"{self._host}: this PowerShell was closed before").about(host=self._host)
+        _log.debug("%s: running %s (digest %s)", self._host, script.snippet, script.digest)
+        started = self._clock.monotonic()
+        self._limit.start(timeout_s)
+        self._stage = Stage.BEFORE
+        try:
+            self._open()
+            output, errors, warnings, state = self._invoke(script)
+        except BaseException as error:
+            cancelled = self._limit.cancelled
+            self.cancel()
+            self.close()
+            if isinstance(error, MpsBridgeError):
+                raise error.about(host=self._host)  # noqa: B904 - it is the same error
+            if not isinstance(error, Exception):
+                raise
+            trouble = explain(error, where=f"{self._host} (local)", stage=self._stage, cancelled=cancelled)
+            raise trouble.about(host=self._host, snippet=script.snippet) from error
+        return RawOutput(
+            output=tuple(output),
+            errors=tuple(errors),
+            warnings=tuple(warnings),
+            failed=state != PSInvocationState.Completed,
+            elapsed_s=self._clock.monotonic() - started,
+        )
+
+    def cancel(self) -> None:
+        """End a ``run`` in another thread at once, and PowerShell with it."""
+        self._closed = True
+        self._limit.cancel()
+        self._lines.put(None)
+        if self._child is not None:
+            self._child.kill()
+
+    def close(self) -> None:
+        """Let PowerShell end, within 3 s; never raises, may be called twice."""
+        self._closed = True
+        if (child := self._child) is None:
+            return
+        with contextlib.suppress(OSError):
+            if child.stdin is not None:
+                child.stdin.close()  # the end of its input is the end of it
+        try:
+            child.wait(CLOSE_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+    def _open(self) -> None:
+        if self._child is not None:
+            return
+        engine = self._engine or find_powershell()
+        if engine is None:
+            raise TransportMissing("there is no PowerShell on this machine", hint="Name it with MPSBRIDGE_PWSH.")
+        self._limit.left()
+        self._child = subprocess.Popen(
+            [engine, "-s", "-NoLogo", "-NoProfile"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        reading = (self._child.stdout, self._lines)
+        threading.Thread(target=_read, args=reading, name="mpsbridge-read", daemon=True).start()
+        self._limit.left()  # a cancel() from before there was a child to kill is seen here
+        self._pool.open()
+        self._flush()
+        while self._pool.state != RunspacePoolState.Opened:
+            self._event()
+
+    def _invoke(self, script: Script) -> tuple[list[str], list[str], list[str], PSInvocationState]:
+        output: list[str] = []
+        errors: list[str] = []
+        warnings: list[str] = []
+        pipeline = psrpcore.ClientPowerShell(self._pool)
+        known = script.definitions_digest in self._defined
+        pipeline.add_script(script.short if known else script.text, use_local_scope=False)
+        pipeline.start()
+        self._send(Packet("Command", pipeline.pipeline_id))
+        self._flush()
+        while True:
+            match event := self._event():
+                case psrpcore.PipelineOutputEvent():
+                    output.append(_text(event.data))
+                case psrpcore.ErrorRecordEvent():
+                    errors.append(_text(event.record))
+                case psrpcore.WarningRecordEvent():
+                    warnings.append(_text(event.record.Message))
+                case psrpcore.PipelineStateEvent():
+                    break
+        if event.reason is not None:
+            errors.append(_text(event.reason))
+        self._send(Packet("Close", pipeline.pipeline_id))
+        if event.state == PSInvocationState.Completed:
+            self._defined.add(script.definitions_digest)
+        return output, errors, warnings, event.state
+
+    def _flush(self) -> None:
+        """Send whatever the runspace pool has to say."""
+        while (payload := self._pool.data_to_send()) is not None:
+            if payload.pipeline_id is not None:
+                self._stage = Stage.RUNNING
+            self._send(Packet("Data", payload.pipeline_id, payload.data))
+
+    def _send(self, packet: Packet) -> None:
+        """Send one packet and wait until it is acknowledged: what comes too early for PowerShell is lost on it."""
+        child = self._child
+        if child is None or child.stdin is None:
+            raise ConnectionResetError("PowerShell ended")
+        stdin = child.stdin
+
+        def write() -> None:
+            stdin.write(packet.line())
+            stdin.flush()
+
+        self._limit.call(write)  # a pipe that nobody empties would hold us for ever
+        while self._receive().name != f"{packet.name}Ack":
+            pass
+
+    def _receive(self) -> Packet:
+        """The next packet; the runspace pool has been given what it holds."""
+        try:
+            line = self._lines.get(timeout=self._limit.left())
+        except queue.Empty:
+            raise TimeoutError("the time is up") from None
+        if line is None:
+            raise ConnectionResetError("PowerShell ended")
+        packet = read_packet(line)
+        if packet.name == "Data":
+            self._pool.receive_data(psrpcore.PSRPPayload(packet.data, psrpcore.StreamType.default, packet.pipeline))
+        return packet
+
+    def _event(self) -> psrpcore.PSRPEvent[Any, Any]:
+        """The next thing that PowerShell tells."""
+        while (event := self._pool.next_event()) is None:
+            self._receive()
+        return event
+
+
+def _text(value: object) -> str:
+    """An emitted object as text: a string itself, another object by its own ToString."""
+    if isinstance(value, PSObject) and (text := value.PSObject.to_string) is not None:
+        return text
+    return "" if value is None else str(value)
+
+
+def _read(pipe: IO[bytes], lines: queue.SimpleQueue[bytes | None]) -> None:
+    with pipe:
+        for line in pipe:
+            lines.put(line)
+    lines.put(None)
