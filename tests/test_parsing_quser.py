@@ -175,6 +175,7 @@ def test_the_excerpt_of_an_error_is_harmless() -> None:
         ("错误[5]:拒绝访问。\n", Trouble.DENIED, 5),
         ("Ошибка [5]:Отказано в доступе.\n", Trouble.DENIED, 5),
         ("Error 5 getting session names\n", Trouble.DENIED, 5),
+        ("Error 0x80070005 getting session names\n", Trouble.DENIED, 5),
         ("Error 0x00000721 enumerating sessionnames\n", Trouble.SECURITY_PACKAGE, 1825),
         ("Error [7022]:The requested session name is not found.\n", Trouble.NOBODY_OR_NOT_PERMITTED, 7022),
         ("Error [7045]:The requested session access is denied.\n", Trouble.DENIED, 7045),

@@ -206,6 +206,8 @@ def test_w07_other_calendars_are_not_read(locale: str, pattern: str, text: str, 
         ("3/4/2026 1:05 XM", US, 0),
         ("03/04/2026 09:05", PatternsAnswer(short_date="dd/MM/yyyy dd", short_time="HH:mm"), 0),
         ("03/04/2026 09:05", PatternsAnswer(short_date="(((", short_time="[["), 0),
+        ("03/04/2026 09:05", PatternsAnswer(short_date="dd/MM/yyyy", short_time="hh:mm"), 0),  # which half of the day?
+        ("03/Apr/2026 09:05", PatternsAnswer(short_date="dd/MMM/yyyy", short_time="HH:mm"), 0),
         ("99/99/9999 99:99", UK, 0),
     ],
 )

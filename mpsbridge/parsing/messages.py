@@ -29,6 +29,8 @@ _BY_NUMBER = {
     7045: Trouble.DENIED,  # ERROR_CTX_WINSTATION_ACCESS_DENIED
 }
 
+_HRESULT_OF_WIN32 = 0x8007
+
 _WORD = r"[^\W\d_]+"
 _ERROR = (
     "(?:error|fehler|erreur|errore|erro|fout|fel|fejl|feil|virhe|błąd|chyba|hiba|hata|ошибка|错误|錯誤|エラー|오류)"
@@ -59,6 +61,8 @@ def read_trouble(lines: Iterable[str]) -> tuple[Trouble, int | None] | None:
             if match := pattern.search(text):
                 groups = match.groupdict()
                 number = int(groups["hex"], 16) if groups.get("hex") else int(groups["decimal"])
+                if number >> 16 == _HRESULT_OF_WIN32:
+                    number &= 0xFFFF
                 return _BY_NUMBER.get(number, Trouble.OTHER), number
         if found is None and _USAGE.search(text):
             found = Trouble.USAGE

@@ -214,9 +214,10 @@ def _cut(head: _Head) -> tuple[str, str] | None:
 
 def _quser_names(head: _Head) -> tuple[str | None, str | None] | None:
     """User and session. Names with two blanks inside are only told by the header."""
-    chunks = [text for _, text in _chunks(head.text)]
-    if not chunks:
-        return None
+    placed = list(_chunks(head.text))
+    if not placed or (head.second is not None and placed[0][0] >= head.second):
+        return None  # nobody stands in the user's column
+    chunks = [text for _, text in placed]
     plain = len(chunks) == 1 or (len(chunks) == 2 and _SESSION_NAME.fullmatch(chunks[1]))
     cut = None if head.shift and plain else _cut(head)
     if cut and cut[0] and not _WIDE_GAP.search(cut[1]):

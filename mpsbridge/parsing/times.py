@@ -20,6 +20,16 @@ IDLE_SLACK = timedelta(hours=2)
 _IDLE = re.compile(r"(?:(?:(?P<days>[0-9]{1,6})\+)?(?P<hours>[0-9]{1,2}):)?(?P<minutes>[0-9]{1,4})")
 _MARKS = re.compile("[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]")
 _ELEMENT = re.compile(r"'(?P<quoted>(?:[^']|'')*)'|(?P<letters>d+|M+|y+|g+|H+|h+|m+|s+|t+)|(?P<other>.)", re.DOTALL)
+_GROUPS = {
+    "d": ("day", "[0-9]{1,2}"),
+    "M": ("month", "[0-9]{1,2}"),
+    "H": ("hour", "[0-9]{1,2}"),
+    "h": ("hour", "[0-9]{1,2}"),
+    "m": ("minute", "[0-9]{2}"),
+    "s": ("", "[0-9]{2}"),
+    "t": ("half", r"[^\d]*?"),
+    "g": ("era", ""),
+}
 _OTHER_CALENDAR = ("th", "ar-sa", "fa", "ps", "prs", "dv", "ckb-ir", "mzn", "lrc-ir", "uz-arab")
 """Locales whose default calendar is not the Gregorian one (Buddhist, Um al-Qura, Persian)."""
 _DAYLIGHT = tuple(timedelta(minutes=minutes) for minutes in (0, 60, -60, 30, -30))
@@ -110,7 +120,7 @@ def _by_patterns(text: str, patterns: PatternsAnswer, zone: timezone) -> datetim
 
 
 def _expression(pattern: str) -> tuple[str, bool]:
-    """A Windows date and time pattern as a regular expression; false where it holds what cannot be read as numbers."""
+    """A Windows date and time pattern as a regular expression; false where the numbers alone do not tell the moment."""
     parts: list[str] = []
     named: set[str] = set()
     for element in _ELEMENT.finditer(pattern):
@@ -120,13 +130,14 @@ def _expression(pattern: str) -> tuple[str, bool]:
             parts.append(_literal(element["other"] if quoted is None else quoted.replace("''", "'")))
             continue
         name, expression = _group(letters)
-        if name in named or letters[0] == "g":
+        if name in named or name == "era":
             return "", False
         if name:
             named.add(name)
             expression = f"(?P<{name}>{expression})"
         parts.append(expression)
-    return "".join(parts), {"day", "month", "year", "hour", "minute"} <= named
+    halves = "half" in named or "h" not in re.sub("'[^']*'", "", pattern)
+    return "".join(parts), halves and {"day", "month", "year", "hour", "minute"} <= named
 
 
 def _literal(text: str) -> str:
@@ -135,22 +146,12 @@ def _literal(text: str) -> str:
 
 
 def _group(letters: str) -> tuple[str, str]:
-    """The meaning of one run of pattern letters, and what its text looks like. A month in words has no number."""
-    count = len(letters)
-    kind = letters[0]
-    if kind == "d":
-        return ("day", "[0-9]{1,2}") if count <= 2 else ("", r"[^\d\s]+")
-    if kind == "M":
-        return ("month", "[0-9]{1,2}") if count <= 2 else ("", r"[^\d\s]+")
-    if kind == "y":
-        return "year", "[0-9]{4}" if count > 2 else "[0-9]{1,2}"
-    if kind in "Hh":
-        return "hour", "[0-9]{1,2}"
-    if kind == "m":
-        return "minute", "[0-9]{2}"
-    if kind == "s":
-        return "", "[0-9]{2}"
-    return ("half", r"[^\d]*?") if kind == "t" else ("", "")
+    """The meaning of one run of pattern letters, and what its text looks like. Names of days and months have none."""
+    if letters[0] == "y":
+        return "year", "[0-9]{4}" if len(letters) > 2 else "[0-9]{1,2}"
+    if letters[0] in "dM" and len(letters) > 2:
+        return "", r"[^\d\s]+"
+    return _GROUPS[letters[0]]
 
 
 def _hour(hour: int, half: str | None, patterns: PatternsAnswer) -> int | None:
