@@ -313,21 +313,33 @@ def test_no_text_does_worse_than_an_error(text: str) -> None:
     assert tables.rows or tables.trouble
 
 
-@given(st.lists(sessions(), min_size=1, max_size=4), st.data())
-def test_no_damage_to_a_row_makes_it_vanish(rows: list[dict[str, Any]], data: st.DataObject) -> None:
-    kind, columns, words = LAYOUTS["quser en"]
+@given(
+    st.sampled_from(["quser en", "qwinsta en", "qwinsta wide"]), st.lists(sessions(), min_size=1, max_size=4), st.data()
+)
+def test_no_damage_to_a_row_makes_it_vanish_or_another(
+    layout: str, rows: list[dict[str, Any]], data: st.DataObject
+) -> None:
+    kind, columns, words = LAYOUTS[layout]
     lines = printed(kind, columns, words, rows).splitlines(keepends=True)
     hit = data.draw(st.integers(1, len(rows)))
-    place = data.draw(st.integers(0, len(lines[hit]) - 3))
-    damage = data.draw(st.sampled_from(["", "\x1b", "?", "\ufffd", "x", "    "]))
+    before = lines[hit]
+    place = data.draw(st.integers(0, len(before) - 3))
+    damage = data.draw(st.sampled_from(["", "\x1b", "?", "\ufffd", "x", "7", "    "]))
     cut = data.draw(st.integers(0, 30))
-    lines[hit] = lines[hit][:place] + damage + lines[hit][place + cut :]
+    lines[hit] = before[:place] + damage + before[place + cut :]
     assume(lines[hit].strip() and lines[hit].endswith("\n"))
     try:
         read = parse("".join(lines)).rows
     except ParseError:
         return
     assert len(read) == len(rows)
+    row = rows[hit - 1]
+    if width(before[:place]) > columns.id_end:  # user, session and id were left alone
+        assert (read[hit - 1].username, read[hit - 1].sessionname, read[hit - 1].id) == (
+            row["user"],
+            row["session"],
+            row["id"],
+        )
 
 
 @pytest.mark.xdist_group("timing")
