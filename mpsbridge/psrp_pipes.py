@@ -3,7 +3,7 @@
 Each packet is one XML element on a line of its own (the "out of process" transport of PowerShell; its open source is
 the only description). ``Data`` carries PSRP fragments as base64, for the runspace pool (the empty GUID) or for a
 pipeline; ``Command`` announces a pipeline, ``Signal`` stops and ``Close`` drops it; each is acknowledged by its name
-with ``Ack``. Rules: bytes in, packets out; nothing is buffered but the line that has not ended.
+with ``Ack``. Rules: a line in, a packet out, and back; no I/O and no state.
 
 Whoever sends has to wait for each acknowledgement: PowerShell 7 loses the ``Data`` of a pipeline that comes before it
 has acknowledged the ``Command`` (seen in a quarter of tries), and then says nothing more.
@@ -56,15 +56,3 @@ def read_packet(line: bytes) -> Packet:
     except ValueError as error:
         raise BadPacket(f"not a packet of PowerShell's: {error}") from error
     return Packet(element["name"].decode("ascii"), pipeline if pipeline.int else None, data)
-
-
-class PacketReader:
-    """Cuts a stream of bytes, however they arrive, into packets."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-
-    def feed(self, data: bytes) -> list[Packet]:
-        """The packets that have ended. Empty lines are passed over. Raises :class:`BadPacket`."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        return [read_packet(line) for line in lines if line.strip()]

@@ -30,8 +30,6 @@ Make = Callable[[str], contextlib.AbstractContextManager[Carrier]]
 
 @contextlib.contextmanager
 def canned(situation: str) -> Iterator[Carrier]:
-    released = threading.Event()
-
     def answer(_: Script) -> str | RawOutput | NotSent | Interrupted:
         match situation:
             case "error":
@@ -41,11 +39,12 @@ def canned(situation: str) -> Iterator[Carrier]:
             case "lost":
                 return ConnectionLost("the connection broke")
             case "busy":
-                released.wait(0.3)
+                while not transport.closed:
+                    time.sleep(0.01)
         return "done"
 
-    yield CannedTransport(answer), script()
-    released.set()
+    transport = CannedTransport(answer)
+    yield transport, script()
 
 
 @contextlib.contextmanager

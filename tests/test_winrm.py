@@ -468,8 +468,8 @@ def test_a_script_that_takes_too_long_is_asked_to_stop() -> None:
         transport = open_transport(reach(lab))
         started = time.monotonic()
         with pytest.raises(TimedOut) as caught:
-            transport.run(script(), timeout_s=1)
-        assert 0.8 < time.monotonic() - started < 1.2
+            transport.run(script(), timeout_s=1.5)
+        assert 1.2 < time.monotonic() - started < 2.5
         assert caught.value.may_have_run
         assert steps(lab)[-1] == "signal"
 
