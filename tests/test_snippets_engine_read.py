@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from snippet_calls import CALLS
-from windows_host import INTERNATIONAL, NLS, SESSION_MANAGER, Person, WindowsHost
+from windows_host import ENGINE, INTERNATIONAL, NLS, SESSION_MANAGER, Person, WindowsHost, moved
 
 from mpsbridge.errors import AccessDenied, CommandMissing, RemoteError
 from mpsbridge.models.answers import ObserveAnswer
@@ -333,3 +333,38 @@ def test_a_property_that_is_missing_is_an_error_never_enabled(
 def test_a_refusal_of_windows_is_denied(engine: Path, tmp_path: Path) -> None:
     with pytest.raises(AccessDenied, match="Access denied"):
         LOGONS.read(WindowsHost(tmp_path, engine, [], cim={}).run(CATALOGUE["logons"].render(CALLS["logons"])))
+
+
+def test_w05_births_that_get_process_may_not_read_come_from_cim(engine: Path, tmp_path: Path) -> None:
+    answer, envelope = look(WindowsHost(tmp_path, engine, [moved(ALICE, traits={"sealed": True}), BOB]))
+    assert [(birth.id, birth.born) for birth in answer.births] == [(2, ALICE.born), (5, BOB.born)]
+    assert envelope.problems == ()
+
+
+STOPPED = r"""
+$shell = [powershell]::Create()
+$shell.Runspace = [runspacefactory]::CreateRunspace([initialsessionstate]::CreateDefault2())
+$shell.Runspace.Open()
+[void]$shell.AddScript([IO.File]::ReadAllText('@FOLDER@/observe.ps1'))
+$pending = $shell.BeginInvoke()
+foreach ($try in 1..500) { if (-not [IO.File]::Exists('@FOLDER@/pid')) { Start-Sleep -Milliseconds 20 } }
+$clock = [Diagnostics.Stopwatch]::StartNew()
+$shell.Stop()
+$program = [int][IO.File]::ReadAllText('@FOLDER@/pid')
+$gone = $false
+foreach ($try in 1..20) {
+    if (-not [IO.File]::Exists("/proc/$program/stat") -or [IO.File]::ReadAllText("/proc/$program/stat") -match "\) Z ") { $gone = $true; break }
+    Start-Sleep -Milliseconds 50
+}
+"$gone $($clock.Elapsed.TotalSeconds -lt 2) $($shell.InvocationStateInfo.State)"
+"""
+
+
+@pytest.mark.xdist_group("timing")
+def test_w29_a_stop_gets_through_and_ends_the_reading_program(engine: Path, tmp_path: Path) -> None:
+    host = WindowsHost(tmp_path, engine, [ALICE])
+    program = tmp_path / "windows" / "System32" / "quser.exe"
+    program.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/new\nmv {tmp_path}/new {tmp_path}/pid\nexec sleep 60\n")
+    prelude = f". '{ENGINE}/host.ps1' '{tmp_path}'\n"
+    (tmp_path / "observe.ps1").write_text(prelude + OBSERVE.render(ObserveParameters()).text)
+    assert host.run(STOPPED.replace("@FOLDER@", str(tmp_path))).output == ("True True Stopped",)

@@ -19,6 +19,7 @@ from mpsbridge.models.scripts import RawOutput, Script
 from mpsbridge.models.sessions import SessionGuard
 
 ENGINE = Path(__file__).parent / "engine"
+BOOT = "20261101060000.000000+000"
 PROGRAMS = ("quser", "qwinsta", "msg", "logoff", "tsdiscon", "chglogon", "wms")
 NLS = r"Registry::HKEY_LOCAL_MACHINE\SYSTEM\CurrentControlSet\Control\Nls\CodePage"
 INTERNATIONAL = r"Registry::HKEY_CURRENT_USER\Control Panel\International"
@@ -40,7 +41,8 @@ class Person:
     programs: tuple[str, ...] = ("explorer", "rdpclip")
     listed: bool = True
     traits: dict[str, Any] = field(default_factory=dict)
-    """How the stand-ins treat it: hung (seconds), protected, leaves, marker; unreadable, lingers (its processes)."""
+    """How the stand-ins treat it: ignores, protected, leaves, marker, program_s (how long its programs take). Of its
+    processes: unreadable (when they began), sealed (Get-Process may not read it, CIM may), lingers."""
 
     def bytes_of(self, text: str, page: str) -> str:
         """A field as the host has it: its bytes, as Latin-1 text."""
@@ -66,7 +68,7 @@ def _session(person: Person, page: str) -> dict[str, Any]:
 
 
 def _processes(person: Person) -> list[dict[str, Any]]:
-    kept = {name: person.traits[name] for name in ("unreadable", "lingers") if name in person.traits}
+    kept = {name: person.traits[name] for name in ("unreadable", "lingers", "sealed") if name in person.traits}
     system = [("winlogon", "S-1-5-18"), ("csrss", "S-1-5-18"), ("dwm", "S-1-5-90-0-1")]
     own = [(name, person.sid or f"S-1-5-21-1-2-3-{1000 + person.id}") for name in person.programs]
     return [
@@ -105,7 +107,7 @@ class WindowsHost:
             "caller": {"account": "LAB\\admin", "sid": "S-1-5-21-1-2-3-500", "elevated": True, "session_id": 0},
             "sessions": [_session(person, self.page) for person in people],
             "processes": [process for person in people for process in _processes(person)]
-            + [{"name": "wininit", "session": 0, "born": "20261101060000.000000+000", "sid": "S-1-5-18"}],
+            + [{"name": "wininit", "session": 0, "born": BOOT, "sid": "S-1-5-18", "sealed": True}],
             "cim": {
                 "Win32_TerminalServiceSetting": {"Logons": "0", "SessionBrokerDrainMode": 0, "TerminalServerMode": 1},
                 "Win32_TSSessionDirectory": {"SessionDirectoryActive": 0},

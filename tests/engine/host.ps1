@@ -29,7 +29,7 @@ function global:Get-Process {
     if ($Name -and -not $found) { Write-Error "Cannot find a process with the name ""$Name""." -Category ObjectNotFound; return }
     foreach ($process in $found) {
         $started = $null
-        if ($world.caller.elevated -and -not $process.unreadable) { $started = Get-EngineTime $process.born }
+        if ($world.caller.elevated -and -not $process.unreadable -and -not $process.sealed) { $started = Get-EngineTime $process.born }
         [pscustomobject]@{ ProcessName = $process.name; SessionId = [int]$process.session; StartTime = $started }
     }
 }
@@ -43,7 +43,9 @@ function global:Get-CimInstance {
         $session = [regex]::Match($Filter, 'SessionId = (\d+)').Groups[1].Value
         foreach ($process in $world.processes) {
             if ($names -contains "$($process.name).exe" -or ($session -and "$($process.session)" -eq $session)) {
-                [pscustomobject]@{ Name = "$($process.name).exe"; SessionId = [uint32]$process.session; CreationDate = (Get-EngineTime $process.born); EngineOwner = $process }
+                $created = $null
+                if ($world.caller.elevated -and -not $process.unreadable) { $created = Get-EngineTime $process.born }
+                [pscustomobject]@{ Name = "$($process.name).exe"; SessionId = [uint32]$process.session; CreationDate = $created; EngineOwner = $process }
             }
         }
         return

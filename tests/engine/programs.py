@@ -1,7 +1,7 @@
 """Stand-ins for Windows' session programs and for the MultiPoint service: one make-believe host in a JSON file.
 
-Called as ``programs.py WORLD PROGRAM ARGUMENTS...``. Every act is written to ``record.jsonl`` before it is done, with the
-arguments exactly as they arrived. Bytes of the table are Latin-1 text in the file.
+Called as ``programs.py WORLD PROGRAM ARGUMENTS...``. Every act is written to ``record.jsonl`` before it is done, with
+the arguments exactly as they arrived. Bytes of the table are Latin-1 text in the file.
 """
 
 from __future__ import annotations
@@ -45,14 +45,12 @@ def qwinsta(world: dict[str, Any], _arguments: list[str]) -> int:
 
 
 def logoff(world: dict[str, Any], arguments: list[str]) -> int:
-    """End a session, unless it is hung (nothing happens) or protected (refused)."""
+    """End a session, unless it ignores that or is protected (refused)."""
     session = find(world, arguments[0])
     if session is None or session.get("protected"):
         sys.stderr.write(f"Could not logoff session ID {arguments[0]} from session Console, Error code 5\n")
         return 1
-    if session.get("hung"):
-        time.sleep(session["hung"])
-    else:
+    if not session.get("ignores"):
         end(world, session["id"])
     return 0
 
@@ -63,7 +61,7 @@ def tsdiscon(world: dict[str, Any], arguments: list[str]) -> int:
     if session is None or session.get("protected"):
         sys.stderr.write("Error [5]:Access is denied.\n")
         return 1
-    if not session.get("hung"):
+    if not session.get("ignores"):
         session.update(name="", state="Disc")
     return 0
 
@@ -118,16 +116,20 @@ def end(world: dict[str, Any], number: int) -> None:
 
 def main(folder: Path, program: str, arguments: list[str]) -> int:
     """Run one program over the world in ``folder``."""
+    slow = 0.0
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         world = json.loads((folder / "world.json").read_text())
         if program not in {"quser", "qwinsta"}:
             with (folder / "record.jsonl").open("a") as record:
                 record.write(json.dumps({"program": program, "arguments": arguments}) + "\n")
-        time.sleep(world["slow"].get(program, 0))
+        slow = world["slow"].get(program, 0)
+        if arguments and (session := find(world, arguments[0])) is not None:
+            slow += session.get("program_s", 0)
         code = globals()[program](world, arguments)
         (folder / "world.new").write_text(json.dumps(world))
         (folder / "world.new").replace(folder / "world.json")
+    time.sleep(slow)
     return int(code)
 
 
