@@ -105,7 +105,7 @@ def test_no_class_is_left_without_a_meaning(kind: type[Exception]) -> None:
         (ssl.SSLCertVerificationError("self-signed"), CertificateRefused),
         (ssl.SSLError("wrong version"), Unreachable),
         (socket.gaierror(-2, "unknown"), Unreachable),
-        (UnicodeError("label empty or too long"), Unreachable),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), NotSent),
         (pypsrp.exceptions.AuthenticationError("no"), AuthRefused),
         (pypsrp.exceptions.WinRMTransportError("http", 401, ""), AuthRefused),
         (pypsrp.exceptions.WinRMTransportError("http", 503, ""), Unreachable),

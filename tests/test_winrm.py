@@ -580,8 +580,8 @@ def test_a_connection_that_was_closed_while_idle_is_replaced_before_it_breaks(
 # Someone in the middle of plain HTTP.
 
 
-def _relay(lab: Lab, forge: Callable[[int], bytes | None] = lambda _: None) -> Callable[[socket.socket], None]:
-    """Pass requests on to the lab; the answer to number n is the one that ``forge`` makes, if it makes one."""
+def _relay(lab: Lab, forge: Callable[[int, bytes], bytes]) -> Callable[[socket.socket], None]:
+    """Pass requests on to the lab; the answer to number n is what ``forge`` makes of it."""
 
     def behave(connection: socket.socket) -> None:
         with socket.create_connection((lab.hosts[0].address, lab.port), 5) as host:
@@ -590,7 +590,7 @@ def _relay(lab: Lab, forge: Callable[[int], bytes | None] = lambda _: None) -> C
                 host.sendall(asked)
                 answered = request(host)
                 number += 1
-                connection.sendall(forge(number) or answered)
+                connection.sendall(forge(number, answered))
 
     return behave
 
@@ -612,8 +612,8 @@ def _clear(status: str, body: bytes) -> bytes:
 def test_where_messages_are_sealed_nothing_in_clear_is_believed(status: str, number: int, *, unsent: bool) -> None:
     """Requests: two to sign in, Create, two Receives, Command. The forged fault would say that nothing ran."""
 
-    def forge(this: int) -> bytes | None:
-        return _clear(status, QUOTA) if this == number else None
+    def forge(this: int, answered: bytes) -> bytes:
+        return _clear(status, QUOTA) if this == number else answered
 
     engine = TestEngine()
     with make_lab(auth="ntlm", engine=engine) as lab, RudeHost(_relay(lab, forge)) as middle:
@@ -622,6 +622,20 @@ def test_where_messages_are_sealed_nothing_in_clear_is_believed(status: str, num
             transport.run(script(), timeout_s=10)
         assert "2150859174" not in str(caught.value)
         assert len(engine.texts) == (0 if unsent else 1), "it did run"
+
+
+@pytest.mark.parametrize(("number", "kind"), [(3, Unreachable), (6, ConnectionLost)])
+def test_a_sealed_answer_that_was_tampered_with_is_refused(number: int, kind: type[MpsBridgeError]) -> None:
+    def forge(this: int, answered: bytes) -> bytes:
+        if this != number:
+            return answered
+        middle = answered.index(b"octet-stream") + 200
+        return answered[:middle] + bytes([answered[middle] ^ 1]) + answered[middle + 1 :]
+
+    with make_lab(auth="ntlm") as lab, RudeHost(_relay(lab, forge)) as middle:
+        transport = open_transport(reach(lab, address="127.0.0.1", port=middle.port))
+        with pytest.raises(kind, match="sealed answer cannot be opened"):
+            transport.run(script(), timeout_s=10)
 
 
 def test_what_is_sealed_cannot_be_read_on_the_way() -> None:

@@ -139,7 +139,7 @@ _NO_WINRM = "what answers there is not WinRM as we know it: "
 _ROWS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], type[NotSent], str, str | None], ...] = (
     (ssl.SSLCertVerificationError, CertificateRefused, "", None),
     (ssl.SSLError, Unreachable, "no TLS connection: ", _PORT_HINT),
-    ((socket.gaierror, UnicodeError), Unreachable, "the name cannot be looked up: ", None),
+    (socket.gaierror, Unreachable, "the name cannot be looked up: ", None),
     (OSError, Unreachable, "", None),
     (AuthenticationError, AuthRefused, "", None),
     ((WSManFaultError, InvalidPSRPOperation, InvalidRunspacePoolStateError), ShellRefused, "no shell: ", None),
