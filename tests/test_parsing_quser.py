@@ -390,3 +390,19 @@ def test_blocks_and_kinds_are_told_only_where_they_differ() -> None:
 )
 def test_a_state_word_with_broken_accents_is_still_known(word: str, state: State) -> None:
     assert state_of(word) is state
+
+
+def test_a_header_in_which_no_word_is_known_is_one_by_its_layout() -> None:
+    header = " XXXXX YYY             ZZZZZZZZZZZ        QQ  WWWWW   UUUU EEEE  RRRRR TIME"
+    tables = parse(f"{header}\n>bob smith             rdp-tcp#3           2  Wakk            .  3-11-2025 08:12\n")
+    (row,) = tables.rows
+    assert (row.username, row.sessionname, row.id, row.state_raw, row.current) == (
+        "bob smith",
+        "rdp-tcp#3",
+        2,
+        "Wakk",
+        True,
+    )
+    shifted = header.replace("XXXXX", "X")
+    with pytest.raises(ParseError):
+        parse(f"{shifted}\n>bob smith             rdp-tcp#3           2  Wakk            .  3-11-2025 08:12\n")

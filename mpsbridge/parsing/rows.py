@@ -100,7 +100,7 @@ class Header:
 
 
 def read_header(line: str) -> Header | None:
-    """The header in this line, or ``None``. One of an unknown language needs its ``ID`` cell between wide gaps."""
+    """The header in this line, or ``None``. One of an unknown language needs its ``ID`` cell, or a known layout."""
     if len(line) > LONGEST_LINE or "  " not in line.strip() or _DIGIT.search(line[-20:]):
         return None
     prefix = _foreign_prefix(line)
@@ -109,14 +109,14 @@ def read_header(line: str) -> Header | None:
     if len(chunks) < 3 or _DIGIT.search(line):
         return None
     kind = kind_of(chunks[0][1])
-    id_cell = _ID_CELL.search(line)
+    cells = offsets(line)
+    id_cell = _id_cell(line, chunks, cells)
     if id_cell is None and kind is None:
         return None
-    before = [start for start, _ in chunks if id_cell is None or start < id_cell.start()]
-    if len(before) < 2 or (id_cell and not line[id_cell.end() :].strip()):
+    before = [start for start, _ in chunks if id_cell is None or start < id_cell[0]]
+    if len(before) < 2 or (id_cell and not line[id_cell[1] :].strip(" .")):
         return None
-    id_end = id_cell.start() + 2 if id_cell else None  # "ID." in Spanish: the numbers end below the D
-    cells = offsets(line)
+    id_end = id_cell[1] if id_cell else None
     return Header(
         kind=kind,
         prefix="" if prefix.startswith("<") else prefix,  # an HTML tag stands before the first line only
@@ -124,6 +124,17 @@ def read_header(line: str) -> Header | None:
         by_cell=Columns(cells[before[1]], None if id_end is None else cells[id_end]),
         by_character=Columns(before[1], id_end),
     )
+
+
+def _id_cell(line: str, chunks: Sequence[tuple[int, str]], cells: Sequence[int]) -> tuple[int, int] | None:
+    """Where the header of the id begins and ends: by its name, or as the third cell of a layout that Windows prints."""
+    if named := _ID_CELL.search(line):
+        return named.start(), named.start() + 2  # "ID." in Spanish: the numbers end below the D
+    start, text = chunks[2]
+    end = start + len(text)
+    second = chunks[1][0]
+    known = {(second, end), (cells[second], cells[end])}
+    return None if known.isdisjoint(_LAYOUTS) else (start, end)
 
 
 def read_row(line: str, kind: Kind, header: Header | None) -> Fields | None:
