@@ -6,6 +6,7 @@
     ├─ InputError               input           no: wrong before anything was sent
     │  ├─ SettingsError         settings
     │  ├─ RenderError           render
+    │  ├─ JournalError          journal         no: the record cannot be used
     │  └─ Refused               refused         no: the plan refuses, nothing was sent
     ├─ NotSent                  not-sent        no: the script did not reach PowerShell
     │  ├─ Unreachable           unreachable
@@ -22,7 +23,8 @@
     │  ├─ AccessDenied          denied
     │  ├─ CommandMissing        missing-command
     │  └─ Blind                 blind           yes: it looked and may not see
-    └─ ParseError               parse           yes: it ran, the answer cannot be read
+    ├─ ParseError               parse           yes: it ran, the answer cannot be read
+    └─ JournalLost              journal         yes: the record broke while a run was at work
 
 Rules of this file: an error is data (host, snippet, may_have_run, hint), survives pickling with all of it, and its
 ``str()`` is one sentence for a person. Only ``InputError`` and ``NotSent`` may claim that nothing ran.
@@ -88,6 +90,12 @@ class RenderError(InputError):
     """A snippet cannot be rendered: unknown name, missing parameter, a value that is no literal; nothing was sent."""
 
     kind = "render"
+
+
+class JournalError(InputError):
+    """The journal cannot be used: locked, damaged, of a newer version, not writable; nothing was sent."""
+
+    kind = "journal"
 
 
 class Refused(InputError):
@@ -214,3 +222,10 @@ class ParseError(MpsBridgeError):
         super().__init__(message, hint=hint, may_have_run=may_have_run)
         self.line = line
         self.excerpt = excerpt
+
+
+class JournalLost(MpsBridgeError):
+    """The journal could not be written in the middle of a run (a full disk, say); nothing more is disrupted."""
+
+    kind = "journal"
+    default_hint = "Free some space, then look at the hosts and resume the run."
