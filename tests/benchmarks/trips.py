@@ -33,7 +33,10 @@ def measure(auth: str, way: Auth, *, tls: bool, round_trip_s: float) -> list[tup
     """Requests, bytes up, bytes down and seconds of three steps: the first listing, a second one, and the close."""
     world = load_world("small")
     if round_trip_s:
-        world.hosts["alpha"].faults = (Fault("any", "delay", delay_s=round_trip_s),)
+        steps = ["create", "receive", "command", "delete"]
+        if way is not Auth.BASIC:  # Basic signs in with each request, not with requests of its own
+            steps.append("auth")
+        world.hosts["alpha"].faults = tuple(Fault(step, "delay", delay_s=round_trip_s) for step in steps)
     with Lab(world, auth=auth, tls=tls) as lab:  # type: ignore[arg-type]  # a literal of the lab's own
         target = Target(
             host="alpha",
