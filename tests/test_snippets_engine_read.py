@@ -351,10 +351,11 @@ foreach ($try in 1..500) { if (-not [IO.File]::Exists('@FOLDER@/pid')) { Start-S
 $clock = [Diagnostics.Stopwatch]::StartNew()
 $shell.Stop()
 $program = [int][IO.File]::ReadAllText('@FOLDER@/pid')
-$gone = $false
 foreach ($try in 1..20) {
-    if (-not [IO.File]::Exists("/proc/$program/stat") -or [IO.File]::ReadAllText("/proc/$program/stat") -match "\) Z ") { $gone = $true; break }
-    Start-Sleep -Milliseconds 50
+    $stat = ''
+    try { $stat = [IO.File]::ReadAllText("/proc/$program/stat") } catch { }
+    $gone = $stat -eq '' -or $stat -match '\) Z '  # ended, though its parent may not have asked yet
+    if (-not $gone) { Start-Sleep -Milliseconds 50 }
 }
 "$gone $($clock.Elapsed.TotalSeconds -lt 2) $($shell.InvocationStateInfo.State)"
 """

@@ -166,6 +166,13 @@ class WindowsHost:
             self.engine, script, self.folder, folder=self.folder, json_dialect=json_dialect, language=language
         )
 
+    def call(self, script: Script, function: str = "") -> RawOutput:
+        """Publish the script's function on a restricted endpoint, and call it (or another) as a command."""
+        module = self.folder / "Published.psm1"
+        module.write_text(f"{script.definitions}\nExport-ModuleMember -Function {script.function}\n")
+        called = script.model_copy(update={"function": function or script.function})
+        return run_script(self.engine, called, self.folder, folder=self.folder, module=module)
+
     def _write_programs(self) -> None:
         system = self.folder / "windows" / "System32"
         system.mkdir(parents=True)
@@ -185,12 +192,22 @@ def run_script(
     folder: Path | None = None,
     json_dialect: str = "",
     language: str = "FullLanguage",
+    module: Path | None = None,
 ) -> RawOutput:
-    """Execute a script in a fresh engine, over a make-believe host or, without ``folder``, over nothing."""
-    path = scratch / "script.ps1"
-    path.write_text(script if isinstance(script, str) else script.text, newline="")
+    """Execute a script in a fresh engine, over a make-believe host or, without ``folder``, over nothing.
+
+    With a ``module`` the script is not sent: its function is called, with its parameters, on an endpoint that has the
+    module and nothing else.
+    """
+    path = module or scratch / "script.ps1"
+    if module is None:
+        path.write_text(script if isinstance(script, str) else script.text, newline="")
     arguments = ["-NoProfile", "-NonInteractive", "-File", str(ENGINE / "run.ps1"), "-Script", str(path)]
     arguments += ["-Language", language] + (["-Folder", str(folder)] if folder else [])
+    if module is not None and isinstance(script, Script):
+        call = scratch / "call.json"
+        call.write_text(json.dumps({"function": script.function, "parameters": script.parameters}))
+        arguments += ["-Call", str(call)]
     environment = os.environ | ({"PWSH_JSON": json_dialect} if json_dialect else {})
     done = subprocess.run(
         [str(engine), *arguments], capture_output=True, text=True, timeout=60, env=environment, check=False
