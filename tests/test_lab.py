@@ -203,7 +203,7 @@ def test_w14_a_delegated_account_sees_people_but_may_not_set_logons() -> None:
         )
     assert guards_of(observed["result"])[0]["born"] is None
     assert observed["problems"]
-    assert (refused["ok"], refused["result"]["kind"]) == (False, "denied")
+    assert (refused["ok"], refused["result"]["kind"]) == (False, "remote")
 
 
 def test_w03_a_log_off_that_does_not_end_is_unknown() -> None:

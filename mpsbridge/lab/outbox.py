@@ -7,6 +7,7 @@ from collections import deque
 
 FRAGMENT_HEAD = 21
 """Bytes before a PSRP fragment's own data (MS-PSRP 2.2.4)."""
+PIPELINE_STATE = 0x00041006
 _RUNSPACE_POOL_STATE = 0x00021005
 
 

@@ -29,11 +29,10 @@ from psrpcore.types import (
 
 from mpsbridge.lab.engines.contract import Answer, Engine, Memory, Submitted, Terminating
 from mpsbridge.lab.engines.reader import NotACall, last_call
-from mpsbridge.lab.outbox import FRAGMENT_HEAD, Outbox, message_type
+from mpsbridge.lab.outbox import FRAGMENT_HEAD, PIPELINE_STATE, Outbox, message_type
 from mpsbridge.lab.world import LabHost
 
 FRAGMENT_BYTES = 32768
-_PIPELINE_STATE = 0x00041006
 _COUNTED = (0x00021002, 0x00021003)
 """SET_MAX_RUNSPACES and SET_MIN_RUNSPACES, whose call id psrpcore reads as ``ci`` only."""
 
@@ -60,8 +59,6 @@ class PsrpShell:
         self._pool = psrpcore.ServerRunspacePool(
             application_private_data={"PSVersionTable": {"PSVersion": PSVersion(_four(host.facts.powershell))}}
         )
-        self.calls: dict[uuid.UUID, str] = {}
-        """The function that each open command calls, where that can be told."""
         self._pipelines: dict[uuid.UUID, psrpcore.ServerPipeline] = {}
         self._boxes: dict[uuid.UUID | None, Outbox] = {None: Outbox()}
 
@@ -74,7 +71,7 @@ class PsrpShell:
         self._pipelines[command] = psrpcore.ServerPipeline(self._pool, command)
         self._boxes[command] = Outbox()
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes, command: uuid.UUID | None = None) -> None:  # noqa: ARG002 - fragments name it
         """Take fragments from the client and do what they ask for. Raises ``psrpcore.PSRPCoreError`` on nonsense."""
         self._pool.receive_data(psrpcore.PSRPPayload(_with_small_ci(data), psrpcore.StreamType.default, None))
         while (event := self._pool.next_event()) is not None:
@@ -101,7 +98,6 @@ class PsrpShell:
         self.stop_command(command)
         self._pipelines.pop(command, None)
         self._boxes.pop(command, None)
-        self.calls.pop(command, None)
         self._pool.pipeline_table.pop(command, None)
 
     def close(self) -> None:
@@ -115,7 +111,6 @@ class PsrpShell:
         pipeline = self._pipelines[command]
         pipeline.state = PSInvocationState.Running  # start() would send a state that Windows does not send
         submitted = _submitted(powershell.commands)
-        self.calls[command] = _called(submitted.text) or "" if submitted.text is not None else submitted.command
         try:
             answer = self._engine.answer(self._host, submitted, self._memory)
         except Terminating as error:
@@ -169,7 +164,7 @@ class PsrpShell:
             if box is not None:
                 for fragment in _fragments(payload.data):
                     box.put("stdout", fragment)
-                    if message_type(fragment) == _PIPELINE_STATE:
+                    if message_type(fragment) == PIPELINE_STATE:
                         box.finish()
         self._wake()
 

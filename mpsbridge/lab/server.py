@@ -29,7 +29,9 @@ from mpsbridge.errors import SettingsError
 from mpsbridge.lab.certificates import HOSTS_IN_A_CERTIFICATE, Authority, Channel
 from mpsbridge.lab.connection import Connection, Record
 from mpsbridge.lab.engines.contract import Engine
+from mpsbridge.lab.engines.powershell import PowerShellEngine
 from mpsbridge.lab.engines.scripted import ScriptedEngine
+from mpsbridge.lab.shells import ShellEngine
 from mpsbridge.lab.signin import Account, BasicSignIn, NegotiateSignIn, SignIn, UserFile
 from mpsbridge.lab.world import Change, LabHost, World
 from mpsbridge.lab.wsman import Endpoint
@@ -85,7 +87,7 @@ class Lab:
         self,
         world: World,
         *,
-        engine: Literal["scripted"] | Engine = "scripted",
+        engine: Literal["scripted", "powershell"] | Engine | ShellEngine = "scripted",
         port: int = 0,
         auth: Literal["ntlm", "basic"] = "ntlm",
         tls: bool = False,
@@ -159,6 +161,8 @@ class Lab:
             self._waiters = ThreadPoolExecutor(_WAITERS, thread_name_prefix="lab-wait")
             started: asyncio.Future[None] = asyncio.Future(loop=(loop := asyncio.new_event_loop()))
             self._loop = loop
+            if isinstance(self._engine, PowerShellEngine):
+                self._engine.start(self.world, lambda act: _post(loop, act))
             ready = threading.Event()
             started.add_done_callback(lambda _: ready.set())
             self._thread = threading.Thread(target=self._run, args=(sockets, started), name="lab", daemon=True)
@@ -182,6 +186,8 @@ class Lab:
                 self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
         self._loop = self._thread = None
+        if isinstance(self._engine, PowerShellEngine):
+            self._engine.stop()
         if self._waiters is not None:
             self._waiters.shutdown(wait=True, cancel_futures=True)
             self._waiters = None
@@ -291,8 +297,7 @@ class Lab:
 
         def wait() -> None:
             if not self.world.clock.wait(seconds, self._stopping):
-                with contextlib.suppress(RuntimeError):  # the loop may have ended meanwhile
-                    loop.call_soon_threadsafe(resume)
+                _post(loop, resume)
 
         waiters.submit(wait)
 
@@ -362,11 +367,19 @@ class Lab:
         draft.replace(path)
 
 
-def _engine(engine: str | Engine) -> Engine:
+def _post(loop: asyncio.AbstractEventLoop, act: Callable[[], None]) -> None:
+    """Run something in the loop, from any thread."""
+    with contextlib.suppress(RuntimeError):  # the loop may have ended meanwhile
+        loop.call_soon_threadsafe(act)
+
+
+def _engine(engine: str | Engine | ShellEngine) -> Engine | ShellEngine:
     if engine == "scripted":
         return ScriptedEngine()
+    if engine == "powershell":
+        return PowerShellEngine()
     if isinstance(engine, str):
-        raise SettingsError(f"there is no engine {engine!r}; use 'scripted'")
+        raise SettingsError(f"there is no engine {engine!r}; use 'scripted' or 'powershell'")
     return engine
 
 

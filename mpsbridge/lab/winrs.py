@@ -35,7 +35,7 @@ class WinrsShell:
         box.finish(exit_code=1)
         self._wake()
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes, command: uuid.UUID | None) -> None:
         """Standard input of a command that has ended goes nowhere; so does its argument list."""
 
     def stop_command(self, command: uuid.UUID) -> None:

@@ -22,6 +22,7 @@ import psrpcore
 from mpsbridge.lab import soap
 from mpsbridge.lab.engines.contract import Engine
 from mpsbridge.lab.psrp import Later, PsrpShell, called_in
+from mpsbridge.lab.shells import Shell, ShellEngine
 from mpsbridge.lab.soap import Request, WsmanFault
 from mpsbridge.lab.winrs import RESOURCE as WINRS
 from mpsbridge.lab.winrs import WinrsShell
@@ -79,17 +80,21 @@ class Pending:
 class _Shell:
     id: str
     resource: str
-    inside: PsrpShell | WinrsShell
+    inside: Shell
     idle_timeout_s: float
     used: float
     commands: set[uuid.UUID]
     pending: dict[uuid.UUID | None, Pending]
+    calls: dict[uuid.UUID, str | None]
+    """The function that each command calls; kept only where a fault rule asks for it."""
 
 
 class Endpoint:
     """The WinRM service of one host."""
 
-    def __init__(self, host: LabHost, engine: Engine, later: Later, *, owner: str = "Administrator") -> None:
+    def __init__(
+        self, host: LabHost, engine: Engine | ShellEngine, later: Later, *, owner: str = "Administrator"
+    ) -> None:
         self.host = host
         self.owner = owner
         self.shells: dict[str, _Shell] = {}
@@ -114,16 +119,17 @@ class Endpoint:
         return self._fault(request, WsmanFault(f"The make-believe host refuses with code {code}.", code=code))
 
     def call_of(self, request: Request) -> str | None:
-        """The function that a request is about, for fault rules that are narrowed to one. Asked only where one is."""
-        if all(fault.call is None for fault in self.host.faults):
-            return None
+        """The function that a request is about, for fault rules that are narrowed to one."""
         shell = self.shells.get((request.shell_id or "").upper())
-        if shell is None or isinstance(shell.inside, WinrsShell):
+        if shell is None or not self._asks_for_calls():
             return None
         if request.step == "command":
             return called_in(_decoded(_find_text(request, "rsp:CommandLine/rsp:Arguments")))
         named = request.body.find(".//*[@CommandId]")
-        return shell.inside.calls.get(_uuid(named.get("CommandId", ""))) if named is not None else None
+        return shell.calls.get(_uuid(named.get("CommandId", ""))) if named is not None else None
+
+    def _asks_for_calls(self) -> bool:
+        return any(fault.call is not None for fault in self.host.faults)
 
     def close(self) -> None:
         """Every shell ends, as when the service stops."""
@@ -166,14 +172,15 @@ class Endpoint:
             used=self._ticks(),
             commands=set(),
             pending={},
+            calls={},
         )
         self.shells[shell_id] = shell
         creation = _find_text(request, "rsp:Shell/ps:creationXml")
         if creation:
-            shell.inside.feed(_decoded(creation))
+            shell.inside.feed(_decoded(creation), None)
         return Reply(200, soap.response(request, self._shell_created(shell, client)))
 
-    def _inside(self, resource: str, wake: Callable[[], None]) -> PsrpShell | WinrsShell:
+    def _inside(self, resource: str, wake: Callable[[], None]) -> Shell:
         if resource == WINRS:
             return WinrsShell(wake)
         configuration = resource.removeprefix(soap.POWERSHELL)
@@ -184,6 +191,10 @@ class Endpoint:
                 code=soap.INVALID_RESOURCE,
                 subcode="a:DestinationUnreachable",
             )
+        if isinstance(self._engine, ShellEngine):
+            if jea:
+                raise WsmanFault("This engine plays no restricted endpoints.", code=soap.INVALID_RESOURCE)
+            return self._engine.open_shell(self.host, wake)
         return PsrpShell(self.host, self._engine, self._later, wake, jea=jea)
 
     def _shell_created(self, shell: _Shell, client: str) -> str:
@@ -231,8 +242,11 @@ class Endpoint:
         command = _uuid((line.get("CommandId") if line is not None else None) or str(uuid.uuid4()))
         shell.commands.add(command)
         shell.inside.open_command(command)
-        if isinstance(shell.inside, PsrpShell):
-            shell.inside.feed(_decoded(_find_text(request, "rsp:CommandLine/rsp:Arguments")))
+        if shell.resource != WINRS:
+            data = _decoded(_find_text(request, "rsp:CommandLine/rsp:Arguments"))
+            if self._asks_for_calls():
+                shell.calls[command] = called_in(data)
+            shell.inside.feed(data, command)
         body = f"<rsp:CommandResponse><rsp:CommandId>{_shown(command)}</rsp:CommandId></rsp:CommandResponse>"
         return Reply(200, soap.response(request, body))
 
@@ -240,7 +254,8 @@ class Endpoint:
         shell = self._shell(request)
         for stream in request.body.findall("rsp:Send/rsp:Stream", soap.NAMESPACES):
             if stream.text:
-                shell.inside.feed(_decoded(stream.text))
+                named = stream.get("CommandId")
+                shell.inside.feed(_decoded(stream.text), _uuid(named) if named else None)
         return Reply(200, soap.response(request, "<rsp:SendResponse/>"))
 
     def _signal(self, request: Request) -> Reply:
@@ -249,6 +264,7 @@ class Endpoint:
         command = _uuid((signal.get("CommandId") if signal is not None else None) or "")
         if _find_text(request, "rsp:Signal/rsp:Code").lower().endswith("terminate"):
             shell.commands.discard(command)
+            shell.calls.pop(command, None)
             shell.inside.close_command(command)
         else:
             shell.inside.stop_command(command)

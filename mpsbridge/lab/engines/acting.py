@@ -41,10 +41,10 @@ def set_logons(host: LabHost, arguments: Arguments) -> Result:
         raise ValueError(f"{wanted!r} or {expected!r} is no logon mode")
     if refusal := _objection(host, arguments, heeds_lease=True):
         raise Refusal("expired" if refusal[0] == "expired" else "remote", refusal[1])
-    if not elevated(host):
-        raise Refusal("denied", "Access denied")
     was = host.logon_mode
     if was != wanted and (not expected or expected == was):
+        if not elevated(host):
+            raise Refusal("remote", f"logons are still {was}; chglogon.exe ended with 1: Error [5]:Access is denied.")
         host.set_logon_mode(wanted)
     return logons(host) | {"was": was, "changed": host.logon_mode != was}
 
