@@ -331,10 +331,19 @@ def test_parse_reads_a_saved_table(mpsbridge: Command, tmp_path: Path) -> None:
         "logon_raw",
         "current",
     ]
-    assert (row["username"], row["state"], row["current"]) == ("müller", "active", True)
-    assert mpsbridge("parse", str(saved), "--encoding", "cp850").code == 0
+    assert (row["id"], row["state"], row["current"]) == (5, "active", True)
+    named = mpsbridge("parse", str(saved), "-o", "json", "--encoding", "cp850")
+    assert named.document["rows"][0]["username"] == "müller"
     assert mpsbridge("parse", str(saved), "--encoding", "klingon").code == 2
     assert mpsbridge("parse", str(tmp_path / "none.txt")).code == 2
+
+
+def test_no_rows_come_with_the_reason(mpsbridge: Command, tmp_path: Path) -> None:
+    saved = tmp_path / "saved.txt"
+    saved.write_text("Kein Benutzer vorhanden für *\n", encoding="utf-8")
+    found = mpsbridge("parse", str(saved))
+    assert (found.code, found.out) == (0, "no rows\n")
+    assert "may not look" in found.err
 
 
 def test_what_is_no_table_is_an_error_with_its_line(mpsbridge: Command, tmp_path: Path) -> None:

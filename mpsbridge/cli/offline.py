@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from mpsbridge.cli.call import Call
 from mpsbridge.errors import InputError, ParseError
+from mpsbridge.parsing.messages import Trouble
 from mpsbridge.parsing.quser import as_json
 from mpsbridge.parsing.quser import parse as parse_tables
 from mpsbridge.parsing.text import decode
@@ -19,6 +20,16 @@ from mpsbridge.snippets.catalogue import snippet
 
 SAVED_LIMIT = 64 * 1024 * 1024
 """Bytes of saved text that are read."""
+
+_TROUBLES = {
+    Trouble.NOBODY_OR_NOT_PERMITTED: "Windows says that nobody is on, or that this account may not look",
+    Trouble.HEADER_ONLY: "a heading without any row",
+    Trouble.DENIED: "access was denied",
+    Trouble.RPC_UNAVAILABLE: "the host's RPC service was not reached",
+    Trouble.SECURITY_PACKAGE: "the sign-in failed in a security package",
+    Trouble.USAGE: "the usage text: the command was called wrongly",
+    Trouble.OTHER: "an error of Windows",
+}
 
 
 def parse(call: Call, file: str, encoding: str | None) -> int:
@@ -32,6 +43,9 @@ def parse(call: Call, file: str, encoding: str | None) -> int:
         place = f"line {error.line}: " if error.line else ""
         raise ParseError(f"{place}{error.message}", line=error.line, excerpt=error.excerpt, hint=error.hint) from error
     rows = as_json(tables)
+    if tables.trouble is not None:
+        number = f" (error {tables.number})" if tables.number is not None else ""
+        call.terminal.note(f"{_TROUBLES[tables.trouble]}{number}")
     if call.settings.output is Output.JSON:
         call.terminal.document({"rows": rows})
     elif call.settings.output is Output.JSONL:
@@ -78,7 +92,7 @@ def _bytes_of(file: str) -> bytes:
 
 def _decoded(raw: bytes, encoding: str | None) -> str:
     if encoding is None:
-        return decode(raw, oem=850, ansi=1252).text
+        return decode(raw, oem=None, ansi=None).text
     try:
         return raw.decode(encoding)
     except LookupError as error:

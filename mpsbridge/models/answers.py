@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from mpsbridge.models.frozen import Answer
 from mpsbridge.models.sessions import LogonMode, Result
@@ -67,7 +67,8 @@ class WmsSessionAnswer(Answer):
     user: str | None = None
     domain: str | None = None
     state: str | None = None
-    station: int | None = None
+    station: Annotated[int | None, AfterValidator(lambda station: station or None)] = None
+    """Windows says 0 for a session that sits at no station of the host [doc]."""
     admin: bool | None = None
     client: str | None = None
 
