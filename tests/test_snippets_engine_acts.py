@@ -129,7 +129,7 @@ def test_disconnected_already_is_done(engine: Path, tmp_path: Path) -> None:
     person = moved(BOB, name="", state="Disc")
     host = WindowsHost(tmp_path, engine, [person])
     (answer,) = answers(host, script("disconnect", person.guard()))
-    assert (answer.result, answer.text) == (Result.DISCONNECTED, "it was so already")
+    assert (answer.result, answer.text) == (Result.DISCONNECTED, "it was disconnected already")
     assert host.record == []
 
 
