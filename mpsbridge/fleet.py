@@ -104,7 +104,7 @@ class Fleet:
             value = job(host)
         except MpsBridgeError as error:
             failure = Failure.of(error)
-        except Exception as error:  # noqa: BLE001 - one broken host must never stop the others
+        except Exception as error:  # one broken host must never stop the others
             log.debug("%s: unexpected %s", target.host, type(error).__name__, exc_info=True)
             failure = Failure(
                 kind="internal",

@@ -169,7 +169,7 @@ def _split(word: str) -> tuple[str, int | None]:
             raise InputError(f"{word!r}: the port is missing")
     elif ":" in word and _is_address(word):
         return word, None
-    if not (_is_address(host) or _NAME.fullmatch(host)) or re.fullmatch(r"[\d.]+", host) and not _is_address(host):
+    if not (_is_address(host) or _NAME.fullmatch(host)) or (re.fullmatch(r"[\d.]+", host) and not _is_address(host)):
         raise InputError(f"{word!r} is no host: write name, name:port, IPv4[:port] or [IPv6]:port")
     if not port:
         return host, None

@@ -1,0 +1,85 @@
+"""The README stays true: its commands and options exist, its first two commands are what CI runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+import typer.main
+from conftest import ROOT
+
+from mpsbridge.cli.main import app
+from mpsbridge.models.sessions import Result
+from mpsbridge.settings import Settings
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined] # a group, though typed as a command
+
+
+def test_the_first_two_shell_blocks_are_one_line_each() -> None:
+    blocks = re.findall(r"^```sh\n(.*?)^```", README, re.DOTALL | re.MULTILINE)[:2]
+    assert [len(block.strip().splitlines()) for block in blocks] == [1, 1]
+    assert blocks[0].strip().endswith("mpsbridge demo")
+    assert "pytest" in blocks[1]
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_is_in_the_readme_and_has_help(name: str) -> None:
+    assert f"mpsbridge {name}" in README
+    assert COMMANDS[name].help
+
+
+def test_the_readme_names_no_command_that_is_not_there() -> None:
+    named = set(re.findall(r"^mpsbridge ([a-z]+)", README, re.MULTILINE))
+    assert named <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("option", sorted(set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README))))
+def test_every_option_in_the_readme_exists(option: str) -> None:
+    known = {name for command in COMMANDS.values() for parameter in command.params for name in parameter.opts}
+    foreign = {"--version", "--help"}
+    assert option in known | foreign
+
+
+def test_every_shared_setting_is_an_option() -> None:
+    known = {name for parameter in COMMANDS["sessions"].params for name in parameter.opts}
+    secret = {"password", "password_file"}
+    for name in set(Settings.model_fields) - secret:
+        assert "--" + name.replace("_", "-") in known
+
+
+def test_every_option_has_a_help_text_or_tells_its_values() -> None:
+    for name, command in COMMANDS.items():
+        for parameter in command.params:
+            assert getattr(parameter, "help", None) or parameter.metavar, f"{name} {parameter.name}"
+
+
+def test_the_exit_codes_are_told() -> None:
+    told = re.findall(r"^\| (\d+) \|", README, re.MULTILINE)
+    assert told == ["0", "1", "2", "3", "4", "130"]
+
+
+def test_the_changes_begin_with_what_is_not_released() -> None:
+    changes = README.split("## Changes", 1)[1]
+    assert changes.strip().startswith("### Unreleased")
+
+
+@pytest.mark.parametrize(
+    "pick",
+    [
+        lambda text: re.findall(r"from mpsbridge import ([\w, ]+)", text),
+        lambda text: re.findall(r"`(CannedTransport|Host|Fleet|Target)`", text),
+    ],
+)
+def test_the_names_of_the_library_chapter_are_public(pick: Callable[[str], list[str]]) -> None:
+    import mpsbridge  # noqa: PLC0415 - the package itself is what is tested
+
+    names = {name.strip() for found in pick(README) for name in found.split(",")}
+    assert names
+    assert names <= set(mpsbridge.__all__)
+
+
+def test_results_in_the_readme_are_results() -> None:
+    assert '"result": "ended"' in README
+    assert Result("ended")
