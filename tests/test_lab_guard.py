@@ -209,29 +209,39 @@ def test_a_lease_of_another_run_stops_acts_but_not_messages() -> None:
     assert (mode["ok"], mode["result"]["kind"]) == (False, "remote")
 
 
-@pytest.mark.parametrize(
-    "changed",
-    [
-        {"Sessions": "[]"},
-        {"Sessions": "nonsense"},
-        {"Sessions": json.dumps({"sessions": [{"id": 0, "user": "a", "logon": "b", "state": "c"}]})},
-        {"NotAfter": "tomorrow"},
-        {"Run": "a run"},
-        {"Run": None},
-    ],
-)
+COMMON = {"NotAfter": "20991231235959.000000+000", "Run": "r"}
+
+
+@pytest.mark.parametrize("changed", [{"NotAfter": "tomorrow"}, {"Run": "a run"}, {"Run": None}])
 def test_parameters_that_make_no_sense_end_in_an_error(changed: dict[str, Any]) -> None:
     host = host_of()
-    good = {"NotAfter": "20991231235959.000000+000", "Run": "r", "Sessions": json.dumps({"sessions": [known(host, 2)]})}
+    sessions = {"Sessions": json.dumps({"sessions": [known(host, 2)]})}
     with pytest.raises(Terminating):
-        run(host, "Close-MpsbridgeSession", **good | changed)
+        run(host, "Close-MpsbridgeSession", **COMMON | sessions | changed)
     assert host.world.changes == []
 
 
-def test_a_session_named_twice_and_an_unknown_mode_are_refused() -> None:
+ODD: dict[str, Any] = {"id": 2, "born": None, "user": "alice", "logon": "x", "state": "y"}
+
+
+@pytest.mark.parametrize(
+    "sessions",
+    [
+        "[]",
+        "nonsense",
+        '{"sessions": []}',
+        json.dumps({"sessions": [ODD, ODD]}),
+        *(json.dumps({"sessions": [ODD | odd]}) for odd in ({"id": 0}, {"id": 65536}, {"id": "x"}, {"user": ""})),
+    ],
+)
+def test_a_list_of_sessions_that_is_not_sound_is_refused_as_a_whole(sessions: str) -> None:
     host = host_of()
-    common = {"NotAfter": "20991231235959.000000+000", "Run": "r"}
-    twice = run(host, "Close-MpsbridgeSession", Sessions=json.dumps({"sessions": [known(host, 2)] * 2}), **common)
-    assert (twice["ok"], host.world.changes) == (False, [])
+    for function in ("Close-MpsbridgeSession", "Disconnect-MpsbridgeSession"):
+        envelope = run(host, function, Sessions=sessions, **COMMON)
+        assert (envelope["ok"], envelope["result"]["kind"]) == (False, "remote")
+    assert host.world.changes == []
+
+
+def test_an_unknown_mode_is_an_error() -> None:
     with pytest.raises(Terminating):
-        run(host, "Set-MpsbridgeLogonMode", Mode="open", **common)
+        run(host_of(), "Set-MpsbridgeLogonMode", Mode="open", **COMMON)

@@ -6,7 +6,8 @@ with Lab(load_world("small")) as lab:
     ...
 """
 
-from mpsbridge.lab.server import Lab, LabAddress
+from mpsbridge.lab.addresses import LabAddress
+from mpsbridge.lab.server import Lab
 from mpsbridge.lab.world import Change, LabHost, LabSession, World
 from mpsbridge.lab.worldfile import build_world, demo_world, load_world
 

@@ -10,22 +10,21 @@ import asyncio
 import contextlib
 import json
 import os
-import resource
 import secrets
 import shutil
 import socket
 import tempfile
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from ipaddress import IPv4Address
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TextIO
 
 from mpsbridge.clock import Clock
 from mpsbridge.errors import SettingsError
+from mpsbridge.lab.addresses import allow_open_files, bind, places
 from mpsbridge.lab.certificates import HOSTS_IN_A_CERTIFICATE, Authority, Channel
 from mpsbridge.lab.connection import Connection, Record
 from mpsbridge.lab.engines.contract import Engine
@@ -36,20 +35,9 @@ from mpsbridge.lab.signin import Account, BasicSignIn, NegotiateSignIn, SignIn, 
 from mpsbridge.lab.world import Change, LabHost, World
 from mpsbridge.lab.wsman import Endpoint
 
-FIRST_ADDRESS = IPv4Address("127.20.0.1")
-"""Hosts without an address of their own get this one and those after it."""
 START_LIMIT_S = 30.0
-_PORT_TRIES = 20
 _WAITERS = 256
 """Scripts that may wait at the same time."""
-
-
-@dataclass(frozen=True, slots=True)
-class LabAddress:
-    """Where one host of the lab is."""
-
-    name: str
-    address: str
 
 
 class _Listener:
@@ -80,7 +68,7 @@ class Lab:
     and ``changes`` what has happened so far. ``record`` names a file that gets one JSON line for each of both.
 
         with Lab(load_world("small")) as lab:
-            print(lab.hosts[0].address, lab.port, lab.user, lab.password)
+            connect(lab.hosts[0].address, lab.port, lab.user, lab.password)
     """
 
     def __init__(
@@ -108,7 +96,7 @@ class Lab:
         """Failed attempts to sign in, by host."""
         self.ca_file: Path | None = None
         self.inventory: Path | None = None
-        self.hosts = _addresses(world.hosts.values())
+        self.hosts = places(world.hosts.values())
         self._engine = _engine(engine)
         self._record = record
         self._record_file: TextIO | None = None
@@ -156,8 +144,8 @@ class Lab:
             if self._record is not None:
                 self._record_file = self._record.open("a", encoding="utf-8")
             self.world.on_change = self._note_change
-            _allow_open_files(3 * len(self.hosts) + 256)
-            sockets = self._bind()
+            allow_open_files(3 * len(self.hosts) + 256)
+            self.port, sockets = bind([place for place in self.hosts if place.listens], self.port)
             self._waiters = ThreadPoolExecutor(_WAITERS, thread_name_prefix="lab-wait")
             started: asyncio.Future[None] = asyncio.Future(loop=(loop := asyncio.new_event_loop()))
             self._loop = loop
@@ -266,27 +254,6 @@ class Lab:
             channels |= {place.name: channel for place in group}
         return channels
 
-    def _bind(self) -> dict[str, socket.socket]:
-        """One socket for each host that is up, all on the same port; another port if it is taken somewhere."""
-        places = [place for place in self.hosts if not _refuses(self.world.hosts[place.name])]
-        for _ in range(_PORT_TRIES if self.port == 0 else 1):
-            sockets: dict[str, socket.socket] = {}
-            port = self.port
-            try:
-                for place in places:
-                    sock = sockets[place.name] = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                    sock.bind((place.address, port))
-                    port = port or sock.getsockname()[1]
-            except OSError as error:
-                for sock in sockets.values():
-                    sock.close()
-                failure = f"cannot listen on {place.address}:{port}: {error}"
-                continue
-            self.port = port or _free_port()
-            return sockets
-        raise SettingsError(failure)
-
     # What happens meanwhile.
 
     def _later(self, seconds: float, resume: Callable[[], None]) -> None:
@@ -335,7 +302,7 @@ class Lab:
             "password": self.password,
             "ca_file": str(self.ca_file) if self.ca_file else None,
             "inventory": str(self.inventory),
-            "hosts": [asdict(place) for place in self.hosts],
+            "hosts": [{"name": place.name, "address": place.address} for place in self.hosts],
         }
 
     def _inventory(self) -> str:
@@ -381,33 +348,3 @@ def _engine(engine: str | Engine | ShellEngine) -> Engine | ShellEngine:
     if isinstance(engine, str):
         raise SettingsError(f"there is no engine {engine!r}; use 'scripted' or 'powershell'")
     return engine
-
-
-def _refuses(host: LabHost) -> bool:
-    return host.facts.down or any(fault.step == "connect" and fault.do == "refuse" for fault in host.faults)
-
-
-def _addresses(hosts: Iterable[LabHost]) -> list[LabAddress]:
-    """Each host's own address, or the next one that nobody names."""
-    hosts = list(hosts)
-    named = [host.facts.address for host in hosts if host.facts.address]
-    if len(set(named)) != len(named):
-        raise SettingsError("two hosts of the world have the same address")
-    free = (str(FIRST_ADDRESS + number) for number in range(65535) if (number + 1) % 256 not in {0, 255})
-    unnamed = (address for address in free if address not in set(named))
-    return [LabAddress(host.name, host.facts.address or next(unnamed)) for host in hosts]
-
-
-def _free_port() -> int:
-    """A port for a lab in which every host is down: nobody listens there."""
-    with socket.socket() as probe:
-        probe.bind((str(FIRST_ADDRESS), 0))
-        return int(probe.getsockname()[1])
-
-
-def _allow_open_files(count: int) -> None:
-    """Raise this process' own limit where a large world needs it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -145,8 +145,11 @@ def _look(host: LabHost) -> Look:
 
 
 def _guards(arguments: Arguments) -> list[Guard]:
-    guards = [Guard.of(each) for each in json.loads(arguments["sessions"])["sessions"]]
-    if len({guard.id for guard in guards}) != len(guards):
+    try:
+        guards = [Guard.of(each) for each in json.loads(arguments["sessions"])["sessions"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise Refusal("remote", "the list of sessions is not sound; nothing was done") from error
+    if not guards or len({guard.id for guard in guards}) != len(guards):
         raise Refusal("remote", "the list of sessions is not sound; nothing was done")
     return guards
 

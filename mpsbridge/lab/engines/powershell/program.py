@@ -6,6 +6,7 @@ library: it is started once for each program that a script starts.
 
 import base64
 import json
+import os
 import socket
 import sys
 
@@ -17,8 +18,9 @@ def main(desk: str, host: str, program: str, *arguments: str) -> int:
         client.sendall(json.dumps({"host": host, "program": program, "arguments": arguments}).encode() + b"\n")
         with client.makefile("rb") as answers:
             answer = json.loads(answers.readline())
-    sys.stdout.buffer.write(base64.b64decode(answer["out"]))
-    sys.stderr.buffer.write(base64.b64decode(answer["err"]))
+    for number, stream in ((1, "out"), (2, "err")):
+        with os.fdopen(number, "wb") as output:
+            output.write(base64.b64decode(answer[stream]))
     return int(answer["exit"])
 
 
