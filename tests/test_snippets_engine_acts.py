@@ -17,6 +17,7 @@ from windows_host import Act, Person, WindowsHost, moved, run_script
 from mpsbridge.errors import CommandMissing, RemoteError
 from mpsbridge.models.sessions import LogonMode, Logons, Result
 from mpsbridge.snippets.catalogue import LOGONS_SET, MESSAGE
+from mpsbridge.snippets.envelope import open_envelope
 from mpsbridge.snippets.render import TEMPLATES
 
 pytestmark = pytest.mark.engine
@@ -74,6 +75,21 @@ def test_text_of_programs_is_harmless(engine: Path, tmp_path: Path) -> None:
     assert answer.text.startswith("logoff.exe ended with 5: [31mno noÿ000")
     assert answer.text.isprintable()
     assert len(answer.text) < 260
+
+
+@pytest.mark.parametrize(("name", "program"), [("end", "logoff.exe"), ("disconnect", "tsdiscon.exe")])
+def test_w37_each_act_is_in_the_hosts_own_log(engine: Path, tmp_path: Path, name: str, program: str) -> None:
+    host = WindowsHost(tmp_path, engine, [ALICE, moved(BOB, born=LATER)])
+    results(host, script(name, ALICE.guard(), BOB.guard()))
+    act = f"{program} 2 for the session begun at {ALICE.born}"
+    assert host.events == [f"mpsbridge Information 1: Run run-1 of mpsbridge, as LAB\\admin: {act}."]
+
+
+def test_w37_a_log_that_does_not_take_it_is_one_problem(engine: Path, tmp_path: Path) -> None:
+    host = WindowsHost(tmp_path, engine, [ALICE, BOB], events_fail=True)
+    envelope = open_envelope("end", host.run(script("end", ALICE.guard(), BOB.guard())))
+    assert [problem.partition(":")[0] for problem in envelope.problems] == ["event log"]
+    assert host.ids == []
 
 
 # MultiPoint.

@@ -160,6 +160,12 @@ class WindowsHost:
         lines = path.read_text().splitlines() if path.exists() else []
         return [Act(**json.loads(line)) for line in lines]
 
+    @property
+    def events(self) -> list[str]:
+        """The entries of the Application log, in order."""
+        path = self.folder / "events.txt"
+        return path.read_text().splitlines() if path.exists() else []
+
     def run(self, script: Script | str, *, json_dialect: str = "", language: str = "FullLanguage") -> RawOutput:
         """Execute a script here, in an engine of its own."""
         return run_script(

@@ -120,6 +120,13 @@ class EngineGroup {
     }
 }
 
+class EngineEventLog {
+    static [void] WriteEntry([string]$Source, [string]$Message, [string]$Type, [int]$Id) {
+        if ((Get-EngineWorld).events_fail) { throw 'The source was not found, but some or all event logs could not be searched.' }
+        [IO.File]::AppendAllText([IO.Path]::Combine($global:EngineFolder, 'events.txt'), "$Source $Type ${Id}: $Message`n")
+    }
+}
+
 # Registered anew for each runspace, because a class belongs to the runspace that defined it.
 $accelerators = [psobject].Assembly.GetType('System.Management.Automation.TypeAccelerators')
 $classes = @{
@@ -128,6 +135,7 @@ $classes = @{
     'Security.Principal.SecurityIdentifier'        = [EngineSid]
     'System.Security.Principal.SecurityIdentifier' = [EngineSid]
     'ADSI'                                         = [EngineGroup]
+    'Diagnostics.EventLog'                         = [EngineEventLog]
 }
 foreach ($name in $classes.Keys) {
     [void]$accelerators::Remove($name)
