@@ -155,3 +155,26 @@ def _receive(command: str) -> ET.Element:
     receive = ET.Element(f"{{{SHELL}}}Receive")
     ET.SubElement(receive, f"{{{SHELL}}}DesiredStream", CommandId=command).text = "stdout"
     return receive
+
+
+@pytest.mark.parametrize("data", [b"\x16\x03\x01\x00\xa5\x01\x00\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"\r\n\r\n"])
+def test_who_speaks_something_else_is_answered_and_let_go(data: bytes) -> None:
+    with faulty() as lab, socket.create_connection((lab.hosts[0].address, lab.port), timeout=5) as client:
+        client.sendall(data)
+        assert client.recv(100).startswith(b"HTTP/1.1 4")
+
+
+def test_an_exception_in_the_make_believe_host_is_a_500(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken:
+        def answer(self, *_: object) -> Any:
+            raise ZeroDivisionError
+
+    world = build_world({"hosts": [{"name": "a"}]})
+    with (
+        Lab(world, auth="basic", engine=Broken()) as lab,
+        pool(lab) as runspaces,
+        pytest.raises(WinRMTransportError) as failure,
+    ):
+        run(runspaces, OBSERVE)
+    assert failure.value.code == 500
+    assert "ZeroDivisionError" in caplog.text

@@ -139,6 +139,16 @@ def test_sealed_messages_both_ways(account: Account, protocol: str) -> None:
         server.open(asked(body=b"<x/>", kind="application/soap+xml"))
 
 
+@pytest.mark.parametrize("protocol", ["ntlm", "negotiate"])
+def test_the_first_message_may_come_with_the_last_token(account: Account, protocol: str) -> None:
+    server = NegotiateSignIn(account, None)
+    client = spnego.client("LAB\\alice", "secret", hostname="a", service="host", protocol=protocol)
+    first = server.check(asked(f"Negotiate {base64.b64encode(client.step() or b'').decode()}"))
+    assert not first.allowed
+    last = client.step(base64.b64decode((first.header or "").partition(" ")[2]))
+    assert server.check(asked(f"Negotiate {base64.b64encode(last or b'').decode()}", body=b"<x/>")).allowed
+
+
 @given(st.binary(max_size=40))
 def test_tokens_that_are_none_are_refused(token: bytes) -> None:
     UserFile.start()
@@ -380,16 +390,10 @@ def test_answers_are_well_formed_whatever_the_host_is_called() -> None:
 def test_rules_count_only_what_concerns_them() -> None:
     rules = (
         Fault("receive", "hang", after=1, times=1),
-        Fault("any", "close", after=3),
+        Fault("any", "close", after=5),
         Fault("command", "cut", call="A"),
     )
-    asked_for = [
-        ("receive", None),
-        ("receive", None),
-        ("receive", None),
-        ("command", "B"),
-        ("command", "A"),
-        ("connect", None),
-    ]
+    asked_for = [("auth", None), ("receive", None), ("receive", None), ("receive", None), ("command", "B")]
+    asked_for += [("command", "A"), ("connect", None), ("delete", None)]
     struck = [rule.do if (rule := striking(rules, step, call)) else None for step, call in asked_for]
-    assert struck == [None, "hang", None, None, "close", None]
+    assert struck == [None, None, "hang", None, None, "cut", None, "close"]

@@ -254,7 +254,7 @@ class Connection(asyncio.Protocol):
 
     def _fault_instead(self, request: http.HttpRequest, step: str, fault: Fault, status: int) -> None:
         """A fault in place of the step, which the host never did."""
-        if fault.do in {"status", "refuse", "fault", "cut", "garble", "drip"}:
+        if fault.do in {"status", "refuse"}:
             body = _HTML if fault.do == "status" else b""
             headers = (("WWW-Authenticate", "Negotiate"),) if status == 401 else ()
             data = http.answer(status, body, content_type="text/html" if body else "", headers=headers)

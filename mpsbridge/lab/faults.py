@@ -1,7 +1,7 @@
 """What goes wrong on purpose: rules that a world gives to its hosts.
 
-A rule waits for one step of the protocol, lets ``after`` of them pass, and then acts ``times`` times (without end where
-it is not given).
+A rule waits for one step of the protocol (``any`` is any message, but neither ``connect`` nor ``auth``), lets ``after``
+of them pass, and then acts ``times`` times (without end where it is not given).
 
 =========== ==========================================================================================================
 ``refuse``  connect: nobody listens there. auth: 401 whatever the password. Elsewhere: fault 5, access is denied
@@ -26,6 +26,11 @@ from dataclasses import dataclass
 
 STEPS = ("connect", "auth", "create", "receive", "command", "send", "signal", "delete", "get", "any")
 DEEDS = ("refuse", "hang", "close", "reset", "cut", "garble", "drip", "fault", "status", "delay")
+OUTSIDE_MESSAGES: dict[str, frozenset[str]] = {
+    "connect": frozenset({"refuse", "hang", "close", "reset", "delay"}),
+    "auth": frozenset({"refuse", "hang", "close", "reset", "delay", "status"}),
+}
+"""Steps that are no message of WSMan, and what can happen there."""
 AFTER_THE_STEP = frozenset({"cut", "garble", "drip"})
 """These spoil the answer, so the step was done."""
 
@@ -46,7 +51,7 @@ class Fault:
 
     def strikes(self, step: str, call: str | None) -> bool:
         """Whether this rule acts on a step that happens now. Each asking counts."""
-        if self.step not in {step, "any"} or (step == "connect") != (self.step == "connect"):
+        if self.step != step and (self.step != "any" or step in OUTSIDE_MESSAGES):
             return False
         if self.call is not None and self.call != call:
             return False
@@ -60,5 +65,6 @@ class Fault:
 
 
 def striking(faults: tuple[Fault, ...], step: str, call: str | None = None) -> Fault | None:
-    """The first rule that acts now, if any."""
-    return next((fault for fault in faults if fault.strikes(step, call)), None)
+    """The first rule that acts now, if any; every rule counts."""
+    struck = [fault for fault in faults if fault.strikes(step, call)]
+    return struck[0] if struck else None

@@ -227,11 +227,14 @@ class Lab:
     async def _shut(self) -> None:
         for server in self._servers:
             server.close()
-        for connection in list(self._connections):
-            connection.close()
         for endpoint in self._endpoints:
             endpoint.close()
+        for connection in list(self._connections):
+            connection.close()
         await asyncio.sleep(0)  # let the transports close their sockets
+        for connection in list(self._connections):
+            connection.abort()  # whoever does not read what was written
+        await asyncio.sleep(0)
 
     def _connect_to(self, listener: _Listener) -> Callable[[], Connection]:
         def make() -> Connection:

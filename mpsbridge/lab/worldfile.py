@@ -17,7 +17,7 @@ from typing import Any
 from mpsbridge.clock import Clock
 from mpsbridge.errors import SettingsError
 from mpsbridge.lab import values as read
-from mpsbridge.lab.faults import DEEDS, STEPS, Fault
+from mpsbridge.lab.faults import DEEDS, OUTSIDE_MESSAGES, STEPS, Fault
 from mpsbridge.lab.regions import CODE_PAGES, CULTURES, PATTERNS, WORDS
 from mpsbridge.lab.tables import read_table
 from mpsbridge.lab.world import HostFacts, LabHost, LabSession, LabStation, World, born_before, sid_of
@@ -238,9 +238,10 @@ _FAULT: dict[str, read.Reader] = {
 
 def _fault(raw: Any) -> Fault:
     values = read.table(raw, _FAULT, required=("step", "do"))
-    if values["step"] == "connect" and values["do"] not in {"refuse", "hang", "close", "reset", "delay"}:
-        raise read.Wrong(f"at the step 'connect' there is no answer to {values['do']!r}")
-    if values["step"] == "connect" and values["do"] == "refuse" and {"after", "times"} & values.keys():
+    step, do = values["step"], values["do"]
+    if do not in OUTSIDE_MESSAGES.get(step, DEEDS):
+        raise read.Wrong(f"at the step {step!r} there is no answer to {do!r}")
+    if (step, do) == ("connect", "refuse") and {"after", "times"} & values.keys():
         raise read.Wrong("a port that refuses connections refuses all of them; leave out 'after' and 'times'")
     return Fault(**values)
 
