@@ -115,6 +115,7 @@ def test_the_callers_own_session_is_refused(
         '{"sessions":[{"id":0,"born":null,"user":"alice","logon":"x","state":"Active"}]}',
         '{"sessions":[{"id":"","born":null,"user":"alice","logon":"x","state":"Active"}]}',
         '{"sessions":[{"born":null,"user":"alice","logon":"x","state":"Active"}]}',
+        '{"sessions":[{"id":65536,"born":null,"user":"alice","logon":"x","state":"Active"}]}',
         '{"sessions":[{"id":-2,"born":null,"user":"alice","logon":"x","state":"Active"}]}',
         '{"sessions":[{"id":2.5,"born":null,"user":"alice","logon":"x","state":"Active"}]}',
         '{"sessions":[{"id":[2,5],"born":null,"user":"alice","logon":"x","state":"Active"}]}',
