@@ -40,7 +40,7 @@ ALICE = {"id": 2, "user": "alice"}
         ({"hosts": [{"name": "a", "oem": 1}]}, "1 is no code page"),
         ({"hosts": [{"name": "a", "address": "10.0.0.1"}]}, "not on the loopback"),
         ({"hosts": [{"name": "a", "address": "localhost"}]}, "no IPv4 address"),
-        ({"hosts": [{"name": "a", "boot": "2026-11-25T08:00:00"}]}, "no time with a UTC offset"),
+        ({"hosts": [{"name": "a", "boot": 5}]}, "5 is no time"),
         ({"hosts": [{"name": "a", "boot": "yesterday"}]}, "neither an ISO time nor a duration"),
         ({"hosts": [{"name": "a", "utc_offset_min": True}]}, "must be a whole number"),
         ({"hosts": [{"name": "a", "down": 1}]}, "must be true or false"),
@@ -119,6 +119,14 @@ def test_times_are_given_or_so_long_ago_and_births_are_before_logons() -> None:
     assert timedelta(0) < alice.logon - alice.born < timedelta(seconds=8)
     assert bob.born == datetime(2026, 11, 25, 8, tzinfo=UTC)
     assert host.boot < bob.born
+
+
+def test_a_time_without_an_offset_is_the_hosts_own_and_null_is_left_out() -> None:
+    host = host_of(
+        utc_offset_min=60, boot=None, sessions=[{**ALICE, "logon": "2026-11-25T09:00:00", "session_name": ""}]
+    )
+    assert host.sessions[0].logon == datetime(2026, 11, 25, 8, tzinfo=UTC)
+    assert host.sessions[0].session_name is None
 
 
 def test_another_clock_moves_all_times_but_those_of_captures() -> None:

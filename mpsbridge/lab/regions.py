@@ -99,6 +99,17 @@ WORDS: dict[str, Words] = {
     ),
 }
 
+OTHER_STATES = {
+    "connect_query": "ConnQ",
+    "shadow": "Shadow",
+    "idle": "Idle",
+    "listen": "Listen",
+    "reset": "Reset",
+    "down": "Down",
+    "init": "Init",
+}
+"""States whose words in other languages are not known; the English ones stand in every table."""
+
 CODE_PAGES: dict[str, tuple[int, int]] = {
     "en": (437, 1252),
     "de": (850, 1252),
@@ -138,13 +149,27 @@ class Patterns:
 PATTERNS: dict[str, Patterns] = {
     "en-US": Patterns("M/d/yyyy", "h:mm tt", "AM", "PM"),
     "en-GB": Patterns("dd/MM/yyyy", "HH:mm", "AM", "PM"),
+    "en-AU": Patterns("d/MM/yyyy", "h:mm tt", "AM", "PM"),
+    "en-CA": Patterns("yyyy-MM-dd", "h:mm tt", "AM", "PM"),
+    "en-IN": Patterns("dd-MM-yyyy", "HH:mm", "AM", "PM"),
+    "en-ZA": Patterns("yyyy/MM/dd", "HH:mm", "AM", "PM"),
     "de-DE": Patterns("dd.MM.yyyy", "HH:mm"),
+    "de-AT": Patterns("dd.MM.yyyy", "HH:mm"),
+    "de-CH": Patterns("dd.MM.yyyy", "HH:mm"),
     "fr-FR": Patterns("dd/MM/yyyy", "HH:mm"),
+    "fr-BE": Patterns("dd-MM-yy", "HH:mm"),
+    "fr-CA": Patterns("yyyy-MM-dd", "HH:mm"),
+    "fr-CH": Patterns("dd.MM.yyyy", "HH:mm"),
     "es-ES": Patterns("dd/MM/yyyy", "H:mm"),
+    "es-MX": Patterns("dd/MM/yyyy", "hh:mm tt", "a. m.", "p. m."),
     "it-IT": Patterns("dd/MM/yyyy", "HH:mm"),
     "pt-BR": Patterns("dd/MM/yyyy", "HH:mm"),
     "pt-PT": Patterns("dd/MM/yyyy", "HH:mm"),
     "ru-RU": Patterns("dd.MM.yyyy", "HH:mm"),
+    "da-DK": Patterns("dd-MM-yyyy", "HH:mm"),
+    "fi-FI": Patterns("d.M.yyyy", "H.mm"),
+    "nl-NL": Patterns("d-M-yyyy", "HH:mm"),
+    "pl-PL": Patterns("dd.MM.yyyy", "HH:mm"),
     "sv-SE": Patterns("yyyy-MM-dd", "HH:mm"),
     "zh-CN": Patterns("yyyy/M/d", "H:mm", "上午", "下午"),
     "ja-JP": Patterns("yyyy/MM/dd", "H:mm", "午前", "午後"),
@@ -177,7 +202,7 @@ def read_back(text: str, patterns: Patterns) -> datetime | None:
     """The inverse of :func:`written` (naive local time), or ``None`` where the text has another shape."""
     order = [name[0] for name in _FIELD.findall(patterns.short_date)]
     numbers = [int(number) for number in re.findall(r"\d+", text)]
-    if len(numbers) != 5 or sorted(order) != ["M", "d", "y"]:
+    if "yyyy" not in patterns.short_date or len(numbers) != 5 or sorted(order) != ["M", "d", "y"]:
         return None
     date = dict(zip(order, numbers, strict=False))
     try:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from mpsbridge.lab.regions import WORDS, read_back, written
+from mpsbridge.lab.regions import OTHER_STATES, WORDS, Words, read_back, written
 
 if TYPE_CHECKING:
     from mpsbridge.lab.world import HostFacts, LabHost, LabSession
@@ -50,13 +50,24 @@ def _cut(text: str, width: int) -> str:
 def quser_bytes(host: LabHost) -> bytes:
     """The very bytes of the table of users; empty where nobody is on."""
     text = _quser(host) if host.playback is None else "".join(_captured_lines(host, host.playback))
-    return text.encode(f"cp{host.facts.oem}", "replace")
+    return _in_page(text, host.facts.oem)
 
 
 def qwinsta_bytes(host: LabHost) -> bytes:
     """The very bytes of the table of sessions, listeners and session 0 included."""
     text = _qwinsta(host) if host.playback_qwinsta is None else "".join(host.playback_qwinsta)
-    return text.encode(f"cp{host.facts.oem}", "replace")
+    return _in_page(text, host.facts.oem)
+
+
+def _in_page(text: str, page: int) -> bytes:
+    """The text in a code page, ``?`` for what does not fit. A C1 control is a byte that somebody read as Latin-1 when
+    the table was captured, so it becomes that byte again.
+    """
+    pieces = re.split("([\x80-\x9f])", text)
+    return b"".join(
+        piece.encode("latin-1") if place % 2 else piece.encode(f"cp{page}", "replace")
+        for place, piece in enumerate(pieces)
+    )
 
 
 def _quser(host: LabHost) -> str:
@@ -74,10 +85,16 @@ def _quser(host: LabHost) -> str:
 def _quser_row(host: LabHost, session: LabSession) -> str:
     words = host.facts.words
     marker = ">" if session.id == host.facts.caller_session else " "
-    state = {"active": words.active, "disconnected": words.disconnected}.get(session.state, words.connected)
+    state = _state_word(session.state, words)
     row = f"{marker}{_left(_cut(session.user, 20), 22)}{_left(_cut(session.session_name or '', 15), 15)}"
     row += f"{_right(str(session.id), 6)}  {_left(state, 6)}  {_idle(host, session)}"
     return row + written(host.local(session.logon), host.facts.patterns)
+
+
+def _state_word(state: str, words: Words) -> str:
+    return {"active": words.active, "disconnected": words.disconnected, "connected": words.connected}.get(
+        state, OTHER_STATES.get(state, state)
+    )
 
 
 def _idle(host: LabHost, session: LabSession) -> str:
@@ -117,7 +134,7 @@ def _qwinsta(host: LabHost) -> str:
     own = host.facts.caller_session
     row("services", "", 0, words.disconnected, own=own == 0)
     for session in sessions:
-        state = {"active": words.active, "disconnected": words.disconnected}.get(session.state, words.connected)
+        state = _state_word(session.state, words)
         row(session.session_name or "", session.user, session.id, state, own=own == session.id)
     if not any((each.session_name or "") == "console" for each in sessions):
         taken = {each.id for each in sessions}
@@ -180,8 +197,8 @@ def _captured_lines(host: LabHost, lines: list[str]) -> list[str]:
     Without any row nothing is left, not even the header, as Windows prints then.
     """
     rows = {row.line: row for row in read_table(lines, host.facts)}
-    here = {each.line: each for each in host.rows() if each.line is not None}
-    arrivals = [_quser_row(host, each) + "\r\n" for each in host.rows() if each.line is None]
+    here = {line: each for each in host.rows() for line in each.lines}
+    arrivals = [_quser_row(host, each) + "\r\n" for each in host.rows() if not each.lines]
     if not here and not arrivals:
         return []
     shown = []

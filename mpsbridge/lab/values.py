@@ -1,7 +1,7 @@
 """Readers of single values in a world file: each takes what TOML or JSON gave and returns a value, or says what is
 wrong.
 
-Nothing is converted silently: a number in quotes is no number, a time without an offset is no time.
+Nothing is converted silently: a number in quotes is no number, and a word that is nearly right is an error.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
@@ -48,6 +48,8 @@ def table(raw: Any, readers: Mapping[str, Reader], *, required: tuple[str, ...] 
         if key not in readers:
             near = difflib.get_close_matches(str(key), readers, n=1)
             raise Wrong(f"unknown key {key!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        if value is None:
+            continue  # JSON's way of leaving a key out
         with At(key):
             values[key] = readers[key](value)
     for key in required:
@@ -146,7 +148,7 @@ def address(value: Any) -> str:
 
 
 def moment(value: Any) -> datetime | timedelta:
-    """A time with offset, or how long ago (``2h15m``) seen from the start of the lab."""
+    """A time (without an offset: the host's own), or how long ago (``2h15m``) seen from the start of the lab."""
     if isinstance(value, str):
         ago = _AGO.fullmatch(value)
         if ago is not None and any(ago.groups()):
@@ -156,9 +158,14 @@ def moment(value: Any) -> datetime | timedelta:
             value = datetime.fromisoformat(value)
         except ValueError as error:
             raise Wrong(f"{value!r} is neither an ISO time nor a duration such as 2h15m") from error
-    if not isinstance(value, datetime) or value.tzinfo is None:
-        raise Wrong(f"{value!r} is no time with a UTC offset; write it like 2026-11-25T08:00:00Z, or 2h15m for ago")
-    return value.astimezone(UTC)
+    if not isinstance(value, datetime):
+        raise Wrong(f"{value!r} is no time; write it like 2026-11-25T08:00:00, or 2h15m for ago")
+    return value
+
+
+def text_or_blank(value: Any) -> str | None:
+    """A text; an empty one is none."""
+    return None if value == "" else text(value)
 
 
 _PATTERNS: dict[str, Reader] = {"short_date": text, "short_time": text, "am": text, "pm": text}

@@ -64,8 +64,8 @@ class LabSession:
     row_gone_at: float | None = None
     """Monotonic time at which the row vanishes, once a log-off was ordered."""
     disconnected_at: datetime | None = None
-    line: int | None = None
-    """Where its row stands in the captured table, if the host plays one back."""
+    lines: tuple[int, ...] = ()
+    """Where its row stands in the captured table, if the host plays one back (twice, if somebody asked twice)."""
     boxes: list[str] = field(default_factory=list)
     """The texts of the messages shown in it."""
 
@@ -334,7 +334,7 @@ class World:
             self.clock = clock
             for host in self.hosts.values():
                 for session in host.sessions:
-                    if session.line is None:
+                    if not session.lines:
                         session.logon, session.born = session.logon + moved, session.born + moved
                     if session.disconnected_at is not None:
                         session.disconnected_at += moved

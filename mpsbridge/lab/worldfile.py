@@ -10,7 +10,7 @@ import json
 import re
 import tomllib
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,8 @@ from mpsbridge.clock import Clock
 from mpsbridge.errors import SettingsError
 from mpsbridge.lab import values as read
 from mpsbridge.lab.faults import DEEDS, OUTSIDE_MESSAGES, STEPS, Fault
-from mpsbridge.lab.regions import CODE_PAGES, CULTURES, PATTERNS, WORDS
-from mpsbridge.lab.tables import read_table
+from mpsbridge.lab.regions import CODE_PAGES, CULTURES, OTHER_STATES, PATTERNS, WORDS
+from mpsbridge.lab.tables import CapturedRow, read_table
 from mpsbridge.lab.world import HostFacts, LabHost, LabSession, LabStation, World, born_before, sid_of
 
 SHIPPED = Path(__file__).resolve().parent / "worlds"
@@ -136,7 +136,7 @@ def _host(raw: Any, world: World, folder: Path) -> LabHost:
         _people_of_the_capture(host)
     host.stations = _each(values.get("stations", []), "stations", _station)
     first = min((each.born - timedelta(hours=9) for each in host.sessions), default=host.boot)
-    host.boot = _at_start(values.get("boot", first), world.clock)
+    host.boot = _at_start(values.get("boot", first), host)
     _agree(host)
     return host
 
@@ -154,8 +154,8 @@ _SESSION: dict[str, read.Reader] = {
     "user": read.text,
     "account": read.text,
     "sid": read.text,
-    "session_name": read.text,
-    "state": read.one_of("active", "disconnected", "connected"),
+    "session_name": read.text_or_blank,
+    "state": read.one_of("active", "disconnected", "connected", *OTHER_STATES),
     "idle_s": read.whole(0, 10**9),
     "idle_text": read.text,
     "logon": read.moment,
@@ -171,13 +171,12 @@ _SESSION: dict[str, read.Reader] = {
 
 def _session(raw: Any, host: LabHost) -> LabSession:
     values = read.table(raw, _SESSION, required=("id", "user"))
-    clock = host.world.clock
-    logon = values["logon"] = _at_start(values.get("logon", timedelta(hours=1)), clock)
-    values["born"] = _at_start(values.get("born", born_before(logon)), clock)
+    logon = values["logon"] = _at_start(values.get("logon", timedelta(hours=1)), host)
+    values["born"] = _at_start(values.get("born", born_before(logon)), host)
     account = values.setdefault("account", f"{host.facts.computer}\\{values['user']}")
     values.setdefault("sid", sid_of(host.name, account))
     if values.setdefault("state", "active") == "disconnected":
-        values["disconnected_at"] = clock.now() - timedelta(seconds=values.pop("idle_s", 0))
+        values["disconnected_at"] = host.now() - timedelta(seconds=values.pop("idle_s", 0))
     else:
         values.setdefault("session_name", f"rdp-tcp#{values['id']}")
     return LabSession(**values)
@@ -185,29 +184,32 @@ def _session(raw: Any, host: LabHost) -> LabSession:
 
 def _people_of_the_capture(host: LabHost) -> None:
     """Make a session for each row of a captured table that the world file does not describe itself."""
-    described = {each.id: each for each in host.sessions}
+    described = {each.id for each in host.sessions}
+    known = {each.id: each for each in host.sessions}
     rows = read_table(host.playback or [], host.facts)
     for row in rows:
-        if row.id in described:
-            described[row.id].line = row.line
-            continue
-        logon = row.logon or host.world.clock.now() - timedelta(hours=1)
-        account = f"{host.facts.computer}\\{row.user}"
-        session = LabSession(
-            id=row.id,
-            user=row.user,
-            logon=logon,
-            born=born_before(logon),
-            account=account,
-            sid=sid_of(host.name, account),
-            session_name=row.session_name,
-            state=row.state,
-            disconnected_at=host.world.clock.now() if row.state == "disconnected" else None,
-            line=row.line,
-        )
-        host.sessions.append(session)
-    if missing := described.keys() - {row.id for row in rows}:
+        if row.id not in known:
+            known[row.id] = _captured_session(row, host)
+            host.sessions.append(known[row.id])
+        known[row.id].lines += (row.line,)
+    if missing := described - {row.id for row in rows}:
         raise read.Wrong(f"the playback has no row with the session id {min(missing)}")
+
+
+def _captured_session(row: CapturedRow, host: LabHost) -> LabSession:
+    logon = row.logon or host.now() - timedelta(hours=1)
+    account = f"{host.facts.computer}\\{row.user}"
+    return LabSession(
+        id=row.id,
+        user=row.user,
+        logon=logon,
+        born=born_before(logon),
+        account=account,
+        sid=sid_of(host.name, account),
+        session_name=row.session_name,
+        state=row.state,
+        disconnected_at=host.now() if row.state == "disconnected" else None,
+    )
 
 
 _STATION: dict[str, read.Reader] = {
@@ -270,9 +272,13 @@ def _agree(host: LabHost) -> None:
         by_id[station.session_id].station = station.id
 
 
-def _at_start(moment: datetime | timedelta, clock: Clock) -> datetime:
-    """A time that was given as such, or as how long before the start of the lab."""
-    return clock.now() - moment if isinstance(moment, timedelta) else moment
+def _at_start(moment: datetime | timedelta, host: LabHost) -> datetime:
+    """A time that was given as such (in the host's own offset, if in none), or as how long before the lab's start."""
+    if isinstance(moment, timedelta):
+        return host.now() - moment
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone(timedelta(minutes=host.facts.utc_offset_min)))
+    return moment.astimezone(UTC)
 
 
 def _capture(name: str | None, folder: Path, key: str) -> list[str] | None:
