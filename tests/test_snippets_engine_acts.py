@@ -183,6 +183,13 @@ def test_w32_a_text_arrives_as_one_argument(engine: Path, tmp_path: Path, text: 
     assert host.record == [Act("msg", ["2", "/time:45", text])]
 
 
+def test_w32_the_longest_text_passes_the_hosts_own_check(engine: Path, tmp_path: Path) -> None:
+    text = "x" + "\U0001f600" * 127
+    host = WindowsHost(tmp_path, engine, [ALICE])
+    assert results(host, MESSAGE.render(box(text, ALICE.guard()))) == [Result.SHOWN]
+    assert host.record == [Act("msg", ["2", "/time:60", text])]
+
+
 def test_w02_who_disconnects_meanwhile_was_not_shown_it(engine: Path, tmp_path: Path) -> None:
     host = WindowsHost(tmp_path, engine, [moved(ALICE, traits={"leaves": True}), BOB])
     first, second = answers(host, script("message", ALICE.guard(), BOB.guard()))

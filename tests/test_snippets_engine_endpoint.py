@@ -80,6 +80,12 @@ def test_w32_texts_that_msg_would_misread_are_refused_on_the_host_too(engine: Pa
     assert host.record == []
 
 
+def test_w17_no_expectation_is_a_null_parameter(engine: Path, tmp_path: Path) -> None:
+    host = WindowsHost(tmp_path, engine, [])
+    output = host.call(LOGONS_SET.render(mode(LogonMode.DISABLED)))
+    assert LOGONS_SET.read(output).mode is LogonMode.DISABLED
+
+
 def test_w17_an_unknown_mode_is_refused_on_the_host(engine: Path, tmp_path: Path) -> None:
     host = WindowsHost(tmp_path, engine, [])
     sent = LOGONS_SET.render(mode(LogonMode.DRAIN))

@@ -80,7 +80,9 @@ def _read(snippet: str, text: str) -> Envelope:
     try:
         document: Any = json.loads(text)
     except (ValueError, RecursionError):
-        raise ParseError("the answer is not JSON, or was cut", excerpt=harmless(text[-EXCERPT:])) from None
+        raise ParseError(
+            "the answer is not JSON, or was cut", excerpt=harmless(text[-EXCERPT:], limit=EXCERPT)
+        ) from None
     if not isinstance(document, dict) or "mpsbridge" not in document:
         raise ParseError("the answer is JSON, but no envelope", excerpt=harmless(text, limit=EXCERPT))
     if document["mpsbridge"] != VERSION:

@@ -17,7 +17,8 @@ from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.sessions import LogonMode, SessionGuard
 
 TEXT_LIMIT = 255
-"""Characters of a message. The cap of Ansible's ``win_msg``; Microsoft's page gives none (domain.md, unknown K)."""
+"""Characters of a message, as Windows counts them (UTF-16). The cap of Ansible's ``win_msg``; Microsoft's page on
+``msg`` gives none."""
 
 _RUN = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}")
 
@@ -26,8 +27,8 @@ def _message_text(text: str) -> str:
     """The text of a message, or ``ValueError`` with the reason why ``msg.exe`` must not get it (W32)."""
     if not text.strip():
         raise ValueError("the text is empty")
-    if len(text) > TEXT_LIMIT:
-        raise ValueError(f"the text has {len(text)} characters; at most {TEXT_LIMIT} are sent")
+    if (length := len(text.encode("utf-16-le", "surrogatepass")) // 2) > TEXT_LIMIT:
+        raise ValueError(f"the text has {length} characters; at most {TEXT_LIMIT} are sent")
     if text[0] in "/-@":
         raise ValueError(f"the text begins with {text[0]!r}, which msg.exe would take for an option or a file")
     for character in text:
