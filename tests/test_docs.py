@@ -9,7 +9,7 @@ import pytest
 import typer.main
 from conftest import ROOT
 
-from mpsbridge.cli.main import app
+from mpsbridge.cli.commands import app
 from mpsbridge.models.sessions import Result
 from mpsbridge.settings import Settings
 

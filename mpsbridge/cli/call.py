@@ -80,9 +80,10 @@ def _warn(terminal: Terminal, settings: Settings) -> None:
 
 
 def _log_to_stderr(verbose: int) -> None:
-    level = {0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG)
-    logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("mpsbridge").setLevel(level)
+    """With ``-v`` what mpsbridge says of its own work, with ``-vv`` also the details; never script text."""
+    if verbose:
+        logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+        logging.getLogger("mpsbridge").setLevel(logging.INFO if verbose == 1 else logging.DEBUG)
 
 
 def duration(option: str, text: str | None) -> int | None:
