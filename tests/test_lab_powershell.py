@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from lab_client import guards_of, pool, wsman
 from pypsrp.client import Client
+from pypsrp.exceptions import WSManFaultError
 from pypsrp.powershell import PowerShell, RunspacePool
 from snippet_calls import CALLS, act, box, mode
 
@@ -161,6 +162,13 @@ def test_a_running_script_can_be_stopped_and_nothing_is_left_behind(lab: Lab) ->
     runspaces.close()
     runspaces.connection.close()
     assert not Path(f"/proc/{child}").exists()
+
+
+def test_a_child_that_dies_is_a_fault_and_not_silence(lab: Lab) -> None:
+    with patient(lab) as runspaces:
+        for script in ("[Diagnostics.Process]::GetCurrentProcess().Kill()", "1 + 1"):
+            with pytest.raises(WSManFaultError):
+                invoke(runspaces, script)
 
 
 def test_stopping_the_lab_ends_the_children(engine: Path) -> None:

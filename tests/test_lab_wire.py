@@ -288,6 +288,16 @@ def test_a_receive_waits_for_output_and_a_cancelled_one_takes_none() -> None:
     assert "CommandState/Done" in shown(replies[0])
 
 
+def test_an_engine_that_breaks_later_fails_the_pipeline(caplog: pytest.LogCaptureFixture) -> None:
+    client = Client(script_s=5)
+    client.create()
+    command, _ = client.command(DEFINED + OBSERVE)
+    client.host.rows = lambda: 1 // 0  # type: ignore[assignment, return-value, method-assign] # a defect, for this test
+    client.waits[0][1]()
+    assert "CommandState/Done" in shown(settled(client.receive(command)))
+    assert "ZeroDivisionError" in caplog.text
+
+
 def test_an_operation_timeout_is_a_fault_and_loses_nothing() -> None:
     client = Client(script_s=5)
     client.create()

@@ -86,10 +86,10 @@ class Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what create_server hands out
         self._transport = transport
         self._among.add(self)
-        if self._listener.host.is_away:
+        if self.host.is_away:
             self.abort()
             return
-        fault = striking(self._listener.host.faults, "connect")
+        fault = striking(self.host.faults, "connect")
         if fault is None:
             return
         if fault.do == "delay":
@@ -130,26 +130,28 @@ class Connection(asyncio.Protocol):
             return
         self._busy = True
         request = self._waiting.popleft()
+        self._try(request, lambda: self._admit(request))
+
+    def _try(self, request: http.HttpRequest, act: Callable[[], None], after_s: float = 0.0) -> None:
+        """Do something for a request, now or later; whatever goes wrong then is answered."""
+        if after_s:
+            self._after(after_s, lambda: self._try(request, act))
+            return
         try:
-            self._admit(request)
+            act()
         except Exception:
-            log.exception("the make-believe host %s failed", self._listener.host.name)
+            log.exception("the make-believe host %s failed", self.host.name)
             self._answer(request, "any", 500)
 
     def _admit(self, request: http.HttpRequest) -> None:
         """Sign in, or go on to the message."""
-        fault = None
-        if "authorization" in request.headers:
-            fault = striking(self._listener.host.faults, "auth")
-        if fault is not None and fault.do != "delay":
-            if fault.do == "refuse":
-                self._listener.refused()
-            self._fault_instead(request, "auth", fault, 401 if fault.do == "refuse" else fault.code or 503)
+        fault = striking(self.host.faults, "auth") if "authorization" in request.headers else None
+        if fault is None or fault.do == "delay":
+            self._try(request, lambda: self._check(request), fault.delay_s if fault else 0.0)
             return
-        if fault is not None:
-            self._after(fault.delay_s, lambda: self._check(request))
-        else:
-            self._check(request)
+        if fault.do == "refuse":
+            self._listener.refused()
+        self._fault_instead(request, "auth", fault, 401 if fault.do == "refuse" else fault.code or 503)
 
     def _check(self, request: http.HttpRequest) -> None:
         verdict = self._sign_in.check(request)
@@ -169,14 +171,12 @@ class Connection(asyncio.Protocol):
         try:
             asked = soap.read(self._sign_in.open(request))
         except (BadSeal, soap.Malformed) as error:
-            log.info("%s: %s", self._listener.host.name, error)
+            log.info("%s: %s", self.host.name, error)
             self._answer(request, "any", 400)
             return
-        fault = striking(self._listener.host.faults, asked.step, self._listener.endpoint.call_of(asked))
-        if fault is None:
-            self._serve(request, asked, headers, None)
-        elif fault.do == "delay":
-            self._after(fault.delay_s, lambda: self._serve(request, asked, headers, None))
+        fault = striking(self.host.faults, asked.step, self._listener.endpoint.call_of(asked))
+        if fault is None or fault.do == "delay":
+            self._try(request, lambda: self._serve(request, asked, headers, None), fault.delay_s if fault else 0.0)
         elif fault.do in {"fault", "refuse"}:
             code = soap.ACCESS_DENIED if fault.do == "refuse" else fault.code or soap.SHELL_QUOTA
             self._reply(request, asked.step, self._listener.endpoint.refuse(asked, code), headers, None)
@@ -256,7 +256,7 @@ class Connection(asyncio.Protocol):
         """A fault in place of the step, which the host never did."""
         if fault.do in {"status", "refuse"}:
             body = _HTML if fault.do == "status" else b""
-            headers = (("WWW-Authenticate", "Negotiate"),) if status == 401 else ()
+            headers = (("WWW-Authenticate", self._sign_in.challenge),) if status == 401 else ()
             data = http.answer(status, body, content_type="text/html" if body else "", headers=headers)
             self._finish(request, step, status, data)
             return
@@ -280,7 +280,7 @@ class Connection(asyncio.Protocol):
         self._after(delay_s, lambda: self._drip(data[1:], delay_s))
 
     def _note(self, request: http.HttpRequest, step: str, bytes_out: int, status: int) -> None:
-        self._listener.record(Record(self._listener.host.name, step, request.size, bytes_out, self._number, status))
+        self._listener.record(Record(self.host.name, step, request.size, bytes_out, self._number, status))
 
     def _write(self, data: bytes) -> None:
         if self._transport is not None and not self.closed:

@@ -9,6 +9,7 @@ where pypsrp writes ``CI``, and messages joined where Windows sends one fragment
 
 from __future__ import annotations
 
+import logging
 import re
 import struct
 import uuid
@@ -31,6 +32,8 @@ from mpsbridge.lab.engines.contract import Answer, Engine, Memory, Submitted, Te
 from mpsbridge.lab.engines.reader import NotACall, last_call
 from mpsbridge.lab.outbox import FRAGMENT_HEAD, PIPELINE_STATE, Outbox, message_type
 from mpsbridge.lab.world import LabHost
+
+log = logging.getLogger(__name__)
 
 FRAGMENT_BYTES = 32768
 _COUNTED = (0x00021002, 0x00021003)
@@ -132,6 +135,9 @@ class PsrpShell:
             pipeline.complete()
         except Terminating as error:
             self._fail(pipeline, error)
+        except Exception as error:  # nobody above may be listening any more, and the client must hear of it
+            log.exception("the engine failed on %s", self._host.name)
+            self._fail(pipeline, Terminating(repr(error), error_id="LabFailure", reason="RuntimeException"))
         else:
             self._later(seconds, lambda: self._go_on(command, answer))
             return

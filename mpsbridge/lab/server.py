@@ -96,6 +96,7 @@ class Lab:
         """Failed attempts to sign in, by host."""
         self.ca_file: Path | None = None
         self.inventory: Path | None = None
+        """An inventory (TOML) that names every host, while the lab runs."""
         self.hosts = places(world.hosts.values())
         self._engine = _engine(engine)
         self._record = record
@@ -137,7 +138,9 @@ class Lab:
     # Start and stop.
 
     def start(self) -> None:
-        """Listen. Raises ``SettingsError`` where that is not possible, in this thread."""
+        """Listen, once. Raises ``SettingsError`` where that is not possible, in this thread."""
+        if self._stopping.is_set():
+            raise RuntimeError("a lab that was stopped does not start again")
         self._folder = Path(tempfile.mkdtemp(prefix="mpsbridge-lab-"))
         UserFile.start()
         try:
@@ -160,8 +163,6 @@ class Lab:
             started.result()
             self.inventory = self._folder / "inventory.toml"
             self.inventory.write_text(self._inventory_text(), encoding="utf-8")
-            self.inventory = self._folder / "hosts.toml"
-            self.inventory.write_text(self._inventory(), encoding="utf-8")
         except BaseException:
             self.stop()
             raise
@@ -307,17 +308,6 @@ class Lab:
             "inventory": str(self.inventory),
             "hosts": [{"name": place.name, "address": place.address} for place in self.hosts],
         }
-
-    def _inventory(self) -> str:
-        """An inventory in TOML: every host by its name, with all that reaching it takes but the password."""
-        shared = [f"port = {self.port}", f"tls = {str(self.tls).lower()}", f'auth = "{self.auth}"']
-        shared.append(f"username = {json.dumps(self.user)}")
-        if self.ca_file:
-            shared.append(f"ca_file = {json.dumps(str(self.ca_file))}")
-        tables = (
-            [f"[hosts.{json.dumps(place.name)}]", f'address = "{place.address}"', *shared, ""] for place in self.hosts
-        )
-        return "\n".join(line for table in tables for line in table)
 
     def _inventory_text(self) -> str:
         """Each host by name, with all that a client needs but the password; JSON strings are TOML strings too."""

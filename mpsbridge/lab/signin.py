@@ -113,24 +113,23 @@ class Verdict:
 class BasicSignIn:
     """Basic: name and password in every request."""
 
-    seals = False
+    challenge = 'Basic realm="WSMAN"'
 
     def __init__(self, account: Account) -> None:
         self._account = account
 
     def check(self, request: HttpRequest) -> Verdict:
         """Let the right password in."""
-        challenge = 'Basic realm="WSMAN"'
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "basic":
-            return Verdict(allowed=False, header=challenge)
+            return Verdict(allowed=False, header=self.challenge)
         try:
             user, _, password = base64.b64decode(token, validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError):
-            return Verdict(allowed=False, header=challenge, refused=True)
+            return Verdict(allowed=False, header=self.challenge, refused=True)
         if self._account.fits(user, password):
             return Verdict(allowed=True)
-        return Verdict(allowed=False, header=challenge, refused=True)
+        return Verdict(allowed=False, header=self.challenge, refused=True)
 
     def open(self, request: HttpRequest) -> bytes:
         """The SOAP envelope in a request."""
@@ -144,8 +143,10 @@ class BasicSignIn:
 class NegotiateSignIn:
     """NTLM, raw or in SPNEGO. ``binding`` is the channel binding that must be there (HTTPS)."""
 
+    challenge = "Negotiate"
+
     def __init__(self, account: Account, binding: GssChannelBindings | None) -> None:
-        self.seals = binding is None
+        self._seals = binding is None
         self._account = account
         self._binding = binding
         self._context: spnego.ContextProxy | None = None
@@ -155,16 +156,16 @@ class NegotiateSignIn:
         """Take one step. A connection that is signed in stays so until the client begins anew."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if not token:
-            return Verdict(allowed=True) if self._signed_in else Verdict(allowed=False, header="Negotiate")
+            return Verdict(allowed=True) if self._signed_in else Verdict(allowed=False, header=self.challenge)
         if scheme.lower() != "negotiate":
-            return Verdict(allowed=False, header="Negotiate", refused=True)
+            return Verdict(allowed=False, header=self.challenge, refused=True)
         try:
             with UserFile.holding(self._account):
                 return self._step(base64.b64decode(token, validate=True))
         except (binascii.Error, SpnegoError, ValueError, struct.error, IndexError):
             # A wrong password, a missing channel binding, or bytes that are no token: Windows says 401 to all.
             self._context, self._signed_in = None, False
-            return Verdict(allowed=False, header="Negotiate", refused=True)
+            return Verdict(allowed=False, header=self.challenge, refused=True)
 
     def _step(self, token: bytes) -> Verdict:
         if self._context is None or self._context.complete:
@@ -180,7 +181,7 @@ class NegotiateSignIn:
         """The SOAP envelope in a request, unsealed over HTTP. Raises ``BadSeal``."""
         kind = request.headers.get("content-type", "")
         if not kind.lower().startswith("multipart/encrypted"):
-            if self.seals:
+            if self._seals:
                 raise BadSeal("a message over HTTP must be sealed")
             return request.body
         if self._context is None:
@@ -192,7 +193,7 @@ class NegotiateSignIn:
 
     def wrap(self, xml: bytes) -> tuple[str, bytes]:
         """Content type and body for an envelope, sealed over HTTP."""
-        if not self.seals or self._context is None:
+        if not self._seals or self._context is None:
             return SOAP_TYPE, xml
         return f'multipart/encrypted;protocol="{_PROTOCOL}";boundary="{_BOUNDARY}"', _seal(self._context, xml)
 

@@ -121,6 +121,7 @@ class PipeShell:
         self._halves: dict[uuid.UUID | None, bytes] = {}
         self._packets: queue.SimpleQueue[Packet | None] = queue.SimpleQueue()
         self._acknowledged = threading.Event()
+        self._ended = False
         prelude = base64.b64encode((_text("facts.ps1") + _text("host.ps1")).encode("utf-16-le")).decode()
         self._child = subprocess.Popen(
             [str(program), "-s", "-NoLogo", "-NoProfile", "-EncodedCommand", prelude],
@@ -140,7 +141,8 @@ class PipeShell:
 
     def open_command(self, command: uuid.UUID) -> None:
         """Announce a pipeline."""
-        self._boxes[command] = Outbox()
+        if not self._ended:
+            self._boxes[command] = Outbox()
         self._packets.put(Packet("Command", command))
 
     def feed(self, data: bytes, command: uuid.UUID | None) -> None:
@@ -191,6 +193,13 @@ class PipeShell:
             elif packet.name == "Data":
                 self._post(lambda packet=packet: self._deliver(packet))  # type: ignore[misc] # a default binds it now
         self._stdout.close()
+        self._post(self._end)
+
+    def _end(self) -> None:
+        """The child has gone: there are no commands any more, and whoever waits for one hears so."""
+        self._ended = True
+        self._boxes.clear()
+        self._wake()
 
     def _deliver(self, packet: Packet) -> None:
         box = self._boxes.get(packet.pipeline)
