@@ -82,6 +82,12 @@ def test_w13_processes_without_a_row_are_not_gone(engine: Path, tmp_path: Path, 
     assert host.record == []
 
 
+def test_w14_an_account_that_may_not_see_does_not_call_anybody_gone(engine: Path, tmp_path: Path) -> None:
+    kiosk = moved(ALICE, listed=False, programs=("kiosk",))
+    host = WindowsHost(tmp_path, engine, [kiosk], caller=USER)
+    assert results(host, script("end", ALICE.guard(born=None))) == [Result.UNKNOWN]
+
+
 def test_a_logon_screen_without_a_person_is_gone(engine: Path, tmp_path: Path) -> None:
     host = WindowsHost(tmp_path, engine, [moved(ALICE, listed=False, programs=())])
     assert results(host, script("end", ALICE.guard())) == [Result.GONE]
