@@ -7,13 +7,17 @@ from pathlib import Path
 
 import pytest
 from acting import ACTS, ALICE, BOB, DONE, LATER, PROGRAM, USER, answers, lease, results, script, told
+from engine.programs import row
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from snippet_calls import act
-from windows_host import Act, Person, WindowsHost, moved
+from windows_host import Act, Person, WindowsHost, moved, run_script, session_of
 
 from mpsbridge.errors import RemoteError
 from mpsbridge.models.sessions import Result
 from mpsbridge.snippets.catalogue import END, OBSERVE
 from mpsbridge.snippets.parameters import ObserveParameters
+from mpsbridge.snippets.render import TEMPLATES
 
 pytestmark = pytest.mark.engine
 
@@ -201,6 +205,8 @@ def test_w31_a_user_named_user_12_with_id_12(engine: Path, tmp_path: Path, name:
         (Person(2, "alice"), Person(2, "Alice")),
         (Person(2, "bob"), Person(2, "bob  x")),
         (Person(2, "bob"), Person(2, "> bob")),
+        (Person(2, "bob"), Person(7, "bob  2")),
+        (Person(2, "bob"), Person(7, "bob  2", name="", state="Disc")),
         (Person(2, "alice"), Person(22, "alice")),
         (Person(22, "alice"), Person(2, "alice")),
         (Person(2, "alice", logon="5/2026 9:00 AM"), Person(2, "alice")),
@@ -243,6 +249,48 @@ def test_w31_names_in_the_bytes_of_any_code_page(
     host = WindowsHost(tmp_path, engine, [ALICE, person, BOB], page=page)
     assert results(host, script("end", person.guard(page))) == [Result.ENDED]
     assert told(host) == [("logoff", "3")]
+
+
+words = st.text(st.sampled_from("abAB12.-_$é\xa0\x85"), min_size=1, max_size=6)
+names = st.lists(words, min_size=1, max_size=3).map(" ".join)
+minutes = st.sampled_from(["11/25/2026 9:00 AM", "11/25/2026 9:01 AM", "25.11.2026 09:00", "25.11.2026 9:00"])
+rows = st.builds(
+    Person,
+    id=st.integers(1, 30),
+    user=names,
+    name=st.sampled_from(["", "console", "rdp-tcp#1", "31c5ce94259d..."]),
+    state=st.sampled_from(["Active", "Disc", "Getr.", "a b"]),
+    idle=st.sampled_from([".", "none", "5", "12", "1:23", "24692+13:29"]),
+    logon=minutes,
+)
+
+FOUND = r"""
+foreach ($table in (ConvertFrom-Json -InputObject ([IO.File]::ReadAllText('@FILE@'))).tables) {
+    (@(foreach ($guard in $table.guards) { @(Find-MpsbridgeRow $guard $table.lines).Count }) -join ' ')
+}
+"""
+
+
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])  # the engine is a path
+@given(tables=st.lists(st.lists(rows, min_size=1, max_size=3), min_size=40, max_size=40))
+def test_w31_a_guard_fits_its_own_row_and_no_other(
+    tables: list[list[Person]], engine: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("rows")
+    page = "latin-1"
+    asked = [
+        {
+            "lines": [row(session_of(person, page)).rstrip() for person in table],
+            "guards": [person.guard(page).model_dump() for person in table],
+        }
+        for table in tables
+    ]
+    (folder / "tables.json").write_text(json.dumps({"tables": asked}))
+    functions = (TEMPLATES / "shared" / "guard.ps1.j2").read_text()
+    output = run_script(engine, functions + FOUND.replace("@FILE@", str(folder / "tables.json")), folder)
+    assert output.errors == ()
+    who = [[(person.user, person.id, person.logon) for person in table] for table in tables]
+    assert list(output.output) == [" ".join(str(table.count(each)) for each in table) for table in who]
 
 
 def test_a_disconnected_row_has_no_session_name_and_is_found(engine: Path, tmp_path: Path) -> None:

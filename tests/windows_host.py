@@ -62,7 +62,8 @@ class Act(NamedTuple):
     arguments: list[str]
 
 
-def _session(person: Person, page: str) -> dict[str, Any]:
+def session_of(person: Person, page: str) -> dict[str, Any]:
+    """The session as the stand-in programs know it: texts as the bytes of the code page."""
     texts = {name: person.bytes_of(getattr(person, name), page) for name in ("user", "name", "state", "idle", "logon")}
     return {"id": person.id, "listed": person.listed, **texts, **person.traits}
 
@@ -105,7 +106,7 @@ class WindowsHost:
         """Say anew what the host is like."""
         world: dict[str, Any] = {
             "caller": {"account": "LAB\\admin", "sid": "S-1-5-21-1-2-3-500", "elevated": True, "session_id": 0},
-            "sessions": [_session(person, self.page) for person in people],
+            "sessions": [session_of(person, self.page) for person in people],
             "processes": [process for person in people for process in _processes(person)]
             + [{"name": "wininit", "session": 0, "born": BOOT, "sid": "S-1-5-18", "sealed": True}],
             "cim": {
@@ -135,7 +136,7 @@ class WindowsHost:
         """From the given call of quser on, these people are there."""
         change = {
             "at_quser_call": at_quser_call,
-            "sessions": [_session(person, self.page) for person in people],
+            "sessions": [session_of(person, self.page) for person in people],
             "processes": [process for person in people for process in _processes(person)],
         }
         world = self.world
