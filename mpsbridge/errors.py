@@ -14,6 +14,7 @@
     │  ├─ AuthRefused           auth
     │  ├─ CertificateRefused    certificate
     │  ├─ ShellRefused          shell
+    │  ├─ NotPublished          not-published
     │  ├─ TransportMissing      missing
     │  └─ TransportClosed       closed
     ├─ Interrupted              interrupted     unknown
@@ -146,6 +147,16 @@ class ShellRefused(NotSent):
 
     kind = "shell"
     default_hint = "The account must be in Administrators or Remote Management Users; shell quotas may be used up."
+
+
+class NotPublished(NotSent):
+    """A restricted endpoint has no such function for this account, or one with other parameters; nothing ran."""
+
+    kind = "not-published"
+    default_hint = (
+        "The account's role there does not include it, or the module there is older than this mpsbridge: "
+        "then export it anew (mpsbridge jea)."
+    )
 
 
 class TransportMissing(NotSent):

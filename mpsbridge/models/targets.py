@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
@@ -18,6 +18,14 @@ class Auth(StrEnum):
     NTLM = "ntlm"
     KERBEROS = "kerberos"
     BASIC = "basic"
+
+
+EndpointName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+"""The name of a session configuration. It becomes the end of a URI, so it is held to what needs no quoting there."""
+
+
+POWERSHELL = "Microsoft.PowerShell"
+"""The endpoint of Windows PowerShell, which is there wherever WinRM is."""
 
 
 class Target(Frozen):
@@ -42,5 +50,12 @@ class Target(Frozen):
     """Allow Basic over plain HTTP, where the password and all text are readable on the wire."""
     connect_timeout_s: float = 10.0
     """Seconds for name look-up and TCP (and, apart, for the TLS handshake); never more than the call's own limit."""
-    configuration_name: str = "Microsoft.PowerShell"
+    configuration_name: EndpointName = POWERSHELL
     """The session configuration (endpoint) on the host."""
+
+    @property
+    def restricted(self) -> bool:
+        """Whether the endpoint is none of PowerShell's own (``Microsoft.PowerShell``, ``microsoft.powershell32``,
+        ``PowerShell.7``): then nothing but published functions can be called there, and no script text runs.
+        """
+        return not self.configuration_name.casefold().startswith(("microsoft.powershell", "powershell."))

@@ -27,7 +27,7 @@ from mpsbridge.models.scripts import RawOutput, Script
 from mpsbridge.models.targets import Target
 from mpsbridge.psrp_pipes import Packet, read_packet
 from mpsbridge.transports.limit import Limit
-from mpsbridge.transports.trouble import Stage, explain
+from mpsbridge.transports.trouble import Stage, explain, refuse_unpublished
 
 CLOSE_LIMIT_S = 3.0
 
@@ -54,6 +54,7 @@ class LocalTransport:
     name = "local"
 
     def __init__(self, target: Target, *, engine: Path | None = None, clock: Clock | None = None) -> None:
+        self._target = target
         self._host = target.host
         self._engine = engine
         self._clock = clock or SystemClock()
@@ -142,8 +143,11 @@ class LocalTransport:
         errors: list[str] = []
         warnings: list[str] = []
         pipeline = psrpcore.ClientPowerShell(self._pool)
-        known = script.definitions_digest in self._defined
-        pipeline.add_script(script.short if known else script.text, use_local_scope=False)
+        if self._target.restricted:
+            pipeline.add_command(script.function).add_parameters(**script.parameters)
+        else:
+            known = script.definitions_digest in self._defined
+            pipeline.add_script(script.short if known else script.text, use_local_scope=False)
         pipeline.start()
         self._send(Packet("Command", pipeline.pipeline_id))
         self._flush()
@@ -159,6 +163,8 @@ class LocalTransport:
                     break
         if event.reason is not None:
             errors.append(_text(event.reason))
+            if self._target.restricted:
+                refuse_unpublished(str(event.reason.FullyQualifiedErrorId), self._target, script)
         self._send(Packet("Close", pipeline.pipeline_id))
         if event.state == PSInvocationState.Completed:
             self._defined.add(script.definitions_digest)
@@ -201,9 +207,14 @@ class LocalTransport:
 
     def _event(self) -> psrpcore.PSRPEvent[Any, Any]:
         """The next thing that PowerShell tells."""
-        while (event := self._pool.next_event()) is None:
+        while True:
+            try:
+                event = self._pool.next_event()
+            except KeyError:  # of a pipeline that nobody asked for: the end of a start-up script
+                continue
+            if event is not None:
+                return event
             self._receive()
-        return event
 
 
 def _text(value: object) -> str:

@@ -39,6 +39,7 @@ from mpsbridge.errors import (
     ConnectionLost,
     ConnectTimedOut,
     Interrupted,
+    NotPublished,
     NotSent,
     ShellRefused,
     TimedOut,
@@ -47,6 +48,8 @@ from mpsbridge.errors import (
     Unreachable,
 )
 from mpsbridge.models.harmless import harmless
+from mpsbridge.models.scripts import Script
+from mpsbridge.models.targets import Target
 
 OPERATION_TIMEOUT = 2150858793
 """Nothing came within the OperationTimeout (ERROR_WSMAN_OPERATION_TIMEDOUT)."""
@@ -104,6 +107,22 @@ def explain(error: Exception, *, where: str, stage: Stage, cancelled: bool = Fal
     if cancelled:
         return ConnectionLost(f"{where}: cancelled after the script was sent")
     return _not_sent(error, where) if unsent else _interrupted(error, where)
+
+
+def refuse_unpublished(error_id: str, target: Target, script: Script) -> None:
+    """Raise ``NotPublished`` where a restricted endpoint could not even call the function.
+
+    ``error_id`` is the ``FullyQualifiedErrorId`` of what ended the pipeline; no language translates it. Both ids come
+    from before the function's first statement.
+    """
+    match error_id.partition(",")[0]:
+        case "CommandNotFoundException":
+            what = f"this account can call no {script.function}"
+        case "NamedParameterNotFound":
+            what = f"{script.function} knows other parameters"
+        case _:
+            return
+    raise NotPublished(f"{target.host}: on the endpoint {harmless(target.configuration_name)!r} {what}")
 
 
 def _proves_refusal(error: Exception) -> bool:

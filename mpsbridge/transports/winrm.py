@@ -40,7 +40,7 @@ from mpsbridge.models.scripts import RawOutput, Script
 from mpsbridge.models.targets import Auth, Target
 from mpsbridge.transports.http import HttpTransport
 from mpsbridge.transports.limit import Limit
-from mpsbridge.transports.trouble import Stage, explain
+from mpsbridge.transports.trouble import Stage, explain, refuse_unpublished
 
 IDLE_TIMEOUT_S = 180
 """The host ends a shell that it heard nothing of for so long (W33); Windows' own default is two hours."""
@@ -139,7 +139,7 @@ class WinrmTransport:
     def _invoke(self, script: Script, *, reserve_s: float) -> PowerShell:
         pool = self._open_shell()
         pipeline = PowerShell(pool)
-        if _takes_script_text(self._target.configuration_name):
+        if not self._target.restricted:
             known = script.definitions_digest in self._defined
             # Not in a scope of its own: the functions that it defines shall outlive it.
             pipeline.add_script(script.short if known else script.text, use_local_scope=False)
@@ -154,6 +154,8 @@ class WinrmTransport:
                 self._stop(pipeline)
             pipeline.poll_invoke(timeout=seconds)  # type: ignore[arg-type]  # sent as xs:duration, which has fractions
         pool.pipelines.pop(pipeline.id, None)  # pypsrp would keep it, with its output, until it is signalled
+        if self._target.restricted and pipeline.state == PSInvocationState.FAILED and pipeline.streams.error:
+            refuse_unpublished(str(pipeline.streams.error[-1].fq_error), self._target, script)
         if pipeline.state == PSInvocationState.COMPLETED:
             self._defined.add(script.definitions_digest)
         return pipeline
@@ -210,13 +212,6 @@ def _check(target: Target) -> None:
         target.address.encode("idna")
     except UnicodeError as error:
         raise InputError(f"{target.host}: {target.address!r} is no host name").about(host=target.host) from error
-
-
-def _takes_script_text(configuration_name: str) -> bool:
-    """Whether it is one of PowerShell's own endpoints: ``Microsoft.PowerShell``, ``microsoft.powershell32``,
-    ``PowerShell.7`` and their like.
-    """
-    return configuration_name.casefold().startswith(("microsoft.powershell", "powershell."))
 
 
 def _text(value: object) -> str:
