@@ -155,6 +155,28 @@ def render(
     return offline.render(call, snippet, params)
 
 
+Groups = Annotated[list[str] | None, typer.Option(metavar="DOMAIN\\GROUP", help="Who gets this role; can be repeated.")]
+
+
+@app.command(rich_help_panel=OFFLINE)
+@command
+def jea(
+    call: Call,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that does not exist yet.")],
+    look: Groups = None,
+    notify: Groups = None,
+    end: Groups = None,
+    transcripts: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER", help="Where the host records sessions; under C:\\ProgramData if not given."),
+    ] = None,
+) -> int:
+    """Write a JEA module: an endpoint for people who are no administrators, with nothing but mpsbridge's functions."""
+    from mpsbridge.cli import offline
+
+    return offline.jea(call, folder, look=look, notify=notify, end=end, transcripts=transcripts)
+
+
 @app.command(rich_help_panel=OFFLINE)
 @command
 def lab(

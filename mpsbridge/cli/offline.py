@@ -1,9 +1,10 @@
-"""Commands that need no host: read saved text, and show what would be sent."""
+"""Commands that need no host: read saved text, show what would be sent, and write a JEA module."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from mpsbridge.parsing.quser import parse as parse_tables
 from mpsbridge.parsing.text import decode
 from mpsbridge.settings import Output
 from mpsbridge.snippets.catalogue import snippet
+from mpsbridge.snippets.jea import CONFIGURATION, TRANSCRIPTS, Role, export
 
 SAVED_LIMIT = 64 * 1024 * 1024
 """Bytes of saved text that are read."""
@@ -117,4 +119,35 @@ def render(call: Call, name: str, params: str) -> int:
         call.terminal.document({"script": script.model_dump(mode="json") | {"text": script.text}})
     else:
         call.terminal.raw(script.text)
+    return 0
+
+
+def jea(
+    call: Call,
+    folder: Path,
+    *,
+    look: Sequence[str] | None,
+    notify: Sequence[str] | None,
+    end: Sequence[str] | None,
+    transcripts: str | None,
+) -> int:
+    """``jea``: write the module, its roles and the session configuration, with the mark that Windows reads UTF-8 by."""
+    groups = {Role.LOOK: look or (), Role.NOTIFY: notify or (), Role.END: end or ()}
+    files = export(groups, transcripts=transcripts or TRANSCRIPTS)
+    try:
+        folder.mkdir(parents=True)
+        for name, text in files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8-sig")
+    except FileExistsError as error:
+        raise InputError(f"{folder} exists already; nothing was written") from error
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written: {error.strerror or error}") from error
+    if not any(groups.values()):
+        call.terminal.note(f"No group was named (--look, --notify, --end): put yours into {CONFIGURATION}.")
+    if call.settings.output is Output.JSON:
+        call.terminal.document({"folder": str(folder), "files": list(files)})
+    else:
+        call.terminal.raw("".join(f"{folder / name}\n" for name in files))
     return 0

@@ -71,6 +71,12 @@ def render(snippet: str, effect: Effect, parameters: Frozen, *, reason: str = ""
     )
 
 
+def published(snippet: str) -> tuple[str, str]:
+    """The definitions of a snippet and the function that its call names. Raises ``RenderError``."""
+    definitions, call = _template(snippet)
+    return definitions, call.function
+
+
 def _environment() -> jinja2.Environment:
     """Jinja2, set so that whatever an expression yields becomes a literal and nothing else can appear."""
     return jinja2.Environment(
