@@ -1,11 +1,12 @@
 """From what a person types to targets: names, addresses, lists and an inventory file.
 
-HOST is ``name``, ``name:port``, ``IPv4[:port]``, ``[IPv6]:port``, ``@FILE`` (one HOST a line) or ``-`` (the same from
-standard input). Doubles are dropped, the order stays. Where an inventory file is named, names without a port must be
-in it: a mistyped name is an error here and not a time-out later.
+HOST is ``name``, ``name:port``, ``IPv4[:port]``, ``[IPv6]:port``, ``local`` (PowerShell on this very machine, without
+WinRM), ``@FILE`` (one HOST a line) or ``-`` (the same from standard input). Doubles are dropped, the order stays. Where
+an inventory file is named, names without a port must be in it: a mistyped name is an error here and not a time-out
+later.
 
 An inventory is TOML: a table ``[hosts.NAME]`` for each host with any of ``address, port, tls, auth, username,
-ca_file``; unknown keys are errors. Any other file is read as a list of HOSTs.
+ca_file, configuration``; unknown keys are errors. Any other file is read as a list of HOSTs.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pydantic import Field, SecretStr, ValidationError
 
 from mpsbridge.errors import InputError
 from mpsbridge.models.frozen import Frozen
-from mpsbridge.models.targets import Auth, Target
+from mpsbridge.models.targets import POWERSHELL, Auth, EndpointName, Target
 from mpsbridge.settings import Settings
 
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9_])?\.?")
@@ -36,6 +37,7 @@ class InventoryHost(Frozen):
     auth: Auth | None = None
     username: str | None = None
     ca_file: Path | None = None
+    configuration: EndpointName | None = None
 
 
 class Inventory(Frozen):
@@ -119,7 +121,7 @@ def _read_text(path: Path) -> str:
 
 def _target(word: str, inventory: Inventory | None, settings: Settings, password: SecretStr | None) -> Target:
     if word.lower() == "local":
-        raise InputError("'local' is not supported yet; name the host as it is reached over WinRM")
+        return Target(host=word, address="localhost", kind="local")  # nothing of the way to a host applies
     known = _known(word, inventory)
     address, port = (word, None) if known is not None and known.address else _split(word)
     entry = known or InventoryHost()
@@ -135,6 +137,7 @@ def _target(word: str, inventory: Inventory | None, settings: Settings, password
         ca_file=entry.ca_file or settings.ca_file,
         insecure_tls=settings.insecure_tls,
         insecure_basic=settings.insecure_basic,
+        configuration_name=entry.configuration or settings.configuration or POWERSHELL,
     )
 
 

@@ -20,7 +20,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from mpsbridge.errors import SettingsError
 from mpsbridge.models.durations import parse_duration
-from mpsbridge.models.targets import Auth
+from mpsbridge.models.targets import Auth, EndpointName
 
 ENVIRONMENT_PREFIX = "MPSBRIDGE_"
 OTHER_VARIABLES = frozenset({"SETTINGS", "PWSH", "SHARED", "TEST_REQUIRE_ALL", "HYPOTHESIS_PROFILE", "YES"})
@@ -61,6 +61,7 @@ class Settings(BaseSettings):
     ca_file: Path | None = None
     insecure_tls: bool = False
     insecure_basic: bool = False
+    configuration: EndpointName | None = None
     timeout: Duration = Field(default=60, ge=1, le=86_400)
     concurrency: int = Field(default=32, ge=1, le=256)
     dry_run: bool = False

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from mpsbridge.errors import InputError
+from mpsbridge.errors import InputError, SettingsError
 from mpsbridge.inventory import resolve
 from mpsbridge.models.targets import Auth, Target
 from mpsbridge.settings import Settings, load_settings
@@ -60,6 +60,50 @@ def test_what_is_no_host_says_so(word: str) -> None:
 def test_without_tls_the_port_is_the_other_one() -> None:
     (found,) = targets("ts1", settings=load_settings({"no_tls": True}))
     assert (found.port, found.tls) == (5985, False)
+
+
+def test_local_is_this_machine_and_needs_nothing_of_the_way_to_a_host(inventory: Path) -> None:
+    settings = load_settings({"inventory": inventory, "username": "alice", "configuration": "mpsbridge"})
+    (found,) = targets("local", "LOCAL", settings=settings)
+    assert (found.kind, found.host, found.username, found.password, found.restricted) == (
+        "local",
+        "local",
+        None,
+        None,
+        False,
+    )
+
+
+def test_an_endpoint_of_ones_own_comes_from_the_inventory_or_the_settings(tmp_path: Path) -> None:
+    path = tmp_path / "hosts.toml"
+    path.write_text('[hosts.a]\nconfiguration = "mpsbridge"\n[hosts.b]\n', encoding="utf-8")
+    found = targets("a", "b", settings=load_settings({"inventory": path}))
+    assert [(each.configuration_name, each.restricted) for each in found] == [
+        ("mpsbridge", True),
+        ("Microsoft.PowerShell", False),
+    ]
+    found = targets("a", "b", settings=load_settings({"inventory": path, "configuration": "other"}))
+    assert [each.configuration_name for each in found] == ["mpsbridge", "other"]
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a/b", "a?x=1", "a\n", "-a", "é", "x" * 101])
+def test_the_name_of_an_endpoint_needs_no_quoting(name: str) -> None:
+    with pytest.raises(SettingsError, match="--configuration"):
+        load_settings({"configuration": name})
+
+
+@pytest.mark.parametrize(
+    ("name", "restricted"),
+    [
+        ("microsoft.powershell32", False),
+        ("Microsoft.PowerShell.Workflow", False),
+        ("PowerShell.7", False),
+        ("mpsbridge", True),
+        ("MyPowerShell", True),
+    ],
+)
+def test_only_powershells_own_endpoints_take_script_text(name: str, restricted: bool) -> None:
+    assert Target(host="a", address="a", configuration_name=name).restricted is restricted
 
 
 def test_doubles_are_dropped_and_the_order_stays(tmp_path: Path) -> None:

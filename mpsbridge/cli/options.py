@@ -20,7 +20,7 @@ from mpsbridge.cli.leaving import Exit
 
 Hosts = Annotated[
     list[str],
-    typer.Argument(metavar="HOST...", help="name, name:port, IPv4[:port], [IPv6]:port, @FILE or - for standard input."),
+    typer.Argument(metavar="HOST...", help="name, name:port, IPv4[:port], [IPv6]:port, local, @FILE or - (stdin)."),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask. Needed where nobody can be asked.")]
 
@@ -53,6 +53,10 @@ def _shared(  # noqa: PLR0917 - typer reads options from the signature
     insecure_tls: Annotated[bool | None, typer.Option("--insecure-tls", help="Accept any certificate.")] = None,
     insecure_basic: Annotated[
         bool | None, typer.Option("--insecure-basic", help="Allow Basic over plain HTTP: readable on the wire.")
+    ] = None,
+    configuration: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="A session configuration on the host (JEA), not PowerShell's own."),
     ] = None,
     timeout: Annotated[str | None, typer.Option(metavar="60s", help="For one command on one host.")] = None,
     concurrency: Annotated[int | None, typer.Option(help="Hosts at the same time. Default 32.")] = None,
