@@ -276,6 +276,8 @@ def test_logons_are_read_and_set(lab: Lab, mpsbridge: Command) -> None:
         (["message", "alpha", "--all", "--text", "\ud800"], "surrogate"),
         (["lab", "--world", "/no/such.toml"], "/no/such.toml"),
         (["lab", "--engine", "magic"], "scripted"),
+        (["lab", "--ready-file", "/no/dir/ready.json"], "/no/dir/ready.json"),
+        (["lab", "--record", "/no/dir/record.jsonl"], "/no/dir/record.jsonl"),
         (["render", "obsrve"], "observe"),
         (["render", "end", "--params", "{"], "--params"),
     ],

@@ -40,10 +40,17 @@ def lab(
     sign_in = cast("Literal['ntlm', 'basic']", auth)
     with _lab(hosts, auth=sign_in, port=port, tls=tls, record=record) as running, _until_stopped() as stopped:
         if ready_file is not None:
-            running.write_ready_file(ready_file)
+            _write_ready_file(running, ready_file)
         _introduce(call, running)
         stopped.wait()
     return 0
+
+
+def _write_ready_file(running: Lab, path: Path) -> None:
+    try:
+        running.write_ready_file(path)
+    except OSError as error:
+        raise InputError(f"--ready-file: {path} cannot be written: {error.strerror or error}") from error
 
 
 @contextmanager
