@@ -17,7 +17,8 @@ from snippet_calls import CALLS, act, box, mode
 
 from mpsbridge.errors import SettingsError
 from mpsbridge.lab import Lab, build_world, load_world
-from mpsbridge.lab.engines.powershell import PowerShellEngine, find_powershell
+from mpsbridge.lab.engines.powershell.engine import PowerShellEngine
+from mpsbridge.lab.engines.powershell.finding import find_powershell
 from mpsbridge.models.answers import ObserveAnswer
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.sessions import LogonMode, SessionGuard
@@ -184,5 +185,6 @@ def test_stopping_the_lab_ends_the_children(engine: Path) -> None:
 def test_without_a_powershell_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MPSBRIDGE_PWSH", raising=False)
     monkeypatch.setenv("PATH", "/nonexistent")
+    monkeypatch.setenv("MPSBRIDGE_SHARED", "/nonexistent")
     with pytest.raises(SettingsError, match="MPSBRIDGE_PWSH"):
         find_powershell()

@@ -52,6 +52,7 @@ class PsrpShell:
     """One runspace pool on a host. ``wake`` is called whenever there is something new to send."""
 
     streams = "stdout"
+    alive = True
 
     def __init__(self, host: LabHost, engine: Engine, later: Later, wake: Callable[[], None], *, jea: bool) -> None:
         self._host = host

@@ -28,7 +28,7 @@ from mpsbridge.lab.addresses import allow_open_files, bind, places
 from mpsbridge.lab.certificates import HOSTS_IN_A_CERTIFICATE, Authority, Channel
 from mpsbridge.lab.connection import Connection, Record
 from mpsbridge.lab.engines.contract import Engine
-from mpsbridge.lab.engines.powershell import PowerShellEngine
+from mpsbridge.lab.engines.powershell.engine import PowerShellEngine
 from mpsbridge.lab.engines.scripted import ScriptedEngine
 from mpsbridge.lab.shells import ShellEngine
 from mpsbridge.lab.signin import Account, BasicSignIn, NegotiateSignIn, SignIn, UserFile
@@ -148,12 +148,12 @@ class Lab:
                 self._record_file = self._record.open("a", encoding="utf-8")
             self.world.on_change = self._note_change
             allow_open_files(3 * len(self.hosts) + 256)
+            if isinstance(self._engine, ShellEngine):
+                self._engine.start(self.world, self._post)
             self.port, sockets = bind([place for place in self.hosts if place.listens], self.port)
             self._waiters = ThreadPoolExecutor(_WAITERS, thread_name_prefix="lab-wait")
             started: asyncio.Future[None] = asyncio.Future(loop=(loop := asyncio.new_event_loop()))
             self._loop = loop
-            if isinstance(self._engine, PowerShellEngine):
-                self._engine.start(self.world, lambda act: _post(loop, act))
             ready = threading.Event()
             started.add_done_callback(lambda _: ready.set())
             self._thread = threading.Thread(target=self._run, args=(sockets, started), name="lab", daemon=True)
@@ -175,7 +175,7 @@ class Lab:
                 self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
         self._loop = self._thread = None
-        if isinstance(self._engine, PowerShellEngine):
+        if isinstance(self._engine, ShellEngine):
             self._engine.stop()
         if self._waiters is not None:
             self._waiters.shutdown(wait=True, cancel_futures=True)
@@ -271,6 +271,11 @@ class Lab:
                 _post(loop, resume)
 
         waiters.submit(wait)
+
+    def _post(self, act: Callable[[], None]) -> None:
+        """Run something in the loop, from any thread, while there is one."""
+        if self._loop is not None:
+            _post(self._loop, act)
 
     def _note_change(self, change: Change) -> None:
         self._write_line({"kind": "change", **asdict(change)})

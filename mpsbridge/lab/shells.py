@@ -7,13 +7,24 @@ from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 from mpsbridge.lab.outbox import Outbox
-from mpsbridge.lab.world import LabHost
+from mpsbridge.lab.world import LabHost, World
+
+Post = Callable[[Callable[[], None]], None]
+"""Runs something in the lab's loop, from any thread."""
+
+
+class Busy(Exception):
+    """No further shell can be opened now; the text says why."""
 
 
 class Shell(Protocol):
-    """Data goes in by ``feed``; what comes out waits in an outbox, for the pool (``None``) or for one command."""
+    """Data goes in by ``feed``; what comes out waits in an outbox, for the pool (``None``) or for one command.
+
+    ``alive`` ends when what executes the commands has ended by itself; the shell is gone then.
+    """
 
     streams: str
+    alive: bool
 
     def outbox(self, command: uuid.UUID | None) -> Outbox | None:
         """What waits to be sent, or ``None`` where there is no such command."""
@@ -44,6 +55,17 @@ class Shell(Protocol):
 class ShellEngine(Protocol):
     """An engine that takes a client's bytes as they are."""
 
-    def open_shell(self, host: LabHost, wake: Callable[[], None]) -> Shell:
-        """Begin one shell; ``wake`` is called whenever there is something new to send."""
+    def start(self, world: World, post: Post) -> None:
+        """Get ready. Raises ``SettingsError`` where that is not possible."""
+        ...
+
+    def stop(self) -> None:
+        """End everything; may be called twice."""
+        ...
+
+    def open_shell(self, host: LabHost, wake: Callable[[], None], culture: str) -> Shell:
+        """Begin one shell for a client of that culture; ``wake`` is called whenever there is something new to send.
+
+        Raises ``Busy``.
+        """
         ...

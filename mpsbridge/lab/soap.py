@@ -61,6 +61,7 @@ class Request:
     shell_id: str | None
     timeout_s: float
     max_envelope: int
+    culture: str
     body: ET.Element
 
     def find(self, path: str) -> ET.Element | None:
@@ -100,12 +101,19 @@ def read(data: bytes) -> Request:
         shell_id=shell_id,
         timeout_s=seconds(_text(header, "w:OperationTimeout"), 60.0),
         max_envelope=int(_text(header, "w:MaxEnvelopeSize") or 512000),
+        culture=_culture(header),
         body=body,
     )
 
 
 def _text(header: ET.Element, path: str) -> str:
     return (header.findtext(path, "", NAMESPACES) or "").strip()
+
+
+def _culture(header: ET.Element) -> str:
+    """The client's culture: Windows makes it the culture of the thread that runs its scripts."""
+    locale = header.find("w:Locale", NAMESPACES)
+    return (locale.get("{http://www.w3.org/XML/1998/namespace}lang") or "") if locale is not None else ""
 
 
 def seconds(duration: str, default: float) -> float:

@@ -19,6 +19,7 @@ class WinrsShell:
     """One command shell on a host."""
 
     streams = "stdout stderr"
+    alive = True
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake

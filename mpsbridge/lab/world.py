@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.lab.faults import Fault
@@ -24,8 +25,8 @@ WINLOGON_LEAD = timedelta(seconds=7)
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Something that happened on a host: ``message``, ``disconnect``, ``logoff`` (ordered), ``logon``, ``reconnect``,
-    ``logons`` (the mode; no session), ``restart`` or ``shutdown``. Times are ISO 8601 with offset.
+    """Something that happened on a host: ``message``, ``disconnect``, ``logoff`` (ordered), ``reset``, ``logon``,
+    ``reconnect``, ``logons`` (the mode; no session), ``restart`` or ``shutdown``. Times are ISO 8601 with offset.
     """
 
     host: str
@@ -42,7 +43,7 @@ class LabSession:
     """One session on a make-believe host.
 
     ``logoff_s`` passes until its row vanishes after a log-off was ordered, ``linger_s`` more until its processes do
-    (W9); a ``hung`` one does neither.
+    (W9); a ``hung`` one does neither. A ``protected`` one is refused to whoever acts on it.
     """
 
     id: int
@@ -59,6 +60,7 @@ class LabSession:
     admin: bool = False
     client: str | None = None
     hung: bool = False
+    protected: bool = False
     logoff_s: float = 0.0
     linger_s: float = 0.0
     row_gone_at: float | None = None
@@ -141,14 +143,38 @@ class LabHost:
         self.playback = playback
         """The lines of a captured ``quser`` table, shown (without the rows that have gone) instead of a printed one."""
         self.playback_qwinsta = playback_qwinsta
-        self.lease = lease
-        """The text of the lease file, if there is one."""
+        self.events: list[str] = []
+        """What stands in its Application log under our name."""
+        self._lease = lease
+        self._lease_file: Path | None = None
+        self._shutdown: tuple[str, float] | None = None
         self._away_until = float("-inf")
 
     @property
     def name(self) -> str:
         """The name in the world file."""
         return self.facts.name
+
+    @property
+    def lease(self) -> str | None:
+        """The text of the lease file, if there is one."""
+        if self._lease_file is None:
+            return self._lease
+        return self._lease_file.read_text(encoding="utf-8") if self._lease_file.exists() else None
+
+    @lease.setter
+    def lease(self, text: str | None) -> None:
+        if self._lease_file is None:
+            self._lease = text
+        elif text is None:
+            self._lease_file.unlink(missing_ok=True)
+        else:
+            self._lease_file.write_text(text, encoding="utf-8")
+
+    def keep_lease_in(self, file: Path) -> None:
+        """From now on the lease is a real file, which scripts may read and write by themselves."""
+        text, self._lease_file = self.lease, file
+        self.lease = text
 
     def now(self) -> datetime:
         """The host's own clock, UTC."""
@@ -174,8 +200,11 @@ class LabHost:
         return sorted({each.id for each in self.sessions})
 
     def _settle(self) -> None:
-        """Let log-offs come to their end."""
+        """Let log-offs, and a scheduled shutdown, come to their end; whoever looks first makes it so."""
         ticks = self.world.clock.monotonic()
+        if self._shutdown is not None and ticks >= self._shutdown[1]:
+            act, self._shutdown = self._shutdown[0], None
+            (self.restart if act == "restart" else self.shut_down)()
         for session in list(self.sessions):
             if session.hung or session.row_gone_at is None:
                 continue
@@ -243,6 +272,14 @@ class LabHost:
             self._record("logoff", session)
         self._settle()
 
+    def reset(self, session_id: int) -> None:
+        """End a session at once, hung or not."""
+        session = self._existing(session_id)
+        session.hung, session.linger_s = False, 0.0
+        session.row_gone_at = self.world.clock.monotonic()
+        self._record("reset", session)
+        self._settle()
+
     def disconnect(self, session_id: int) -> None:
         """Take the session from its screen; it keeps running."""
         session = self._existing(session_id)
@@ -279,9 +316,22 @@ class LabHost:
         self._go_down(float("inf"))
         self._record("shutdown", None)
 
+    def schedule_shutdown(self, act: str, after_s: float) -> bool:
+        """``restart`` or ``shutdown`` so many seconds from now; ``False`` where one is scheduled already."""
+        if self._shutdown is not None:
+            return False
+        self._shutdown = (act, self.world.clock.monotonic() + after_s)
+        return True
+
+    def abort_shutdown(self) -> bool:
+        """Take a scheduled one back; ``False`` where there is none."""
+        scheduled, self._shutdown = self._shutdown, None
+        return scheduled is not None
+
     @property
     def is_away(self) -> bool:
         """Whether the host is down just now."""
+        self._settle()
         return self.world.clock.monotonic() < self._away_until
 
     def _go_down(self, seconds: float) -> None:

@@ -164,6 +164,7 @@ _SESSION: dict[str, read.Reader] = {
     "admin": read.flag,
     "client": read.text,
     "hung": read.flag,
+    "protected": read.flag,
     "logoff_s": read.seconds,
     "linger_s": read.seconds,
 }

@@ -22,7 +22,7 @@ import psrpcore
 from mpsbridge.lab import soap
 from mpsbridge.lab.engines.contract import Engine
 from mpsbridge.lab.psrp import Later, PsrpShell, called_in
-from mpsbridge.lab.shells import Shell, ShellEngine
+from mpsbridge.lab.shells import Busy, Shell, ShellEngine
 from mpsbridge.lab.soap import Request, WsmanFault
 from mpsbridge.lab.winrs import RESOURCE as WINRS
 from mpsbridge.lab.winrs import WinrsShell
@@ -167,7 +167,7 @@ class Endpoint:
         shell = _Shell(
             id=shell_id,
             resource=request.resource,
-            inside=self._inside(request.resource, lambda: self._wake(shell_id)),
+            inside=self._inside(request, lambda: self._wake(shell_id)),
             idle_timeout_s=soap.seconds(_find_text(request, "rsp:Shell/rsp:IdleTimeOut"), IDLE_TIMEOUT_S),
             used=self._ticks(),
             commands=set(),
@@ -180,7 +180,8 @@ class Endpoint:
             shell.inside.feed(_decoded(creation), None)
         return Reply(200, soap.response(request, self._shell_created(shell, client)))
 
-    def _inside(self, resource: str, wake: Callable[[], None]) -> Shell:
+    def _inside(self, request: Request, wake: Callable[[], None]) -> Shell:
+        resource = request.resource
         if resource == WINRS:
             return WinrsShell(wake)
         configuration = resource.removeprefix(soap.POWERSHELL)
@@ -194,7 +195,10 @@ class Endpoint:
         if isinstance(self._engine, ShellEngine):
             if jea:
                 raise WsmanFault("This engine plays no restricted endpoints.", code=soap.INVALID_RESOURCE)
-            return self._engine.open_shell(self.host, wake)
+            try:
+                return self._engine.open_shell(self.host, wake, request.culture)
+            except Busy as error:
+                raise WsmanFault(str(error), code=soap.SHELL_QUOTA, subcode="w:QuotaLimit") from error
         return PsrpShell(self.host, self._engine, self._later, wake, jea=jea)
 
     def _shell_created(self, shell: _Shell, client: str) -> str:
@@ -340,7 +344,11 @@ class Endpoint:
 
     def _wake(self, shell_id: str) -> None:
         shell = self.shells.get(shell_id)
-        for pending in list(shell.pending.values()) if shell is not None else ():
+        if shell is None:
+            return
+        if not shell.inside.alive:
+            self._close(shell)
+        for pending in list(shell.pending.values()):
             pending.poll()
 
     def _ticks(self) -> float:

@@ -61,12 +61,12 @@ def observe(host: LabHost, _: Arguments) -> Result:
         },
         "births": [{"id": number, "born": born} for number, born in births(host).items()],
         "owners": [{"id": each.id, "account": each.account, "sid": each.sid} for each in _alive(host)],
-        "admins": sorted(_admins(host)),
+        "admins": sorted(administrators(host)),
         "witness": {"before": witness, "after": witness},
-        "wms": _wms(host),
+        "wms": multipoint(host),
         "logons": logons(host),
         "broker": {"active": facts.broker, "agents": list(facts.agents)},
-        "caller": _caller(host),
+        "caller": caller(host),
         "pending_reboot": list(facts.pending_reboot),
         "powershell": {"version": facts.powershell, "language": "FullLanguage", "bits": 64},
         "lease": host.lease,
@@ -105,7 +105,7 @@ def births(host: LabHost) -> dict[int, str]:
     return {each.id: cim(each.born) for each in _alive(host)} if elevated(host) else {}
 
 
-def _caller(host: LabHost) -> Result:
+def caller(host: LabHost) -> Result:
     """Whoever signs in to the lab is the administrator of a host, or an operator, as the host's ``rights`` say."""
     name = "Administrator" if elevated(host) else "operator"
     return {
@@ -116,12 +116,13 @@ def _caller(host: LabHost) -> Result:
     }
 
 
-def _admins(host: LabHost) -> set[str]:
+def administrators(host: LabHost) -> set[str]:
     """SIDs of the members of Administrators: the built-in account, and whoever is one in the world."""
     return {sid_of(host.name, "Administrator"), *(each.sid for each in host.sessions if each.admin)}
 
 
-def _wms(host: LabHost) -> dict[str, Any] | None:
+def multipoint(host: LabHost) -> dict[str, Any] | None:
+    """What MultiPoint tells of itself, its sessions and stations."""
     if host.facts.generation == "none" or not sees(host):
         return None
     by_id = {each.id: each for each in host.rows()}
@@ -156,7 +157,7 @@ def _wms(host: LabHost) -> dict[str, Any] | None:
 
 def stations(host: LabHost, _: Arguments) -> Result:
     """The result of ``Get-MpsbridgeStation``."""
-    return {"wms": _wms(host)}
+    return {"wms": multipoint(host)}
 
 
 def logons(host: LabHost) -> Result:

@@ -1,75 +1,60 @@
-# The MultiPoint cmdlets of either generation over a make-believe host, with names and parameters as documented; which
-# one is there says MPSBRIDGE_LAB_GENERATION. Only what mpsbridge's scripts use.
-function Invoke-LabService([string]$Act, $SessionId) {
-    foreach ($id in $SessionId) {
-        & ([IO.Path]::Combine($env:SystemRoot, 'System32', 'wms.exe')) $Act $id
-        if ($LASTEXITCODE) { throw "The MultiPoint service knows no session $id." }
+# What the MultiPoint cmdlets do: those that are played act on the make-believe host, the others say that they are not.
+# The functions themselves, with their parameters, are written below this text from what is documented of them.
+enum WmsSessionState { RemoteConnection; ConnectedToStation }
+
+function Invoke-LabCmdlet([string]$Name, [string]$Generation, $Given) {
+    $ErrorActionPreference = 'Stop'
+    if ($Given.Server -and 'localhost', $env:COMPUTERNAME -notcontains $Given.Server) {
+        throw 'The lab plays no MultiPoint server behind another.'
+    }
+    switch ($Name) {
+        'Close-WmsSession' { Stop-LabSession 'close' $Given; break }
+        'Disconnect-WmsSession' { Stop-LabSession 'disconnect' $Given; break }
+        'Get-WmsSession' { Select-LabRow (Get-LabFact 'multipoint').sessions $Given | ConvertTo-LabSession $Generation; break }
+        'Get-WmsStation' { Select-LabRow (Get-LabFact 'multipoint').stations $Given | ConvertTo-LabStation $Generation; break }
+        'Get-WmsSystem' { Get-LabSystem $Generation $Given; break }
+        default { throw "$Name is not played by the lab." }
     }
 }
 
-# A row as its cmdlet gives it: the key of a session is Id in 2012, and "no session" is the largest number of 32 bits.
-function ConvertTo-LabSession($Row, [string]$Key) {
-    $session = [pscustomobject]@{
-        State = $Row.state; IsAdmin = [bool]$Row.admin; UserName = $Row.user; StationId = [uint32]$Row.station
-        ClientName = $Row.client; DomainName = $Row.domain
+# One id after the other. For an id that is not there the error is documented, for other reasons it is not.
+function Stop-LabSession([string]$Act, $Given) {
+    $there = @((Get-LabFact 'multipoint').sessions | ForEach-Object { $_.id })
+    $ids = if ($Given.All) { $there } else { @($Given.SessionId) }
+    foreach ($id in $ids) {
+        if ($there -notcontains $id) {
+            throw (New-Object System.Management.Automation.ItemNotFoundException "No session with the id $id was found.")
+        }
+        [void](Get-LabFact $Act $id)
     }
-    $session | Add-Member -PassThru -MemberType NoteProperty -Name $Key -Value ([uint32]$Row.id)
 }
 
-function ConvertTo-LabStation($Row, [string]$Key) {
+function Select-LabRow($Rows, $Given) {
+    $wanted = @(foreach ($name in 'Id', 'SessionId', 'StationId') { if ($Given.ContainsKey($name)) { $Given.$name } })
+    $Rows | Where-Object { $_ -and (-not $wanted -or $wanted -contains $_.id) }
+}
+
+filter ConvertTo-LabSession([string]$Generation) {
+    $key = if ($Generation -eq '2012') { 'Id' } else { 'SessionId' }
+    [pscustomobject][ordered]@{
+        $key = [uint32]$_.id; State = [WmsSessionState]$_.state; IsAdmin = [bool]$_.admin; UserName = $_.user
+        StationId = [uint32]$_.station; ComputerName = $env:COMPUTERNAME; ClientName = $_.client; DomainName = $_.domain; IsRail = $false
+    }
+}
+
+# "No session" is the largest number of 32 bits, and passwords are among the properties.
+filter ConvertTo-LabStation([string]$Generation) {
+    $key = if ($Generation -eq '2012') { 'Id' } else { 'StationId' }
     $session = [uint32]4294967295
-    if ($null -ne $Row.session_id) { $session = [uint32]$Row.session_id }
-    $station = [pscustomobject]@{ Name = $Row.name; IsAutoLogOn = [bool]$Row.auto_logon; AutoLogOnPassword = 'secret'; SessionId = $session }
-    $station | Add-Member -PassThru -MemberType NoteProperty -Name $Key -Value ([uint32]$Row.id)
+    if ($null -ne $_.session_id) { $session = [uint32]$_.session_id }
+    [pscustomobject][ordered]@{
+        $key = [uint32]$_.id; Name = $_.name; IsAutoLogOn = [bool]$_.auto_logon; AutoLogOnUserName = ''
+        AutoLogOnPassword = 'a password that must not travel'; ComputerName = $env:COMPUTERNAME; SessionId = $session
+    }
 }
 
-if ($env:MPSBRIDGE_LAB_GENERATION -eq '2016') {
-    function Close-WmsSession {
-        [CmdletBinding(SupportsShouldProcess = $true, ConfirmImpact = 'High', DefaultParameterSetName = 'CloseById')]
-        param(
-            [Parameter(Mandatory = $true, Position = 0, ParameterSetName = 'CloseById')][uint32[]]$SessionId,
-            [Parameter(Mandatory = $true, ParameterSetName = 'CloseAll')][switch]$All
-        )
-        if ($PSCmdlet.ShouldProcess("$SessionId")) { Invoke-LabService 'close' $SessionId }
-    }
-    function Disconnect-WmsSession {
-        [CmdletBinding(SupportsShouldProcess = $true, ConfirmImpact = 'High', DefaultParameterSetName = 'DisconnectById')]
-        param(
-            [Parameter(Mandatory = $true, Position = 0, ParameterSetName = 'DisconnectById')][uint32[]]$SessionId,
-            [Parameter(Mandatory = $true, ParameterSetName = 'DisconnectAll')][switch]$All
-        )
-        if ($PSCmdlet.ShouldProcess("$SessionId")) { Invoke-LabService 'disconnect' $SessionId }
-    }
-    function Get-WmsSession {
-        param([Parameter(Mandatory = $true)][switch]$All)
-        foreach ($row in (Get-LabFacts).wms.sessions) { ConvertTo-LabSession $row 'SessionId' }
-    }
-    function Get-WmsStation {
-        param([Parameter(Mandatory = $true)][switch]$All)
-        foreach ($row in (Get-LabFacts).wms.stations) { ConvertTo-LabStation $row 'StationId' }
-    }
-    function Get-WmsSystem { [pscustomobject]@{ SystemMode = (Get-LabFacts).wms.mode } }
-} else {
-    function Close-WmsSession {
-        [CmdletBinding(SupportsShouldProcess = $true, ConfirmImpact = 'High')]
-        param([Parameter(Mandatory = $true)][int]$SessionId, [int]$TimeoutInSecond)
-        if ($PSCmdlet.ShouldProcess("$SessionId")) { Invoke-LabService 'close' $SessionId }
-    }
-    function Disconnect-WmsSession {
-        [CmdletBinding(SupportsShouldProcess = $true, ConfirmImpact = 'High')]
-        param([Parameter(Mandatory = $true)][int]$SessionId, [int]$TimeoutInSecond)
-        if ($PSCmdlet.ShouldProcess("$SessionId")) { Invoke-LabService 'disconnect' $SessionId }
-    }
-    function Get-WmsSession {
-        param([switch]$SerializeString, [uint32]$Id, [int]$TimeoutInSecond)
-        foreach ($row in (Get-LabFacts).wms.sessions) { ConvertTo-LabSession $row 'Id' }
-    }
-    function Get-WmsStation {
-        param([switch]$SerializeString, [uint32]$Id, [int]$TimeoutInSecond)
-        foreach ($row in (Get-LabFacts).wms.stations) { ConvertTo-LabStation $row 'Id' }
-    }
-    function Get-WmsSystem {
-        param([switch]$SystemMode, [int]$TimeoutInSecond)
-        if ($SystemMode) { (Get-LabFacts).wms.mode }
-    }
+function Get-LabSystem([string]$Generation, $Given) {
+    $mode = (Get-LabFact 'multipoint').mode
+    if ($Generation -eq '2012') { if ($Given.SystemMode) { $mode }; return }
+    [pscustomobject]@{ SystemMode = $mode; ComputerName = $env:COMPUTERNAME }
 }

@@ -1,79 +1,89 @@
 # What Windows has and PowerShell elsewhere lacks, over one make-believe host: processes, CIM, registry, services, and
 # the classes that tell who the caller is. Run once in each session, before the client's own scripts. Only what
 # mpsbridge's scripts use is here, and it fails as Windows fails; nothing of it is evidence about Windows.
-$env:SystemRoot = [IO.Path]::Combine($env:MPSBRIDGE_LAB_FOLDER, 'windows')
-$env:ProgramW6432 = [IO.Path]::Combine($env:MPSBRIDGE_LAB_FOLDER, 'programs')
-$env:PSModulePath = [IO.Path]::Combine($env:MPSBRIDGE_LAB_FOLDER, 'modules') + [IO.Path]::PathSeparator + $env:PSModulePath
+& {
+    $place = Get-LabFact 'place'
+    $env:SystemRoot = $place.windows
+    $env:ProgramW6432 = $env:ProgramFiles = $place.programs
+    $env:COMPUTERNAME = $place.computer
+    if (-not $env:MPSBRIDGE_LAB_MODULES) { $env:MPSBRIDGE_LAB_MODULES = $env:PSModulePath }
+    $env:PSModulePath = $place.modules + [IO.Path]::PathSeparator + $env:MPSBRIDGE_LAB_MODULES
+    $env:TZ = $place.zone
+    [TimeZoneInfo]::ClearCachedData()
+    [Globalization.CultureInfo]::DefaultThreadCurrentCulture = $place.culture
+    [Globalization.CultureInfo]::DefaultThreadCurrentUICulture = $place.culture
+}
 
-function global:Get-LabTime($Text) {
+function global:ConvertFrom-LabTime($Text) {
     if (-not $Text) { return $null }
     $time = [datetime]::ParseExact($Text.Substring(0, 21), 'yyyyMMddHHmmss.ffffff', [Globalization.CultureInfo]::InvariantCulture)
     [datetime]::SpecifyKind($time, 'Utc').ToLocalTime()
 }
 
-$env:COMPUTERNAME = (Get-LabFacts).computer
-
 function global:Get-Process {
-    [CmdletBinding()]
-    param([string[]]$Name, [int]$Id)
-    $facts = Get-LabFacts
-    if ($Id) { return [pscustomobject]@{ Id = $Id; ProcessName = 'wsmprovhost'; SessionId = [int]$facts.caller.session_id } }
-    $found = @($facts.processes | Where-Object { -not $Name -or $Name -contains $_.name })
-    if ($Name -and -not $found) { Write-Error "There is no process of the name $Name." -Category ObjectNotFound; return }
+    [CmdletBinding(DefaultParameterSetName = 'Name')]
+    param(
+        [Parameter(Position = 0, ParameterSetName = 'Name')][string[]]$Name,
+        [Parameter(Mandatory = $true, ParameterSetName = 'Id')][int]$Id
+    )
+    if ($PSCmdlet.ParameterSetName -eq 'Id') {
+        $session = [int](Get-LabFact 'caller').session_id
+        return [pscustomobject]@{ Id = $Id; ProcessName = 'wsmprovhost'; SessionId = $session }
+    }
+    $found = @(Get-LabFact 'processes' | Where-Object { -not $Name -or $Name -contains $_.name })
+    if ($Name -and -not $found) { Write-Error "Cannot find a process with the name ""$Name""." -Category ObjectNotFound; return }
     foreach ($process in $found) {
-        $started = $null
-        if ($facts.caller.elevated) { $started = Get-LabTime $process.born }
-        [pscustomobject]@{ ProcessName = $process.name; SessionId = [int]$process.session; StartTime = $started }
+        [pscustomobject]@{ ProcessName = $process.name; SessionId = [int]$process.session; StartTime = (ConvertFrom-LabTime $process.born) }
     }
 }
 
 function global:Get-CimInstance {
     [CmdletBinding()]
-    param([string]$Namespace = 'root/cimv2', [string]$ClassName, [string]$Filter, [int]$OperationTimeoutSec)
-    $facts = Get-LabFacts
+    param([string]$Namespace = 'root/cimv2', [Parameter(Mandatory = $true)][string]$ClassName, [string]$Filter, [uint32]$OperationTimeoutSec)
     if ($ClassName -ne 'Win32_Process') {
-        $instance = $facts.cim.$ClassName
-        if ($null -eq $instance) { Write-Error "There is no class $ClassName." -Category ObjectNotFound; return }
+        $instance = Get-LabFact 'cim' $ClassName
+        if ($null -eq $instance) { Write-Error "Invalid class $ClassName" -Category MetadataError; return }
         return $instance
     }
     $names = @([regex]::Matches($Filter, "Name = '([^']+)'") | ForEach-Object { $_.Groups[1].Value })
     $session = [regex]::Match($Filter, 'SessionId = (\d+)').Groups[1].Value
-    foreach ($process in $facts.processes) {
+    foreach ($process in Get-LabFact 'processes') {
         if ($names -contains "$($process.name).exe" -or ($session -and "$($process.session)" -eq $session)) {
-            $created = $null
-            if ($facts.caller.elevated) { $created = Get-LabTime $process.born }
-            [pscustomobject]@{ Name = "$($process.name).exe"; SessionId = [uint32]$process.session; CreationDate = $created; LabOwner = $process }
+            [pscustomobject]@{
+                Name = "$($process.name).exe"; SessionId = [uint32]$process.session
+                CreationDate = (ConvertFrom-LabTime $process.born); LabOwner = $process
+            }
         }
     }
 }
 
 function global:Invoke-CimMethod {
     [CmdletBinding()]
-    param($InputObject, [string]$MethodName)
+    param([Parameter(Mandatory = $true)]$InputObject, [Parameter(Mandatory = $true)][string]$MethodName)
     $owner = $InputObject.LabOwner
-    if (-not (Get-LabFacts).caller.elevated) { return [pscustomobject]@{ ReturnValue = 2 } }
-    if ($MethodName -eq 'GetOwnerSid') { return [pscustomobject]@{ Sid = $owner.sid; ReturnValue = 0 } }
-    [pscustomobject]@{ User = $owner.user; Domain = $owner.domain; ReturnValue = 0 }
+    if (-not $owner.sid) { return [pscustomobject]@{ ReturnValue = [uint32]2 } }
+    if ($MethodName -eq 'GetOwnerSid') { return [pscustomobject]@{ Sid = $owner.sid; ReturnValue = [uint32]0 } }
+    [pscustomobject]@{ User = $owner.user; Domain = $owner.domain; ReturnValue = [uint32]0 }
 }
 
 function global:Get-ItemProperty {
     [CmdletBinding()]
-    param([string]$LiteralPath)
-    $key = (Get-LabFacts).registry.$LiteralPath
-    if ($null -eq $key) { Write-Error "There is no key $LiteralPath." -Category ObjectNotFound; return }
+    param([Parameter(Mandatory = $true)][string]$LiteralPath)
+    $key = Get-LabFact 'key' $LiteralPath
+    if ($null -eq $key) { Write-Error "Cannot find path '$LiteralPath' because it does not exist." -Category ObjectNotFound; return }
     $key
 }
 
 function global:Test-Path {
     [CmdletBinding()]
-    param([string]$LiteralPath)
-    $null -ne (Get-LabFacts).registry.$LiteralPath
+    param([Parameter(Mandatory = $true)][string]$LiteralPath)
+    $null -ne (Get-LabFact 'key' $LiteralPath)
 }
 
 function global:Get-Service {
     [CmdletBinding()]
     param([string[]]$Name)
-    foreach ($service in (Get-LabFacts).services) { if ($Name -contains $service) { [pscustomobject]@{ Name = $service } } }
+    foreach ($service in Get-LabFact 'services') { if ($Name -contains $service) { [pscustomobject]@{ Name = $service } } }
 }
 
 class LabSid {
@@ -87,40 +97,53 @@ class LabSid {
 class LabIdentity {
     [string]$Name
     [LabSid]$User
+    [bool]$Elevated
     static [LabIdentity] GetCurrent() {
-        $caller = (Get-LabFacts).caller
+        $caller = Get-LabFact 'caller'
         $identity = [LabIdentity]::new()
         $identity.Name = $caller.account
         $identity.User = [LabSid]::new($caller.sid)
+        $identity.Elevated = $caller.elevated
         return $identity
     }
 }
 
 class LabPrincipal {
-    LabPrincipal([LabIdentity]$Identity) { }
-    [bool] IsInRole([LabSid]$Sid) { return (Get-LabFacts).caller.elevated -and $Sid.Value -eq 'S-1-5-32-544' }
+    [LabIdentity]$Identity
+    LabPrincipal([LabIdentity]$Identity) { $this.Identity = $Identity }
+    [bool] IsInRole([LabSid]$Sid) { return $this.Identity.Elevated -and $Sid.Value -eq 'S-1-5-32-544' }
 }
 
-# The directory of accounts: a group whose members are asked by name, as COM objects are.
+# The directory of accounts: a group whose members are objects of another kind, asked by name as COM objects are.
 class LabGroup {
     LabGroup([string]$Path) { }
     [object] Invoke([string]$Method) {
-        return @((Get-LabFacts).admins | ForEach-Object {
+        return @(Get-LabFact 'administrators' | ForEach-Object {
                 $kind = [pscustomobject]@{ Sid = $_ } | Add-Member -PassThru -MemberType ScriptMethod -Name InvokeMember -Value { [Text.Encoding]::ASCII.GetBytes($this.Sid) }
                 [pscustomobject]@{ Kind = $kind } | Add-Member -PassThru -Force -MemberType ScriptMethod -Name GetType -Value { $this.Kind }
             })
     }
 }
 
-$accelerators = [psobject].Assembly.GetType('System.Management.Automation.TypeAccelerators')
-$classes = @{
-    'Security.Principal.WindowsIdentity'           = [LabIdentity]
-    'Security.Principal.WindowsPrincipal'          = [LabPrincipal]
-    'Security.Principal.SecurityIdentifier'        = [LabSid]
-    'System.Security.Principal.SecurityIdentifier' = [LabSid]
-    'ADSI'                                         = [LabGroup]
+class LabEventLog {
+    static [void] WriteEntry([string]$Source, [string]$Message, [string]$Type, [int]$Id) {
+        [void](Get-LabFact 'event' "$Source $Type ${Id}: $Message")
+    }
 }
-foreach ($name in $classes.Keys) {
-    [void]$accelerators::Remove($name)
-    $accelerators::Add($name, $classes[$name])
+
+# Registered anew in each session, because a class belongs to the runspace that defined it.
+& {
+    $accelerators = [psobject].Assembly.GetType('System.Management.Automation.TypeAccelerators')
+    $classes = @{
+        'Security.Principal.WindowsIdentity'           = [LabIdentity]
+        'Security.Principal.WindowsPrincipal'          = [LabPrincipal]
+        'Security.Principal.SecurityIdentifier'        = [LabSid]
+        'System.Security.Principal.SecurityIdentifier' = [LabSid]
+        'ADSI'                                         = [LabGroup]
+        'Diagnostics.EventLog'                         = [LabEventLog]
+    }
+    foreach ($name in $classes.Keys) {
+        [void]$accelerators::Remove($name)
+        $accelerators::Add($name, $classes[$name])
+    }
 }

@@ -1,0 +1,152 @@
+"""The engine that executes: each shell is a real PowerShell child that gets the very bytes a client sent.
+
+Nothing of PSRP is read or written for a client; fragments go from WSMan into the child's pipe and back. What Windows
+would know or do (tables, processes, log-offs) comes from the world, through programs and functions that stand for
+Windows' own and ask the lab's desk. Two things are the machine's and not the world's: the time of day, because scripts
+read the clock of the process they run in, and the version of PowerShell.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from mpsbridge.lab.engines.powershell import facts
+from mpsbridge.lab.engines.powershell.children import Children
+from mpsbridge.lab.engines.powershell.desk import Desk, Said
+from mpsbridge.lab.engines.powershell.finding import find_powershell
+from mpsbridge.lab.engines.powershell.multipoint import modules
+from mpsbridge.lab.engines.powershell.programs import PROGRAMS
+from mpsbridge.lab.engines.powershell.shell import PipeShell
+from mpsbridge.lab.engines.powershell.zone import write_zone
+from mpsbridge.lab.shells import Post, Shell
+from mpsbridge.lab.world import LabHost, World
+
+SPARES = 1
+"""Children kept warm for the next shell. One takes about 85 MiB."""
+MOST = 32
+"""Children altogether; what comes on top is refused as a used-up quota."""
+
+_HERE = Path(__file__).resolve().parent
+_CULTURE = "en-US"
+
+
+class PowerShellEngine:
+    """Opens shells for the hosts of one world, between :meth:`start` and :meth:`stop`.
+
+    ``program`` is the PowerShell to start (by default what ``find_powershell`` finds).
+    """
+
+    def __init__(self, program: Path | None = None, *, spares: int = SPARES, most: int = MOST) -> None:
+        self._program = program or find_powershell()
+        self._spares = spares
+        self._most = most
+        self._site: _Site | None = None
+
+    def start(self, world: World, post: Post) -> None:
+        """Set everything up, with one warm child (about half a second). Raises ``SettingsError``."""
+        self._site = _Site(world, post)
+        try:
+            self._site.children.open(self._program, spares=self._spares, most=self._most)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End every child and take everything down; may be called twice."""
+        site, self._site = self._site, None
+        if site is not None:
+            site.close()
+
+    def open_shell(self, host: LabHost, wake: Callable[[], None], culture: str) -> Shell:
+        """A PowerShell for one shell on one host; ``culture`` is the client's and becomes the thread's (W7).
+
+        Raises ``Busy`` where there are too many already.
+        """
+        if self._site is None:
+            raise RuntimeError("the engine was not started")
+        return self._site.open_shell(host, wake, culture or _CULTURE)
+
+
+class _Site:
+    """What exists while a lab runs: a folder with programs and modules, the desk, the children and their seats."""
+
+    def __init__(self, world: World, post: Post) -> None:
+        self._world = world
+        self._post = post
+        self._hosts = list(world.hosts.values())
+        self._seats: dict[str, tuple[LabHost, str]] = {}
+        self._folder = Path(tempfile.mkdtemp(prefix="mpsbridge-lab-"))
+        self._write_programs()
+        self._write_modules()
+        self._desk = Desk(self._folder / "desk", self._answer)
+        environment = {**os.environ, "MPSBRIDGE_LAB_DESK": str(self._desk.path)}
+        self.children = Children(environment, prelude="".join(_text(name) for name in ("ask.ps1", "host.ps1")))
+
+    def close(self) -> None:
+        self.children.close()
+        self._desk.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def open_shell(self, host: LabHost, wake: Callable[[], None], culture: str) -> Shell:
+        child = self.children.take()
+        self._seats[child.seat] = (host, culture)
+
+        def ended() -> None:
+            del self._seats[child.seat]
+            self.children.give_back(child)
+
+        return PipeShell(child, self._post, wake, ended)
+
+    def _answer(self, seat: str, program: str, arguments: list[str]) -> Said:
+        """What the desk says to a child. One that warms up sits nowhere yet, and looks at the first host."""
+        host, culture = self._seats.get(seat, (self._hosts[0], _CULTURE))
+        with self._world.lock:
+            if program in PROGRAMS:
+                return PROGRAMS[program](host, arguments)
+            if arguments[0] == "place":
+                return Said(out=json.dumps(self._place(host, culture)).encode())
+            return facts.tell(host, arguments)
+
+    def _place(self, host: LabHost, culture: str) -> dict[str, str]:
+        """Where things are on a host, as its own environment says; made when it is first asked for."""
+        folder = self._folder / "hosts" / str(self._hosts.index(host))
+        lease = folder / "programs" / "mpsbridge" / "lease.json"
+        if not lease.parent.exists():
+            lease.parent.mkdir(parents=True)
+            host.keep_lease_in(lease)
+        generation = host.facts.generation
+        return {
+            "computer": host.facts.computer,
+            "culture": culture,
+            "modules": "" if generation == "none" else str(self._folder / "modules" / generation),
+            "programs": str(folder / "programs"),
+            "windows": str(self._folder / "windows"),
+            "zone": str(write_zone(folder / "zone", host.facts.utc_offset_min)),
+        }
+
+    def _write_programs(self) -> None:
+        system = self._folder / "windows" / "System32"
+        system.mkdir(parents=True)
+        for name in PROGRAMS:
+            program = system / f"{name}.exe"
+            words = shlex.join([sys.executable, "-S", "-E", str(_HERE / "program.py"), name])
+            program.write_text(f'#!/bin/sh\nexec {words} "$@"\n', encoding="utf-8")
+            program.chmod(0o700)
+
+    def _write_modules(self) -> None:
+        for generation in {host.facts.generation for host in self._hosts} - {"none"}:
+            for name, text in modules(generation).items():
+                module = self._folder / "modules" / generation / name / f"{name}.psm1"
+                module.parent.mkdir(parents=True)
+                module.write_text(text, encoding="utf-8")
+
+
+def _text(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")

@@ -1,0 +1,157 @@
+"""What the cmdlets inside the children know of a make-believe host: processes, CIM, registry, services, MultiPoint.
+
+One question, one answer in JSON, so that nothing is read that nobody asked for. Who asks makes a difference, as on
+Windows: only an elevated caller reads when a process began and whose it is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from mpsbridge.lab.engines import observing
+from mpsbridge.lab.engines.observing import MODES, cim, elevated, sees
+from mpsbridge.lab.engines.powershell.desk import Said
+from mpsbridge.lab.world import LabHost
+
+_CURRENT_VERSION = r"Registry::HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows\CurrentVersion"
+_CONTROL = r"Registry::HKEY_LOCAL_MACHINE\SYSTEM\CurrentControlSet\Control"
+_INTERNATIONAL = r"Registry::HKEY_CURRENT_USER\Control Panel\International"
+_SESSION_DATA = rf"{_CURRENT_VERSION}\Authentication\LogonUI\SessionData" + "\\"
+_PENDING = {
+    rf"{_CURRENT_VERSION}\Component Based Servicing\RebootPending": "RebootPending",
+    rf"{_CURRENT_VERSION}\WindowsUpdate\Auto Update\RebootRequired": "RebootRequired",
+}
+_NO_LOG = "The source was not found, but some or all event logs could not be searched."
+
+
+class NotPermitted(Exception):
+    """This caller may not ask that, or do it; the text is what the cmdlet says."""
+
+
+def processes(host: LabHost, _: str) -> list[dict[str, Any]]:
+    """The processes that matter: ``wininit``, and of each session its ``winlogon`` and ``explorer``."""
+    found = [_process("wininit", 0, cim(host.boot), "NT AUTHORITY\\SYSTEM", "S-1-5-18")]
+    alive = set(host.processes_in())
+    for session in host.sessions:
+        if session.id in alive:
+            born = cim(session.born)
+            found.append(_process("winlogon", session.id, born, "NT AUTHORITY\\SYSTEM", "S-1-5-18"))
+            found.append(_process("explorer", session.id, born, session.account, session.sid))
+    if not elevated(host):
+        return [{"name": each["name"], "session": each["session"]} for each in found]
+    return found
+
+
+def _process(name: str, session: int, born: str, account: str, sid: str) -> dict[str, Any]:
+    domain, _, user = account.rpartition("\\")
+    return {"name": name, "session": session, "born": born, "domain": domain, "user": user, "sid": sid}
+
+
+def cim_instance(host: LabHost, name: str) -> dict[str, Any] | None:
+    """The one instance of a CIM class, by the class's name."""
+    closed, drain = MODES[host.logon_mode]
+    classes: dict[str, dict[str, Any]] = {
+        "Win32_TerminalServiceSetting": {
+            "Logons": str(closed),
+            "SessionBrokerDrainMode": drain,
+            "TerminalServerMode": 1,
+        },
+        "Win32_TSSessionDirectory": {"SessionDirectoryActive": int(host.facts.broker)},
+    }
+    return classes.get(name)
+
+
+def registry_key(host: LabHost, key: str) -> dict[str, Any] | None:
+    """The values of a registry key; ``None`` where there is no such key."""
+    facts, patterns = host.facts, host.facts.patterns
+    if key == _INTERNATIONAL:
+        return {
+            "sShortDate": patterns.short_date,
+            "sShortTime": patterns.short_time,
+            "s1159": patterns.am,
+            "s2359": patterns.pm,
+            "LocaleName": facts.culture,
+        }
+    if key == rf"{_CONTROL}\Nls\CodePage":
+        return {"OEMCP": str(facts.oem), "ACP": str(facts.ansi)}
+    if key == rf"{_CONTROL}\Session Manager":
+        renames = "PendingFileRenameOperations"
+        return {renames: ["\\??\\C:\\Windows\\Temp\\old.dll"]} if renames in facts.pending_reboot else {}
+    if key.startswith(_SESSION_DATA):
+        number = key.removeprefix(_SESSION_DATA)
+        session = next((each for each in host.sessions if str(each.id) == number), None)
+        return {"LoggedOnUserSID": session.sid, "LoggedOnSAMUser": session.account} if session else None
+    return {} if _PENDING.get(key) in facts.pending_reboot else None
+
+
+def multipoint(host: LabHost, _: str) -> dict[str, Any]:
+    """Mode, sessions and stations, as MultiPoint's own service tells them to an administrator."""
+    found = observing.multipoint(host) if sees(host) else None
+    if found is None:
+        raise NotPermitted("Access is denied.")
+    return found
+
+
+def caller(host: LabHost, _: str) -> dict[str, Any]:
+    """Who has signed in."""
+    return observing.caller(host)
+
+
+def administrators(host: LabHost, _: str) -> list[str]:
+    """SIDs of the members of Administrators."""
+    return sorted(observing.administrators(host))
+
+
+def services(host: LabHost, _: str) -> list[str]:
+    """Names of the services that are there."""
+    return list(host.facts.agents)
+
+
+def close(host: LabHost, number: str) -> None:
+    """MultiPoint's own way to end a session; it does not wait."""
+    _permit(host, number)
+    host.log_off(int(number))
+
+
+def disconnect(host: LabHost, number: str) -> None:
+    """MultiPoint's own way to suspend a session."""
+    _permit(host, number)
+    host.disconnect(int(number))
+
+
+def _permit(host: LabHost, number: str) -> None:
+    session = host.session(int(number))
+    if not sees(host) or session is None or session.protected:
+        raise NotPermitted("Access is denied.")
+
+
+def write_event(host: LabHost, text: str) -> None:
+    """One entry in the Application log; only an administrator may create the source that it needs."""
+    if not elevated(host):
+        raise NotPermitted(_NO_LOG)
+    host.events.append(text)
+
+
+_QUESTIONS: dict[str, Callable[[LabHost, str], Any]] = {
+    "administrators": administrators,
+    "caller": caller,
+    "cim": cim_instance,
+    "close": close,
+    "disconnect": disconnect,
+    "event": write_event,
+    "key": registry_key,
+    "multipoint": multipoint,
+    "processes": processes,
+    "services": services,
+}
+
+
+def tell(host: LabHost, arguments: list[str]) -> Said:
+    """Answer ``QUESTION KEY``: JSON, or exit code 5 and what is wrong."""
+    question, key = arguments
+    try:
+        return Said(out=json.dumps(_QUESTIONS[question](host, key)).encode())
+    except NotPermitted as error:
+        return Said(5, err=str(error).encode())

@@ -1,0 +1,195 @@
+"""Windows' session programs over a make-believe host: what they print, how they exit, and what they do.
+
+They know nothing of guards, leases or times, which is what makes the scripts in front of them worth testing; and they
+keep the traps of the real ones: without an id ``logoff`` and ``tsdiscon`` take the caller's own session, ``logoff``
+returns when the log-off has ended, ``msg`` reads standard input where it gets no text, ``chglogon /query`` exits with 1
+while logons are enabled. Texts after "Error" and exit codes are documented or captured; the sentences for an id that
+does not exist, and for a shutdown, are of the lab's own making.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from mpsbridge.lab import tables
+from mpsbridge.lab.engines.observing import elevated, sees
+from mpsbridge.lab.engines.powershell.desk import Said
+from mpsbridge.lab.world import LabHost, LabSession
+
+ACCESS_DENIED = "Error [5]:Access is denied."
+ALREADY_SCHEDULED = 1190
+NOTHING_TO_ABORT = 1116
+_SWITCHES = {
+    "/enable": "enabled",
+    "/drain": "drain",
+    "/drainuntilrestart": "drain-until-restart",
+    "/disable": "disabled",
+}
+_TOLD = {
+    "enabled": "ENABLED",
+    "drain": "DRAIN",
+    "drain-until-restart": "DRAIN UNTIL RESTART",
+    "disabled": "DISABLED",
+}
+
+Program = Callable[[LabHost, list[str]], Said]
+
+
+def _failed(host: LabHost, *lines: str, code: int = 1) -> Said:
+    """Lines on standard error, in the page in which Windows' console programs write."""
+    text = "".join(f"{line}\r\n" for line in lines)
+    return Said(code, err=text.encode(f"cp{host.facts.oem}", "replace"))
+
+
+def quser(host: LabHost, arguments: list[str]) -> Said:
+    """The table of users. Nobody on, and nothing one may see, read the same."""
+    words, _ = _words(arguments)
+    table = tables.quser_bytes(host) if sees(host) else b""
+    if words and table:
+        found = _named(host, words[0])
+        table = _rows(table, {session.id for session in found}) if found else b""
+    nobody = host.facts.words.nobody if not words else host.facts.words.nobody.replace("*", words[0])
+    return Said(out=table) if table else _failed(host, nobody)
+
+
+def _rows(table: bytes, ids: Iterable[int]) -> bytes:
+    """The header, and the rows that carry one of these ids."""
+    wanted = {str(number).encode() for number in ids}
+    head, *rows = table.splitlines(keepends=True)
+    return head + b"".join(row for row in rows if wanted & set(row[22:].split()))
+
+
+def qwinsta(host: LabHost, _: list[str]) -> Said:
+    """The table of sessions."""
+    if not sees(host):
+        return _failed(host, host.facts.words.no_session)
+    return Said(out=tables.qwinsta_bytes(host))
+
+
+def logoff(host: LabHost, arguments: list[str]) -> Said:
+    """End a session, and return when it has ended; a hung one never does."""
+    session, denied = _target(host, arguments, "logoff")
+    if session is None:
+        return denied
+    host.log_off(session.id)
+    return Said(until=lambda: _has_gone(host, session))
+
+
+def rwinsta(host: LabHost, arguments: list[str]) -> Said:
+    """Reset a session: it is gone at once, also where a log-off hangs."""
+    if not _words(arguments)[0]:
+        return _failed(host, "RESET SESSION needs a session name or an id.")
+    session, denied = _target(host, arguments, "reset")
+    if session is None:
+        return denied
+    host.reset(session.id)
+    return Said()
+
+
+def tsdiscon(host: LabHost, arguments: list[str]) -> Said:
+    """Take a session from its screen."""
+    session, denied = _target(host, arguments, "disconnect")
+    if session is None:
+        return denied
+    host.disconnect(session.id)
+    return Said()
+
+
+def msg(host: LabHost, arguments: list[str]) -> Said:
+    """Show a box to a session, a user or everybody. Without a text it would read standard input, which is closed."""
+    words, switches = _words(arguments)
+    if not words:
+        return _failed(host, "MSG needs a user, a session name or an id.")
+    if not sees(host):
+        return _failed(host, "Error 5 getting session names")
+    found = list(host.rows()) if words[0] == "*" else _named(host, words[0])
+    if not found:
+        return _failed(host, f"{words[0]} does not exist or is disconnected")
+    if any(session.protected for session in found):
+        return _failed(host, "Error 5 getting session names")
+    for session in found:
+        host.show(session.id, " ".join(words[1:]))
+    waits = "/w" in {switch.lower() for switch in switches}
+    return Said(until=lambda: False) if waits else Said()  # nobody here ever answers a box
+
+
+def chglogon(host: LabHost, arguments: list[str]) -> Said:
+    """Read or set the logon mode. The exit code says nothing."""
+    switch = arguments[0].lower() if arguments else ""
+    if switch == "/query":
+        told = f"Session logins are currently {_TOLD[host.logon_mode]}\r\n".encode()
+        return Said(int(host.logon_mode == "enabled"), out=told)
+    if switch not in _SWITCHES:
+        return _failed(host, f"Invalid parameter(s): {switch}")
+    if not elevated(host):
+        return _failed(host, ACCESS_DENIED)
+    host.set_logon_mode(_SWITCHES[switch])
+    told = f"Session logins are currently {_TOLD[host.logon_mode]}\r\n".encode()
+    return Said(1, out=told)
+
+
+def shutdown(host: LabHost, arguments: list[str]) -> Said:
+    """Restart (``/r``) or shut down (``/s``) after ``/t`` seconds, or take that back (``/a``)."""
+    switches = [argument.lower() for argument in arguments]
+    if not elevated(host):
+        return _failed(host, f"{ACCESS_DENIED[:-1]}.(5)", code=5)
+    if "/a" in switches:
+        if not host.abort_shutdown():
+            return _failed(host, f"No shutdown was in progress.({NOTHING_TO_ABORT})", code=NOTHING_TO_ABORT)
+        return Said()
+    if "/r" not in switches and "/s" not in switches:
+        return _failed(host, "SHUTDOWN needs /r, /s or /a.")
+    after = switches[switches.index("/t") + 1 :][:1] if "/t" in switches else ["30"]
+    if not after or not after[0].isdigit():
+        return _failed(host, "SHUTDOWN /t needs a number of seconds.")
+    if not host.schedule_shutdown("restart" if "/r" in switches else "shutdown", float(after[0])):
+        scheduled = f"A system shutdown has already been scheduled.({ALREADY_SCHEDULED})"
+        return _failed(host, scheduled, code=ALREADY_SCHEDULED)
+    return Said()
+
+
+def _words(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """What is no switch, and what is one."""
+    return (
+        [argument for argument in arguments if not argument.startswith("/")],
+        [argument for argument in arguments if argument.startswith("/")],
+    )
+
+
+def _named(host: LabHost, word: str) -> list[LabSession]:
+    """The sessions that a word means: an id, a session name or a user."""
+    wanted = word.casefold()
+    return [
+        session
+        for session in host.rows()
+        if wanted in {str(session.id), (session.session_name or "").casefold(), session.user.casefold()}
+    ]
+
+
+def _target(host: LabHost, arguments: list[str], act: str) -> tuple[LabSession | None, Said]:
+    """The one session that is meant, or why it may not be touched. No word at all means the caller's own."""
+    words, _ = _words(arguments)
+    word = words[0] if words else str(host.facts.caller_session)
+    denied = _failed(host, f"Could not {act} session ID {word} from session Console, Error code 5", ACCESS_DENIED)
+    found = next((session for session in host.rows() if word in {str(session.id), session.session_name}), None)
+    if word == "0" or not sees(host) or (found is not None and found.protected):
+        return None, denied
+    return found, _failed(host, f"Session {word} not found")
+
+
+def _has_gone(host: LabHost, session: LabSession) -> bool:
+    with host.world.lock:
+        return all(each is not session for each in host.rows())
+
+
+PROGRAMS: dict[str, Program] = {
+    "quser": quser,
+    "qwinsta": qwinsta,
+    "msg": msg,
+    "logoff": logoff,
+    "rwinsta": rwinsta,
+    "tsdiscon": tsdiscon,
+    "chglogon": chglogon,
+    "shutdown": shutdown,
+}
+"""The programs of ``System32``, by their names without ``.exe``."""
