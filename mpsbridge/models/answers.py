@@ -130,6 +130,13 @@ class PowerShellAnswer(Answer):
     bits: int | None = None
 
 
+class RunningAnswer(Answer):
+    """A program that runs in a session; ``name`` without ``.exe``, in lower case."""
+
+    id: int
+    name: str
+
+
 class ObserveAnswer(Answer):
     """The result of ``observe``."""
 
@@ -139,6 +146,10 @@ class ObserveAnswer(Answer):
     boot: CimTime | None = None
     quser: ProgramAnswer
     qwinsta: ProgramAnswer
+    running: tuple[RunningAnswer, ...] = ()
+    """Where the programs asked for run (W38)."""
+    disk_protection: str | None = None
+    """MultiPoint's ``DiskProtectionMode``; with ``Discard`` nothing on the host outlives a restart (W23)."""
     oem: int | None = None
     ansi: int | None = None
     patterns: PatternsAnswer = PatternsAnswer()
@@ -156,6 +167,48 @@ class ObserveAnswer(Answer):
     powershell: PowerShellAnswer = PowerShellAnswer()
     lease: str | None = None
     """The text of the lease file, or null where there is none."""
+
+
+class LeaseAnswer(Answer):
+    """The result of ``lease``: the lease file's text as it is now (null: none), and whether this call wrote it."""
+
+    now: CimTime
+    changed: bool
+    lease: str | None = None
+
+
+class FailsafeAnswer(Answer):
+    """The result of ``failsafe`` and ``failsafe-remove``: whether the task is there now, read back from the host."""
+
+    now: CimTime
+    registered: bool
+    next_run: CimTime | None = None
+
+
+class PowerAnswer(Answer):
+    """The result of ``power``: whether Windows took the order, and who was left where it was not given.
+
+    ``going_down`` is true where a shutdown was under way already (error 1190 or 1115; W24).
+    """
+
+    now: CimTime
+    boot: CimTime | None = None
+    accepted: bool
+    going_down: bool = False
+    left: tuple[int, ...] = ()
+    text: str = ""
+
+
+class ModeAnswer(Answer):
+    """The result of ``mode``: MultiPoint's ``SystemMode`` before and after, as the host words it (W27)."""
+
+    now: CimTime
+    boot: CimTime | None = None
+    accepted: bool
+    left: tuple[int, ...] = ()
+    before: str | None = None
+    after: str | None = None
+    text: str = ""
 
 
 class StationsAnswer(Answer):

@@ -129,6 +129,19 @@ class Observation(Frozen):
     leftovers: tuple[int, ...] = Field(default=(), exclude=True)
     """Session ids with a person's processes but without a row (W13)."""
     stations: tuple[Station, ...] = Field(default=(), exclude=True)
+    running: tuple[tuple[int, str], ...] = Field(default=(), exclude=True)
+    """(session id, program) for each program that was asked for (W38)."""
+    lease: str | None = Field(default=None, exclude=True)
+    """The lease file's text; null where there is none."""
+    broker: bool | None = Field(default=None, exclude=True)
+    """Whether a broker governs who may log on here (W21)."""
+    pending_reboot: tuple[str, ...] | None = Field(default=None, exclude=True)
+    discards_changes: bool = Field(default=False, exclude=True)
+    """MultiPoint's disk protection drops every change at restart (W23)."""
+    mode: Literal["station", "console", "unknown"] | None = Field(default=None, exclude=True)
+    """MultiPoint's mode; null without MultiPoint."""
+    locale: str | None = Field(default=None, exclude=True)
+    """Of the host's people (``de-DE``), for notices."""
     encoding: str = Field(default="utf-8", exclude=True)
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta, timezone
 
 from mpsbridge.errors import AccessDenied, Blind, CommandMissing, MpsBridgeError, ParseError, RemoteError
-from mpsbridge.models.answers import ObserveAnswer, OwnerAnswer, ProgramAnswer, WmsSessionAnswer
+from mpsbridge.models.answers import BrokerAnswer, ObserveAnswer, OwnerAnswer, ProgramAnswer, WmsSessionAnswer
 from mpsbridge.models.harmless import harmless
 from mpsbridge.models.sessions import Observation, Row, Session, SessionGuard, State, from_cim
 from mpsbridge.parsing.cells import width
@@ -24,7 +24,7 @@ from mpsbridge.parsing.messages import Trouble
 from mpsbridge.parsing.quser import Tables, parse
 from mpsbridge.parsing.text import decode
 from mpsbridge.parsing.times import idle_seconds, logon_time
-from mpsbridge.parsing.wms import stations_of
+from mpsbridge.parsing.wms import mode_of, stations_of
 
 HIGHEST_SESSION = 65535
 """Listeners have ids above it."""
@@ -79,8 +79,20 @@ def _observe(answer: ObserveAnswer, notes: list[str]) -> Observation:
         multipoint=answer.wms.generation if answer.wms else None,
         elevated=answer.caller.elevated,
         encoding=quser.encoding,
+        running=tuple((entry.id, entry.name) for entry in answer.running),
+        lease=answer.lease,
+        broker=_governed(answer.broker),
+        pending_reboot=answer.pending_reboot,
+        discards_changes=answer.disk_protection == "Discard",
+        mode=mode_of(answer.wms.mode) if answer.wms else None,
+        locale=answer.patterns.locale,
         problems=tuple(notes),
     )
+
+
+def _governed(broker: BrokerAnswer) -> bool | None:
+    """Whether somebody else decides who may log on here: an active session directory, or a desktop broker's agent."""
+    return True if broker.agents else broker.active
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ only published functions may be called. Times travel as CIM datetimes in UTC.
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -20,6 +20,7 @@ TEXT_LIMIT = 255
 """Characters of a message, as Windows counts them (UTF-16). The cap of Ansible's ``win_msg``; Microsoft's page on
 ``msg`` gives none."""
 
+_PROGRAM = re.compile(r"[\w][\w .+-]{0,63}")
 _RUN = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}")
 
 
@@ -45,12 +46,26 @@ def _run_id(text: str) -> str:
     return text
 
 
+def _program_name(text: str) -> str:
+    name = text.lower().removesuffix(".exe")
+    if not _PROGRAM.fullmatch(name):
+        raise ValueError(f"{text!r} is no program name; write it like winword or winword.exe")
+    return name
+
+
+ProgramName = Annotated[str, AfterValidator(_program_name)]
 MessageText = Annotated[str, AfterValidator(_message_text)]
 RunId = Annotated[str, AfterValidator(_run_id)]
 
 
 class ObserveParameters(Frozen):
     """``Get-MpsbridgeObservation``. ``time_limit_s`` bounds each native program."""
+
+    time_limit_s: int = Field(default=20, ge=1, le=300)
+
+
+class LookParameters(Frozen):
+    """``Get-MpsbridgeLook``: the small observation for waiting (W16)."""
 
     time_limit_s: int = Field(default=20, ge=1, le=300)
 
@@ -97,3 +112,56 @@ class MessageParameters(ActParameters):
 
     text: MessageText
     display_s: int = Field(default=60, ge=1, le=600)
+
+
+class LeaseParameters(Frozen):
+    """``Set-MpsbridgeLease``: compare-and-set of the lease file (W22).
+
+    ``text`` null removes it, ``expected`` null demands that there is none. ``run`` must be the owner's.
+    """
+
+    text: str | None = Field(max_length=60_000)
+    expected: str | None = Field(max_length=60_000)
+    not_after: CimTime
+    run: RunId
+
+
+class FailsafeParameters(Frozen):
+    """``Register-MpsbridgeFailsafe``: the task that restores logons when the lease has run out (W19)."""
+
+    found: LogonMode
+    set: LogonMode
+    owner: str = Field(max_length=200)
+    not_after: CimTime
+    run: RunId
+
+
+class FailsafeRemoveParameters(Frozen):
+    """``Unregister-MpsbridgeFailsafe``."""
+
+    not_after: CimTime
+    run: RunId
+
+
+class PowerParameters(Frozen):
+    """``Invoke-MpsbridgePower``: the last look and the order in one script (W24).
+
+    ``allowed`` are the ids of sessions that may still be there (auto-logon stations that came back).
+    """
+
+    action: Literal["restart", "shutdown", "abort"]
+    allowed: tuple[int, ...] = ()
+    reason: str = Field(default="", max_length=300)
+    not_after: CimTime
+    run: RunId
+    time_limit_s: int = Field(default=20, ge=1, le=300)
+
+
+class ModeParameters(Frozen):
+    """``Set-MpsbridgeMode``: MultiPoint's console or station mode, after the same last look (W27)."""
+
+    mode: Literal["console", "station"]
+    allowed: tuple[int, ...] = ()
+    not_after: CimTime
+    run: RunId
+    time_limit_s: int = Field(default=60, ge=1, le=300)
