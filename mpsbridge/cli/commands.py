@@ -184,7 +184,7 @@ def lab(
     world: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The hosts, as TOML or JSON. Without it: the demo's.")
     ] = None,
-    engine: Annotated[str, typer.Option(metavar="scripted", help="How scripts are answered.")] = "scripted",
+    engine: Annotated[str, typer.Option(metavar="scripted|powershell", help="How scripts are answered.")] = "scripted",
     auth: Annotated[str, typer.Option(metavar="ntlm|basic", help="How clients sign in.")] = "ntlm",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
     tls: Annotated[bool, typer.Option("--tls", help="HTTPS, with a CA made for this run.")] = False,  # noqa: FBT002 - a flag

@@ -17,7 +17,7 @@ from mpsbridge.lab.server import Lab
 from mpsbridge.lab.world import World
 from mpsbridge.lab.worldfile import demo_world, load_world
 
-ENGINES = ("scripted",)
+ENGINES = ("scripted", "powershell")
 SIGN_INS = ("ntlm", "basic")
 
 
@@ -38,7 +38,11 @@ def lab(
             raise InputError(f"{option}: {value!r} is not one of {', '.join(known)}")
     hosts = load_world(world) if world else demo_world()
     sign_in = cast("Literal['ntlm', 'basic']", auth)
-    with _lab(hosts, auth=sign_in, port=port, tls=tls, record=record) as running, _until_stopped() as stopped:
+    chosen = cast("Literal['scripted', 'powershell']", engine)
+    with (
+        _lab(hosts, engine=chosen, auth=sign_in, port=port, tls=tls, record=record) as running,
+        _until_stopped() as stopped,
+    ):
         if ready_file is not None:
             _write_ready_file(running, ready_file)
         _introduce(call, running)
@@ -54,8 +58,16 @@ def _write_ready_file(running: Lab, path: Path) -> None:
 
 
 @contextmanager
-def _lab(world: World, *, auth: Literal["ntlm", "basic"], port: int, tls: bool, record: Path | None) -> Iterator[Lab]:
-    running = Lab(world, auth=auth, port=port, tls=tls, record=record)
+def _lab(
+    world: World,
+    *,
+    engine: Literal["scripted", "powershell"] = "scripted",
+    auth: Literal["ntlm", "basic"],
+    port: int,
+    tls: bool,
+    record: Path | None,
+) -> Iterator[Lab]:
+    running = Lab(world, engine=engine, auth=auth, port=port, tls=tls, record=record)
     try:
         running.start()
     except OSError as error:

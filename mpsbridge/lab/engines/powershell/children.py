@@ -171,8 +171,10 @@ class Children:
         try:
             child = self._add()
             version = warm_up(child)
-        except (Ended, OSError, ValueError, psrpcore.PSRPCoreError) as error:
-            raise unusable(program, f"does not start ({str(error) or 'it ended at once'})") from error
+        except (Ended, BrokenPipeError) as error:
+            raise unusable(program, "ended while it started") from error
+        except (OSError, ValueError, psrpcore.PSRPCoreError) as error:
+            raise unusable(program, f"does not start ({error})") from error
         if version < OLDEST:
             raise unusable(program, f"is version {version[0]}.{version[1]}")
         with self._lock:
