@@ -32,6 +32,7 @@ from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.outcomes import Done, Outcome
 from mpsbridge.models.scripts import Effect, RawOutput
 from mpsbridge.models.sessions import Observation
+from mpsbridge.models.targets import Target
 from mpsbridge.parsing.text import decode
 from mpsbridge.settings import Output
 from mpsbridge.snippets.catalogue import OBSERVE
@@ -95,15 +96,9 @@ def _show(call: Call, outcomes: Sequence[Outcome[Diagnosis]]) -> None:
 def diagnose(host: Host) -> Diagnosis:
     """Walk the steps on one host; changes nothing there."""
     target = host.target
-    checks: list[Check] = []
-    try:
-        addresses = socket.getaddrinfo(target.address, target.port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        remedy = "Check the spelling, DNS and the search domain; or give the address."
-        checks.append(_check("name", ok=False, text=f"{target.address} is not known ({error.strerror})", remedy=remedy))
+    checks = [_named(target)] if target.kind == "winrm" else []
+    if any(not check.ok for check in checks):
         return _finish(checks)
-    found = sorted({str(address[4][0]) for address in addresses})
-    checks.append(_check("name", ok=True, text=f"{target.address} is {', '.join(found)}"))
     try:
         raw = host.run(OBSERVE, ObserveParameters())
     except InputError:
@@ -120,6 +115,16 @@ def diagnose(host: Host) -> Diagnosis:
     return _finish([*checks, *_answered(answer, raw)], raw)
 
 
+def _named(target: Target) -> Check:
+    try:
+        addresses = socket.getaddrinfo(target.address, target.port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        remedy = "Check the spelling, DNS and the search domain; or give the address."
+        return _check("name", ok=False, text=f"{target.address} is not known ({error.strerror})", remedy=remedy)
+    found = sorted({str(address[4][0]) for address in addresses})
+    return _check("name", ok=True, text=f"{target.address} is {', '.join(found)}")
+
+
 def _check(step: str, *, ok: bool | None, text: str, remedy: str = "") -> Check:
     return Check(step=step, ok=ok, text=text, remedy=remedy)
 
@@ -133,6 +138,9 @@ def _finish(checks: list[Check], raw: RawOutput | None = None) -> Diagnosis:
 
 def _connected(host: Host) -> list[Check]:
     target = host.target
+    if target.kind == "local":
+        here = "not on the way: PowerShell on this very machine"
+        return [_check(step, ok=True, text=here) for step in ("name", "port", "tls", "sign-in")]
     tls = "certificate accepted unchecked (--insecure-tls)" if target.insecure_tls else "certificate trusted"
     sealed = "plain HTTP, messages readable on the wire" if target.auth == "basic" else "HTTP with sealed messages"
     return [
