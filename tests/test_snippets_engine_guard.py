@@ -251,7 +251,7 @@ def test_w31_names_in_the_bytes_of_any_code_page(
     assert told(host) == [("logoff", "3")]
 
 
-words = st.text(st.sampled_from("abAB12.-_$é\xa0\x85"), min_size=1, max_size=6)
+words = st.sampled_from(["1", "2", "12"]) | st.text(st.sampled_from("abAB12.-_$é\xa0\x85"), min_size=1, max_size=6)
 names = st.lists(words, min_size=1, max_size=3).map(" ".join)
 minutes = st.sampled_from(["11/25/2026 9:00 AM", "11/25/2026 9:01 AM", "25.11.2026 09:00", "25.11.2026 9:00"])
 rows = st.builds(
@@ -271,6 +271,20 @@ foreach ($table in (ConvertFrom-Json -InputObject ([IO.File]::ReadAllText('@FILE
 """
 
 
+def identity(person: Person) -> tuple[str, int, str]:
+    return person.user, person.id, person.logon
+
+
+def strangers(person: Person) -> list[Person]:
+    """Who could be taken for this person: with another number, or named like the beginning of the name."""
+    parts = person.user.split(" ")
+    numbers = {person.id, *(int(part) for part in parts if part in {"1", "2", "12"})}
+    beginnings = [" ".join(parts[:count]) for count in range(1, len(parts))]
+    beginnings += [person.user[:-1].rstrip(" "), person.user.swapcase()]
+    others = [moved(person, id=person.id + 1), moved(person, logon=person.logon[1:])]
+    return others + [moved(person, user=user, id=number) for user in beginnings if user for number in sorted(numbers)]
+
+
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])  # the engine is a path
 @given(tables=st.lists(st.lists(rows, min_size=1, max_size=3), min_size=40, max_size=40))
 def test_w31_a_guard_fits_its_own_row_and_no_other(
@@ -278,19 +292,24 @@ def test_w31_a_guard_fits_its_own_row_and_no_other(
 ) -> None:
     folder = tmp_path_factory.mktemp("rows")
     page = "latin-1"
+    guarded = [table + [stranger for person in table for stranger in strangers(person)] for table in tables]
     asked = [
         {
-            "lines": [row(session_of(person, page)).rstrip() for person in table],
-            "guards": [person.guard(page).model_dump() for person in table],
+            "lines": [row(session_of(person, page)) for person in table],
+            "guards": [person.guard(page).model_dump() for person in people],
         }
-        for table in tables
+        for table, people in zip(tables, guarded, strict=True)
     ]
     (folder / "tables.json").write_text(json.dumps({"tables": asked}))
     functions = (TEMPLATES / "shared" / "guard.ps1.j2").read_text()
     output = run_script(engine, functions + FOUND.replace("@FILE@", str(folder / "tables.json")), folder)
     assert output.errors == ()
-    who = [[(person.user, person.id, person.logon) for person in table] for table in tables]
-    assert list(output.output) == [" ".join(str(table.count(each)) for each in table) for table in who]
+    listed = [[identity(person) for person in table] for table in tables]
+    expected = [
+        " ".join(str(table.count(identity(person))) for person in people)
+        for table, people in zip(listed, guarded, strict=True)
+    ]
+    assert list(output.output) == expected
 
 
 def test_a_disconnected_row_has_no_session_name_and_is_found(engine: Path, tmp_path: Path) -> None:
