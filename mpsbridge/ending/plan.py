@@ -105,6 +105,16 @@ def matching(seen: Observation, selector: Selector) -> tuple[Session, ...]:
     return tuple(session for session in seen.sessions if session.id in wanted)
 
 
+def chosen_of(seen: Observation, selector: Selector) -> tuple[Session, ...]:
+    """The sessions that are surely meant."""
+    return tuple(_choose(seen, selector)[0])
+
+
+def may_be_meant(session: Session, user: str) -> bool:
+    """Whether the session is that user's, or its name might stand for that user (cut, garbled, without a domain)."""
+    return _is_named(session, user) or _might_be(session, user)
+
+
 def _choose(seen: Observation, selector: Selector) -> tuple[list[Session], list[Verdict], tuple[str, ...]]:
     pool = [session for session in seen.sessions if _passes_filters(session, selector)]
     if not selector.names_someone:

@@ -1,0 +1,74 @@
+"""The lease: a mark on a host that a run is at work there, or that a person wants none to be. Pure.
+
+It is a small JSON file that only administrators can write (W22). Rules: its times are the host's own, as CIM text; text
+that cannot be read counts as held; nothing in it is ever executed. Any admin box can read it and finish or undo the
+work: the logon mode that was found and the one that was set stand in it, and which notice went to whom.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from mpsbridge.models.answers import CimTime
+from mpsbridge.models.frozen import Answer
+from mpsbridge.models.sessions import LogonMode, from_cim
+
+
+class NoticeMark(Answer):
+    """What became of one notice to one session, written by the very script that sends it."""
+
+    id: int
+    born: CimTime | None = None
+    notice: str
+    mark: Literal["sending", "delivered", "failed"]
+    at: CimTime
+
+
+class Lease(Answer):
+    """Who is at work on a host, and what must be undone. ``run`` is null for a person's hold, which never expires."""
+
+    schema_: Literal["mpsbridge-lease/1"] = Field(default="mpsbridge-lease/1", alias="schema")
+    run: str | None
+    owner: str
+    reason: str = ""
+    since: CimTime
+    expires: CimTime | None
+    found: LogonMode | None = None
+    set: LogonMode | None = None
+    notices: tuple[NoticeMark, ...] = ()
+
+    def text(self) -> str:
+        """The file's content: one line of ASCII."""
+        return json.dumps(self.model_dump(mode="json", by_alias=True), separators=(",", ":"))
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether its time has run out, by the host's clock."""
+        return self.expires is not None and now > from_cim(self.expires)
+
+
+class Damaged(Answer):
+    """A lease that cannot be read: held, by nobody who could be named."""
+
+    content: str
+
+
+def read_lease(text: str | None) -> Lease | Damaged | None:
+    """The lease in a file's text; ``None`` where there is no file."""
+    if text is None:
+        return None
+    try:
+        return Lease.model_validate_json(text)
+    except (ValidationError, ValueError):
+        return Damaged(content=text[:200])
+
+
+def holder(lease: Lease | Damaged) -> str:
+    """Who holds it, for people."""
+    if isinstance(lease, Damaged):
+        return "a lease that cannot be read"
+    what = f"run {lease.run}" if lease.run else "a hold"
+    return f"{what} of {lease.owner}" + (f" ({lease.reason})" if lease.reason else "")

@@ -1,0 +1,73 @@
+"""The texts of notices, in the language of the host's people, and when each one is due. Pure.
+
+Rules: the sender stands in the text, because the box's title names only the calling account (W32); a text never grows
+beyond what ``msg.exe`` is given, so the reason is cut and nothing else; times are the host's.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from mpsbridge.errors import InputError
+from mpsbridge.models.durations import format_duration
+from mpsbridge.snippets.parameters import TEXT_LIMIT
+
+_FIELDS = {"minutes", "time", "reason", "sender"}
+
+TEXTS = {
+    "en": "Your session ends in {minutes} min, at {time}. Please save your work and log off. {reason} ({sender})",
+    "fr": "Votre session se termine dans {minutes} min, à {time}. Enregistrez votre travail et fermez la session. "
+    "{reason} ({sender})",
+    "de": "Ihre Sitzung endet in {minutes} Min., um {time}. Bitte speichern Sie Ihre Arbeit und melden Sie sich ab. "
+    "{reason} ({sender})",
+    "es": "Su sesión termina en {minutes} min, a las {time}. Guarde su trabajo y cierre la sesión. {reason} ({sender})",
+    "it": "La sessione termina tra {minutes} min, alle {time}. Salvare il lavoro e disconnettersi. {reason} ({sender})",
+    "pt": "A sua sessão termina em {minutes} min, às {time}. Guarde o trabalho e termine a sessão. {reason} ({sender})",
+    "ru": "Ваш сеанс завершится через {minutes} мин, в {time}. Сохраните работу и выйдите из системы. "
+    "{reason} ({sender})",
+    "ja": "{minutes}分後 ({time}) にセッションが終了します。作業を保存してサインアウトしてください。"
+    "{reason} ({sender})",
+    "zh": "您的会话将在 {minutes} 分钟后 ({time}) 结束。请保存工作并注销。{reason} ({sender})",
+}
+"""By language; English where the host's is none of them."""
+
+
+def language_of(locale: str | None) -> str:
+    """The key of :data:`TEXTS` for a Windows locale name such as ``de-CH``."""
+    language = (locale or "").split("-", 1)[0].lower()
+    return language if language in TEXTS else "en"
+
+
+def check_template(text: str) -> str:
+    """A text of one's own, with ``{minutes} {time} {reason} {sender}``. Raises ``InputError``."""
+    line = text.strip()
+    try:
+        names = {name for _, name, _, _ in string.Formatter().parse(line) if name is not None}
+    except ValueError as error:
+        raise InputError(f"the notice's text is not well formed: {error}") from error
+    if unknown := sorted(names - _FIELDS):
+        raise InputError(
+            f"the notice's text names {{{unknown[0]}}}; there are {{minutes}}, {{time}}, {{reason}}, {{sender}}"
+        )
+    if not line or "\n" in line or line[0] in "/-@":
+        raise InputError("the notice's text must be one line that does not begin with /, - or @")
+    notice(line, left_s=60, ends=datetime(2026, 1, 1, 12, 0), reason="", sender="admin")  # noqa: DTZ001 - shown only
+    return line
+
+
+def notice(template: str, *, left_s: float, ends: datetime, reason: str, sender: str) -> str:
+    """One notice; ``ends`` is in the host's own offset. The reason is cut where the whole would be too long."""
+    values = {"minutes": str(max(1, round(left_s / 60))), "time": ends.strftime("%H:%M"), "sender": sender}
+    room = TEXT_LIMIT - len(template.format(reason="", **values))
+    if room < 0:
+        raise InputError(f"the notice's text is {-room} characters too long")
+    short = reason if len(reason) <= room else reason[: max(0, room - 1)] + "…" * (room > 0)
+    text = template.format(reason=short, **values)
+    return " ".join(text.split()).replace("( ", "(")
+
+
+def schedule(ends: datetime, before_s: Sequence[int]) -> list[tuple[datetime, str]]:
+    """When each notice is due, the earliest first, with its name (``15m``) as the lease marks it."""
+    return [(ends - timedelta(seconds=seconds), format_duration(seconds)) for seconds in sorted(before_s, reverse=True)]

@@ -1,0 +1,249 @@
+"""Who would be ended by the whole procedure, and what refuses it: an observation and a policy give every session a
+verdict. Pure.
+
+Rules: an ordered list of small rules, the first that speaks wins; ``keep`` exists only where nothing follows, because a
+restart ends kept sessions too, so there it is a refusal; a refusal names the option that lifts it. Selecting is strict,
+keeping is loose: a name that might be the kept one is kept (W6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from enum import StrEnum
+from typing import NamedTuple
+
+from pydantic import Field
+
+from mpsbridge.ending.lease import Lease, holder, read_lease
+from mpsbridge.ending.plan import Selector, Verdict, chosen_of, may_be_meant
+from mpsbridge.models.frozen import Frozen
+from mpsbridge.models.sessions import LogonMode, Observation, Session, State
+
+
+class Then(StrEnum):
+    """What follows when the sessions are gone."""
+
+    NOTHING = "nothing"
+    RESTART = "restart"
+    SHUTDOWN = "shutdown"
+    CONSOLE_MODE = "console-mode"
+    STATION_MODE = "station-mode"
+
+
+class Closing(StrEnum):
+    """How new logons are kept out meanwhile (W18); ``local`` is the default's way on a broker's member (W21)."""
+
+    DEFAULT = "default"
+    DRAIN = "drain"
+    DRAIN_UNTIL_RESTART = "drain-until-restart"
+    DISABLED = "disabled"
+    LEAVE = "leave"
+    LOCAL = "local"
+
+
+class Policy(Frozen):
+    """All that the administrator decided. Durations are seconds."""
+
+    selector: Selector
+    then: Then = Then.NOTHING
+    reason: str = ""
+    warn_s: tuple[int, ...] = (900, 300, 60)
+    """Empty: no warning, said in so many words."""
+    keep_users: tuple[str, ...] = ()
+    keep_sessions: tuple[tuple[str, int], ...] = ()
+    keep_running: tuple[str, ...] = ()
+    include_admins: bool = False
+    include_console: bool = False
+    disconnected_ok: bool = False
+    unwarned_ok: bool = False
+    leftover_ok: bool = False
+    take_over: bool = False
+    closing: Closing = Closing.DEFAULT
+    failsafe: bool = True
+    hold_logons: bool = False
+    only_if_reboot_pending: bool = False
+    settle_s: int = Field(default=120, ge=0)
+    return_timeout_s: int = Field(default=3600, ge=0)
+    host_deadline_s: int = Field(default=3 * 3600, ge=1)
+
+    @property
+    def restarts(self) -> bool:
+        """Whether Windows goes down at the end."""
+        return self.then is not Then.NOTHING
+
+    def mode_to_set(self, found: LogonMode | None) -> LogonMode | None:
+        """The logon mode to set, ``None`` to leave it: what others closed is never loosened (W17, W18)."""
+        if self.closing is Closing.LEAVE or found in {LogonMode.DISABLED, LogonMode.DRAIN}:
+            return None
+        if self.closing in {Closing.DEFAULT, Closing.LOCAL}:
+            wanted = LogonMode.DRAIN
+            if self.restarts and not self.hold_logons:
+                wanted = LogonMode.DRAIN_UNTIL_RESTART
+        else:
+            wanted = LogonMode(self.closing.value)
+        return None if found is wanted else wanted
+
+
+class Objection(Frozen):
+    """Why nothing is done on a host at all; ``lifted_by`` is the option that lifts it, if one does."""
+
+    reason: str
+    lifted_by: str = ""
+
+
+class HostPlan(Frozen):
+    """A verdict for every session of a host, what speaks against the whole, and what the person should know."""
+
+    verdicts: tuple[Verdict, ...] = ()
+    objections: tuple[Objection, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def acts(self) -> tuple[Session, ...]:
+        """The sessions to end."""
+        return tuple(verdict.session for verdict in self.verdicts if verdict.decision == "act")
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """Everything that keeps this host from being touched, as sentences with the option that lifts it."""
+        sentences = [_sentence(objection.reason, objection.lifted_by) for objection in self.objections]
+        for verdict in self.verdicts:
+            if verdict.decision == "refuse":
+                who = f"session {verdict.session.id}, {verdict.session.user}"
+                sentences.append(_sentence(f"{who}: {verdict.reason}", verdict.lifted_by or ""))
+        return tuple(sentences)
+
+
+def _sentence(reason: str, lifted_by: str) -> str:
+    return f"{reason} ({lifted_by} allows it)" if lifted_by else reason
+
+
+def plan_host(host: str, seen: Observation, policy: Policy, *, run: str) -> HostPlan:
+    """Judge every session of one host, and the host itself. ``run`` is this run's id: its own lease is no objection."""
+    chosen = {session.id for session in chosen_of(seen, policy.selector)}
+    verdicts = tuple(_judge(_Case(host, seen, session, policy, session.id in chosen)) for session in seen.sessions)
+    return HostPlan(
+        verdicts=verdicts,
+        objections=tuple(_objections(seen, policy, run)),
+        notes=tuple(_notes(seen, policy, verdicts)),
+    )
+
+
+class _Case(NamedTuple):
+    """One session, and all that its verdict depends on."""
+
+    host: str
+    seen: Observation
+    session: Session
+    policy: Policy
+    chosen: bool
+
+
+Found = tuple[str, str | None] | None
+"""A rule's word: the reason, and the option that lifts it; ``None`` where the rule does not speak."""
+
+
+def _judge(case: _Case) -> Verdict:
+    for rule in _KEEPING:
+        if found := rule(case):
+            reason, lifted_by = found
+            if not case.policy.restarts:
+                return Verdict(session=case.session, decision="keep", reason=reason, lifted_by=lifted_by)
+            reason = f"{reason}, but a {case.policy.then.value} ends it too"
+            return Verdict(session=case.session, decision="refuse", reason=reason, lifted_by=lifted_by)
+    for rule in _REFUSING:
+        if found := rule(case):
+            reason, lifted_by = found
+            return Verdict(session=case.session, decision="refuse", reason=reason, lifted_by=lifted_by)
+    remark = "whether an administrator: unknown" if case.session.admin is None else ""
+    return Verdict(session=case.session, decision="act", reason=remark)
+
+
+def _not_chosen(case: _Case) -> Found:
+    return None if case.chosen else ("not chosen", "--all")
+
+
+def _own(case: _Case) -> Found:
+    return ("the session of this very call", None) if case.session.own else None
+
+
+def _kept_user(case: _Case) -> Found:
+    kept = next((user for user in case.policy.keep_users if may_be_meant(case.session, user)), None)
+    return (f"kept by --keep-user {kept}", None) if kept else None
+
+
+def _kept_session(case: _Case) -> Found:
+    kept = (case.host.lower(), case.session.id)
+    return (
+        ("kept by --keep-session", None)
+        if kept in {(host.lower(), id) for host, id in case.policy.keep_sessions}
+        else None
+    )
+
+
+def _kept_program(case: _Case) -> Found:
+    running = {name for number, name in case.seen.running if number == case.session.id}
+    kept = next((name for name in case.policy.keep_running if name in running), None)
+    return (f"{kept} runs in it", None) if kept else None
+
+
+def _administrator(case: _Case) -> Found:
+    spared = case.session.admin and not case.policy.include_admins and not case.policy.selector.names_someone
+    return ("an administrator", "--include-admins") if spared else None
+
+
+def _console(case: _Case) -> Found:
+    spared = case.session.on_console and not case.policy.include_console and not case.policy.selector.names_someone
+    return ("on the console", "--include-console") if spared else None
+
+
+def _unrecognisable(case: _Case) -> Found:
+    return ("its row cannot be recognised again on the host", None) if case.session.guard is None else None
+
+
+def _disconnected(case: _Case) -> Found:
+    selector = case.policy.selector
+    asked = selector.names_someone or selector.wants_disconnected or case.policy.disconnected_ok
+    if case.session.state is State.DISCONNECTED and not asked:
+        return "disconnected: nobody sees a warning, and unsaved work in it would be lost", "--disconnected-ok"
+    return None
+
+
+_KEEPING: tuple[Callable[[_Case], Found], ...] = (
+    _not_chosen,
+    _own,
+    _kept_user,
+    _kept_session,
+    _kept_program,
+    _administrator,
+    _console,
+)
+_REFUSING: tuple[Callable[[_Case], Found], ...] = (_unrecognisable, _disconnected)
+
+
+def _objections(seen: Observation, policy: Policy, run: str) -> Iterable[Objection]:
+    lease = read_lease(seen.lease)
+    free = lease is None or (isinstance(lease, Lease) and (lease.run == run or lease.is_over(seen.observed)))
+    if not free and lease is not None and not policy.take_over:
+        yield Objection(reason=f"the host is held by {holder(lease)}", lifted_by="--take-over")
+    if seen.leftovers and not policy.leftover_ok:
+        ids = ", ".join(map(str, seen.leftovers))
+        yield Objection(reason=f"half-dead sessions without a row: {ids}", lifted_by="--leftover-ok")
+    if seen.elevated is not True:
+        yield Objection(reason="the lease and the logon mode need an elevated administrator, which this account is not")
+    if seen.broker and policy.closing not in {Closing.LOCAL, Closing.LEAVE}:
+        reason = "a connection broker governs this host: drain it there first; its own flag is neither read nor changed"
+        yield Objection(reason=reason, lifted_by="--logons local or --logons leave")
+    if policy.then in {Then.CONSOLE_MODE, Then.STATION_MODE} and seen.multipoint is None:
+        yield Objection(reason="there is no MultiPoint on this host, so it has no modes to switch")
+
+
+def _notes(seen: Observation, policy: Policy, verdicts: tuple[Verdict, ...]) -> Iterable[str]:
+    acts = {verdict.session.id for verdict in verdicts if verdict.decision == "act"}
+    for station in seen.stations:
+        if station.auto_logon and station.session_id in acts:
+            yield f"station {station.id} logs on again by itself: ended once and not warned (W8)"
+    if policy.restarts and seen.discards_changes:
+        yield "disk protection is on: lease, task and logon mode vanish at the restart (W23)"
+    if policy.mode_to_set(seen.logon_mode) is not None:
+        yield "drain does not keep everybody out: the console, mstsc /admin and reconnects still arrive (W20)"

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_plan import ALICE, BOB, CAROL, NOW, seen, session
+
+from mpsbridge.ending.lease import Lease
+from mpsbridge.ending.plan import Selector
+from mpsbridge.ending.policy import Closing, HostPlan, Policy, Then, plan_host
+from mpsbridge.models.sessions import LogonMode, Observation, Session, State, Station, to_cim
+
+EVERYONE = Selector(everyone=True)
+
+
+def look(*sessions: Session, **more: Any) -> Observation:
+    return seen(*sessions).model_copy(update={"elevated": True, **more})
+
+
+def plan(observation: Observation, **policy: Any) -> HostPlan:
+    return plan_host("ts1", observation, Policy(**{"selector": EVERYONE, **policy}), run="r-1")
+
+
+def decisions(found: HostPlan) -> dict[str, tuple[str, str | None]]:
+    return {verdict.session.user: (verdict.decision, verdict.lifted_by) for verdict in found.verdicts}
+
+
+def test_everybody_gets_a_verdict_with_a_reason() -> None:
+    admin = session(5, "root", admin=True)
+    console = session(6, "dave", session_name="console")
+    own = session(7, "me", own=True)
+    found = plan(look(ALICE, CAROL, admin, console, own))
+    assert decisions(found) == {
+        "alice": ("act", None),
+        "carol": ("refuse", "--disconnected-ok"),
+        "root": ("keep", "--include-admins"),
+        "dave": ("keep", "--include-console"),
+        "me": ("keep", None),
+    }
+    assert all(verdict.reason for verdict in found.verdicts)
+
+
+def test_w10_who_may_be_an_administrator_is_said() -> None:
+    (verdict,) = plan(look(ALICE)).verdicts
+    assert verdict.reason == "whether an administrator: unknown"
+
+
+def test_w27_whoever_is_kept_refuses_a_restart() -> None:
+    found = plan(look(ALICE, session(5, "root", admin=True)), then=Then.RESTART)
+    assert decisions(found)["root"] == ("refuse", "--include-admins")
+    assert "a restart ends it too" in found.refusals[0]
+    assert plan(look(ALICE, session(5, "root", admin=True)), then=Then.RESTART, include_admins=True).refusals == ()
+    chosen = plan(look(ALICE, BOB), then=Then.SHUTDOWN, selector=Selector(users=("alice",)))
+    assert decisions(chosen)["bob"] == ("refuse", "--all")
+
+
+def test_w06_keeping_is_loose_where_selecting_is_strict() -> None:
+    cut = session(8, "averyveryverylongnam", cut=True)
+    found = plan(look(ALICE, cut), keep_users=("averyveryverylongname",))
+    assert decisions(found)["averyveryverylongnam"] == ("keep", None)
+
+
+def test_w38_a_session_in_which_a_program_runs_is_kept() -> None:
+    found = plan(look(ALICE, BOB, running=((3, "winword"),)), keep_running=("winword",))
+    assert decisions(found) == {"alice": ("act", None), "bob": ("keep", None)}
+
+
+def test_a_session_is_kept_by_host_and_id() -> None:
+    found = plan(look(ALICE, BOB), keep_sessions=(("TS1", 2), ("ts2", 3)))
+    assert decisions(found) == {"alice": ("keep", None), "bob": ("act", None)}
+
+
+@pytest.mark.parametrize("named", [Selector(users=("carol",)), Selector(session_ids=(4,)), Selector(disconnected=True)])
+def test_w02_disconnected_ones_are_ended_when_asked_for(named: Selector) -> None:
+    assert decisions(plan(look(CAROL), selector=named))["carol"] == ("act", None)
+    assert decisions(plan(look(CAROL), disconnected_ok=True))["carol"] == ("act", None)
+
+
+def lease(run: str | None, *, expires: str | None = "20991231000000.000000+000") -> str:
+    return Lease(run=run, owner="bob@box", reason="updates", since=to_cim(NOW), expires=expires).text()
+
+
+@pytest.mark.parametrize(
+    ("text", "held"), [(lease("r-2"), True), (lease(None, expires=None), True), ("{", True), (lease("r-1"), False)]
+)
+def test_w22_somebody_elses_lease_is_an_objection(text: str, *, held: bool) -> None:
+    found = plan(look(ALICE, lease=text))
+    assert bool(found.objections) is held
+    assert plan(look(ALICE, lease=text), take_over=True).objections == ()
+
+
+def test_a_lease_whose_time_is_over_is_none() -> None:
+    assert plan(look(ALICE, lease=lease("r-2", expires="20200101000000.000000+000"))).objections == ()
+
+
+def test_w13_leftovers_are_refused() -> None:
+    assert plan(look(ALICE, leftovers=(9,))).objections[0].lifted_by == "--leftover-ok"
+    assert plan(look(ALICE, leftovers=(9,)), leftover_ok=True).objections == ()
+
+
+@pytest.mark.parametrize("elevated", [False, None])
+def test_w14_without_an_administrator_the_procedure_is_refused(elevated: bool | None) -> None:
+    assert "administrator" in plan(look(ALICE, elevated=elevated)).objections[0].reason
+
+
+def test_w21_a_broker_is_an_objection() -> None:
+    assert "broker" in plan(look(ALICE, broker=True)).objections[0].reason
+    for closing in (Closing.LOCAL, Closing.LEAVE):
+        assert plan(look(ALICE, broker=True), closing=closing).objections == ()
+
+
+def test_a_mode_is_switched_only_where_there_is_multipoint() -> None:
+    assert plan(look(ALICE), then=Then.CONSOLE_MODE).objections
+    assert plan(look(ALICE, multipoint="2016"), then=Then.CONSOLE_MODE).objections == ()
+
+
+def test_w08_an_auto_logon_station_is_named() -> None:
+    station = Station(id=3, session_id=2, auto_logon=True)
+    assert any("station 3" in note for note in plan(look(ALICE, stations=(station,))).notes)
+
+
+def test_w23_what_disk_protection_undoes_is_said() -> None:
+    assert any("disk protection" in note for note in plan(look(ALICE, discards_changes=True), then=Then.RESTART).notes)
+
+
+@pytest.mark.parametrize(
+    ("found", "policy", "set_to"),
+    [
+        (LogonMode.ENABLED, {}, LogonMode.DRAIN),
+        (LogonMode.ENABLED, {"then": Then.RESTART}, LogonMode.DRAIN_UNTIL_RESTART),
+        (LogonMode.ENABLED, {"then": Then.RESTART, "hold_logons": True}, LogonMode.DRAIN),
+        (LogonMode.ENABLED, {"closing": Closing.DISABLED}, LogonMode.DISABLED),
+        (LogonMode.ENABLED, {"closing": Closing.LEAVE}, None),
+        (LogonMode.DRAIN, {"then": Then.RESTART}, None),
+        (LogonMode.DISABLED, {}, None),
+        (LogonMode.DRAIN_UNTIL_RESTART, {"then": Then.RESTART}, None),
+    ],
+)
+def test_w17_w18_which_mode_is_set(found: LogonMode, policy: dict[str, Any], set_to: LogonMode | None) -> None:
+    assert Policy(selector=EVERYONE, **policy).mode_to_set(found) is set_to
+
+
+@given(
+    st.lists(st.sampled_from([State.ACTIVE, State.DISCONNECTED]), max_size=5),
+    st.sampled_from(list(Then)),
+    st.booleans(),
+    st.booleans(),
+)
+def test_nobody_is_without_a_verdict_and_nobody_excluded_is_touched(
+    states: list[State],
+    then: Then,
+    ok: bool,
+    keep: bool,
+) -> None:
+    sessions = [session(number, f"user{number}", state) for number, state in enumerate(states, 2)]
+    found = plan(
+        look(*sessions, multipoint="2016"), then=then, disconnected_ok=ok, keep_users=("user2",) if keep else ()
+    )
+    assert [verdict.session for verdict in found.verdicts] == sessions
+    for verdict in found.verdicts:
+        if keep and verdict.session.user == "user2":
+            assert verdict.decision == ("refuse" if then is not Then.NOTHING else "keep")
+        if verdict.decision == "keep":
+            assert then is Then.NOTHING
