@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
-from windows_host import run_script
+from windows_host import ENGINE, run_script
 
 from mpsbridge.errors import RenderError
 from mpsbridge.lab.engines.reader import read_literal
@@ -32,28 +32,15 @@ def carried(character: str) -> bool:
     return character in "\t\n\r" or 0x20 <= number < 0xD800 or 0xE000 <= number <= 0xFFFD or number > 0xFFFF
 
 
-texts = st.text(st.one_of(st.sampled_from(ODD), st.characters(exclude_categories=["Cs"]).filter(carried)))
+characters = st.one_of(st.sampled_from(ODD), st.characters(exclude_categories=["Cs"]).filter(carried))
+texts = st.text(characters).filter(lambda text: text != "--%")
 scalars = st.one_of(texts, st.integers(-(2**63), 2**63 - 1), st.booleans(), st.none())
 keys = st.from_regex(r"[A-Za-z][A-Za-z0-9_]{0,8}", fullmatch=True)
 tables = st.lists(st.tuples(keys, scalars), max_size=3, unique_by=lambda pair: pair[0].lower()).map(dict)
 flat = scalars | tables
 values = flat | st.lists(flat, max_size=3) | st.dictionaries(st.just("list"), st.lists(flat, max_size=3))
 
-READ_BACK = r"""
-function Describe($Value) {
-    if ($null -eq $Value) { return 'null' }
-    if ($Value -is [bool]) { return "bool:$Value" }
-    if ($Value -is [int] -or $Value -is [long]) { return "int:$Value" }
-    if ($Value -is [string]) { return 'text:' + [Convert]::ToBase64String([Text.Encoding]::UTF8.GetBytes($Value)) }
-    if ($Value -is [hashtable]) {
-        $keys = [string[]]@($Value.Keys)
-        [array]::Sort($keys, [StringComparer]::Ordinal)
-        return 'table:{' + (@(foreach ($key in $keys) { "$key=" + (Describe $Value[$key]) }) -join ',') + '}'
-    }
-    'list:[' + (@(foreach ($each in $Value) { Describe $each }) -join ',') + ']'
-}
-function Show-Value { param($Value) Describe $Value }
-"""
+READ_BACK = f". '{ENGINE}/describe.ps1'\nfunction Show-Value {{ param($Value) Get-Description $Value }}\n"
 
 
 def described(value: object) -> str:
@@ -158,6 +145,12 @@ def test_what_xml_cannot_carry_is_refused_by_name_and_never_shown(character: str
     with pytest.raises(RenderError, match=rf"U\+{ord(character):04X}") as caught:
         literal(f"a secret{character}")
     assert "secret" not in str(caught.value)
+
+
+def test_the_mark_that_stops_parsing_is_refused() -> None:
+    with pytest.raises(RenderError, match="works in quotes too"):
+        literal("--%")
+    assert literal("--% ") == "'--% '"
 
 
 class Number(IntEnum):

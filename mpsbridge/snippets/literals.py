@@ -20,6 +20,9 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 """What XML 1.0 has no way to write (section 2.2, *Char*). Scripts travel as XML; PSRP has an escape of its own for
 these, but no text that this package sends needs it, and NUL ends a script for PowerShell's tokenizer."""
 
+_STOP_PARSING = "--%"
+"""As an argument, quoted too, it turns the rest of the line into text (seen on PowerShell 7.6's own parser)."""
+
 _KEY = re.compile("[A-Za-z][A-Za-z0-9_]*")
 
 INT_RANGE = range(-(2**63), 2**63)
@@ -54,6 +57,8 @@ def literal(value: object) -> str:
 def _text(text: str) -> str:
     if odd := _NOT_XML.search(text):
         raise RenderError(f"the text holds U+{ord(odd[0]):04X}, which no script can carry")
+    if text == _STOP_PARSING:
+        raise RenderError(f"the text is {_STOP_PARSING}, which works in quotes too, so no call can carry it")
     return "'" + _QUOTES.sub(lambda quote: quote[0] * 2, text) + "'"
 
 
