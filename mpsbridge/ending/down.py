@@ -1,0 +1,124 @@
+"""What follows when nobody is left: restart, shut down or switch the mode, and the proof that the host is back.
+
+Rules: the order is given by a script that looks a last time itself; it is never given twice, whatever the silence
+means; another boot identity, the same for two minutes, is the only proof of a restart (W25, W26).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from mpsbridge.ending.policy import Then
+from mpsbridge.ending.scene import Scene
+from mpsbridge.errors import Interrupted, MpsBridgeError, NotSent, RemoteError
+from mpsbridge.models.answers import ModeAnswer, PowerAnswer
+from mpsbridge.models.sessions import Observation
+
+LOOK_S = 15.0
+STABLE_S = 120.0
+QUIET_S = 180.0
+TRIES = 3
+"""How often the order is given while the host itself says that it was not taken, because somebody was there."""
+
+
+class Down:
+    """The host on its way down and back; ``boot`` is its identity before."""
+
+    def __init__(self, scene: Scene, boot: datetime | None) -> None:
+        self._scene = scene
+        self._boot = boot
+
+    def go(self) -> str:
+        """Give the order and see it through; what came of it, in words. Raises ``RemoteError`` or ``Interrupted``."""
+        scene, then = self._scene, self._scene.policy.then
+        scene.phase = then.value
+        scene.check_stop()
+        answer = self._order()
+        tries = 1
+        while not answer.accepted and answer.left and tries < TRIES:
+            scene.pause(LOOK_S)
+            answer = self._order()
+            tries += 1
+        if not answer.accepted and not (isinstance(answer, PowerAnswer) and answer.going_down):
+            left = f"; still there: session {', '.join(map(str, answer.left))}" if answer.left else ""
+            raise RemoteError(f"the host did not take the order to {then.value}: {answer.text or 'no reason'}{left}")
+        scene.tell("ordered", answer.text)
+        if then is Then.SHUTDOWN:
+            return self._see_quiet()
+        if isinstance(answer, ModeAnswer) and not self._goes_away():
+            return f"the mode is {answer.after or 'not told'}"
+        return self.see_back()
+
+    def _order(self) -> PowerAnswer | ModeAnswer:
+        scene, then = self._scene, self._scene.policy.then
+        allowed = _comes_back(scene.observe())
+        if then in {Then.CONSOLE_MODE, Then.STATION_MODE}:
+            mode = then.value.removesuffix("-mode")
+            return scene.step("mode", lambda: scene.host.set_mode(mode, allowed=allowed, run=scene.run), mode=mode)
+        return scene.step(
+            "power",
+            lambda: scene.host.power(then.value, allowed=allowed, reason=scene.policy.reason, run=scene.run),
+            action=then.value,
+        )
+
+    def _goes_away(self) -> bool:
+        """Whether a switched host restarts: in one direction at least it does, in the other nobody knows (W27)."""
+        for _ in range(4):
+            self._scene.pause(LOOK_S)
+            try:
+                if self._scene.look().boot != self._boot:
+                    return True
+            except MpsBridgeError:
+                return True
+        return False
+
+    def _see_quiet(self) -> str:
+        """Silent for three minutes is quiet; that it is off, nobody can see from here (W27)."""
+        scene = self._scene
+        end = scene.clock.monotonic() + scene.policy.return_timeout_s
+        silent_since: float | None = None
+        while scene.clock.monotonic() < end:
+            scene.pause(LOOK_S)
+            try:
+                seen = scene.look()
+            except MpsBridgeError:
+                now = scene.clock.monotonic()
+                silent_since = now if silent_since is None else silent_since
+                if now - silent_since >= QUIET_S:
+                    return "went quiet"
+                continue
+            silent_since = None
+            if seen.boot != self._boot:
+                return self.see_back()
+        raise Interrupted("the host was told to shut down and still answers; it is not told again")
+
+    def see_back(self) -> str:
+        """Wait for another boot identity that stays the same for two minutes; another boot starts the count anew."""
+        scene = self._scene
+        scene.phase = "return"
+        end = scene.clock.monotonic() + scene.policy.return_timeout_s
+        boot: datetime | None = None
+        since = 0.0
+        while scene.clock.monotonic() < end:
+            scene.pause(LOOK_S)
+            try:
+                seen = scene.look()
+            except (NotSent, Interrupted, RemoteError):
+                boot = None
+                continue
+            now = scene.clock.monotonic()
+            if seen.boot is None or seen.boot == self._boot:
+                continue
+            if seen.boot != boot:
+                boot, since = seen.boot, now
+                scene.tell("booted", f"at {boot.isoformat()}")
+            elif now - since >= STABLE_S:
+                return "back"
+        raise Interrupted("the host did not come back in time; it is not told again")
+
+
+def _comes_back(seen: Observation) -> list[int]:
+    """Sessions of stations that log on by themselves: there again the moment they are ended (W8)."""
+    return sorted(
+        station.session_id for station in seen.stations if station.auto_logon and station.session_id is not None
+    )

@@ -1,0 +1,155 @@
+"""Holding a host: the lease, the failsafe and the blocked logons, and giving all of it back.
+
+Rules: no failsafe, no block (W19); found closed is left closed (W17); restoring is compare-and-set, so what somebody
+else changed meanwhile stays; the lease goes last, and only while it is still ours. If giving back fails, the failsafe
+on the host does it when the lease has run out, and the report says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from mpsbridge.ending.lease import Lease, holder, read_lease
+from mpsbridge.ending.scene import Scene
+from mpsbridge.errors import MpsBridgeError, Refused, RemoteError
+from mpsbridge.models.sessions import LogonMode, Observation, to_cim
+
+SLACK_S = 900
+"""A lease outlives what is planned by so much."""
+
+
+class Holding:
+    """What this run holds on its host."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._lease: Lease | None = None
+        self._guarded = False
+        """Whether the failsafe may be on the host."""
+        self.restarted = False
+        """Whether the host has restarted meanwhile: Windows itself then drops some modes (W17)."""
+
+    def take(self, seen: Observation) -> None:
+        """Take the lease, or go on with this run's own. Raises :class:`~mpsbridge.errors.Refused`."""
+        scene = self._scene
+        scene.phase = "lease"
+        ours = read_lease(seen.lease)
+        if not (isinstance(ours, Lease) and ours.run == scene.run):
+            ours = None
+        self._lease = Lease(
+            run=scene.run,
+            owner=scene.owner,
+            reason=scene.policy.reason,
+            since=ours.since if ours else to_cim(scene.now()),
+            expires=self._expiry(),
+            found=ours.found if ours else seen.logon_mode,
+            set=ours.set if ours else None,
+            notices=ours.notices if ours else (),
+        )
+        self._guarded = self._lease.set is not None
+        text = self._lease.text()
+        answer = scene.step("lease", lambda: scene.host.set_lease(text, expected=seen.lease, run=scene.run))
+        if not answer.changed:
+            self._lease = None
+            other = read_lease(answer.lease)
+            raise Refused(f"the host is held by {holder(other)}" if other else "the lease went while it was taken")
+        scene.tell("leased", f"until {self._lease.expires}")
+
+    def _expiry(self) -> str:
+        policy = self._scene.policy
+        planned_s = max(policy.warn_s, default=0) + policy.settle_s + SLACK_S
+        if policy.restarts:
+            planned_s += policy.return_timeout_s
+        return to_cim(self._scene.now() + timedelta(seconds=planned_s))
+
+    def close_logons(self, seen: Observation) -> None:
+        """Set the failsafe, then keep new people out. Raises ``RemoteError`` where either cannot be proved."""
+        scene, lease = self._scene, self._lease
+        scene.phase = "close"
+        found, mode = seen.logon_mode, scene.policy.mode_to_set(seen.logon_mode)
+        if lease is None or lease.set is not None or mode is None or found is None:
+            return
+        if scene.policy.failsafe:
+            self._guarded = True
+            answer = scene.step(
+                "failsafe",
+                lambda: scene.host.set_failsafe(found=found, to=mode, owner=scene.owner, run=scene.run),
+            )
+            if not answer.registered:
+                raise RemoteError("the failsafe could not be set, so logons stay open (--no-failsafe goes without)")
+        before, self._lease = lease.text(), lease.model_copy(update={"set": mode})
+        text = self._lease.text()
+        if not scene.step("lease", lambda: scene.host.set_lease(text, expected=before, run=scene.run)).changed:
+            raise RemoteError("the lease was changed by somebody else")
+        done = scene.step(
+            "logons-set", lambda: scene.host.set_logons(mode, expected=found, run=scene.run), mode=mode.value
+        )
+        if done.mode is not mode:
+            raise RemoteError(f"logons are {done.mode} after they were set to {mode}")
+        scene.tell("closed", f"logons are {mode}")
+
+    def give_back(self) -> None:
+        """Restore logons, remove the failsafe, release the lease; what fails is said and hides nothing."""
+        scene, lease = self._scene, self._lease
+        if lease is None:
+            return
+        scene.phase = "restore"
+        if not self._attempt("restoring logons", self._restore):
+            scene.problems.append("the failsafe on the host restores logons when the lease has run out")
+            return
+        if self._guarded:
+            self._attempt("removing the failsafe", self._remove_failsafe)
+        self._attempt("releasing the lease", self._release)
+
+    def forget(self) -> None:
+        """Give nothing back: the host is off, and its failsafe acts at the next start."""
+        self._lease = None
+
+    def _attempt(self, what: str, act: Callable[[], None]) -> bool:
+        try:
+            act()
+        except MpsBridgeError as error:
+            self._scene.problems.append(f"{what} failed: {error}")
+            self._scene.tell("failed", f"{what}: {error}")
+            return False
+        return True
+
+    def _restore(self) -> None:
+        scene, lease = self._scene, self._lease
+        if lease is None or lease.set is None or lease.found is None:
+            return
+        mode, wanted = scene.look().logon_mode, self._wanted(lease.found)
+        if mode is not wanted and mode is not lease.set:
+            scene.problems.append(f"logons are {mode}: changed by others, and left so")
+            return
+        if mode is not wanted:
+            expected = lease.set
+            done = scene.step(
+                "logons-set",
+                lambda: scene.host.set_logons(wanted, expected=expected, run=scene.run),
+                mode=wanted.value,
+            )
+            mode = done.mode
+        scene.tell("restored", f"logons are {mode}")
+
+    def _wanted(self, found: LogonMode) -> LogonMode:
+        """As found; what was to last until a restart is over after one (W17)."""
+        return LogonMode.ENABLED if self.restarted and found is LogonMode.DRAIN_UNTIL_RESTART else found
+
+    def _remove_failsafe(self) -> None:
+        scene = self._scene
+        scene.step("failsafe-remove", lambda: scene.host.remove_failsafe(run=scene.run))
+
+    def _release(self) -> None:
+        """Remove the lease as it is now, with whatever marks the notices left in it."""
+        scene = self._scene
+        text = scene.look().lease
+        found = read_lease(text)
+        if text is None:
+            return  # disk protection drops it at a restart (W23)
+        if not (isinstance(found, Lease) and found.run == scene.run):
+            scene.problems.append("the lease is not this run's any more, and was left")
+            return
+        scene.step("lease", lambda: scene.host.set_lease(None, expected=text, run=scene.run))
+        scene.tell("released")

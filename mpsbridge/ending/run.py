@@ -1,0 +1,111 @@
+"""The procedure on one host, so that it can be trusted unattended::
+
+    take the lease -> set the failsafe -> block new logons -> warn, wait, look again -> end (guarded)
+    -> see that they are gone -> restart / shut down / switch mode -> see that the host is back
+    -> restore logons -> release the lease
+
+Rules: nothing is changed before everybody has a verdict and none of them refuses; whatever goes wrong after that,
+logons are restored and the lease is released, and where that cannot be done the failsafe on the host does it; nobody
+who sits in front of a session is ended unwarned, unless the policy says so.
+"""
+
+from __future__ import annotations
+
+from mpsbridge.ending.down import Down
+from mpsbridge.ending.holding import Holding
+from mpsbridge.ending.people import People
+from mpsbridge.ending.policy import Then
+from mpsbridge.ending.scene import Scene
+from mpsbridge.ending.warn import LOOK_OFTEN_S, warn_and_wait
+from mpsbridge.errors import Refused
+from mpsbridge.models.frozen import Frozen
+from mpsbridge.models.sessions import Observation, Result, SessionResult
+
+
+class EndValue(Frozen):
+    """What became of one host; ``outcome`` in words: ``done``, ``back``, ``went quiet``, ``nothing to do``."""
+
+    run: str
+    dry_run: bool
+    sessions: tuple[SessionResult, ...]
+    then: Then
+    outcome: str
+    problems: tuple[str, ...] = ()
+
+
+def end_sessions(scene: Scene, *, template: str | None = None) -> EndValue:
+    """Carry the procedure out on one host.
+
+    ``template`` is a text of one's own for notices. Raises :class:`~mpsbridge.errors.Refused` while nothing has been
+    changed, and later whatever a step raises, after giving back what the run holds.
+    """
+    people, holding = People(scene), Holding(scene)
+    seen = scene.observe()
+    scene.problems += [*seen.problems, *people.judge(seen).notes]
+    if scene.policy.only_if_reboot_pending and seen.pending_reboot == ():
+        return _value(scene, people, "nothing to do: no restart is pending")
+    if not people.unsettled and not scene.policy.restarts:
+        return _value(scene, people, "nothing to do")
+    try:
+        holding.take(seen)
+        holding.close_logons(seen)
+        warn_and_wait(scene, people, seen, template)
+        _end(scene, people)
+        _see_them_gone(scene, people)
+        outcome = _what_follows(scene, holding, seen)
+    finally:
+        holding.give_back()
+    return _value(scene, people, outcome)
+
+
+def _end(scene: Scene, people: People) -> None:
+    """End whoever may be ended, all at once; whoever saw no notice is left, and then nothing follows."""
+    scene.phase = "end"
+    scene.check_stop()
+    seen = scene.look()
+    people.settle_absent(seen, Result.GONE, "left by themselves")
+    there = people.to_end(seen)
+    ready = [session for session in there if people.may_be_ended(session)]
+    unwarned = [session for session in there if session not in ready]
+    why = "no notice could be shown (--unwarned-ok ends it all the same)"
+    people.settle([SessionResult(session=session, result=Result.REFUSED, text=why) for session in unwarned])
+    if unwarned and scene.policy.restarts:
+        who = ", ".join(f"{session.id} ({session.user})" for session in unwarned)
+        raise Refused(f"nobody was ended: session {who} saw no notice (--unwarned-ok ends it all the same)")
+    if not ready:
+        return
+    results = scene.step(
+        "end", lambda: scene.host.end(ready, run=scene.run), sessions=[session.id for session in ready]
+    )
+    people.settle(results)
+    for result in results:
+        scene.tell("ended", f"{result.result} {result.text}".strip(), session=result.session.id)
+
+
+def _see_them_gone(scene: Scene, people: People) -> None:
+    """Give slow log-offs the time to settle that the policy grants (W9)."""
+    end = scene.clock.monotonic() + scene.policy.settle_s
+    while people.unsettled and scene.clock.monotonic() < end:
+        scene.pause(LOOK_OFTEN_S)
+        people.settle_absent(scene.look(), Result.ENDED, "")
+
+
+def _what_follows(scene: Scene, holding: Holding, before: Observation) -> str:
+    if not scene.policy.restarts:
+        return "done"
+    outcome = Down(scene, before.boot).go()
+    holding.restarted = outcome == "back"
+    if outcome == "went quiet":
+        holding.forget()
+    return outcome
+
+
+def _value(scene: Scene, people: People, outcome: str) -> EndValue:
+    return EndValue(
+        run=scene.run,
+        dry_run=False,
+        sessions=people.results,
+        then=scene.policy.then,
+        outcome=outcome,
+        problems=tuple(scene.problems),
+    )

@@ -1,0 +1,216 @@
+"""What every part of the procedure on one host shares: the host, the record, the clock, and how a step is sent.
+
+Rules: the intent of every step that changes something is in the journal before it is sent, its outcome after; a step
+whose fate is not known stays without an outcome; no part waits but by :meth:`Scene.pause`, which a stop ends at once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
+
+from pydantic import JsonValue
+
+from mpsbridge.clock import Clock
+from mpsbridge.ending.policy import Policy
+from mpsbridge.errors import Interrupted, MpsBridgeError
+from mpsbridge.models.answers import FailsafeAnswer, LeaseAnswer, ModeAnswer, PowerAnswer
+from mpsbridge.models.frozen import Frozen
+from mpsbridge.models.sessions import LogonMode, Logons, Observation, Session, SessionResult
+
+T = TypeVar("T")
+Identity = tuple[int, datetime | None]
+"""A session's id and birth: what people are told apart by (W5)."""
+
+
+def identity(session: Session) -> Identity:
+    """Whom a session belongs to, across looks."""
+    return session.id, session.born
+
+
+class HostHands(Protocol):
+    """What the procedure needs of a host; :class:`mpsbridge.host.Host` is one."""
+
+    @property
+    def name(self) -> str:
+        """As the person gave it."""
+        ...
+
+    def observe(self, *, programs: Sequence[str] = ()) -> Observation:
+        """All that one look tells."""
+        ...
+
+    def look(self) -> Observation:
+        """The small look for waiting."""
+        ...
+
+    def message(
+        self, sessions: Sequence[Session], text: str, *, display_s: int, run: str, notice: str | None = None
+    ) -> tuple[SessionResult, ...]:
+        """Show a box in each session, marked in the lease as ``notice``."""
+        ...
+
+    def end(self, sessions: Sequence[Session], *, run: str) -> tuple[SessionResult, ...]:
+        """Log each session off and look until it is gone."""
+        ...
+
+    def set_logons(self, mode: LogonMode, *, expected: LogonMode | None, run: str) -> Logons:
+        """Set the logon mode if it is still ``expected``."""
+        ...
+
+    def set_lease(self, text: str | None, *, expected: str | None, run: str) -> LeaseAnswer:
+        """Write the lease file if it still holds ``expected``."""
+        ...
+
+    def set_failsafe(self, *, found: LogonMode, to: LogonMode, owner: str, run: str) -> FailsafeAnswer:
+        """Register the task that restores logons."""
+        ...
+
+    def remove_failsafe(self, *, run: str) -> FailsafeAnswer:
+        """Remove that task."""
+        ...
+
+    def power(self, action: str, *, allowed: Sequence[int], reason: str, run: str) -> PowerAnswer:
+        """Look a last time and restart or shut down."""
+        ...
+
+    def set_mode(self, mode: str, *, allowed: Sequence[int], run: str) -> ModeAnswer:
+        """Look a last time and switch MultiPoint's mode."""
+        ...
+
+
+class Record(Protocol):
+    """What the procedure needs of the journal; :class:`mpsbridge.journal.Journal` is one."""
+
+    def intend(self, run: str, host: str, step: str, **detail: JsonValue) -> int:
+        """Put an intent on the disk."""
+        ...
+
+    def answer(self, intent: int, run: str, host: str, step: str, **detail: JsonValue) -> None:
+        """Put its outcome on the disk."""
+        ...
+
+    def note(self, run: str, host: str, step: str, **detail: JsonValue) -> None:
+        """Put anything else on the disk."""
+        ...
+
+
+class Event(Frozen):
+    """Something that happened, for progress and for people who follow along."""
+
+    at: datetime
+    run: str
+    host: str
+    phase: str
+    session: int | None = None
+    event: str
+    text: str = ""
+
+
+class Scene:
+    """One host during one run."""
+
+    def __init__(
+        self,
+        host: HostHands,
+        *,
+        run: str,
+        policy: Policy,
+        owner: str,
+        journal: Record,
+        clock: Clock,
+        stop: threading.Event | None = None,
+        on_event: Callable[[Event], None] = lambda _event: None,
+    ) -> None:
+        self.host = host
+        self.run = run
+        self.policy = policy
+        self.owner = owner
+        self.clock = clock
+        self.stop = stop or threading.Event()
+        self.phase = "observe"
+        self.problems: list[str] = []
+        self.locale: str | None = None
+        self._journal = journal
+        self._on_event = on_event
+        self._ahead = timedelta()
+
+    def observe(self) -> Observation:
+        """All that one look tells."""
+        seen = self._take_in(self.host.observe(programs=self.policy.keep_running))
+        self.locale = seen.locale or self.locale
+        return seen
+
+    def look(self) -> Observation:
+        """The small look for waiting (W16)."""
+        return self._take_in(self.host.look())
+
+    def _take_in(self, seen: Observation) -> Observation:
+        self._ahead = seen.observed - self.clock.now()
+        self.note(
+            "look",
+            sessions=[session.id for session in seen.sessions],
+            logons=seen.logon_mode,
+            boot=seen.boot.isoformat() if seen.boot else None,
+        )
+        return seen
+
+    def now(self) -> datetime:
+        """The host's own time, in its own offset, as the last look told it."""
+        return self.clock.now() + self._ahead
+
+    def step(self, name: str, act: Callable[[], T], **detail: JsonValue) -> T:
+        """Send one step: intent before, outcome after."""
+        intent = self._journal.intend(self.run, self.host.name, name, **detail)
+        try:
+            answer = act()
+        except MpsBridgeError as error:
+            if error.may_have_run:
+                self.note("unknown", intent=intent, of=name, error=str(error))
+            else:
+                self._journal.answer(intent, self.run, self.host.name, name, error=str(error), ran=False)
+            raise
+        self._journal.answer(intent, self.run, self.host.name, name, answer=_plain(answer))
+        return answer
+
+    def note(self, what: str, **detail: JsonValue) -> None:
+        """Record something that was not sent."""
+        self._journal.note(self.run, self.host.name, what, **detail)
+
+    def tell(self, event: str, text: str = "", *, session: int | None = None) -> None:
+        """Record it and let people follow along."""
+        self.note(event, text=text, session=session)
+        self._on_event(
+            Event(
+                at=self.clock.now(),
+                run=self.run,
+                host=self.host.name,
+                phase=self.phase,
+                session=session,
+                event=event,
+                text=text,
+            )
+        )
+
+    def pause(self, seconds: float) -> None:
+        """Wait. Raises :class:`~mpsbridge.errors.Interrupted` where the run is stopped."""
+        if self.clock.wait(seconds, self.stop):
+            raise Interrupted(f"stopped in the phase {self.phase!r}", may_have_run=False)
+
+    def check_stop(self) -> None:
+        """Begin nothing new where the run is stopped."""
+        if self.stop.is_set():
+            raise Interrupted(f"stopped before the phase {self.phase!r}", may_have_run=False)
+
+
+def _plain(answer: object) -> JsonValue:
+    """An answer as data for the journal."""
+    if isinstance(answer, tuple):
+        return [_plain(each) for each in answer]
+    if isinstance(answer, SessionResult):
+        return {"id": answer.session.id, "result": answer.result.value, "text": answer.text}
+    dump = getattr(answer, "model_dump", None)
+    plain: JsonValue = dump(mode="json") if dump else str(answer)
+    return plain

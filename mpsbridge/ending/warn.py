@@ -1,0 +1,77 @@
+"""Telling people and waiting for them.
+
+Rules: each notice goes out at its time to whoever is there and active, once (the lease on the host keeps the marks, so
+a crash or a second admin box changes nothing); who arrives or comes back is told the time left at once; the wait ends
+early when nobody is left; looks are the small snippet, every minute, more often in the last two (W16).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from mpsbridge.ending.notices import TEXTS, language_of, notice, schedule
+from mpsbridge.ending.people import People
+from mpsbridge.ending.scene import Identity, Scene, identity
+from mpsbridge.models.sessions import Observation, Session, State
+
+LOOK_EVERY_S = 60.0
+LOOK_OFTEN_S = 15.0
+OFTEN_FROM_S = 120.0
+SHORTEST_S, LONGEST_S = 10, 600
+"""How long a box stays on the screen (W32)."""
+
+
+def warn_and_wait(scene: Scene, people: People, seen: Observation, template: str | None) -> None:
+    """Send every notice at its time. Raises ``Interrupted`` where the run is stopped."""
+    scene.phase = "warn"
+    if not scene.policy.warn_s:
+        return
+    ends = scene.now() + timedelta(seconds=max(scene.policy.warn_s))
+    due = schedule(ends, scene.policy.warn_s)
+    active: set[Identity] = set()
+    name = ""
+    while True:
+        there = people.to_end(seen)
+        if not there:
+            scene.tell("empty", "nobody is left to wait for")
+            return
+        is_new = False
+        while due and due[0][0] <= scene.now():
+            name, is_new = due.pop(0)[1], True
+        in_front = [one for one in there if one.state is State.ACTIVE and one.guard is not None]
+        _tell(scene, people, [one for one in in_front if is_new or identity(one) not in active], ends, name, template)
+        active = {identity(one) for one in in_front}
+        left_s = (ends - scene.now()).total_seconds()
+        if left_s <= 0:
+            return
+        pause_s = min(left_s, LOOK_OFTEN_S if left_s <= OFTEN_FROM_S else LOOK_EVERY_S)
+        if due:
+            pause_s = min(pause_s, max(0.0, (due[0][0] - scene.now()).total_seconds()))
+        scene.pause(pause_s)
+        seen = scene.look()
+
+
+def _tell(
+    scene: Scene, people: People, whom: Sequence[Session], ends: datetime, name: str, template: str | None
+) -> None:
+    left_s = (ends - scene.now()).total_seconds()
+    if not whom or left_s <= 0:
+        return
+    text = notice(
+        template or TEXTS[language_of(scene.locale)],
+        left_s=left_s,
+        ends=ends,
+        reason=scene.policy.reason,
+        sender=scene.owner,
+    )
+    display_s = max(SHORTEST_S, min(LONGEST_S, int(left_s) - 10))
+    results = scene.step(
+        "message",
+        lambda: scene.host.message(whom, text, display_s=display_s, run=scene.run, notice=name),
+        notice=name,
+        sessions=[one.id for one in whom],
+    )
+    people.was_shown(results)
+    for result in results:
+        scene.tell("notice", f"{name} {result.result} {result.text}".strip(), session=result.session.id)

@@ -1,0 +1,279 @@
+"""A make-believe host for tests of the procedure: it keeps the promises that the scripts keep on a real one.
+
+Time is the clock's; ``record`` is what happened to whom, in order; a fault is raised once, before or after its step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from fake_clock import FakeClock
+
+from mpsbridge.ending.lease import Lease, NoticeMark, read_lease
+from mpsbridge.errors import ConnectionLost, MpsBridgeError, Unreachable
+from mpsbridge.models.answers import FailsafeAnswer, LeaseAnswer, ModeAnswer, PowerAnswer
+from mpsbridge.models.sessions import (
+    LogonMode,
+    Logons,
+    Observation,
+    Result,
+    Session,
+    SessionGuard,
+    SessionResult,
+    State,
+    Station,
+    to_cim,
+)
+
+FIRST_BOOT = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+@dataclass
+class Person:
+    """Somebody in a session."""
+
+    id: int
+    user: str
+    born: datetime
+    state: State = State.ACTIVE
+    admin: bool | None = None
+    hung: bool = False
+    leaves_at: datetime | None = None
+
+
+@dataclass
+class FakeHost:
+    """Satisfies ``HostHands``."""
+
+    clock: FakeClock
+    name: str = "ts1"
+    people: dict[int, Person] = field(default_factory=dict)
+    mode: LogonMode = LogonMode.ENABLED
+    lease: str | None = None
+    failsafe: tuple[LogonMode, LogonMode] | None = None
+    boot: datetime = FIRST_BOOT
+    reboot_s: float = 60
+    reboots: int = 1
+    station_users: dict[int, str] = field(default_factory=dict)
+    record: list[tuple[str, Any]] = field(default_factory=list)
+    faults: dict[str, tuple[str, MpsBridgeError]] = field(default_factory=dict)
+    on_look: Callable[[FakeHost], None] = lambda _host: None
+    facts: dict[str, Any] = field(default_factory=dict)
+    away_until: datetime | None = None
+    _boots_left: int = 0
+
+    def log_on(self, id: int, user: str, **more: Any) -> Person:
+        self.people[id] = Person(id, user, self.clock.now(), **more)
+        return self.people[id]
+
+    # What the procedure sees.
+
+    def observe(self, *, programs: Sequence[str] = ()) -> Observation:  # noqa: ARG002 - nobody runs anything here
+        self._pass_time()
+        self._fault("observe")
+        self.on_look(self)
+        return self._seen()
+
+    def look(self) -> Observation:
+        self._pass_time()
+        self._fault("look")
+        self.on_look(self)
+        return self._seen()
+
+    def _seen(self) -> Observation:
+        stations = tuple(
+            Station(id=number, session_id=id, auto_logon=True)
+            for number, user in self.station_users.items()
+            for id, person in self.people.items()
+            if person.user == user
+        )
+        return Observation(
+            sessions=tuple(self._session(person) for person in self.people.values()),
+            observed=self.clock.now(),
+            boot=self.boot,
+            logon_mode=self.mode,
+            elevated=True,
+            lease=self.lease,
+            processes_in=tuple(self.people),
+            stations=stations,
+            multipoint="2016",
+            **self.facts,
+        )
+
+    @staticmethod
+    def _session(person: Person) -> Session:
+        born = to_cim(person.born)
+        return Session(
+            id=person.id,
+            user=person.user,
+            state=person.state,
+            state_text=person.state.value,
+            born=person.born,
+            admin=person.admin,
+            guard=SessionGuard(id=person.id, born=born, user=person.user, logon="x", state=person.state.value),
+        )
+
+    def _pass_time(self) -> None:
+        now = self.clock.now()
+        for person in list(self.people.values()):
+            if person.leaves_at is not None and person.leaves_at <= now:
+                del self.people[person.id]
+        if self.away_until is not None:
+            if now < self.away_until:
+                raise Unreachable(f"{self.name} does not answer")
+            self.boot = self.away_until
+            self.people.clear()
+            if self.mode in {LogonMode.DRAIN_UNTIL_RESTART, LogonMode.DISABLED}:
+                self.mode = LogonMode.ENABLED
+            self.away_until = None
+            self._boots_left -= 1
+            if self._boots_left > 0:
+                self.away_until = now + timedelta(seconds=self.reboot_s)
+
+    # What it lets the procedure do.
+
+    def message(
+        self, sessions: Sequence[Session], text: str, *, display_s: int, run: str, notice: str | None = None
+    ) -> tuple[SessionResult, ...]:
+        self._pass_time()
+        self._fault("message")
+        results = []
+        for session in sessions:
+            person = self.people.get(session.id)
+            result = Result.SHOWN
+            if person is None or person.born != session.born:
+                result = Result.GONE
+            elif person.state is not State.ACTIVE:
+                result = Result.REFUSED
+            elif self._marked(session, notice):
+                result = Result.KEPT
+            else:
+                self._mark(session, notice)
+                self.record.append(("shown", (person.user, notice)))
+            results.append(SessionResult(session=session, result=result, text=f"{display_s} {text}"[:0] + run[:0]))
+        self._late_fault("message")
+        return tuple(results)
+
+    def _marked(self, session: Session, notice: str | None) -> bool:
+        lease = read_lease(self.lease)
+        assert isinstance(lease, Lease)
+        assert session.guard is not None
+        return any(
+            (mark.id, mark.born, mark.notice) == (session.id, session.guard.born, notice) for mark in lease.notices
+        )
+
+    def _mark(self, session: Session, notice: str | None) -> None:
+        lease = read_lease(self.lease)
+        assert isinstance(lease, Lease)
+        assert session.guard is not None
+        mark = NoticeMark(
+            id=session.id,
+            born=session.guard.born,
+            notice=notice or "",
+            mark="delivered",
+            at=to_cim(self.clock.now()),
+        )
+        self.lease = lease.model_copy(update={"notices": (*lease.notices, mark)}).text()
+
+    def end(self, sessions: Sequence[Session], *, run: str) -> tuple[SessionResult, ...]:
+        self._pass_time()
+        self._fault("end")
+        lease = read_lease(self.lease)
+        assert isinstance(lease, Lease)
+        assert lease.run == run
+        results = []
+        for session in sessions:
+            person = self.people.get(session.id)
+            if person is None:
+                results.append(SessionResult(session=session, result=Result.GONE))
+            elif person.born != session.born:
+                results.append(SessionResult(session=session, result=Result.CHANGED))
+            else:
+                self.record.append(("ended", person.user))
+                if person.hung:
+                    results.append(SessionResult(session=session, result=Result.UNKNOWN, text="the log-off has begun"))
+                    continue
+                del self.people[session.id]
+                if person.user in self.station_users.values():
+                    self.log_on(session.id + 100, person.user)
+                results.append(SessionResult(session=session, result=Result.ENDED))
+        self._late_fault("end")
+        return tuple(results)
+
+    def set_logons(self, mode: LogonMode, *, expected: LogonMode | None, run: str) -> Logons:  # noqa: ARG002 - the lease says whose
+        self._pass_time()
+        self._fault("logons-set")
+        was = self.mode
+        if expected is None or expected is self.mode:
+            self.mode = mode
+            self.record.append(("logons", mode.value))
+        self._late_fault("logons-set")
+        return Logons(mode=self.mode, was=was)
+
+    def set_lease(self, text: str | None, *, expected: str | None, run: str) -> LeaseAnswer:  # noqa: ARG002 - stands in the text
+        self._pass_time()
+        self._fault("lease")
+        changed = self.lease == expected
+        if changed:
+            self.lease = text
+            self.record.append(("lease", "released" if text is None else "taken"))
+        self._late_fault("lease")
+        return LeaseAnswer(now=to_cim(self.clock.now()), changed=changed, lease=self.lease)
+
+    def set_failsafe(self, *, found: LogonMode, to: LogonMode, owner: str, run: str) -> FailsafeAnswer:  # noqa: ARG002 - for people
+        self._pass_time()
+        self._fault("failsafe")
+        self.failsafe = (found, to)
+        self.record.append(("failsafe", "set"))
+        self._late_fault("failsafe")
+        return FailsafeAnswer(now=to_cim(self.clock.now()), registered=True)
+
+    def remove_failsafe(self, *, run: str) -> FailsafeAnswer:  # noqa: ARG002 - for people
+        self._pass_time()
+        self._fault("failsafe-remove")
+        self.failsafe = None
+        self.record.append(("failsafe", "removed"))
+        self._late_fault("failsafe-remove")
+        return FailsafeAnswer(now=to_cim(self.clock.now()), registered=False)
+
+    def power(self, action: str, *, allowed: Sequence[int], reason: str, run: str) -> PowerAnswer:  # noqa: ARG002 - for people
+        self._pass_time()
+        self._fault("power")
+        left = tuple(id for id in self.people if id not in allowed)
+        if not left:
+            self._go_down(action)
+        self._late_fault("power")
+        return PowerAnswer(now=to_cim(self.clock.now()), boot=to_cim(self.boot), accepted=not left, left=left)
+
+    def set_mode(self, mode: str, *, allowed: Sequence[int], run: str) -> ModeAnswer:  # noqa: ARG002 - for people
+        self._pass_time()
+        self._fault("mode")
+        left = tuple(id for id in self.people if id not in allowed)
+        if not left:
+            self._go_down(mode)
+        self._late_fault("mode")
+        return ModeAnswer(now=to_cim(self.clock.now()), accepted=not left, left=left, before="Normal", after="Normal")
+
+    def _go_down(self, how: str) -> None:
+        self.record.append(("down", how))
+        self._boots_left = self.reboots
+        far = timedelta(days=365) if how == "shutdown" else timedelta(seconds=self.reboot_s)
+        self.away_until = self.clock.now() + far
+
+    # Faults.
+
+    def _fault(self, step: str) -> None:
+        if step in self.faults and self.faults[step][0] == "before":
+            raise self.faults.pop(step)[1]
+
+    def _late_fault(self, step: str) -> None:
+        if step in self.faults and self.faults[step][0] == "after":
+            raise self.faults.pop(step)[1]
+
+
+def lost() -> ConnectionLost:
+    """An error of a step that may have run."""
+    return ConnectionLost("the link broke")

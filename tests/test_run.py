@@ -1,0 +1,397 @@
+"""The procedure over a make-believe host and a clock that only moves when somebody waits."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_clock import FakeClock
+from fake_host import FakeHost, lost
+
+from mpsbridge.ending.lease import Lease, read_lease
+from mpsbridge.ending.plan import Selector
+from mpsbridge.ending.policy import Closing, Policy, Then
+from mpsbridge.ending.run import EndValue, end_sessions
+from mpsbridge.ending.scene import Event, Scene
+from mpsbridge.errors import Interrupted, MpsBridgeError, NotSent, Refused, RemoteError, Unreachable
+from mpsbridge.journal import Journal
+from mpsbridge.models.sessions import LogonMode, Result, State, to_cim
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def host(clock: FakeClock) -> FakeHost:
+    made = FakeHost(clock)
+    made.log_on(2, "alice")
+    made.log_on(3, "bob")
+    return made
+
+
+@pytest.fixture
+def journal(tmp_path: Path, clock: FakeClock) -> Journal:
+    return Journal(tmp_path / "journal.sqlite", clock=clock)
+
+
+class Stage:
+    """One run after another on one host."""
+
+    def __init__(self, host: FakeHost, journal: Journal) -> None:
+        self.host = host
+        self.journal = journal
+        self.events: list[Event] = []
+        self.stop = threading.Event()
+
+    def run(self, run: str = "r-1", **policy: Any) -> EndValue:
+        if run not in {each.id for each in self.journal.runs()}:
+            self.journal.begin(run, command="end", reason="updates", options={})
+        values: dict[str, Any] = {
+            "selector": Selector(everyone=True),
+            "reason": "updates",
+            "warn_s": (300, 60),
+            **policy,
+        }
+        scene = Scene(
+            self.host,
+            run=run,
+            policy=Policy(**values),
+            owner="admin@box",
+            journal=self.journal,
+            clock=self.host.clock,
+            stop=self.stop,
+            on_event=self.events.append,
+        )
+        return end_sessions(scene)
+
+    @property
+    def steps(self) -> list[str]:
+        return [entry.step for entry in self.journal.entries("r-1") if entry.kind == "intent"]
+
+
+@pytest.fixture
+def stage(host: FakeHost, journal: Journal) -> Stage:
+    return Stage(host, journal)
+
+
+def results(value: EndValue) -> dict[str, str]:
+    return {one.session.user: one.result.value for one in value.sessions}
+
+
+def untouched(host: FakeHost) -> bool:
+    return host.record == [] and host.lease is None and host.mode is LogonMode.ENABLED
+
+
+def clean(host: FakeHost) -> bool:
+    return host.lease is None and host.failsafe is None and host.mode is LogonMode.ENABLED
+
+
+def test_the_procedure_in_its_order(stage: Stage, host: FakeHost) -> None:
+    value = stage.run()
+    assert results(value) == {"alice": "ended", "bob": "ended"}
+    assert value.outcome == "done"
+    assert host.record == [
+        ("lease", "taken"),
+        ("failsafe", "set"),
+        ("lease", "taken"),
+        ("logons", "drain"),
+        ("shown", ("alice", "5m")),
+        ("shown", ("bob", "5m")),
+        ("shown", ("alice", "1m")),
+        ("shown", ("bob", "1m")),
+        ("ended", "alice"),
+        ("ended", "bob"),
+        ("logons", "enabled"),
+        ("failsafe", "removed"),
+        ("lease", "released"),
+    ]
+    assert clean(host)
+    assert stage.journal.unanswered("r-1") == []
+    assert [event.event for event in stage.events][:3] == ["verdict", "verdict", "leased"]
+
+
+def test_peers_4_the_wait_ends_early_when_nobody_is_left(stage: Stage, host: FakeHost, clock: FakeClock) -> None:
+    start = clock.now()
+    for person in host.people.values():
+        person.leaves_at = start + timedelta(seconds=90)
+    value = stage.run(warn_s=(900, 60))
+    assert results(value) == {"alice": "gone", "bob": "gone"}
+    assert (clock.now() - start).total_seconds() < 240
+    assert ("ended", "alice") not in host.record
+    assert clean(host)
+
+
+def test_who_arrives_is_told_the_time_left_at_once(stage: Stage, host: FakeHost, clock: FakeClock) -> None:
+    arrival = clock.now() + timedelta(seconds=100)
+
+    def arrive(seen: FakeHost) -> None:
+        if seen.clock.now() >= arrival and 9 not in seen.people and ("shown", ("zoe", "5m")) not in seen.record:
+            seen.log_on(9, "zoe")
+
+    host.on_look = arrive
+    value = stage.run()
+    assert ("shown", ("zoe", "5m")) in host.record
+    assert results(value)["zoe"] == "ended"
+
+
+def test_w02_who_comes_back_is_told_at_once(stage: Stage, host: FakeHost, clock: FakeClock) -> None:
+    bob = host.people[3]
+    bob.state = State.DISCONNECTED
+    back = clock.now() + timedelta(seconds=100)
+
+    def reconnect(seen: FakeHost) -> None:
+        if seen.clock.now() >= back:
+            bob.state = State.ACTIVE
+
+    host.on_look = reconnect
+    stage.run(disconnected_ok=True)
+    assert [what for what in host.record if what[0] == "shown"] == [
+        ("shown", ("alice", "5m")),
+        ("shown", ("bob", "5m")),
+        ("shown", ("alice", "1m")),
+        ("shown", ("bob", "1m")),
+    ]
+
+
+def test_who_was_shown_no_notice_is_not_ended(stage: Stage, host: FakeHost) -> None:
+    end = host.clock.now() + timedelta(seconds=300)
+
+    def sneak_in(seen: FakeHost) -> None:
+        if seen.clock.now() >= end and ("ended", "zoe") not in seen.record:
+            seen.people.setdefault(9, seen.log_on(9, "zoe"))
+
+    host.on_look = sneak_in
+    value = stage.run()
+    assert results(value)["zoe"] == "refused"
+    assert ("ended", "zoe") not in host.record
+    assert clean(host)
+
+
+def test_nothing_follows_while_somebody_saw_no_notice(stage: Stage, host: FakeHost) -> None:
+    end = host.clock.now() + timedelta(seconds=300)
+
+    def sneak_in(seen: FakeHost) -> None:
+        if seen.clock.now() >= end and 9 not in seen.people:
+            seen.log_on(9, "zoe")
+
+    host.on_look = sneak_in
+    with pytest.raises(Refused, match="zoe"):
+        stage.run(then=Then.RESTART)
+    assert not [what for what in host.record if what[0] in {"ended", "down"}]
+    assert clean(host)
+
+
+def test_no_warning_is_said_in_so_many_words(stage: Stage, host: FakeHost, clock: FakeClock) -> None:
+    value = stage.run(warn_s=())
+    assert results(value) == {"alice": "ended", "bob": "ended"}
+    assert not [what for what in host.record if what[0] == "shown"]
+    assert clock.waits == []
+
+
+def test_a_refusal_changes_nothing(stage: Stage, host: FakeHost) -> None:
+    host.people[3].state = State.DISCONNECTED
+    with pytest.raises(Refused, match="--disconnected-ok"):
+        stage.run()
+    assert untouched(host)
+    assert stage.steps == []
+
+
+def test_w22_somebody_elses_lease_refuses(stage: Stage, host: FakeHost) -> None:
+    host.lease = Lease(run="r-9", owner="eve@box", since=to_cim(host.clock.now()), expires=None).text()
+    with pytest.raises(Refused, match="r-9 of eve@box"):
+        stage.run()
+    assert host.record == []
+
+
+def test_w22_two_runs_cannot_both_take_the_lease(stage: Stage, host: FakeHost) -> None:
+    theirs = Lease(run="r-9", owner="eve@box", since=to_cim(host.clock.now()), expires=None).text()
+    looks: list[int] = []
+
+    def race(seen: FakeHost) -> None:
+        looks.append(1)
+        host.faults.clear()
+
+    host.on_look = race
+    original = host.set_lease
+
+    def set_lease(text: str | None, *, expected: str | None, run: str) -> Any:
+        if host.lease is None:
+            host.lease = theirs
+        return original(text, expected=expected, run=run)
+
+    host.set_lease = set_lease  # type: ignore[method-assign] # somebody is faster
+    with pytest.raises(Refused, match="eve@box"):
+        stage.run()
+    assert host.lease == theirs
+    assert host.record == []
+
+
+def test_nothing_to_do_takes_no_lease(stage: Stage, host: FakeHost) -> None:
+    host.people.clear()
+    assert stage.run().outcome == "nothing to do"
+    assert untouched(host)
+
+
+def test_w39_only_where_a_restart_is_pending(stage: Stage, host: FakeHost) -> None:
+    host.facts = {"pending_reboot": ()}
+    assert "no restart is pending" in stage.run(then=Then.RESTART, only_if_reboot_pending=True).outcome
+    assert untouched(host)
+    host.facts = {"pending_reboot": ("RebootPending",)}
+    assert stage.run("r-2", then=Then.RESTART, only_if_reboot_pending=True).outcome == "back"
+
+
+@pytest.mark.parametrize("found", [LogonMode.DISABLED, LogonMode.DRAIN])
+def test_w17_what_was_closed_stays_closed(stage: Stage, host: FakeHost, found: LogonMode) -> None:
+    host.mode = found
+    stage.run()
+    assert host.mode is found
+    assert not [what for what in host.record if what[0] in {"logons", "failsafe"}]
+    assert host.lease is None
+
+
+def test_w17_what_others_changed_is_left(stage: Stage, host: FakeHost) -> None:
+    def close(seen: FakeHost) -> None:
+        if seen.mode is LogonMode.DRAIN:
+            seen.mode = LogonMode.DISABLED
+
+    host.on_look = close
+    value = stage.run()
+    assert host.mode is LogonMode.DISABLED
+    assert any("changed by others" in problem for problem in value.problems)
+
+
+def test_w19_no_failsafe_no_block(stage: Stage, host: FakeHost) -> None:
+    host.faults["failsafe"] = ("before", RemoteError("no task scheduler"))
+    with pytest.raises(RemoteError):
+        stage.run()
+    assert clean(host)
+    assert ("logons", "drain") not in host.record
+    assert not [what for what in host.record if what[0] == "ended"]
+
+
+def test_closing_can_be_left_out(stage: Stage, host: FakeHost) -> None:
+    stage.run(closing=Closing.LEAVE)
+    assert not [what for what in host.record if what[0] in {"logons", "failsafe"}]
+
+
+STEPS = ["lease", "failsafe", "logons-set", "message", "end", "look"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_whatever_breaks_nothing_is_left_behind(stage: Stage, host: FakeHost, step: str, when: str) -> None:
+    if step == "look" and when == "after":
+        when = "before"
+    host.faults[step] = (when, lost())
+    with pytest.raises(MpsBridgeError):
+        stage.run()
+    assert clean(host)
+    assert host.record.count(("ended", "alice")) <= 1
+
+
+@pytest.mark.parametrize("step", ["end", "message", "logons-set"])
+def test_what_is_known_not_to_have_run_is_recorded_so(stage: Stage, host: FakeHost, step: str) -> None:
+    host.faults[step] = ("before", Unreachable("no route"))
+    with pytest.raises(NotSent):
+        stage.run()
+    assert stage.journal.unanswered("r-1") == []
+
+
+@pytest.mark.parametrize("step", ["end", "message", "logons-set"])
+def test_what_may_have_run_stays_without_an_outcome(stage: Stage, host: FakeHost, step: str) -> None:
+    host.faults[step] = ("after", lost())
+    with pytest.raises(Interrupted):
+        stage.run()
+    assert [entry.step for entry in stage.journal.unanswered("r-1")] == [step]
+
+
+def test_a_stop_while_waiting_ends_nobody_and_gives_everything_back(stage: Stage, host: FakeHost) -> None:
+    def press(seen: FakeHost) -> None:
+        if ("shown", ("alice", "5m")) in seen.record:
+            stage.stop.set()
+
+    host.on_look = press
+    with pytest.raises(Interrupted, match="warn"):
+        stage.run()
+    assert not [what for what in host.record if what[0] == "ended"]
+    assert clean(host)
+
+
+def test_a_restart_is_proved_by_another_boot(stage: Stage, host: FakeHost) -> None:
+    value = stage.run(then=Then.RESTART)
+    assert (value.outcome, results(value)) == ("back", {"alice": "ended", "bob": "ended"})
+    assert host.record.count(("down", "restart")) == 1
+    assert ("logons", "drain-until-restart") in host.record
+    assert clean(host)
+
+
+def test_w26_a_further_boot_starts_the_count_anew(stage: Stage, host: FakeHost, clock: FakeClock) -> None:
+    host.reboots = 2
+    start = clock.now()
+    assert stage.run(then=Then.RESTART, warn_s=()).outcome == "back"
+    assert (clock.now() - start).total_seconds() >= 2 * 60 + 120
+    assert host.record.count(("down", "restart")) == 1
+
+
+def test_w26_a_host_that_never_comes_back_is_unknown_and_told_once(stage: Stage, host: FakeHost) -> None:
+    host.reboot_s = 10**6
+    with pytest.raises(Interrupted, match="did not come back"):
+        stage.run(then=Then.RESTART, warn_s=(), return_timeout_s=600)
+    assert host.record.count(("down", "restart")) == 1
+    assert isinstance(read_lease(host.lease), Lease)
+
+
+def test_w27_a_shutdown_that_is_silent_went_quiet(stage: Stage, host: FakeHost) -> None:
+    assert stage.run(then=Then.SHUTDOWN, warn_s=()).outcome == "went quiet"
+    assert host.record[-1] == ("down", "shutdown")
+
+
+def test_w27_a_switch_of_mode_that_restarts_is_seen_through(stage: Stage, host: FakeHost) -> None:
+    assert stage.run(then=Then.CONSOLE_MODE, warn_s=()).outcome == "back"
+    assert ("down", "console") in host.record
+
+
+def test_w08_a_station_that_logs_on_again_is_ended_once_and_no_obstacle(stage: Stage, host: FakeHost) -> None:
+    host.station_users = {3: "guest"}
+    host.log_on(5, "guest")
+    value = stage.run(then=Then.RESTART, warn_s=())
+    assert value.outcome == "back"
+    assert host.record.count(("ended", "guest")) == 1
+
+
+def test_a_log_off_that_hangs_is_told_and_not_repeated(stage: Stage, host: FakeHost) -> None:
+    host.people[2].hung = True
+    value = stage.run(settle_s=30)
+    assert results(value) == {"alice": "unknown", "bob": "ended"}
+    assert host.record.count(("ended", "alice")) == 1
+    assert clean(host)
+
+
+def test_a_host_is_not_restarted_over_a_hung_log_off(stage: Stage, host: FakeHost) -> None:
+    host.people[2].hung = True
+    with pytest.raises(RemoteError, match="still there: session 2"):
+        stage.run(then=Then.RESTART, settle_s=30)
+    assert ("down", "restart") not in host.record
+    assert clean(host)
+
+
+def test_the_id_of_somebody_else_is_never_ended(stage: Stage, host: FakeHost) -> None:
+    def swap(seen: FakeHost) -> None:
+        if ("shown", ("alice", "1m")) in seen.record and seen.people.get(2) and seen.people[2].user == "alice":
+            del seen.people[2]
+            seen.clock.time += timedelta(microseconds=1)
+            seen.log_on(2, "mallory")
+
+    host.on_look = swap
+    value = stage.run()
+    assert results(value)["alice"] == "gone"
+    assert ("ended", "alice") not in host.record
+
+
+def test_every_result_is_settled(stage: Stage) -> None:
+    assert all(one.result is not Result.UNKNOWN for one in stage.run().sessions)
