@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from acting import ACTS, ALICE, BOB, DONE, LATER, PROGRAM, USER, answers, lease, results, script, told
-from engine.programs import row
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from snippet_calls import act
 from windows_host import Act, Person, WindowsHost, moved, run_script, session_of
+from windows_programs import row
 
 from mpsbridge.errors import RemoteError
 from mpsbridge.models.sessions import Result

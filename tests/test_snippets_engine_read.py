@@ -350,14 +350,17 @@ $pending = $shell.BeginInvoke()
 foreach ($try in 1..500) { if (-not [IO.File]::Exists('@FOLDER@/pid')) { Start-Sleep -Milliseconds 20 } }
 $clock = [Diagnostics.Stopwatch]::StartNew()
 $shell.Stop()
+$quick = $clock.Elapsed.TotalSeconds -lt 2
+$gone = $false
 $program = [int][IO.File]::ReadAllText('@FOLDER@/pid')
-foreach ($try in 1..20) {
+foreach ($try in 1..100) {
+    if ($gone) { break }
     $stat = ''
     try { $stat = [IO.File]::ReadAllText("/proc/$program/stat") } catch { }
     $gone = $stat -eq '' -or $stat -match '\) Z '  # ended, though its parent may not have asked yet
     if (-not $gone) { Start-Sleep -Milliseconds 50 }
 }
-"$gone $($clock.Elapsed.TotalSeconds -lt 2) $($shell.InvocationStateInfo.State)"
+"$gone $quick $($shell.InvocationStateInfo.State)"
 """
 
 

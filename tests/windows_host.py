@@ -19,6 +19,7 @@ from mpsbridge.models.scripts import RawOutput, Script
 from mpsbridge.models.sessions import SessionGuard
 
 ENGINE = Path(__file__).parent / "engine"
+PROGRAMS_FILE = Path(__file__).parent / "windows_programs.py"
 BOOT = "20261101060000.000000+000"
 PROGRAMS = ("quser", "qwinsta", "msg", "logoff", "tsdiscon", "chglogon", "wms")
 NLS = r"Registry::HKEY_LOCAL_MACHINE\SYSTEM\CurrentControlSet\Control\Nls\CodePage"
@@ -186,7 +187,7 @@ class WindowsHost:
         for program in PROGRAMS:
             path = system / f"{program}.exe"
             path.write_text(
-                f'#!/bin/sh\nexec "{sys.executable}" -S -E "{ENGINE}/programs.py" "{self.folder}" {program} "$@"\n'
+                f'#!/bin/sh\nexec "{sys.executable}" -S -E "{PROGRAMS_FILE}" "{self.folder}" {program} "$@"\n'
             )
             path.chmod(0o755)
 

@@ -1,7 +1,7 @@
 """Stand-ins for Windows' session programs and for the MultiPoint service: one make-believe host in a JSON file.
 
-Called as ``programs.py WORLD PROGRAM ARGUMENTS...``. Every act is written to ``record.jsonl`` before it is done, with
-the arguments exactly as they arrived. Bytes of the table are Latin-1 text in the file.
+Called as ``windows_programs.py WORLD PROGRAM ARGUMENTS...``. Every act is written to ``record.jsonl`` before it is
+done, with the arguments exactly as they arrived. Bytes of the table are Latin-1 text in the file.
 """
 
 from __future__ import annotations
