@@ -25,6 +25,9 @@ from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.targets import POWERSHELL, Auth, EndpointName, Target
 from mpsbridge.settings import Settings
 
+LOCAL = "local"
+"""The HOST word for this very machine; no inventory can give it another meaning."""
+
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9_])?\.?")
 
 
@@ -120,7 +123,7 @@ def _read_text(path: Path) -> str:
 
 
 def _target(word: str, inventory: Inventory | None, settings: Settings, password: SecretStr | None) -> Target:
-    if word.lower() == "local":
+    if word.lower() == LOCAL:
         return Target(host=word, address="localhost", kind="local")  # nothing of the way to a host applies
     known = _known(word, inventory)
     address, port = (word, None) if known is not None and known.address else _split(word)

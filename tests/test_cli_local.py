@@ -66,6 +66,14 @@ def test_sessions_of_this_machine(windows: WindowsHost, mpsbridge: Command) -> N
 
 
 @pytest.mark.engine
+def test_nobody_is_asked_for_a_password(
+    windows: WindowsHost, mpsbridge: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MPSBRIDGE_USERNAME", "SCHOOL\\admin")
+    assert mpsbridge("logons", "local")[1]["value"]["mode"] == "enabled"
+
+
+@pytest.mark.engine
 def test_acts_on_this_machine(windows: WindowsHost, mpsbridge: Command) -> None:
     code, outcome = mpsbridge("message", "local", "--user", "bob", "--text", "Please save your work")
     assert (code, outcome["value"]["sessions"][0]["result"]) == (0, "shown")

@@ -92,6 +92,19 @@ def test_the_module_defines_each_function_once_and_does_nothing() -> None:
     assert [line for line in outside.splitlines() if line and not line.startswith("# ")] == []
 
 
+@pytest.mark.parametrize("name", functions(Role.END))
+def test_w34_every_parameter_is_checked_where_it_arrives(name: str) -> None:
+    (body,) = re.findall(
+        rf"^function {name} \{{\n(.*?)^\}}", FILES[f"{MODULE}/{MODULE}.psm1"], re.MULTILINE | re.DOTALL
+    )
+    (block,) = re.findall(r"^    param\((.*?)\)\n    Invoke-MpsbridgeSnippet ", body, re.MULTILINE | re.DOTALL)
+    for parameter in filter(None, re.split(r",\s*\n", block.strip())):
+        kind = re.search(r"\[(string|int)\]\$([A-Za-z]+)", parameter)
+        assert kind, parameter
+        checked = "[ValidatePattern('\\A" in parameter or "[ValidateSet(" in parameter or "[ValidateRange(" in parameter
+        assert checked or kind[2] == "Sessions", "JSON text, which the function reads and checks itself"
+
+
 def test_w34_nothing_asks_for_confirmation() -> None:
     assert not re.search("ConfirmImpact|SupportsShouldProcess|ShouldContinue", FILES[f"{MODULE}/{MODULE}.psm1"])
 
@@ -282,11 +295,12 @@ TEXTS = [
 
 @pytest.mark.engine
 def test_w34_nothing_but_the_published_functions_can_be_called(host: WindowsHost) -> None:
-    calls = [{"command": command} for command in ESCAPES]
+    calls = [{"command": command} for command in [*ESCAPES, "Get-MpsbridgeLogonMode"]]
     texts = [{"text": text} for text in TEXTS]
-    tried = attempts(host, publish(host), Role.NOTIFY, calls + texts)
-    assert [each for each in tried[: len(calls)] if each != "failed CommandNotFoundException"] == []
-    assert [each for each in tried[len(calls) :] if not each.startswith("failed ")] == []
+    tried = attempts(host, publish(host), Role.NOTIFY, texts + calls)
+    assert tried[: len(texts)] == ["failed ScriptsNotAllowed"] * len(texts)
+    assert [each for each in tried[len(texts) : -1] if each != "failed CommandNotFoundException"] == []
+    assert tried[-1].startswith("answered "), "what is published still works in that very session"
     assert host.record == []
 
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from mpsbridge.cli.terminal import Terminal
 from mpsbridge.ending.plan import Selector
 from mpsbridge.errors import CertificateRefused, InputError, MpsBridgeError, SettingsError
-from mpsbridge.inventory import resolve
+from mpsbridge.inventory import LOCAL, resolve
 from mpsbridge.models.durations import parse_duration
 from mpsbridge.models.targets import Target
 from mpsbridge.settings import Output, Settings, load_settings, unknown_variables
@@ -31,7 +31,9 @@ class Call:
 
     def targets(self, words: Sequence[str]) -> list[Target]:
         """Resolve HOST words, asking for a password where one is needed and none is set."""
-        targets = resolve(words, self.settings, self.terminal.password(self.settings), read_stdin=sys.stdin.read)
+        only_here = all(word.lower() == LOCAL for word in words)
+        password = None if only_here else self.terminal.password(self.settings)
+        targets = resolve(words, self.settings, password, read_stdin=sys.stdin.read)
         for path in {target.ca_file for target in targets if target.tls and target.ca_file}:
             try:
                 tls_context(path, insecure=False)

@@ -66,8 +66,8 @@ def export(groups: Mapping[Role, Iterable[str]], *, transcripts: str = TRANSCRIP
     r"""All files of the export: their paths, with ``/``, below a folder of their own, and their text.
 
     ``groups`` are the Windows groups (``DOMAIN\NAME``; of a workgroup, ``COMPUTER\NAME``) that get each role; a group
-    named for several gets the widest. Where no group is named at all, each role gets a placeholder that Windows
-    refuses to register. ``transcripts`` is the folder on the host where Windows records each session.
+    named for several gets the widest. Where no group is named at all, each role gets a placeholder that
+    means nobody. ``transcripts`` is the folder on the host where Windows records each session.
 
     Raises :class:`~mpsbridge.errors.InputError` for a group without a domain and for a folder without a drive.
     """
@@ -141,7 +141,7 @@ def _granted(groups: Mapping[Role, Iterable[str]]) -> dict[str, Role]:
     for group, role in named or [(f"DOMAIN\\mpsbridge-{role}", role) for role in Role]:
         if not _ACCOUNT.fullmatch(group):
             raise InputError(f"{harmless(group)!r} is no group; write DOMAIN\\NAME or COMPUTER\\NAME")
-        granted[spelled.setdefault(group.casefold(), group)] = role
+        granted[spelled.setdefault(group.lower(), group)] = role
     return granted
 
 
