@@ -64,6 +64,7 @@ class Settings(BaseSettings):
     configuration: EndpointName | None = None
     timeout: Duration = Field(default=60, ge=1, le=86_400)
     concurrency: int = Field(default=32, ge=1, le=256)
+    journal: Path | None = None
     dry_run: bool = False
     verbose: int = Field(default=0, ge=0)
     quiet: bool = False

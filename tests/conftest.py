@@ -46,6 +46,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     settings_file = tmp_path / "empty-settings.toml"
     settings_file.touch()
     monkeypatch.setenv("MPSBRIDGE_SETTINGS", str(settings_file))
+    monkeypatch.setenv("MPSBRIDGE_JOURNAL", str(tmp_path / "journal.sqlite"))
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "160")
 

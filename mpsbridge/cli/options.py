@@ -60,6 +60,7 @@ def _shared(  # noqa: PLR0917 - typer reads options from the signature
     ] = None,
     timeout: Annotated[str | None, typer.Option(metavar="60s", help="For one command on one host.")] = None,
     concurrency: Annotated[int | None, typer.Option(help="Hosts at the same time. Default 32.")] = None,
+    journal: Annotated[Path | None, typer.Option(metavar="FILE", help="The record of all runs.")] = None,
     dry_run: Annotated[bool | None, typer.Option("--dry-run", help="Look and plan, change nothing.")] = None,
     verbose: Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more on standard error.")] = 0,
     quiet: Annotated[bool | None, typer.Option("--quiet", "-q", help="Only the answer, no summary.")] = None,
