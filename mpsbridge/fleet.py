@@ -28,12 +28,15 @@ CLOSE_LIMIT_S = 5.0
 """Seconds that :meth:`Fleet.close` waits for connections to be let go; what hangs longer is left to its own limit."""
 CANCEL_LIMIT_S = 10.0
 """Seconds that an interrupted run waits for the hosts at work."""
+GRACE_LIMIT_S = 40.0
+"""The same where they give back what they hold first: 10 s for the step at work, 30 s for giving back."""
 
 
 class Fleet:
     """The hosts of one call. Use it as a context manager; leaving it closes every connection.
 
-    ``concurrency`` bounds the threads; ``connect`` makes a host from a target (tests pass their own).
+    ``concurrency`` bounds the threads; ``connect`` makes a host from a target (tests pass their own). Ctrl-C cancels
+    what runs; with ``graceful`` it only sets ``stop``, and jobs that heed it have 40 s to give back what they hold.
     """
 
     def __init__(
@@ -43,11 +46,13 @@ class Fleet:
         concurrency: int = 32,
         clock: Clock | None = None,
         connect: Callable[[Target], Host] = Host,
+        graceful: bool = False,
     ) -> None:
         self.targets = tuple(targets)
         self._clock = clock or SystemClock()
         self._hosts = [connect(target) for target in self.targets]
         self._pool = ThreadPoolExecutor(max(1, min(concurrency, len(self._hosts))), thread_name_prefix="mpsbridge")
+        self._graceful = graceful
         self.stop = threading.Event()
 
     def run(self, job: Callable[[Host], V], *, only: Sequence[int] | None = None) -> list[Outcome[V]]:
@@ -61,7 +66,7 @@ class Fleet:
     ) -> Iterator[tuple[int, Outcome[V]]]:
         """The same as they come: ``(place, outcome)``.
 
-        A first Ctrl-C cancels what runs and yields what became of it; a second one is raised.
+        A first Ctrl-C ends what runs and yields what became of it; a second one is raised.
         """
         places = list(range(len(self._hosts)) if only is None else only)
         results: queue.SimpleQueue[tuple[int, Outcome[V]]] = queue.SimpleQueue()
@@ -74,11 +79,11 @@ class Fleet:
         missing = set(places)
         while missing:
             try:
-                place, outcome = results.get(timeout=CANCEL_LIMIT_S if self.interrupted else None)
+                place, outcome = results.get(timeout=self._patience_s)
             except KeyboardInterrupt:
                 if self.interrupted:
                     raise
-                self.cancel()
+                self._interrupt()
                 continue
             except queue.Empty:
                 place = missing.pop()
@@ -90,6 +95,18 @@ class Fleet:
     def interrupted(self) -> bool:
         """Whether the run was cut short (Ctrl-C, SIGTERM, :meth:`cancel`)."""
         return self.stop.is_set()
+
+    @property
+    def _patience_s(self) -> float | None:
+        if not self.interrupted:
+            return None
+        return GRACE_LIMIT_S if self._graceful else CANCEL_LIMIT_S
+
+    def _interrupt(self) -> None:
+        if self._graceful:
+            self.stop.set()
+        else:
+            self.cancel()
 
     def _interrupted_outcome(self, place: int) -> Failed:
         target = self.targets[place]

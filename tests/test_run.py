@@ -395,3 +395,10 @@ def test_the_id_of_somebody_else_is_never_ended(stage: Stage, host: FakeHost) ->
 
 def test_every_result_is_settled(stage: Stage) -> None:
     assert all(one.result is not Result.UNKNOWN for one in stage.run().sessions)
+
+
+def test_a_host_has_a_deadline_of_its_own(stage: Stage, host: FakeHost) -> None:
+    with pytest.raises(Interrupted, match="deadline"):
+        stage.run(warn_s=(900,), host_deadline_s=300)
+    assert not [what for what in host.record if what[0] == "ended"]
+    assert clean(host)

@@ -136,6 +136,7 @@ class Scene:
         self._journal = journal
         self._on_event = on_event
         self._ahead = timedelta()
+        self._deadline = clock.monotonic() + policy.host_deadline_s
 
     def observe(self) -> Observation:
         """All that one look tells."""
@@ -195,7 +196,9 @@ class Scene:
         )
 
     def pause(self, seconds: float) -> None:
-        """Wait. Raises :class:`~mpsbridge.errors.Interrupted` where the run is stopped."""
+        """Wait. Raises :class:`~mpsbridge.errors.Interrupted` where the run is stopped or the host's time is over."""
+        if self.clock.monotonic() + seconds > self._deadline:
+            raise Interrupted(f"the host's deadline came in the phase {self.phase!r}", may_have_run=False)
         if self.clock.wait(seconds, self.stop):
             raise Interrupted(f"stopped in the phase {self.phase!r}", may_have_run=False)
 
