@@ -13,28 +13,33 @@ from dataclasses import dataclass
 
 from mpsbridge.lab import tables
 from mpsbridge.lab.engines.guard import Guard, Look, Standing, lines_of, matches, objection, standing
-from mpsbridge.lab.engines.observing import MODES, Arguments, Result, births, cim, elevated, logons, sees
+from mpsbridge.lab.engines.observing import (
+    MODES,
+    Arguments,
+    Problems,
+    Refusal,
+    Result,
+    births,
+    caller,
+    cim,
+    elevated,
+    logons,
+    sees,
+)
 from mpsbridge.lab.world import LabHost
 
 WATCH_LIMIT_S = 5.0
 WATCH_STEP_S = 0.45
 
 _BEGUN = ("begun", "")
+_NOT_SEEN = "sent, but the session was not seen in the same state afterwards"
+_NO_LOG = "event log: The source was not found, but some or all event logs could not be searched."
 _RUN = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}")
 _CIM = re.compile(r"\d{14}\.\d{6}\+000")
 _TEXT = re.compile(r"[^/@\x00-\x1f-][^\x00-\x1f]{0,254}")
 
 
-class Refusal(Exception):
-    """The script as a whole does not do its work: ``ok`` is false."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
-        self.message = message
-
-
-def set_logons(host: LabHost, arguments: Arguments) -> Result:
+def set_logons(host: LabHost, arguments: Arguments, _: Problems) -> Result:
     """The result of ``Set-MpsbridgeLogonMode``: compare-and-set (W17)."""
     wanted, expected = arguments["mode"], arguments.get("expected")
     if wanted not in MODES or expected not in {*MODES, None, ""}:
@@ -49,7 +54,7 @@ def set_logons(host: LabHost, arguments: Arguments) -> Result:
     return logons(host) | {"was": was, "changed": host.logon_mode != was}
 
 
-def message(host: LabHost, arguments: Arguments) -> Result:
+def message(host: LabHost, arguments: Arguments, _: Problems) -> Result:
     """The result of ``Send-MpsbridgeMessage``: it counts as shown where somebody looked before and after (W2)."""
     text = str(arguments["text"])
     if _TEXT.fullmatch(text) is None:
@@ -59,36 +64,59 @@ def message(host: LabHost, arguments: Arguments) -> Result:
         found = _objection(host, arguments, heeds_lease=False) or standing(guard, _look(host))
         if found[0] == "same" and not _seen(guard, _look(host)):
             found = ("refused", "the session is disconnected or in another state now; nobody may see it")
+        if found[0] == "same" and _protected(host, guard):
+            found = ("refused", "msg.exe ended with 1: Error 5 getting session names")
         if found[0] == "same":
             host.show(guard.id, text)
-            seen = _seen(guard, _look(host))
-            found = ("shown", "") if seen else ("unknown", "sent, but not seen in the same state afterwards")
+            found = ("shown", "") if _seen(guard, _look(host)) else ("unknown", _NOT_SEEN)
         results[guard.id] = found
     return _result(host, results)
 
 
 @dataclass(frozen=True, slots=True)
 class _Act:
-    """One way of acting on a session: what begins it, and what a look must show for it to be done."""
+    """One way of acting on a session: by which cmdlet or program, and what a look must show for it to be done."""
 
     result: str
+    cmdlet: str
+    program: str
+    verb: str
+    begun: str
     begin: Callable[[int], None]
     is_done: Callable[[Guard, Look], bool]
 
 
-def disconnect(host: LabHost, arguments: Arguments) -> Generator[float, None, Result]:
+def disconnect(host: LabHost, arguments: Arguments, problems: Problems) -> Generator[float, None, Result]:
     """The result of ``Disconnect-MpsbridgeSession``."""
-    return _carry_out(_Act("disconnected", host.disconnect, _is_disconnected), host, arguments)
+    act = _Act(
+        result="disconnected",
+        cmdlet="Disconnect-WmsSession",
+        program="tsdiscon.exe",
+        verb="disconnect",
+        begun="the disconnect has begun",
+        begin=host.disconnect,
+        is_done=_is_disconnected,
+    )
+    return _carry_out(act, host, arguments, problems)
 
 
-def end(host: LabHost, arguments: Arguments) -> Generator[float, None, Result]:
+def end(host: LabHost, arguments: Arguments, problems: Problems) -> Generator[float, None, Result]:
     """The result of ``Close-MpsbridgeSession``."""
-    return _carry_out(_Act("ended", host.log_off, _has_ended), host, arguments)
+    act = _Act(
+        result="ended",
+        cmdlet="Close-WmsSession",
+        program="logoff.exe",
+        verb="logoff",
+        begun="the log-off has begun",
+        begin=host.log_off,
+        is_done=_has_ended,
+    )
+    return _carry_out(act, host, arguments, problems)
 
 
-def _carry_out(act: _Act, host: LabHost, arguments: Arguments) -> Generator[float, None, Result]:
+def _carry_out(act: _Act, host: LabHost, arguments: Arguments, problems: Problems) -> Generator[float, None, Result]:
     guards = _guards(arguments)
-    results = {guard.id: _begin(act, guard, host, arguments) for guard in guards}
+    results = {guard.id: _begin(act, guard, host, arguments, problems) for guard in guards}
     clock = host.world.clock
     deadline = clock.monotonic() + min(WATCH_LIMIT_S, float(arguments.get("timelimitseconds", 20)))
     while True:
@@ -99,19 +127,43 @@ def _carry_out(act: _Act, host: LabHost, arguments: Arguments) -> Generator[floa
         if _BEGUN not in results.values() or clock.monotonic() >= deadline:
             break
         yield WATCH_STEP_S
-    unsettled = ("unknown", "it has begun, and is not done yet")
+    unsettled = ("unknown", act.begun)
     return _result(host, {number: unsettled if found == _BEGUN else found for number, found in results.items()})
 
 
-def _begin(act: _Act, guard: Guard, host: LabHost, arguments: Arguments) -> Standing:
+def _begin(act: _Act, guard: Guard, host: LabHost, arguments: Arguments, problems: Problems) -> Standing:
     look = _look(host)
     found = _objection(host, arguments, heeds_lease=True) or standing(guard, look)
     if found[0] != "same":
         return found
     if act.is_done(guard, look):
-        return act.result, "it was so already"
-    act.begin(guard.id)
+        return act.result, f"it was {act.result} already"
+    refused = _protected(host, guard)
+    by_multipoint = host.facts.generation != "none"
+    if not refused:
+        act.begin(guard.id)
+    if by_multipoint:
+        _note(f"{act.cmdlet} -SessionId {guard.id}", guard, host, arguments, problems)
+    if refused or not by_multipoint:
+        _note(f"{act.program} {guard.id}", guard, host, arguments, problems)
+    if refused:
+        said = f"Could not {act.verb} session ID {guard.id} from session Console, Error code 5"
+        return "refused", f"{act.program} ended with 1: {said} Error [5]:Access is denied."
     return _BEGUN
+
+
+def _protected(host: LabHost, guard: Guard) -> bool:
+    return any(session.protected for session in host.rows() if session.id == guard.id)
+
+
+def _note(what: str, guard: Guard, host: LabHost, arguments: Arguments, problems: Problems) -> None:
+    """An entry in the host's own log (W37), where only an administrator may write."""
+    if elevated(host):
+        by, begun = caller(host)["account"], guard.born or "an unknown time"
+        text = f"Run {arguments['run']} of mpsbridge, as {by}: {what} for the session begun at {begun}."
+        host.events.append(f"mpsbridge Information 1: {text}")
+    elif _NO_LOG not in problems:
+        problems.append(_NO_LOG)
 
 
 def _has_ended(guard: Guard, look: Look) -> bool:

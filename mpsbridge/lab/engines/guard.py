@@ -123,9 +123,12 @@ def objection(now: str, not_after: str, run: str, lease: str | None) -> Standing
     except ValueError:
         held = None
     held = held if isinstance(held, dict) else {}
+    owner = " ".join(str(held[key]) for key in ("owner", "run") if held.get(key))
+    if not owner:
+        return "refused", "the lease on this host cannot be read; look at it, then release it"
     expires = str(held.get("expires", ""))
     if re.fullmatch(r"\d{14}\.\d{6}\+000", expires) and now > expires:
         return None
     if held.get("run") == run:
         return None
-    return "refused", f"the host is leased to {held.get('owner', '')} {held.get('run', '')}".rstrip()
+    return "refused", f"the host is leased to {owner}"

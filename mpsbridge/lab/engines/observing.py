@@ -18,6 +18,19 @@ MODES = {"enabled": (0, 0), "drain-until-restart": (0, 1), "drain": (0, 2), "dis
 
 Arguments = dict[str, Any]
 Result = dict[str, Any]
+Problems = list[str]
+"""What a call could not find out, as sentences; it adds to them."""
+
+_NO_MULTIPOINT = 'Exception calling "EndInvoke" with "1" argument(s): "Access is denied."'
+
+
+class Refusal(Exception):
+    """The script as a whole does not do its work: ``ok`` is false."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
 
 
 def cim(moment: datetime) -> str:
@@ -35,14 +48,13 @@ def elevated(host: LabHost) -> bool:
     return host.facts.rights == "admin"
 
 
-def problems(host: LabHost) -> list[str]:
-    """What ``observe`` could not find out, as sentences."""
-    return [] if elevated(host) else ["boot identity: this account may not read when wininit started"]
-
-
-def observe(host: LabHost, _: Arguments) -> Result:
+def observe(host: LabHost, _: Arguments, problems: Problems) -> Result:
     """The result of ``Get-MpsbridgeObservation``."""
     facts, witness = host.facts, host.processes_in()
+    if not elevated(host):
+        problems.append("boot identity: this account may not read when wininit started")
+    if facts.generation != "none" and not sees(host):
+        problems.append(f"MultiPoint: {_NO_MULTIPOINT}")
     return {
         "computer": facts.computer,
         "now": cim(host.now()),
@@ -155,8 +167,10 @@ def multipoint(host: LabHost) -> dict[str, Any] | None:
     }
 
 
-def stations(host: LabHost, _: Arguments) -> Result:
+def stations(host: LabHost, _: Arguments, __: Problems) -> Result:
     """The result of ``Get-MpsbridgeStation``."""
+    if host.facts.generation != "none" and not sees(host):
+        raise Refusal("remote", _NO_MULTIPOINT)
     return {"wms": multipoint(host)}
 
 
@@ -166,6 +180,6 @@ def logons(host: LabHost) -> Result:
     return {"mode": host.logon_mode, "logons": closed, "drain": drain, "terminal_server_mode": 1}
 
 
-def read_logons(host: LabHost, _: Arguments) -> Result:
+def read_logons(host: LabHost, _: Arguments, __: Problems) -> Result:
     """The result of ``Get-MpsbridgeLogonMode``."""
     return logons(host)

@@ -14,7 +14,7 @@ from typing import Any
 
 from mpsbridge.lab.engines import acting, observing
 from mpsbridge.lab.engines.contract import Answer, Memory, Submitted, Terminating
-from mpsbridge.lab.engines.observing import Arguments, Result
+from mpsbridge.lab.engines.observing import Arguments, Problems, Refusal, Result
 from mpsbridge.lab.engines.reader import NotACall, functions_in, last_call
 from mpsbridge.lab.world import LabHost
 
@@ -24,7 +24,7 @@ NOT_OURS = "the scripted engine reads only mpsbridge's own calls; use --engine p
 @dataclass(frozen=True, slots=True)
 class _Known:
     snippet: str
-    run: Callable[[LabHost, Arguments], Result | Generator[float, None, Result]]
+    run: Callable[[LabHost, Arguments, Problems], Result | Generator[float, None, Result]]
     """At once, or (a generator) after some waits."""
 
 
@@ -78,11 +78,13 @@ def _run(host: LabHost, known: _Known, arguments: Arguments) -> Answer:
     """The life of one script: its start-up time, its work, its one envelope."""
     if host.facts.script_s:
         yield host.facts.script_s
+    problems: Problems = []
     try:
-        work = known.run(host, arguments)
+        work = known.run(host, arguments, problems)
         result = (yield from work) if isinstance(work, Generator) else work
-    except acting.Refusal as refusal:
-        return _envelope(known.snippet, {"kind": refusal.kind, "message": refusal.message}, ok=False)
+    except Refusal as refusal:
+        told = {"kind": refusal.kind, "message": refusal.message}
+        return _envelope(known.snippet, told, problems, ok=False)
     except (KeyError, TypeError, ValueError) as error:
         # PowerShell's binder would have said so in its own words.
         raise Terminating(
@@ -91,9 +93,9 @@ def _run(host: LabHost, known: _Known, arguments: Arguments) -> Answer:
             reason="ParameterBindingException",
             category="InvalidData",
         ) from error
-    return _envelope(known.snippet, result, problems=observing.problems(host) if known.snippet == "observe" else [])
+    return _envelope(known.snippet, result, problems)
 
 
-def _envelope(snippet: str, result: Result, *, ok: bool = True, problems: list[str] | None = None) -> str:
-    envelope = {"mpsbridge": 1, "snippet": snippet, "ok": ok, "result": result, "problems": problems or []}
+def _envelope(snippet: str, result: Result, problems: Problems, *, ok: bool = True) -> str:
+    envelope = {"mpsbridge": 1, "snippet": snippet, "ok": ok, "result": result, "problems": problems}
     return json.dumps(envelope, separators=(",", ":"))

@@ -1,0 +1,116 @@
+"""Both engines of the lab on the same world: what each answers to every call, and what the world is like afterwards.
+
+The worlds stand still (their clock is a fake one), so that two looks at different times can be compared.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+from fake_clock import FakeClock
+from lab_target import reach
+from snippet_calls import act, box, mode
+
+from mpsbridge.errors import MpsBridgeError
+from mpsbridge.host import Host
+from mpsbridge.lab import Lab, build_world
+from mpsbridge.lab.engines.contract import Memory, Submitted
+from mpsbridge.lab.engines.scripted import ScriptedEngine
+from mpsbridge.lab.world import LabHost, World
+from mpsbridge.models.frozen import Frozen
+from mpsbridge.models.scripts import RawOutput
+from mpsbridge.models.sessions import LogonMode, SessionGuard
+from mpsbridge.snippets.catalogue import CATALOGUE, OBSERVE
+from mpsbridge.snippets.parameters import LogonsParameters, ObserveParameters, StationsParameters
+
+OTHERS_OWN = ("now", "powershell")
+"""What each engine has of its own: the time of day, and the version of the PowerShell that runs."""
+
+Answers = list[tuple[str, dict[str, Any]]]
+
+
+def world(*hosts: dict[str, Any]) -> World:
+    """A world that stands still; the raw hosts may be used again."""
+    return build_world({"hosts": copy.deepcopy(list(hosts))}, FakeClock())
+
+
+def guards_in(host: LabHost) -> list[SessionGuard]:
+    """What an administrator who looks now would send back, for everybody who is there."""
+    output = RawOutput(output=(say(host, "observe", ObserveParameters()),))
+    try:
+        sessions = OBSERVE.read(output).sessions
+    except MpsBridgeError:  # this caller sees nothing; it may have heard of somebody all the same
+        sessions = ()
+    heard = {"born": "20261125080000.123456+000", "user": "alice", "logon": "11/25/2026 9:00 AM", "state": "Active"}
+    return [each.guard for each in sessions if each.guard] or [SessionGuard.model_validate({"id": 2} | heard)]
+
+
+def calls(guards: list[SessionGuard], text: str = "it's <b>&amp; ‘five’") -> list[tuple[str, Frozen]]:
+    """One of everything, in an order that leaves something to see for each."""
+    stale = guards[-1].model_copy(update={"born": "20200101000000.000000+000"})
+    return [
+        ("observe", ObserveParameters()),
+        ("stations", StationsParameters()),
+        ("logons", LogonsParameters()),
+        ("logons-set", mode(LogonMode.DRAIN, LogonMode.ENABLED)),
+        ("message", box(text, *guards[:4], time_limit_s=2)),
+        ("disconnect", act(guards[0], *([stale] if len(guards) > 1 else []), time_limit_s=2)),
+        ("end", act(*guards[:4], time_limit_s=2)),
+        ("observe", ObserveParameters()),
+    ]
+
+
+def say(host: LabHost, name: str, parameters: Frozen) -> str:
+    """What the scripted engine answers."""
+    answer = ScriptedEngine().answer(host, Submitted(CATALOGUE[name].render(parameters).text), Memory())
+    while True:
+        try:
+            host.world.clock.wait(next(answer))
+        except StopIteration as end:
+            return str(end.value)
+
+
+def scripted(host: LabHost, asked: list[tuple[str, Frozen]]) -> Answers:
+    """The answers of the scripted engine."""
+    return [(name, told(say(host, name, parameters))) for name, parameters in asked]
+
+
+def executed(lab: Lab, name: str, asked: list[tuple[str, Frozen]]) -> Answers:
+    """The answers of real PowerShell, over real WinRM."""
+    host = Host(reach(lab, name))
+    try:
+        answers = []
+        for snippet, parameters in asked:
+            output = host.run(CATALOGUE[snippet], parameters)  # type: ignore[arg-type] # each with its own kind
+            assert output.errors == (), (snippet, output.errors)
+            answers.append((snippet, told(output.output[0])))
+        return answers
+    finally:
+        host.close()
+
+
+def told(text: str) -> dict[str, Any]:
+    """An envelope, without what is each engine's own."""
+    envelope: dict[str, Any] = json.loads(text)
+    for key in OTHERS_OWN:
+        envelope["result"].pop(key, None)
+    return envelope
+
+
+def state(host: LabHost) -> dict[str, Any]:
+    """All that a call can change about a host, and what was recorded of it."""
+    return {
+        "people": [(each.id, each.user, each.state, each.session_name, each.boxes) for each in host.rows()],
+        "processes": host.processes_in(),
+        "stations": [(each.id, each.session_id) for each in host.stations],
+        "logons": host.logon_mode,
+        "lease": host.lease,
+        "events": host.events,
+        "changes": [
+            (each.act, each.session_id, each.user, each.logon, each.text)
+            for each in host.world.changes
+            if each.host == host.name
+        ],
+    }
