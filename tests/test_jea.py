@@ -22,6 +22,7 @@ from mpsbridge.models.sessions import LogonMode
 from mpsbridge.models.targets import POWERSHELL
 from mpsbridge.snippets.catalogue import CATALOGUE, LOGONS_SET
 from mpsbridge.snippets.jea import CONFIGURATION, MODULE, SNIPPETS, Role, export, functions
+from mpsbridge.snippets.render import published
 from mpsbridge.transports.local import LocalTransport
 
 FILES = export({})
@@ -84,10 +85,8 @@ def test_the_module_defines_each_function_once_and_does_nothing() -> None:
     text = FILES[f"{MODULE}/{MODULE}.psm1"]
     defined = FUNCTION.findall(text)
     assert len(defined) == len(set(defined))
-    for name in CATALOGUE:
-        rendered = CATALOGUE[name].render(CALLS[name])
-        if rendered.function in functions(Role.END):
-            assert set(FUNCTION.findall(rendered.definitions)) <= set(defined)
+    for snippet in SNIPPETS[Role.END]:
+        assert set(FUNCTION.findall(published(snippet.name)[0])) <= set(defined)
     outside = re.sub(r"^function .*?^\}$", "", text, flags=re.MULTILINE | re.DOTALL)
     assert [line for line in outside.splitlines() if line and not line.startswith("# ")] == []
 
@@ -103,6 +102,12 @@ def test_w34_every_parameter_is_checked_where_it_arrives(name: str) -> None:
         assert kind, parameter
         checked = "[ValidatePattern('\\A" in parameter or "[ValidateSet(" in parameter or "[ValidateRange(" in parameter
         assert checked or kind[2] == "Sessions", "JSON text, which the function reads and checks itself"
+
+
+def test_w34_no_function_uses_what_a_restricted_session_replaces() -> None:
+    """Get-Command is asked in a runspace of its own, where it is the real one."""
+    words = set(re.findall(r"[A-Z][a-z]+-[A-Za-z]+", FILES[f"{MODULE}/{MODULE}.psm1"]))
+    assert words & ALWAYS == {"Get-Command"}
 
 
 def test_w34_nothing_asks_for_confirmation() -> None:

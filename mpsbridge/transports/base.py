@@ -2,7 +2,7 @@
 
 1. Construction does no I/O; the first ``run`` connects.
 2. ``run`` returns also when PowerShell reported errors. It raises only :class:`~mpsbridge.errors.NotSent` or
-   :class:`~mpsbridge.errors.Interrupted`.
+   :class:`~mpsbridge.errors.Interrupted`. That a restricted endpoint has no such function is ``NotSent``.
 3. ``timeout_s`` is the total for the call, name look-up and sign-in included, and holds against a peer that is silent
    or drips bytes.
 4. After an expiry, a lost connection or a ``cancel`` the transport is closed; after ``close`` every ``run`` raises
