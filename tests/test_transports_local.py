@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from lab_target import script
 
-from mpsbridge.errors import Interrupted, NotSent, TransportMissing, Unreachable
+from mpsbridge.errors import Interrupted, NotSent, TransportMissing
 from mpsbridge.models.targets import Target
 from mpsbridge.transports import local, open_transport
 from mpsbridge.transports.local import LocalTransport
@@ -83,7 +83,7 @@ def test_no_powershell_is_said_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 
 def test_a_program_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(Unreachable, match="No such file"):
+    with pytest.raises(TransportMissing, match="pwsh cannot be started: No such file"):
         LocalTransport(TARGET, engine=tmp_path / "pwsh").run(script(), timeout_s=5)
 
 

@@ -30,6 +30,7 @@ from mpsbridge.transports.limit import Limit
 from mpsbridge.transports.trouble import Stage, explain, refuse_unpublished
 
 CLOSE_LIMIT_S = 3.0
+_NAME_IT = "Name it with MPSBRIDGE_PWSH."
 
 _log = logging.getLogger(__name__)
 
@@ -122,14 +123,17 @@ class LocalTransport:
             return
         engine = self._engine or find_powershell()
         if engine is None:
-            raise TransportMissing("there is no PowerShell on this machine", hint="Name it with MPSBRIDGE_PWSH.")
+            raise TransportMissing("there is no PowerShell on this machine", hint=_NAME_IT)
         self._limit.left()
-        self._child = subprocess.Popen(
-            [engine, "-s", "-NoLogo", "-NoProfile"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
+        try:
+            self._child = subprocess.Popen(
+                [engine, "-s", "-NoLogo", "-NoProfile"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+        except OSError as error:
+            raise TransportMissing(f"{engine} cannot be started: {error.strerror or error}", hint=_NAME_IT) from error
         reading = (self._child.stdout, self._lines)
         threading.Thread(target=_read, args=reading, name="mpsbridge-read", daemon=True).start()
         self._limit.left()  # a cancel() from before there was a child to kill is seen here
