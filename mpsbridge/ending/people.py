@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from mpsbridge.ending.plan import Verdict
 from mpsbridge.ending.policy import HostPlan, plan_host
-from mpsbridge.ending.scene import Identity, Scene, identity
+from mpsbridge.ending.scene import Identity, Scene, identity, plain_time
 from mpsbridge.errors import Refused
 from mpsbridge.models.sessions import Observation, Result, Session, SessionResult, State
 
@@ -40,7 +40,17 @@ class People:
             self._verdicts[who] = verdict
             result = Result.UNKNOWN if verdict.decision == "act" else Result.KEPT
             self._results[who] = SessionResult(session=verdict.session, result=result, text=verdict.reason)
-            self._scene.tell("verdict", f"{verdict.decision} {verdict.reason}".strip(), session=verdict.session.id)
+            self._scene.tell(
+                "verdict",
+                f"{verdict.decision} {verdict.reason}".strip(),
+                session=verdict.session.id,
+                born=plain_time(verdict.session.born),
+                user=verdict.session.user,
+                account=verdict.session.account,
+                state=verdict.session.state.value,
+                decision=verdict.decision,
+                reason=verdict.reason,
+            )
 
     def to_end(self, seen: Observation) -> list[Session]:
         """Whoever of those seen now is to be ended, as they are now."""
@@ -69,17 +79,27 @@ class People:
         """What became of some of them."""
         for result in results:
             self._results[identity(result.session)] = result
+            self._scene.tell(
+                "ended",
+                f"{result.result} {result.text}".strip(),
+                session=result.session.id,
+                born=plain_time(result.session.born),
+                result=result.result.value,
+                why=result.text,
+            )
 
     def settle_absent(self, seen: Observation, result: Result, text: str) -> None:
         """Whoever is not there any more, and of whom nothing else is known."""
         present = {identity(session) for session in seen.sessions}
         reused = {session.id for session in seen.sessions if session.born is not None}
+        absent = []
         for who, known in self._results.items():
             number, born = who
             replaced = born is not None and number in reused
             gone = who not in present and (replaced or number not in seen.processes_in)
             if known.result is Result.UNKNOWN and gone:
-                self._results[who] = known.model_copy(update={"result": result, "text": text})
+                absent.append(known.model_copy(update={"result": result, "text": text}))
+        self.settle(absent)
 
     @property
     def unsettled(self) -> bool:

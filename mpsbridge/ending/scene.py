@@ -152,9 +152,10 @@ class Scene:
         self._ahead = seen.observed - self.clock.now()
         self.note(
             "look",
+            observed=seen.observed.isoformat(),
             sessions=[session.id for session in seen.sessions],
             logons=seen.logon_mode,
-            boot=seen.boot.isoformat() if seen.boot else None,
+            boot=plain_time(seen.boot),
         )
         return seen
 
@@ -164,7 +165,7 @@ class Scene:
 
     def step(self, name: str, act: Callable[[], T], **detail: JsonValue) -> T:
         """Send one step: intent before, outcome after."""
-        intent = self._journal.intend(self.run, self.host.name, name, **detail)
+        intent = self._journal.intend(self.run, self.host.name, name, phase=self.phase, **detail)
         try:
             answer = act()
         except MpsBridgeError as error:
@@ -178,11 +179,11 @@ class Scene:
 
     def note(self, what: str, **detail: JsonValue) -> None:
         """Record something that was not sent."""
-        self._journal.note(self.run, self.host.name, what, **detail)
+        self._journal.note(self.run, self.host.name, what, phase=self.phase, **detail)
 
-    def tell(self, event: str, text: str = "", *, session: int | None = None) -> None:
-        """Record it and let people follow along."""
-        self.note(event, text=text, session=session)
+    def tell(self, event: str, text: str = "", *, session: int | None = None, **detail: JsonValue) -> None:
+        """Record it and let people follow along; ``detail`` is for the record only."""
+        self.note(event, text=text, session=session, **detail)
         self._on_event(
             Event(
                 at=self.clock.now(),
@@ -208,12 +209,22 @@ class Scene:
             raise Interrupted(f"stopped before the phase {self.phase!r}", may_have_run=False)
 
 
+def plain_time(moment: datetime | None) -> str | None:
+    """A time as text for the journal."""
+    return moment.isoformat() if moment else None
+
+
 def _plain(answer: object) -> JsonValue:
     """An answer as data for the journal."""
     if isinstance(answer, tuple):
         return [_plain(each) for each in answer]
     if isinstance(answer, SessionResult):
-        return {"id": answer.session.id, "result": answer.result.value, "text": answer.text}
+        return {
+            "id": answer.session.id,
+            "born": plain_time(answer.session.born),
+            "result": answer.result.value,
+            "text": answer.text,
+        }
     dump = getattr(answer, "model_dump", None)
     plain: JsonValue = dump(mode="json") if dump else str(answer)
     return plain

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from mpsbridge.ending.notices import TEXTS, language_of, notice, schedule
 from mpsbridge.ending.people import People
-from mpsbridge.ending.scene import Identity, Scene, identity
+from mpsbridge.ending.scene import Identity, Scene, identity, plain_time
 from mpsbridge.models.sessions import Observation, Session, State
 
 LOOK_EVERY_S = 60.0
@@ -74,4 +74,12 @@ def _tell(
     )
     people.was_shown(results)
     for result in results:
-        scene.tell("notice", f"{name} {result.result} {result.text}".strip(), session=result.session.id)
+        scene.tell(
+            "notice",
+            f"{name} {result.result} {result.text}".strip(),
+            session=result.session.id,
+            born=plain_time(result.session.born),
+            notice=name,
+            result=result.result.value,
+            why=result.text,
+        )
