@@ -348,6 +348,7 @@ $shell.Runspace.Open()
 [void]$shell.AddScript([IO.File]::ReadAllText('@FOLDER@/observe.ps1'))
 $pending = $shell.BeginInvoke()
 foreach ($try in 1..500) { if (-not [IO.File]::Exists('@FOLDER@/pid')) { Start-Sleep -Milliseconds 20 } }
+Start-Sleep -Milliseconds 500  # until the script waits for it
 $clock = [Diagnostics.Stopwatch]::StartNew()
 $shell.Stop()
 $quick = $clock.Elapsed.TotalSeconds -lt 2
