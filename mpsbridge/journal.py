@@ -135,7 +135,7 @@ class Journal:
             id=run,
             command=command,
             reason=reason,
-            owner=f"{_user()}@{socket.gethostname()}",
+            owner=owner(),
             pid=os.getpid(),
             job=next((os.environ[name] for name in _JOB_VARIABLES if os.environ.get(name)), None),
             options=dict(options),
@@ -249,8 +249,10 @@ class Journal:
         self.close()
 
 
-def _user() -> str:
+def owner() -> str:
+    """Who is at work here: ``user@machine``."""
     try:
-        return getpass.getuser()
+        user = getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name
-        return str(os.getuid())
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"

@@ -62,6 +62,7 @@ class FakeHost:
     faults: dict[str, tuple[str, MpsBridgeError]] = field(default_factory=dict)
     on_look: Callable[[FakeHost], None] = lambda _host: None
     facts: dict[str, Any] = field(default_factory=dict)
+    ended_disconnected: set[str] = field(default_factory=set)
     away_until: datetime | None = None
     _boots_left: int = 0
 
@@ -192,7 +193,9 @@ class FakeHost:
             elif person.born != session.born:
                 results.append(SessionResult(session=session, result=Result.CHANGED))
             else:
-                self.record.append(("ended", person.user))
+                if person.state is State.DISCONNECTED:
+                    self.ended_disconnected.add(person.user)
+                self.record.append(("began" if person.hung else "ended", person.user))
                 if person.hung:
                     results.append(SessionResult(session=session, result=Result.UNKNOWN, text="the log-off has begun"))
                     continue

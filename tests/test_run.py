@@ -368,7 +368,7 @@ def test_a_log_off_that_hangs_is_told_and_not_repeated(stage: Stage, host: FakeH
     host.people[2].hung = True
     value = stage.run(settle_s=30)
     assert results(value) == {"alice": "unknown", "bob": "ended"}
-    assert host.record.count(("ended", "alice")) == 1
+    assert host.record.count(("began", "alice")) == 1
     assert clean(host)
 
 

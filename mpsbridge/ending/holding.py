@@ -117,25 +117,26 @@ class Holding:
 
     def _restore(self) -> None:
         scene, lease = self._scene, self._lease
-        if lease is None or lease.set is None or lease.found is None:
+        if lease is None or lease.found is None or (lease.set is None and not self.restarted):
             return
-        mode, wanted = scene.look().logon_mode, self._wanted(lease.found)
-        if mode is not wanted and mode is not lease.set:
+        wanted = lease.found
+        ours = {lease.set}
+        if self.restarted:
+            # Windows drops some modes at a restart; what was to last until then is over, the rest is set again (W17).
+            ours.add(LogonMode.ENABLED)
+            wanted = LogonMode.ENABLED if wanted is LogonMode.DRAIN_UNTIL_RESTART else wanted
+        mode = scene.look().logon_mode
+        if mode is not wanted and mode not in ours:
             scene.problems.append(f"logons are {mode}: changed by others, and left so")
             return
         if mode is not wanted:
-            expected = lease.set
             done = scene.step(
                 "logons-set",
-                lambda: scene.host.set_logons(wanted, expected=expected, run=scene.run),
+                lambda: scene.host.set_logons(wanted, expected=mode, run=scene.run),
                 mode=wanted.value,
             )
             mode = done.mode
         scene.tell("restored", f"logons are {mode}")
-
-    def _wanted(self, found: LogonMode) -> LogonMode:
-        """As found; what was to last until a restart is over after one (W17)."""
-        return LogonMode.ENABLED if self.restarted and found is LogonMode.DRAIN_UNTIL_RESTART else found
 
     def _remove_failsafe(self) -> None:
         scene = self._scene

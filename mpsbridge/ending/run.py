@@ -11,13 +11,15 @@ who sits in front of a session is ended unwarned, unless the policy says so.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from mpsbridge.ending.down import Down
 from mpsbridge.ending.holding import Holding
 from mpsbridge.ending.people import People
 from mpsbridge.ending.policy import Then
 from mpsbridge.ending.scene import Scene
 from mpsbridge.ending.warn import LOOK_OFTEN_S, warn_and_wait
-from mpsbridge.errors import Refused
+from mpsbridge.errors import MpsBridgeError, Refused
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.sessions import Observation, Result, SessionResult
 
@@ -33,14 +35,28 @@ class EndValue(Frozen):
     problems: tuple[str, ...] = ()
 
 
-def end_sessions(scene: Scene, *, template: str | None = None) -> EndValue:
-    """Carry the procedure out on one host.
+def end_sessions(scene: Scene, *, template: str | None = None, ordered_at: datetime | None = None) -> EndValue:
+    """Carry the procedure out on one host, or go on with it.
 
-    ``template`` is a text of one's own for notices. Raises :class:`~mpsbridge.errors.Refused` while nothing has been
-    changed, and later whatever a step raises, after giving back what the run holds.
+    ``template`` is a text of one's own for notices. ``ordered_at`` is, for a run that died after it gave the order to
+    go down, the boot identity from before: with another one now, the order was carried out and is not given again.
+    Raises :class:`~mpsbridge.errors.Refused` while nothing has been changed, and later whatever a step raises, after
+    giving back what the run holds. The last thing in the record is what became of the host.
     """
+    try:
+        value = _procedure(scene, template, ordered_at)
+    except MpsBridgeError as error:
+        scene.tell("stopped", str(error), error=error.kind, problems=list(scene.problems))
+        raise
+    scene.tell("finished", value.outcome, problems=list(scene.problems))
+    return value
+
+
+def _procedure(scene: Scene, template: str | None, ordered_at: datetime | None) -> EndValue:
     people, holding = People(scene), Holding(scene)
     seen = scene.observe()
+    if ordered_at is not None and seen.boot is not None and seen.boot != ordered_at:
+        return _after_the_order(scene, people, holding, seen, ordered_at)
     scene.problems += [*seen.problems, *people.judge(seen).notes]
     if scene.policy.only_if_reboot_pending and seen.pending_reboot == ():
         return _value(scene, people, "nothing to do: no restart is pending")
@@ -53,6 +69,19 @@ def end_sessions(scene: Scene, *, template: str | None = None) -> EndValue:
         _end(scene, people)
         _see_them_gone(scene, people)
         outcome = _what_follows(scene, holding, seen)
+    finally:
+        holding.give_back()
+    return _value(scene, people, outcome)
+
+
+def _after_the_order(
+    scene: Scene, people: People, holding: Holding, seen: Observation, ordered_at: datetime
+) -> EndValue:
+    """The host went down after the order of this very run: see that it is back for good, and give back."""
+    holding.restarted = True
+    try:
+        holding.take(seen)
+        outcome = Down(scene, ordered_at).see_back()
     finally:
         holding.give_back()
     return _value(scene, people, outcome)
@@ -78,8 +107,6 @@ def _end(scene: Scene, people: People) -> None:
         "end", lambda: scene.host.end(ready, run=scene.run), sessions=[session.id for session in ready]
     )
     people.settle(results)
-    for result in results:
-        scene.tell("ended", f"{result.result} {result.text}".strip(), session=result.session.id)
 
 
 def _see_them_gone(scene: Scene, people: People) -> None:
