@@ -2,7 +2,7 @@
 
 ``publish`` writes the export below the host's module path, as an administrator would copy it; ``endpoint`` gives a
 program that is a restricted PowerShell for one role, for the local transport. Windows' own parts are left out: the
-virtual account, the transcript, and who is in which group.
+virtual account, the execution policy, the transcript, and who is in which group.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mpsbridge.snippets.jea import CONFIGURATION, MODULE, Role, export
 from mpsbridge.transports.local import LocalTransport
 
 GROUPS = {role: [f"LAB\\{role}"] for role in Role}
-WINDOWS_ONLY = re.compile(r"^ *(RunAsVirtualAccount|TranscriptDirectory) .*\n", re.MULTILINE)
+WINDOWS_ONLY = re.compile(r"^ *(ExecutionPolicy|RunAsVirtualAccount|TranscriptDirectory) .*\n", re.MULTILINE)
 TARGET = Target(host="local", address="localhost", kind="local", configuration_name="mpsbridge")
 
 

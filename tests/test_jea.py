@@ -81,6 +81,20 @@ def test_a_folder_without_its_drive_is_refused(folder: str) -> None:
         export({}, transcripts=folder)
 
 
+def test_the_session_configuration_leaves_nothing_open() -> None:
+    keys = dict(re.findall(r"^    (\w+) += (.+)$", export({}, transcripts="D:\\it's")[CONFIGURATION], re.MULTILINE))
+    assert keys.pop("Description")
+    assert keys == {
+        "SchemaVersion": "'2.0.0.0'",
+        "SessionType": "'RestrictedRemoteServer'",
+        "LanguageMode": "'NoLanguage'",
+        "ExecutionPolicy": "'RemoteSigned'",
+        "RunAsVirtualAccount": "$true",
+        "TranscriptDirectory": "'D:\\it''s'",
+        "RoleDefinitions": "@{",
+    }
+
+
 def test_the_module_defines_each_function_once_and_does_nothing() -> None:
     text = FILES[f"{MODULE}/{MODULE}.psm1"]
     defined = FUNCTION.findall(text)

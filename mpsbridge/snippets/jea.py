@@ -66,8 +66,8 @@ def export(groups: Mapping[Role, Iterable[str]], *, transcripts: str = TRANSCRIP
     r"""All files of the export: their paths, with ``/``, below a folder of their own, and their text.
 
     ``groups`` are the Windows groups (``DOMAIN\NAME``; of a workgroup, ``COMPUTER\NAME``) that get each role; a group
-    named for several gets the widest. Where no group is named at all, each role gets a placeholder that
-    means nobody. ``transcripts`` is the folder on the host where Windows records each session.
+    named for several gets the widest. Where no group is named at all, each role gets a placeholder that means
+    nobody. ``transcripts`` is the folder on the host where Windows records each session.
 
     Raises :class:`~mpsbridge.errors.InputError` for a group without a domain and for a folder without a drive.
     """
@@ -127,6 +127,7 @@ def _configuration(granted: Mapping[str, Role], transcripts: str) -> str:
         Description="Looks after user sessions: mpsbridge.",
         SessionType="RestrictedRemoteServer",
         LanguageMode="NoLanguage",
+        ExecutionPolicy="RemoteSigned",  # what Windows has by itself since 2012 R2; before, no module would load
         RunAsVirtualAccount=True,
         TranscriptDirectory=transcripts,
     )
