@@ -46,7 +46,13 @@ def end_sessions(scene: Scene, *, template: str | None = None, ordered_at: datet
     try:
         value = _procedure(scene, template, ordered_at)
     except MpsBridgeError as error:
-        scene.tell("stopped", str(error), error=error.kind, problems=list(scene.problems))
+        scene.tell(
+            "stopped",
+            str(error),
+            error=error.kind,
+            may_have_run=error.may_have_run,
+            problems=list(scene.problems),
+        )
         raise
     scene.tell("finished", value.outcome, problems=list(scene.problems))
     return value
