@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from mpsbridge.ending.plan import Verdict
 from mpsbridge.ending.policy import HostPlan, plan_host
-from mpsbridge.ending.scene import Identity, Scene, identity, plain_time
+from mpsbridge.ending.record import plain_time
+from mpsbridge.ending.scene import Identity, Scene, identity
 from mpsbridge.errors import Refused
 from mpsbridge.models.sessions import Observation, Result, Session, SessionResult, State
 

@@ -15,7 +15,8 @@ from pydantic import JsonValue
 
 from mpsbridge.clock import Clock
 from mpsbridge.ending.policy import Policy
-from mpsbridge.errors import Interrupted, MpsBridgeError
+from mpsbridge.ending.record import Record, plain_time, recorded
+from mpsbridge.errors import Interrupted
 from mpsbridge.models.answers import FailsafeAnswer, LeaseAnswer, ModeAnswer, PowerAnswer
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.sessions import LogonMode, Logons, Observation, Session, SessionResult
@@ -78,22 +79,6 @@ class HostHands(Protocol):
 
     def set_mode(self, mode: str, *, allowed: Sequence[int], run: str) -> ModeAnswer:
         """Look a last time and switch MultiPoint's mode."""
-        ...
-
-
-class Record(Protocol):
-    """What the procedure needs of the journal; :class:`mpsbridge.journal.Journal` is one."""
-
-    def intend(self, run: str, host: str, step: str, **detail: JsonValue) -> int:
-        """Put an intent on the disk."""
-        ...
-
-    def answer(self, intent: int, run: str, host: str, step: str, **detail: JsonValue) -> None:
-        """Put its outcome on the disk."""
-        ...
-
-    def note(self, run: str, host: str, step: str, **detail: JsonValue) -> None:
-        """Put anything else on the disk."""
         ...
 
 
@@ -165,17 +150,7 @@ class Scene:
 
     def step(self, name: str, act: Callable[[], T], **detail: JsonValue) -> T:
         """Send one step: intent before, outcome after."""
-        intent = self._journal.intend(self.run, self.host.name, name, phase=self.phase, **detail)
-        try:
-            answer = act()
-        except MpsBridgeError as error:
-            if error.may_have_run:
-                self.note("unknown", intent=intent, of=name, error=str(error))
-            else:
-                self._journal.answer(intent, self.run, self.host.name, name, error=str(error), ran=False)
-            raise
-        self._journal.answer(intent, self.run, self.host.name, name, answer=_plain(answer))
-        return answer
+        return recorded(self._journal, self.run, self.host.name, name, act, phase=self.phase, **detail)
 
     def note(self, what: str, **detail: JsonValue) -> None:
         """Record something that was not sent."""
@@ -207,24 +182,3 @@ class Scene:
         """Begin nothing new where the run is stopped."""
         if self.stop.is_set():
             raise Interrupted(f"stopped before the phase {self.phase!r}", may_have_run=False)
-
-
-def plain_time(moment: datetime | None) -> str | None:
-    """A time as text for the journal."""
-    return moment.isoformat() if moment else None
-
-
-def _plain(answer: object) -> JsonValue:
-    """An answer as data for the journal."""
-    if isinstance(answer, tuple):
-        return [_plain(each) for each in answer]
-    if isinstance(answer, SessionResult):
-        return {
-            "id": answer.session.id,
-            "born": plain_time(answer.session.born),
-            "result": answer.result.value,
-            "text": answer.text,
-        }
-    dump = getattr(answer, "model_dump", None)
-    plain: JsonValue = dump(mode="json") if dump else str(answer)
-    return plain

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 
 from mpsbridge.ending.notices import TEXTS, language_of, notice, schedule
 from mpsbridge.ending.people import People
-from mpsbridge.ending.scene import Identity, Scene, identity, plain_time
+from mpsbridge.ending.record import plain_time
+from mpsbridge.ending.scene import Identity, Scene, identity
 from mpsbridge.models.sessions import Observation, Session, State
 
 LOOK_EVERY_S = 60.0
