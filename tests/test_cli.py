@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from mpsbridge.cli.main import run
+from mpsbridge.journal import Journal
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
 
@@ -163,6 +164,13 @@ def test_a_log_off_ends_exactly_the_named_one(lab: Lab, mpsbridge: Command) -> N
     assert acts(lab) == [("alpha", "logoff", "carol")]
     assert found.out.splitlines()[-1] == "1 of 1 session logged off on 2 hosts"
     assert "carol" in found.err
+
+
+def test_a_host_that_cannot_be_seen_is_a_failure_and_no_unknown_act(lab: Lab, mpsbridge: Command) -> None:
+    found = mpsbridge("logoff", "alpha", "blind", "--idle-over", "2h", "--disconnected-ok", "--yes", "-o", "json")
+    assert found.outcome("blind")["failure"]["kind"] == "blind"
+    assert found.code == 1
+    assert acts(lab) == [("alpha", "logoff", "bob"), ("alpha", "logoff", "carol")]
 
 
 def test_a_disconnect_keeps_the_session(lab: Lab, mpsbridge: Command) -> None:
@@ -402,3 +410,23 @@ def test_the_demo_ends_a_session_and_proves_it(mpsbridge: Command) -> None:
 @pytest.mark.parametrize("words", [["--version"], ["--help"], ["logoff", "--help"]])
 def test_help_and_version(mpsbridge: Command, words: list[str]) -> None:
     assert mpsbridge(*words).code == 0
+
+
+def test_every_act_is_a_run_in_the_journal(lab: Lab, mpsbridge: Command, tmp_path: Path) -> None:
+    found = mpsbridge("message", "alpha", "beta", "--user", "alice", "--text", "hello", "-o", "json")
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        (run,) = journal.runs()
+        assert (run.id, run.command, run.verdict) == (found.outcome("alpha")["value"]["run"], "message", "exit code 0")
+        intent, outcome = journal.entries(run.id)
+        assert (intent.kind, intent.host, intent.step, intent.detail["sessions"]) == ("intent", "alpha", "message", [2])
+        assert outcome.answers == intent.number
+
+
+def test_a_journal_that_cannot_be_used_stops_the_act_before_anything_is_sent(
+    lab: Lab, mpsbridge: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "journal.sqlite").write_bytes(b"no database" * 500)
+    found = mpsbridge("logoff", "alpha", "--user", "alice", "--yes", "-o", "json")
+    assert found.code == 2
+    assert found.document["error"]["kind"] == "journal"
+    assert acts(lab) == []

@@ -46,15 +46,26 @@ def program(folder: Path, text: str) -> Path:
     return path
 
 
+def constrain(host: WindowsHost) -> None:
+    """From now on this machine's PowerShell runs in the language that WDAC and AppLocker leave to unsigned code."""
+    serve(host, "$ExecutionContext.SessionState.LanguageMode = 'ConstrainedLanguage'")
+
+
+def serve(host: WindowsHost, last: str = "") -> None:
+    """Write the program that is this machine's PowerShell."""
+    prelude = f". '{ENGINE}/host.ps1' '{host.folder}'\n{last}"
+    encoded = base64.b64encode(prelude.encode("utf-16-le")).decode()
+    path = host.folder / "powershell"
+    path.write_text(f'#!/bin/sh\nexec "{host.engine}" "$@" -EncodedCommand {encoded}\n')
+    path.chmod(0o700)
+
+
 @pytest.fixture
 def windows(engine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WindowsHost:
     """This machine as a Windows host, with alice and bob on it."""
     host = WindowsHost(tmp_path, engine, [ALICE, BOB])
-    prelude = base64.b64encode(f". '{ENGINE}/host.ps1' '{tmp_path}'".encode("utf-16-le")).decode()
-    path = tmp_path / "powershell"
-    path.write_text(f'#!/bin/sh\nexec "{engine}" "$@" -EncodedCommand {prelude}\n')
-    path.chmod(0o700)
-    monkeypatch.setenv("MPSBRIDGE_PWSH", str(path))
+    serve(host)
+    monkeypatch.setenv("MPSBRIDGE_PWSH", str(tmp_path / "powershell"))
     return host
 
 
@@ -63,6 +74,26 @@ def test_sessions_of_this_machine(windows: WindowsHost, mpsbridge: Command) -> N
     code, outcome = mpsbridge("sessions", "local")
     assert (code, outcome["host"], outcome["status"]) == (0, "local", "done")
     assert [session["user"] for session in outcome["value"]["sessions"]] == ["alice", "bob"]
+
+
+@pytest.mark.engine
+def test_w30_in_constrained_language_the_doctor_names_the_way_out(windows: WindowsHost, mpsbridge: Command) -> None:
+    constrain(windows)
+    code, outcome = mpsbridge("doctor", "local")
+    checks = {check["step"]: check for check in outcome["value"]["checks"]}
+    assert code == 1
+    assert "ConstrainedLanguage" in checks["powershell"]["text"]
+    assert "mpsbridge jea" in checks["powershell"]["remedy"]
+    assert checks["sight"]["ok"] is False, "what cannot be seen is not empty"
+
+
+@pytest.mark.engine
+def test_w30_in_constrained_language_nothing_is_done(windows: WindowsHost, mpsbridge: Command) -> None:
+    constrain(windows)
+    code, outcome = mpsbridge("logoff", "local", "--all", "--yes")
+    assert (code, outcome["status"]) == (1, "failed")
+    assert told(windows) == []
+    assert windows.ids == [2, 5]
 
 
 @pytest.mark.engine

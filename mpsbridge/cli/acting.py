@@ -7,17 +7,20 @@ nothing with effect ``disrupt`` is sent without a yes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
 from mpsbridge.cli.call import Call
-from mpsbridge.cli.fleets import ActValue, exit_code, new_run, open_fleet, present
+from mpsbridge.cli.fleets import ActValue, exit_code, new_run, open_fleet, open_journal, present
 from mpsbridge.cli.tables import RESULT_COLUMNS, SESSION_COLUMNS, counted, listed, result_row, session_row
 from mpsbridge.clock import SystemClock
 from mpsbridge.ending.plan import SAY_WHO, Act, Plan, Selector, make_plan
+from mpsbridge.ending.record import recorded
 from mpsbridge.errors import InputError, Refused
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
+from mpsbridge.journal import Journal
 from mpsbridge.models.outcomes import Done, Outcome, Skipped
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import LogonMode, Logons, Observation, Result, Session, SessionResult
@@ -63,6 +66,7 @@ _QUESTIONS = {
     Act.DISCONNECT: "Disconnect {who} on {where} now, without a warning?",
     Act.LOGOFF: "Log off {who} on {where} now, without a warning? Unsaved work is lost.",
 }
+_STEPS = {Act.MESSAGE: "message", Act.DISCONNECT: "disconnect", Act.LOGOFF: "end"}
 _EFFECTS = {Act.MESSAGE: Effect.NOTIFY, Act.DISCONNECT: Effect.DISRUPT, Act.LOGOFF: Effect.DISRUPT}
 
 
@@ -100,10 +104,18 @@ def _carry_out(
         if places and not call.settings.dry_run:
             if act in _QUESTIONS:
                 _ask(call, act, {targets[place].host: plans[place] for place in places}, yes=yes)
-            for place, outcome in _act(fleet, plans, places, do, run):
-                outcomes[place] = outcome
+            hits = [f"{targets[place].host}:{one.id}" for place in places for one in plans[place].acts]
+            with open_journal(call) as journal:
+                journal.begin(
+                    run, command=act.value, reason="", options={"hosts": [t.host for t in targets], "hits": hits}
+                )
+                for place, outcome in _act(fleet, plans, places, do, _Record(journal, run, act)):
+                    outcomes[place] = outcome
+                journal.end(run, f"exit code {exit_code(outcomes, _EFFECTS[act], interrupted=fleet.interrupted)}")
         _show(call, outcomes, act)
-        return exit_code(outcomes, _EFFECTS[act], interrupted=fleet.interrupted)
+        acted = exit_code([outcomes[place] for place in places], _EFFECTS[act], interrupted=fleet.interrupted)
+        # A look that failed has done nothing to anybody: a host that failed, not an act of unknown outcome.
+        return acted if acted in {4, 130} else exit_code(outcomes, Effect.READ, interrupted=fleet.interrupted)
 
 
 def _found_nowhere(plans: dict[int, Plan], looks: Sequence[Outcome[Observation]]) -> str:
@@ -151,20 +163,36 @@ def _ask(call: Call, act: Act, plans: dict[str, Plan], *, yes: bool) -> None:
         raise Refused("stopped by your answer; nothing was sent")
 
 
+class _Record(NamedTuple):
+    """Where an act is recorded."""
+
+    journal: Journal
+    run: str
+    act: Act
+
+
 def _act(
-    fleet: Fleet, plans: dict[int, Plan], places: Sequence[int], do: Doing, run: str
+    fleet: Fleet, plans: dict[int, Plan], places: Sequence[int], do: Doing, record: _Record
 ) -> list[tuple[int, Outcome[ActValue]]]:
     by_host = {fleet.targets[place].host: plans[place] for place in places}
 
     def job(host: Host) -> ActValue:
         plan = by_host[host.target.host]
-        acted = {result.session.id: result for result in do(host, plan.acts, run)}
-        results = [
+        results = recorded(
+            record.journal,
+            record.run,
+            host.target.host,
+            _STEPS[record.act],
+            lambda: do(host, plan.acts, record.run),
+            sessions=[session.id for session in plan.acts],
+        )
+        acted = {result.session.id: result for result in results}
+        told = [
             acted.get(verdict.session.id)
             or SessionResult(session=verdict.session, result=Result.KEPT, text=verdict.reason)
             for verdict in plan.verdicts
         ]
-        return ActValue(run=run, dry_run=False, sessions=tuple(results))
+        return ActValue(run=record.run, dry_run=False, sessions=tuple(told))
 
     return list(zip(places, fleet.run(job, only=places), strict=True))
 

@@ -43,6 +43,9 @@ from mpsbridge.version import __version__
 STEPS = ("name", "port", "tls", "sign-in", "powershell", "rights", "sight", "multipoint")
 
 
+_CONSTRAINED = "No table is read and every act refuses there: publish the signed JEA module (mpsbridge jea)."
+
+
 class Check(Frozen):
     """One step: ``ok`` is null where it could not be tried, because an earlier one failed."""
 
@@ -178,7 +181,7 @@ def _answered(answer: ObserveAnswer, raw: RawOutput) -> list[Check]:
             "powershell",
             ok=not constrained,
             text=f"{shell.version or 'unknown version'}{language} on {answer.computer or 'a host without a name'}",
-            remedy="Acts are refused in a constrained language; observing works." if constrained else "",
+            remedy=_CONSTRAINED if constrained else "",
         ),
         _rights(answer),
         *_sight(raw),
