@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.fleets import ActValue, exit_code, new_run, open_fleet, open_journal, present
@@ -104,11 +104,12 @@ def _carry_out(
         if places and not call.settings.dry_run:
             if act in _QUESTIONS:
                 _ask(call, act, {targets[place].host: plans[place] for place in places}, yes=yes)
-            hits = [f"{targets[place].host}:{one.id}" for place in places for one in plans[place].acts]
+            options: dict[str, JsonValue] = {
+                "hosts": [target.host for target in targets],
+                "sessions": [f"{targets[place].host}:{one.id}" for place in places for one in plans[place].acts],
+            }
             with open_journal(call) as journal:
-                journal.begin(
-                    run, command=act.value, reason="", options={"hosts": [t.host for t in targets], "hits": hits}
-                )
+                journal.begin(run, command=act.value, reason="", options=options)
                 for place, outcome in _act(fleet, plans, places, do, _Record(journal, run, act)):
                     outcomes[place] = outcome
                 journal.end(run, f"exit code {exit_code(outcomes, _EFFECTS[act], interrupted=fleet.interrupted)}")

@@ -9,8 +9,10 @@ from typing import TypeVar
 
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.tables import counted
+from mpsbridge.ending.run import EndValue
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
+from mpsbridge.journal import Journal, journal_path
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.outcomes import Done, Failed, Outcome, Skipped
 from mpsbridge.models.scripts import Effect
@@ -39,6 +41,11 @@ def open_fleet(call: Call, targets: Sequence[Target]) -> Fleet:
     return Fleet(targets, concurrency=call.settings.concurrency, connect=connect)
 
 
+def open_journal(call: Call) -> Journal:
+    """The record, or a :class:`~mpsbridge.errors.JournalError` before anything is sent."""
+    return Journal(call.settings.journal or journal_path())
+
+
 def new_run(now: datetime) -> str:
     """A run id, ``YYYYMMDD-HHMMSS-xxxx`` (UTC)."""
     return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
@@ -53,7 +60,7 @@ def exit_code(outcomes: Sequence[object], effect: Effect, *, interrupted: bool =
     results = [
         result.result
         for outcome in outcomes
-        if isinstance(outcome, Done) and isinstance(outcome.value, ActValue)
+        if isinstance(outcome, Done) and isinstance(outcome.value, ActValue | EndValue)
         for result in outcome.value.sessions
     ]
     unknown = Result.UNKNOWN in results or any(outcome.failure.may_have_run for outcome in failed)
