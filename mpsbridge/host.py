@@ -167,7 +167,11 @@ class Host:
     def _not_after(self) -> str:
         """The host's own time at which this command's limit runs out: a script that starts later does nothing (W4)."""
         if self._seen_at is None:
-            self.observe()
+            try:
+                self.observe()
+            except MpsBridgeError as error:
+                error.may_have_run = False  # the look may have run; the act that was to follow has not
+                raise
         assert self._seen_at is not None  # noqa: S101 - observe sets it
         seen, at = self._seen_at
         return to_cim(seen + timedelta(seconds=self._clock.monotonic() - at + self.timeout_s))

@@ -148,6 +148,14 @@ def test_a_session_that_the_host_says_nothing_of_is_unknown() -> None:
     ]
 
 
+def test_an_act_that_cannot_look_first_has_not_begun() -> None:
+    hands = Hands({"observe": lambda _: envelope("observe", {"kind": "remote", "message": "no"}, ok=False)})
+    with pytest.raises(RemoteError) as caught:
+        hands.host().set_logons(LogonMode.DRAIN, expected=None, run="r1")
+    assert not caught.value.may_have_run
+    assert hands.calls == ["observe"]
+
+
 def test_w03_an_interrupted_act_is_not_repeated() -> None:
     hands = Hands({"observe": looks([ALICE]), "disconnect": lambda _script: ConnectionLost("the link broke")})
     host = hands.host()

@@ -21,7 +21,7 @@ from mpsbridge.errors import InputError, Refused
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
 from mpsbridge.journal import Journal
-from mpsbridge.models.outcomes import Done, Outcome, Skipped
+from mpsbridge.models.outcomes import Done, Failed, Outcome, Skipped
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import LogonMode, Logons, Observation, Result, Session, SessionResult
 from mpsbridge.snippets.parameters import MessageText
@@ -114,9 +114,7 @@ def _carry_out(
                     outcomes[place] = outcome
                 journal.end(run, f"exit code {exit_code(outcomes, _EFFECTS[act], interrupted=fleet.interrupted)}")
         _show(call, outcomes, act)
-        acted = exit_code([outcomes[place] for place in places], _EFFECTS[act], interrupted=fleet.interrupted)
-        # A look that failed has done nothing to anybody: a host that failed, not an act of unknown outcome.
-        return acted if acted in {4, 130} else exit_code(outcomes, Effect.READ, interrupted=fleet.interrupted)
+        return exit_code(outcomes, _EFFECTS[act], interrupted=fleet.interrupted)
 
 
 def _found_nowhere(plans: dict[int, Plan], looks: Sequence[Outcome[Observation]]) -> str:
@@ -132,7 +130,7 @@ def _before(call: Call, run: str, look: Outcome[Observation], plan: Plan | None,
     """The outcome of a host before anything is sent: failed, refused, or what would be done and is kept."""
     if not isinstance(look, Done) or plan is None:
         assert not isinstance(look, Done)  # noqa: S101 - every look that is done has a plan
-        return look
+        return _never_begun(look)
     reasons = [nowhere] if nowhere else []
     for verdict in plan.refusals:
         lifted = f" ({verdict.lifted_by} allows it)" if verdict.lifted_by else ""
@@ -260,4 +258,11 @@ def _as_change(outcome: Outcome[Logons]) -> Outcome[Logons]:
     if isinstance(outcome, Done):
         value = outcome.value.model_copy(update={"was": outcome.value.mode})
         return outcome.model_copy(update={"value": value})
-    return outcome
+    return _never_begun(outcome)
+
+
+def _never_begun(look: Failed | Skipped) -> Failed | Skipped:
+    """A look that failed, told of the act that was to follow: the look may have run, the act has not."""
+    if isinstance(look, Skipped):
+        return look
+    return look.model_copy(update={"failure": look.failure.model_copy(update={"may_have_run": False})})
