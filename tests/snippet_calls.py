@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.sessions import LogonMode, SessionGuard
 from mpsbridge.snippets.parameters import (
     ActParameters,
+    LeaseParameters,
     LogonsParameters,
     LogonsSetParameters,
+    LookParameters,
     MessageParameters,
     ObserveParameters,
+    PowerParameters,
     StationsParameters,
 )
 
@@ -36,14 +40,36 @@ def mode(wanted: LogonMode, expected: LogonMode | None = None, **changes: Any) -
     return LogonsSetParameters.model_validate(facts | changes)
 
 
+def held(run: str | None = "run-1", **changes: Any) -> str:
+    """The text of a lease."""
+    facts = {"schema": "mpsbridge-lease/1", "run": run, "owner": "ops@box", "reason": "patches"}
+    times = {"since": "20261125080000.000000+000", "expires": NEVER}
+    return json.dumps(facts | times | {"found": "enabled", "set": "drain", "notices": []} | changes)
+
+
+def swap(text: str | None, expected: str | None, **changes: Any) -> LeaseParameters:
+    """Parameters of ``lease``."""
+    facts = {"text": text, "expected": expected, "not_after": NEVER, "run": "run-1"}
+    return LeaseParameters.model_validate(facts | changes)
+
+
+def order(action: str, *allowed: int, **changes: Any) -> PowerParameters:
+    """Parameters of ``power``."""
+    facts = {"action": action, "allowed": allowed, "reason": "monthly patches", "not_after": NEVER, "run": "run-1"}
+    return PowerParameters.model_validate(facts | changes)
+
+
 ALICE = SessionGuard(id=2, born="20261125080000.123456+000", user="alice", logon="11/25/2026 9:00 AM", state="Active")
 
 CALLS: dict[str, Frozen] = {
-    "observe": ObserveParameters(),
+    "observe": ObserveParameters(programs=("winword",)),
+    "look": LookParameters(),
     "stations": StationsParameters(),
     "logons": LogonsParameters(),
     "logons-set": mode(LogonMode.DRAIN, LogonMode.ENABLED),
     "message": box("The host restarts at 18:00.", ALICE),
     "disconnect": act(ALICE),
     "end": act(ALICE),
+    "lease": swap(held(), None),
+    "power": order("restart", 3),
 }

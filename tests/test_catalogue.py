@@ -33,12 +33,15 @@ def test_every_template_is_a_snippet_and_every_snippet_has_one() -> None:
 def test_effects() -> None:
     assert {name: entry.effect for name, entry in CATALOGUE.items()} == {
         "observe": Effect.READ,
+        "look": Effect.READ,
         "stations": Effect.READ,
         "logons": Effect.READ,
         "logons-set": Effect.DISRUPT,
         "message": Effect.NOTIFY,
         "disconnect": Effect.DISRUPT,
         "end": Effect.DISRUPT,
+        "lease": Effect.DISRUPT,
+        "power": Effect.DISRUPT,
     }
 
 

@@ -14,7 +14,7 @@ import pytest
 from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
-from snippet_calls import ALICE, CALLS, NEVER, act, box, mode
+from snippet_calls import ALICE, CALLS, NEVER, act, box, held, mode, swap
 
 from mpsbridge.errors import RenderError
 from mpsbridge.lab.engines.reader import last_call
@@ -53,14 +53,18 @@ def test_the_calls_are_the_agreed_ones() -> None:
     sessions = json.dumps({"sessions": [ALICE.model_dump()]}, separators=(",", ":"))
     late = f"-NotAfter '{NEVER}' -Run 'run-1'"
     expected = {
-        "observe": "Get-MpsbridgeObservation -TimeLimitSeconds 20",
+        "observe": """Get-MpsbridgeObservation -Programs '{"programs":["winword"]}' -TimeLimitSeconds 20""",
+        "look": "Get-MpsbridgeLook -TimeLimitSeconds 20",
         "stations": "Get-MpsbridgeStation -TimeLimitSeconds 20",
         "logons": "Get-MpsbridgeLogonMode",
         "logons-set": f"Set-MpsbridgeLogonMode -Mode 'drain' -Expected 'enabled' {late}",
         "message": f"Send-MpsbridgeMessage -Sessions '{sessions}' -Text 'The host restarts at 18:00.'"
-        f" -DisplaySeconds 60 {late} -TimeLimitSeconds 20",
+        f" -DisplaySeconds 60 -Notice $null {late} -TimeLimitSeconds 20",
         "disconnect": f"Disconnect-MpsbridgeSession -Sessions '{sessions}' {late} -TimeLimitSeconds 20",
         "end": f"Close-MpsbridgeSession -Sessions '{sessions}' {late} -TimeLimitSeconds 20",
+        "lease": f"Set-MpsbridgeLease -Text '{held()}' -Expected $null {late}",
+        "power": """Invoke-MpsbridgePower -Action 'restart' -Allowed '{"allowed":[3]}' -Reason 'monthly patches' """
+        f"{late} -TimeLimitSeconds 20",
     }
     assert {name: CATALOGUE[name].render(CALLS[name]).call for name in CATALOGUE} == expected
 
@@ -98,6 +102,17 @@ def test_w35_the_header_is_one_line_of_ascii_whatever_the_reason(reason: str) ->
     assert header.startswith("# mpsbridge ")
 
 
+def test_w35_the_header_shows_ids_and_modes_and_of_a_lease_only_a_digest() -> None:
+    assert audit(CATALOGUE["power"].render(CALLS["power"]))["allowed"] == [3]
+    assert audit(CATALOGUE["logons-set"].render(CALLS["logons-set"]))["expected"] == "enabled"
+    header = CATALOGUE["lease"].render(swap(held(owner="alice"), held(owner="bob"))).header
+    assert {"text_sha256", "expected_sha256", "run"} <= set(
+        json.loads(header.partition("{")[1] + header.partition("{")[2])
+    )
+    assert "alice" not in header
+    assert "bob" not in header
+
+
 def test_digests_are_of_what_runs_not_of_the_header() -> None:
     one = END.render(act(ALICE), reason="one")
     two = END.render(act(ALICE), reason="two")
@@ -127,6 +142,7 @@ class More(ObserveParameters):
 
 
 class Loose(Frozen):
+    programs: tuple[str, ...] = ()
     time_limit_s: float = 1.5
 
 

@@ -91,7 +91,8 @@ def test_w15_nothing_that_is_forbidden(name: str, what: str) -> None:
 def test_w15_only_these_programs_are_started() -> None:
     named = {program for text in FILES.values() for program in re.findall(r"'([A-Za-z]+\.exe)'", text)}
     system = {"csrss.exe", "winlogon.exe", "dwm.exe", "fontdrvhost.exe", "LogonUI.exe"}  # compared with, never started
-    assert named - system == {"quser.exe", "qwinsta.exe", "msg.exe", "logoff.exe", "tsdiscon.exe", "chglogon.exe"}
+    started = {"quser.exe", "qwinsta.exe", "msg.exe", "logoff.exe", "tsdiscon.exe", "chglogon.exe", "shutdown.exe"}
+    assert named - system == started
     assert not {name.removesuffix(".exe") for name in named} & set(ALARMING)
     starts = [name for name, text in FILES.items() if "Diagnostics.Process]::Start" in text]
     assert starts == ["shared/program.ps1.j2"]
@@ -156,6 +157,7 @@ CMDLETS = {
     "ConvertFrom-Json",
     "ConvertTo-Json",
     "ForEach-Object",
+    "Get-Acl",
     "Get-CimInstance",
     "Get-Column",  # inside Read-MpsbridgeMultiPoint
     "Get-Command",  # in the runspace of its own only
@@ -166,8 +168,10 @@ CMDLETS = {
     "Get-WmsStation",
     "Get-WmsSystem",
     "Get-Word",  # inside Read-MpsbridgeMultiPoint
+    "Get-WmsDiskProtection",
     "Invoke-CimMethod",
     "New-Object",
+    "Set-Acl",
     "Sort-Object",
     "Start-Sleep",
     "Test-Path",

@@ -38,7 +38,11 @@ def row(session: dict[str, Any]) -> str:
 
 
 def qwinsta(world: dict[str, Any], _arguments: list[str]) -> int:
-    """Print the other table; the templates only carry it home."""
+    """Print the other table, with the sessions that every Windows has; the templates only carry it home."""
+    if world.get("qwinsta_blind"):
+        sys.stderr.write("No session exists for *\n")
+        return 1
+    sys.stdout.write(f">{'services':<18}{'':<20}{0:>7}  Disc\r\n")
     for session in world["sessions"]:
         sys.stdout.write(f" {session['name']:<18}{session['user']:<20}{session['id']:>7}  {session['state']}\r\n")
     return 0
@@ -86,6 +90,22 @@ def chglogon(world: dict[str, Any], arguments: list[str]) -> int:
         )
     sys.stdout.write("Session logins are currently ...\r\n")
     return 1
+
+
+def shutdown(world: dict[str, Any], arguments: list[str]) -> int:
+    """Take or refuse an order. Windows' numbers are larger than an exit code here can be; the words carry them."""
+    scheduled = world.get("shutdown")
+    if arguments == ["/a"]:
+        if scheduled is None:
+            sys.stderr.write("Unable to abort the system shutdown because no shutdown was in progress.(1116)\r\n")
+            return 92
+        world["shutdown"] = None
+        return 0
+    if scheduled is not None:
+        sys.stderr.write("A system shutdown has already been scheduled.(1190)\r\n")
+        return 166
+    world["shutdown"] = arguments
+    return 0
 
 
 def wms(world: dict[str, Any], arguments: list[str]) -> int:

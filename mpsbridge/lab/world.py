@@ -59,6 +59,8 @@ class LabSession:
     station: int | None = None
     admin: bool = False
     client: str | None = None
+    programs: tuple[str, ...] = ()
+    """What runs in it beside the desktop."""
     hung: bool = False
     protected: bool = False
     logoff_s: float = 0.0
@@ -109,6 +111,7 @@ class HostFacts:
     script_s: float = 0.0
     caller_session: int = 0
     restart_s: float = 30.0
+    disk_protection: str = "NotInstalled"
 
     @property
     def words(self) -> Words:
@@ -140,6 +143,8 @@ class LabHost:
         self.faults = faults
         self.boot = boot or self.now() - timedelta(days=5)
         self.logon_mode = logon_mode
+        self.mode = facts.mode
+        """MultiPoint's mode, as the host words it."""
         self.playback = playback
         """The lines of a captured ``quser`` table, shown (without the rows that have gone) instead of a printed one."""
         self.playback_qwinsta = playback_qwinsta

@@ -12,7 +12,14 @@ from difflib import get_close_matches
 from typing import Any, Generic, TypeVar
 
 from mpsbridge.errors import RenderError
-from mpsbridge.models.answers import ActAnswer, LogonsAnswer, ObserveAnswer, StationsAnswer
+from mpsbridge.models.answers import (
+    ActAnswer,
+    LeaseAnswer,
+    LogonsAnswer,
+    ObserveAnswer,
+    PowerAnswer,
+    StationsAnswer,
+)
 from mpsbridge.models.frozen import Answer, Frozen
 from mpsbridge.models.scripts import Effect, RawOutput, Script
 from mpsbridge.models.sessions import Logons, Observation, Stations
@@ -21,10 +28,13 @@ from mpsbridge.parsing.wms import stations
 from mpsbridge.snippets.envelope import open_envelope
 from mpsbridge.snippets.parameters import (
     ActParameters,
+    LeaseParameters,
     LogonsParameters,
     LogonsSetParameters,
+    LookParameters,
     MessageParameters,
     ObserveParameters,
+    PowerParameters,
     StationsParameters,
 )
 from mpsbridge.snippets.render import render
@@ -63,13 +73,14 @@ def _stations(answer: StationsAnswer, _problems: tuple[str, ...]) -> Stations:
     return stations(answer)
 
 
-def _act(answer: ActAnswer, _problems: tuple[str, ...]) -> ActAnswer:
+def _as_it_is(answer: A, _problems: tuple[str, ...]) -> A:
     return answer
 
 
 OBSERVE = Snippet[ObserveParameters, ObserveAnswer, Observation](
     "observe", Effect.READ, ObserveParameters, ObserveAnswer, observe
 )
+LOOK = Snippet[LookParameters, ObserveAnswer, Observation]("look", Effect.READ, LookParameters, ObserveAnswer, observe)
 STATIONS = Snippet[StationsParameters, StationsAnswer, Stations](
     "stations", Effect.READ, StationsParameters, StationsAnswer, _stations
 )
@@ -77,12 +88,22 @@ LOGONS = Snippet[LogonsParameters, LogonsAnswer, Logons]("logons", Effect.READ, 
 LOGONS_SET = Snippet[LogonsSetParameters, LogonsAnswer, Logons](
     "logons-set", Effect.DISRUPT, LogonsSetParameters, LogonsAnswer, _logons
 )
-MESSAGE = Snippet[MessageParameters, ActAnswer, ActAnswer]("message", Effect.NOTIFY, MessageParameters, ActAnswer, _act)
-DISCONNECT = Snippet[ActParameters, ActAnswer, ActAnswer]("disconnect", Effect.DISRUPT, ActParameters, ActAnswer, _act)
-END = Snippet[ActParameters, ActAnswer, ActAnswer]("end", Effect.DISRUPT, ActParameters, ActAnswer, _act)
+MESSAGE = Snippet[MessageParameters, ActAnswer, ActAnswer](
+    "message", Effect.NOTIFY, MessageParameters, ActAnswer, _as_it_is
+)
+DISCONNECT = Snippet[ActParameters, ActAnswer, ActAnswer](
+    "disconnect", Effect.DISRUPT, ActParameters, ActAnswer, _as_it_is
+)
+END = Snippet[ActParameters, ActAnswer, ActAnswer]("end", Effect.DISRUPT, ActParameters, ActAnswer, _as_it_is)
+LEASE = Snippet[LeaseParameters, LeaseAnswer, LeaseAnswer](
+    "lease", Effect.DISRUPT, LeaseParameters, LeaseAnswer, _as_it_is
+)
+POWER = Snippet[PowerParameters, PowerAnswer, PowerAnswer](
+    "power", Effect.DISRUPT, PowerParameters, PowerAnswer, _as_it_is
+)
 
 CATALOGUE: dict[str, Snippet[Any, Any, Any]] = {
-    entry.name: entry for entry in (OBSERVE, STATIONS, LOGONS, LOGONS_SET, MESSAGE, DISCONNECT, END)
+    entry.name: entry for entry in (OBSERVE, LOOK, STATIONS, LOGONS, LOGONS_SET, MESSAGE, DISCONNECT, END, LEASE, POWER)
 }
 
 

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import JsonValue, ValidationError
 
-from mpsbridge.errors import AccessDenied, CommandMissing, ParseError, RemoteError
+from mpsbridge.errors import AccessDenied, Blind, CommandMissing, ParseError, RemoteError
 from mpsbridge.models.answers import RefusalAnswer
 from mpsbridge.models.frozen import Answer
 from mpsbridge.models.harmless import harmless
@@ -113,6 +113,8 @@ def _refusal(refusal: RefusalAnswer) -> RemoteError:
     match refusal.kind:
         case "denied":
             return AccessDenied(message)
+        case "blind":
+            return Blind(message)
         case "missing-command":
             return CommandMissing(message)
         case "constrained":

@@ -20,6 +20,9 @@ TEXT_LIMIT = 255
 """Characters of a message, as Windows counts them (UTF-16). The cap of Ansible's ``win_msg``; Microsoft's page on
 ``msg`` gives none."""
 
+LEASE_LIMIT = 250_000
+"""Characters of a lease, mostly the marks of its notices: about two thousand of them."""
+
 _PROGRAM = re.compile(r"[\w][\w .+-]{0,63}")
 _RUN = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}")
 
@@ -53,14 +56,26 @@ def _program_name(text: str) -> str:
     return name
 
 
+def _one_line(text: str) -> str:
+    if found := re.search(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", text):
+        raise ValueError(f"the text holds U+{ord(found[0]):04X}; write it on one line")
+    return text
+
+
+OneLine = Annotated[str, AfterValidator(_one_line)]
+SessionId = Annotated[int, Field(ge=1, le=65535)]
 ProgramName = Annotated[str, AfterValidator(_program_name)]
 MessageText = Annotated[str, AfterValidator(_message_text)]
 RunId = Annotated[str, AfterValidator(_run_id)]
 
 
 class ObserveParameters(Frozen):
-    """``Get-MpsbridgeObservation``. ``time_limit_s`` bounds each native program."""
+    """``Get-MpsbridgeObservation``. ``time_limit_s`` bounds each native program.
 
+    ``programs`` are looked for in every session (W38).
+    """
+
+    programs: tuple[ProgramName, ...] = Field(default=(), max_length=32)
     time_limit_s: int = Field(default=20, ge=1, le=300)
 
 
@@ -108,20 +123,25 @@ class ActParameters(Frozen):
 
 
 class MessageParameters(ActParameters):
-    """``Send-MpsbridgeMessage``: one box in each session, shown for ``display_s`` seconds."""
+    """``Send-MpsbridgeMessage``: one box in each session, shown for ``display_s`` seconds.
+
+    With a ``notice`` (its name: ``15m``) the script marks the run's lease around each box, and sends none twice.
+    """
 
     text: MessageText
     display_s: int = Field(default=60, ge=1, le=600)
+    notice: str | None = Field(default=None, pattern=r"^[0-9a-z]{1,16}$")
 
 
 class LeaseParameters(Frozen):
     """``Set-MpsbridgeLease``: compare-and-set of the lease file (W22).
 
-    ``text`` null removes it, ``expected`` null demands that there is none. ``run`` must be the owner's.
+    ``text`` null removes it, ``expected`` null demands that there is none. A text that is no lease is refused on the
+    host; one that could not be read there is ``""``, as in an observation. ``run`` is whoever asks for it.
     """
 
-    text: str | None = Field(max_length=60_000)
-    expected: str | None = Field(max_length=60_000)
+    text: str | None = Field(max_length=LEASE_LIMIT)
+    expected: str | None = Field(max_length=LEASE_LIMIT)
     not_after: CimTime
     run: RunId
 
@@ -131,7 +151,7 @@ class FailsafeParameters(Frozen):
 
     found: LogonMode
     set: LogonMode
-    owner: str = Field(max_length=200)
+    owner: OneLine = Field(max_length=200)
     not_after: CimTime
     run: RunId
 
@@ -150,8 +170,8 @@ class PowerParameters(Frozen):
     """
 
     action: Literal["restart", "shutdown", "abort"]
-    allowed: tuple[int, ...] = ()
-    reason: str = Field(default="", max_length=300)
+    allowed: tuple[SessionId, ...] = ()
+    reason: OneLine = Field(default="", max_length=300)
     not_after: CimTime
     run: RunId
     time_limit_s: int = Field(default=20, ge=1, le=300)
@@ -161,7 +181,7 @@ class ModeParameters(Frozen):
     """``Set-MpsbridgeMode``: MultiPoint's console or station mode, after the same last look (W27)."""
 
     mode: Literal["console", "station"]
-    allowed: tuple[int, ...] = ()
+    allowed: tuple[SessionId, ...] = ()
     not_after: CimTime
     run: RunId
     time_limit_s: int = Field(default=60, ge=1, le=300)

@@ -35,8 +35,11 @@ _LOADER = jinja2.FileSystemLoader(TEMPLATES)
 """Confines every name, ``{% include %}`` too, to the folder: a name with ``..`` in it is not found."""
 _CALL = re.compile(r"(?P<function>[A-Z][a-z]+-Mpsbridge[A-Za-z]+)(?P<arguments>( -[A-Z][A-Za-z]* \{\{ [a-z_]+ \}\})*)")
 _ARGUMENT = re.compile(r"-([A-Z][A-Za-z]*) \{\{ ([a-z_]+) \}\}")
-_PERSONAL = frozenset({"user", "text", "logon", "state"})
+_DIGESTED = ("user", "owner", "text", "expected")
+_PERSONAL = frozenset({*_DIGESTED, "logon", "state"})
 """Fields that appear in the audit header as a digest only, or not at all."""
+_WORD = re.compile(r"[a-z-]{1,32}")
+"""A logon mode and the like: nobody's name and nobody's text."""
 
 
 class Call(NamedTuple):
@@ -127,7 +130,7 @@ def _header(snippet: str, parameters: Frozen, reason: str) -> str:
     for name, value in parameters.model_dump(mode="json").items():
         if isinstance(value, list):
             audit["count"] = len(value)
-            audit[name] = [_audited(entry) for entry in value if isinstance(entry, dict)]
+            audit[name] = [_audited(entry) if isinstance(entry, dict) else entry for entry in value]
         else:
             audit |= _audited({name: value})
     return f"# mpsbridge {__version__} {snippet} {_json(audit)}"
@@ -135,12 +138,14 @@ def _header(snippet: str, parameters: Frozen, reason: str) -> str:
 
 def _audited(entry: dict[str, JsonValue]) -> dict[str, JsonValue]:
     """What the header may say of one entry: a user or a text as a short digest, never a row's other bytes."""
-    audit: dict[str, JsonValue] = {
-        name: value for name, value in entry.items() if name not in _PERSONAL and value is not None
-    }
-    for name in ("user", "text"):
-        if isinstance(value := entry.get(name), str):
+    audit: dict[str, JsonValue] = {}
+    for name, value in entry.items():
+        if name == "expected" and isinstance(value, str) and _WORD.fullmatch(value):
+            audit[name] = value
+        elif name in _DIGESTED and isinstance(value, str):
             audit[f"{name}_sha256"] = _digest(value)[:12]
+        elif name not in _PERSONAL and value is not None:
+            audit[name] = value
     return audit
 
 

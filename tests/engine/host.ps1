@@ -84,6 +84,34 @@ function global:Get-Service {
     foreach ($service in (Get-EngineWorld).services) { if ($Name -contains $service) { [pscustomobject]@{ Name = $service } } }
 }
 
+# Access lists, where the host knows any: in the world by path, as SDDL would say it, or the parent's.
+if ((Get-EngineWorld).access) {
+    function global:Get-Acl {
+        [CmdletBinding()]
+        param([string]$LiteralPath)
+        $access = (Get-EngineWorld).access
+        $set = [IO.Path]::Combine($global:EngineFolder, 'sddl.txt')
+        if ([IO.File]::Exists($set)) { $access = ConvertFrom-Json -InputObject '{"owner": "S-1-5-32-544", "rules": []}' }
+        $acl = [pscustomobject]@{ Owner = $access.owner; Rules = $access.rules; Sddl = '' }
+        $acl | Add-Member -MemberType ScriptMethod -Name SetSecurityDescriptorSddlForm -Value { param($Sddl) $this.Sddl = $Sddl }
+        $acl | Add-Member -MemberType ScriptMethod -Name GetOwner -Value { [pscustomobject]@{ Value = $this.Owner } }
+        $acl | Add-Member -PassThru -MemberType ScriptMethod -Name GetAccessRules -Value {
+            foreach ($rule in $this.Rules) {
+                [pscustomobject]@{
+                    AccessControlType = $rule.type; FileSystemRights = [int]$rule.rights
+                    IdentityReference = [pscustomobject]@{ Value = $rule.sid }
+                }
+            }
+        }
+    }
+
+    function global:Set-Acl {
+        [CmdletBinding()]
+        param([string]$LiteralPath, $AclObject)
+        [IO.File]::WriteAllText([IO.Path]::Combine($global:EngineFolder, 'sddl.txt'), $AclObject.Sddl)
+    }
+}
+
 class EngineSid {
     [string]$Value
     EngineSid([string]$Text) { $this.Value = $Text }

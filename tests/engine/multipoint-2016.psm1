@@ -52,4 +52,11 @@ function Get-WmsStation {
 
 function Get-WmsSystem { [pscustomobject]@{ SystemMode = 'Normal'; ComputerName = 'STATION-HOST' } }
 
+function Get-WmsDiskProtection {
+    [CmdletBinding()]
+    param([Alias('ComputerName')][string]$Server)
+    $word = (Get-World).wms.protection
+    if ($word) { $word } else { 'NotInstalled' }
+}
+
 Export-ModuleMember -Function *-Wms*

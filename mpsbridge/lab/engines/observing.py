@@ -7,6 +7,7 @@ one), an account without rights sees no table at all. Where Windows' behaviour i
 from __future__ import annotations
 
 import base64
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -48,22 +49,36 @@ def elevated(host: LabHost) -> bool:
     return host.facts.rights == "admin"
 
 
-def observe(host: LabHost, _: Arguments, problems: Problems) -> Result:
-    """The result of ``Get-MpsbridgeObservation``."""
+def look(host: LabHost, _: Arguments, problems: Problems) -> Result:
+    """The result of ``Get-MpsbridgeLook``: what every look tells."""
     facts, witness = host.facts, host.processes_in()
     if not elevated(host):
         problems.append("boot identity: this account may not read when wininit started")
-    if facts.generation != "none" and not sees(host):
-        problems.append(f"MultiPoint: {_NO_MULTIPOINT}")
     return {
-        "computer": facts.computer,
         "now": cim(host.now()),
         "utc_offset_min": facts.utc_offset_min,
-        "boot": cim(host.boot) if elevated(host) else None,
+        "boot": boot(host),
         "quser": _quser(host),
         "qwinsta": _qwinsta(host),
         "oem": facts.oem,
         "ansi": facts.ansi,
+        "births": [{"id": number, "born": born} for number, born in births(host).items()],
+        "witness": {"before": witness, "after": witness},
+        "logons": logons(host),
+        "caller": caller(host),
+        "lease": host.lease,
+    }
+
+
+def observe(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
+    """The result of ``Get-MpsbridgeObservation``."""
+    facts = host.facts
+    seen = look(host, arguments, problems)
+    if facts.generation != "none" and not sees(host):
+        problems.append(f"MultiPoint: {_NO_MULTIPOINT}")
+    wms = multipoint(host)
+    return seen | {
+        "computer": facts.computer,
         "patterns": {
             "short_date": facts.patterns.short_date,
             "short_time": facts.patterns.short_time,
@@ -71,18 +86,29 @@ def observe(host: LabHost, _: Arguments, problems: Problems) -> Result:
             "pm": facts.patterns.pm,
             "locale": facts.culture,
         },
-        "births": [{"id": number, "born": born} for number, born in births(host).items()],
         "owners": [{"id": each.id, "account": each.account, "sid": each.sid} for each in _alive(host)],
         "admins": sorted(administrators(host)),
-        "witness": {"before": witness, "after": witness},
-        "wms": multipoint(host),
-        "logons": logons(host),
+        "wms": wms,
+        "disk_protection": wms["disk_protection"] if wms else None,
+        "running": _running(host, json.loads(arguments.get("programs", '{"programs":[]}'))["programs"]),
         "broker": {"active": facts.broker, "agents": list(facts.agents)},
-        "caller": caller(host),
         "pending_reboot": list(facts.pending_reboot),
         "powershell": {"version": facts.powershell, "language": "FullLanguage", "bits": 64},
-        "lease": host.lease,
     }
+
+
+def boot(host: LabHost) -> str | None:
+    """The boot identity, where this caller may read it."""
+    return cim(host.boot) if elevated(host) else None
+
+
+def _running(host: LabHost, programs: list[str]) -> list[dict[str, Any]]:
+    return [
+        {"id": each.id, "name": name}
+        for each in sorted(_alive(host), key=lambda session: session.id)
+        for name in sorted({program.lower() for program in each.programs})
+        if name in programs
+    ]
 
 
 def _program(out: bytes = b"", err: str = "", code: int = 0) -> dict[str, Any]:
@@ -109,7 +135,7 @@ def _qwinsta(host: LabHost) -> dict[str, Any]:
 
 def _alive(host: LabHost) -> list[LabSession]:
     ids = set(host.processes_in())
-    return [each for each in host.sessions if each.id in ids]
+    return sorted((each for each in host.sessions if each.id in ids), key=lambda each: each.id)
 
 
 def births(host: LabHost) -> dict[int, str]:
@@ -140,7 +166,8 @@ def multipoint(host: LabHost) -> dict[str, Any] | None:
     by_id = {each.id: each for each in host.rows()}
     return {
         "generation": host.facts.generation,
-        "mode": host.facts.mode,
+        "mode": host.mode,
+        "disk_protection": host.facts.disk_protection if host.facts.generation == "2016" else None,
         "problem": None,
         "sessions": [
             {

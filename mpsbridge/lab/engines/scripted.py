@@ -30,6 +30,7 @@ class _Known:
 
 _CALLS = {
     "get-mpsbridgeobservation": _Known("observe", observing.observe),
+    "get-mpsbridgelook": _Known("look", observing.look),
     "get-mpsbridgestation": _Known("stations", observing.stations),
     "get-mpsbridgelogonmode": _Known("logons", observing.read_logons),
     "set-mpsbridgelogonmode": _Known("logons-set", acting.set_logons),

@@ -10,6 +10,7 @@ function Invoke-LabCmdlet([string]$Name, [string]$Generation, $Given) {
     switch ($Name) {
         'Close-WmsSession' { Stop-LabSession 'close' $Given; break }
         'Disconnect-WmsSession' { Stop-LabSession 'disconnect' $Given; break }
+        'Get-WmsDiskProtection' { (Get-LabFact 'multipoint').disk_protection; break }
         'Get-WmsSession' { Select-LabRow (Get-LabFact 'multipoint').sessions $Given | ConvertTo-LabSession $Generation; break }
         'Get-WmsStation' { Select-LabRow (Get-LabFact 'multipoint').stations $Given | ConvertTo-LabStation $Generation; break }
         'Get-WmsSystem' { Get-LabSystem $Generation $Given; break }

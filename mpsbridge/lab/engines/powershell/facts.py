@@ -38,7 +38,10 @@ def processes(host: LabHost, _: str) -> list[dict[str, Any]]:
         if session.id in alive:
             born = cim(session.born)
             found.append(_process("winlogon", session.id, born, "NT AUTHORITY\\SYSTEM", "S-1-5-18"))
-            found.append(_process("explorer", session.id, born, session.account, session.sid))
+            found += [
+                _process(name, session.id, born, session.account, session.sid)
+                for name in ("explorer", *session.programs)
+            ]
     if not elevated(host):
         return [{"name": each["name"], "session": each["session"]} for each in found]
     return found
