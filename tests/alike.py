@@ -55,9 +55,9 @@ def calls(guards: list[SessionGuard], text: str = "it's <b>&amp; ‘five’") ->
         ("stations", StationsParameters()),
         ("logons", LogonsParameters()),
         ("logons-set", mode(LogonMode.DRAIN, LogonMode.ENABLED)),
-        ("message", box(text, *guards[:4], time_limit_s=2)),
-        ("disconnect", act(guards[0], *([stale] if len(guards) > 1 else []), time_limit_s=2)),
-        ("end", act(*guards[:4], time_limit_s=2)),
+        ("message", box(text, *guards[:3])),
+        ("disconnect", act(guards[0], *([stale] if len(guards) > 1 else []))),
+        ("end", act(*guards[:3])),
         ("observe", ObserveParameters()),
     ]
 
@@ -83,7 +83,7 @@ def executed(lab: Lab, name: str, asked: list[tuple[str, Frozen]]) -> Answers:
     try:
         answers = []
         for snippet, parameters in asked:
-            output = host.run(CATALOGUE[snippet], parameters)  # type: ignore[arg-type] # each with its own kind
+            output = host.run(CATALOGUE[snippet], parameters)
             assert output.errors == (), (snippet, output.errors)
             answers.append((snippet, told(output.output[0])))
         return answers

@@ -5,14 +5,20 @@ What differs is a mistake in one of them: in the scripted engine, or in a script
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from alike import calls, executed, guards_in, scripted, state, world
+from conftest import find_engine, missing
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mpsbridge.lab import Lab
 from mpsbridge.lab.engines.powershell.engine import PowerShellEngine
+from mpsbridge.lab.regions import PATTERNS, WORDS
+from mpsbridge.lab.world import LabHost
 
 pytestmark = pytest.mark.engine
 
@@ -70,29 +76,112 @@ SPECIAL: list[dict[str, Any]] = [
 ]
 CROWD = {"name": "crowd", "sessions": [session(number, f"user{number}") for number in range(1, 501)]}
 HOSTS = [*LANGUAGES, *SPECIAL]
-IN_THE_OTHER_DIALECT = ["de", "es", "stations-2016", "lease-damaged", "protected", "nobody"]
+GENERATED = {"name": "generated"}
+IN_THE_OTHER_DIALECT = ["de", "stations-2016", "lease-damaged", "protected"]
+CASES = [("", host["name"]) for host in HOSTS] + [("5.1", name) for name in IN_THE_OTHER_DIALECT]
 
 
-@pytest.fixture(scope="module", params=["", "5.1"])
-def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """Every host once, as real PowerShell; its JSON is its own or that of Windows PowerShell 5.1."""
-    from conftest import find_engine, missing  # noqa: PLC0415 - conftest is no module until pytest has made it one
-
+@pytest.fixture(scope="module")
+def labs() -> Iterator[Callable[[str], Lab]]:
+    """Labs of real PowerShells with every host, by how their JSON is written ("5.1": as Windows PowerShell does)."""
     program = find_engine()
     if program is None:
-        missing("a PowerShell engine")
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("PWSH_JSON", request.param)
-        with Lab(world(*HOSTS, CROWD), auth="basic", engine=PowerShellEngine(program, spares=2)) as started:
-            yield started
+        missing("a PowerShell engine (MPSBRIDGE_PWSH, PATH, or shared/pwsh)")
+    with ExitStack() as stack:
+        started: dict[str, Lab] = {}
+
+        def start(dialect: str) -> Lab:
+            if dialect not in started:
+                with pytest.MonkeyPatch.context() as patched:
+                    patched.setenv("PWSH_JSON", dialect)
+                    lab = Lab(world(*HOSTS, CROWD, GENERATED), auth="basic", engine=PowerShellEngine(program))
+                    started[dialect] = stack.enter_context(lab)
+            return started[dialect]
+
+        yield start
 
 
-@pytest.mark.parametrize("name", [host["name"] for host in HOSTS])
-def test_both_engines_answer_alike_and_leave_the_same_world(lab: Lab, name: str) -> None:
-    own = world(*HOSTS).hosts[name]
+def held_together(lab: Lab, own: LabHost) -> None:
     asked = calls(guards_in(own))
-    answers = executed(lab, name, asked)
+    answers = executed(lab, own.name, asked)
     for (snippet, expected), (_, answer) in zip(scripted(own, asked), answers, strict=True):
-        assert answer == expected, (name, snippet)
+        assert answer == expected, snippet
     with lab.world.changing() as hosts:
-        assert state(hosts[name]) == state(own)
+        assert state(hosts[own.name]) == state(own)
+
+
+@pytest.mark.parametrize(("dialect", "name"), CASES)
+def test_both_engines_answer_alike_and_leave_the_same_world(
+    labs: Callable[[str], Lab], dialect: str, name: str
+) -> None:
+    held_together(labs(dialect), world(*HOSTS).hosts[name])
+
+
+@pytest.mark.slow(reason="the script looks through all processes for each of five hundred sessions")
+def test_five_hundred_sessions_are_seen_and_three_of_them_ended_alike(labs: Callable[[str], Lab]) -> None:
+    own = world(CROWD).hosts["crowd"]
+    held_together(labs(""), own)
+    assert [each.id for each in own.rows()] == list(range(4, 501))
+
+
+# Worlds that nobody thought of.
+
+LETTERS = st.text("aäßéñçжд漢 .-_'&<1", min_size=1, max_size=24).filter(lambda name: name.strip(" >") == name)
+
+
+@st.composite
+def people(draw: st.DrawFn) -> list[dict[str, Any]]:
+    numbers = draw(st.lists(st.integers(1, 65535), min_size=1, max_size=3, unique=True))
+    return [
+        session(
+            number,
+            draw(LETTERS),
+            draw(st.integers(0, 11)),
+            **draw(
+                st.fixed_dictionaries(
+                    {},
+                    optional={
+                        "state": st.sampled_from(["active", "disconnected"]),
+                        "idle_s": st.sampled_from([0, 61, 7210, 90_000, 10**7]),
+                        "admin": st.booleans(),
+                        "protected": st.booleans(),
+                        "account": st.just("SCHOOL\\somebody"),
+                        "linger_s": st.just(3600),
+                    },
+                )
+            ),
+        )
+        for number in numbers
+    ]
+
+
+HOST = st.fixed_dictionaries(
+    {"name": st.just("generated"), "sessions": people()},
+    optional={
+        "language": st.sampled_from(sorted(WORDS)),
+        "oem": st.sampled_from([437, 850, 866, 932, 936, 65001]),
+        "culture": st.sampled_from(sorted(PATTERNS)),
+        "generation": st.sampled_from(["none", "2012", "2016"]),
+        "rights": st.sampled_from(["admin", "admin", "rds", "user"]),
+        "utc_offset_min": st.integers(-14 * 60, 14 * 60),
+        "logon_mode": st.sampled_from(["enabled", "drain", "disabled"]),
+        "caller_session": st.integers(0, 3),
+    },
+)
+
+
+@settings(max_examples=settings.default.max_examples // 20)  # each costs two seconds of PowerShell
+@given(HOST)
+def test_generated_hosts_are_the_same_to_both(labs: Callable[[str], Lab], raw: dict[str, Any]) -> None:
+    lab, own = labs(""), world(raw).hosts["generated"]
+    with lab.world.changing() as hosts:
+        become(hosts["generated"], world(raw).hosts["generated"])
+    held_together(lab, own)
+
+
+def become(host: LabHost, other: LabHost) -> None:
+    """Everything about a host but the world that it is in, and where its lease is kept."""
+    host.world.changes.clear()
+    for name, value in vars(other).items():
+        if name not in {"world", "_lease_file"}:
+            setattr(host, name, value)

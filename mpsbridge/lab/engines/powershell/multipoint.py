@@ -42,7 +42,8 @@ def _read(name: str) -> str:
 
 def _function(name: str, facts: dict[str, Any], generation: str) -> str:
     sets = facts.get("sets", [])
-    binding = [f"DefaultParameterSetName = '{sets[0]}'"] if sets else []
+    binding = ["PositionalBinding = $false"]  # a function's default, but not a cmdlet's
+    binding += [f"DefaultParameterSetName = '{sets[0]}'"] if sets else []
     confirms = bool(facts.get("confirms"))
     if confirms:
         binding.append("SupportsShouldProcess = $true")

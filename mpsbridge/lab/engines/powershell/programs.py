@@ -157,12 +157,16 @@ def _words(arguments: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _named(host: LabHost, word: str) -> list[LabSession]:
-    """The sessions that a word means: an id, a session name or a user."""
+    """The sessions that a word means: an id, else a session name or a user. What Windows does with a user whose name
+    is a number is not documented; here the id wins.
+    """
     wanted = word.casefold()
+    if by_id := [session for session in host.rows() if str(session.id) == word]:
+        return by_id
     return [
         session
         for session in host.rows()
-        if wanted in {str(session.id), (session.session_name or "").casefold(), session.user.casefold()}
+        if wanted in {(session.session_name or "").casefold(), session.user.casefold()}
     ]
 
 
