@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mpsbridge.cli.options import DisconnectedOk, Hosts, Yes, command
+from mpsbridge.cli.options import DisconnectedOk, Hosts, Yes, command, looking_back
 
 if TYPE_CHECKING:
     from mpsbridge.cli.call import Call
@@ -22,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-SEE, ACT, OFFLINE = "See", "Act", "Without a host"
+SEE, ACT, LOOK_BACK, OFFLINE = "See", "Act", "Look back", "Without a host"
 
 
 @app.command(rich_help_panel=SEE)
@@ -125,6 +125,37 @@ def logoff(
     from mpsbridge.cli import acting
 
     return acting.logoff(call, hosts, who, disconnected_ok=disconnected_ok, yes=yes)
+
+
+@app.command(rich_help_panel=LOOK_BACK)
+@looking_back
+def history(
+    call: Call,
+    run: Annotated[str | None, typer.Argument(metavar="RUN", help="Its id, or how that begins.")] = None,
+) -> int:
+    """Show all runs, or all that one did."""
+    from mpsbridge.cli import reporting
+
+    return reporting.history(call, run)
+
+
+@app.command(rich_help_panel=LOOK_BACK)
+@looking_back
+def report(
+    call: Call,
+    run: Annotated[
+        str | None, typer.Argument(metavar="RUN", help="Its id, or how that begins; the newest if not given.")
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option("--format", metavar="html|json|junit|markdown", help="Markdown, or with -o json: json."),
+    ] = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema instead.")] = False,  # noqa: FBT002 - a flag
+) -> int:
+    """Tell what a run did: a page, JUnit XML for a CI server, Markdown for its summary, or JSON."""
+    from mpsbridge.cli import reporting
+
+    return reporting.report(call, run, form, schema=schema)
 
 
 @app.command(rich_help_panel=OFFLINE)

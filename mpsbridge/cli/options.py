@@ -73,12 +73,19 @@ _WITHOUT_HOSTS = {"output", "verbose", "quiet", "no_color"}
 """The shared options of commands that contact no host."""
 
 
-def command(function: Callable[..., int]) -> Callable[..., None]:
-    """Make ``function(call, ...) -> exit code`` something that typer can run, with the shared options added."""
+def command(function: Callable[..., int], *, journal: bool = False) -> Callable[..., None]:
+    """Make ``function(call, ...) -> exit code`` something that typer can run, with the shared options added.
+
+    ``journal``: whether a command that contacts no host reads the record of runs.
+    """
     own = _parameters(function)
     del own["call"]
     who = _parameters(_selector) if own.pop("who", None) else {}
-    shared = {key: entry for key, entry in _parameters(_shared).items() if "hosts" in own or key in _WITHOUT_HOSTS}
+    shared = {
+        key: entry
+        for key, entry in _parameters(_shared).items()
+        if "hosts" in own or key in _WITHOUT_HOSTS or (journal and key == "journal")
+    }
 
     @functools.wraps(function)
     def wrapper(**values: Any) -> None:
@@ -95,6 +102,10 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
     wrapper.__annotations__ = {entry.name: entry.annotation for entry in parameters}
     del wrapper.__dict__["__wrapped__"]  # typer would follow it
     return wrapper
+
+
+looking_back = functools.partial(command, journal=True)
+"""The same, for a command that needs the record of runs and no host."""
 
 
 def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:

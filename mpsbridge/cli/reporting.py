@@ -1,0 +1,130 @@
+"""``history`` and ``report``: what past runs did, from the record alone. No host is contacted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from enum import StrEnum
+
+from mpsbridge.cli.call import Call
+from mpsbridge.cli.tables import listed, when
+from mpsbridge.errors import InputError
+from mpsbridge.journal import Entry, Journal, Run, journal_path
+from mpsbridge.reports import words
+from mpsbridge.reports.junit import junit_xml
+from mpsbridge.reports.markdown import markdown
+from mpsbridge.reports.page import page
+from mpsbridge.reports.report import Report, report_json, report_schema
+from mpsbridge.reports.summary import make_report
+from mpsbridge.settings import Output
+
+
+class Form(StrEnum):
+    """What a report is written as."""
+
+    HTML = "html"
+    JSON = "json"
+    JUNIT = "junit"
+    MARKDOWN = "markdown"
+
+
+_WRITERS: dict[Form, Callable[[Report], str]] = {
+    Form.HTML: page,
+    Form.JSON: report_json,
+    Form.JUNIT: junit_xml,
+    Form.MARKDOWN: markdown,
+}
+
+
+def history(call: Call, prefix: str | None) -> int:
+    """``history``: all runs, the newest first, or the entries of one."""
+    with _journal(call) as journal:
+        if prefix is None:
+            _show_runs(call, journal.runs())
+        else:
+            run = journal.find(prefix)
+            _show_entries(call, run, journal.entries(run.id))
+    return 0
+
+
+def report(call: Call, prefix: str | None, form: str | None, *, schema: bool) -> int:
+    """``report``: one run in the form asked for, on standard output."""
+    writer = _WRITERS[_form(call, form)]
+    if schema:
+        call.terminal.raw(json.dumps(report_schema(), indent=2) + "\n")
+        return 0
+    with _journal(call) as journal:
+        run = _newest(journal) if prefix is None else journal.find(prefix)
+        told = make_report(run, journal.entries(run.id))
+    call.terminal.raw(writer(told))
+    return 0
+
+
+def _journal(call: Call) -> Journal:
+    return Journal(call.settings.journal or journal_path())
+
+
+def _newest(journal: Journal) -> Run:
+    runs = journal.runs()
+    if not runs:
+        raise InputError(f"there is no run in {journal.path}")
+    return runs[0]
+
+
+def _form(call: Call, form: str | None) -> Form:
+    wants_json = call.settings.output is Output.JSON
+    try:
+        found = Form(form) if form else Form.JSON if wants_json else Form.MARKDOWN
+    except ValueError as error:
+        raise InputError(f"--format: {form!r} is not one of {', '.join(Form)}") from error
+    if call.settings.output not in {Output.TABLE, Output.JSON} or (wants_json and found is not Form.JSON):
+        raise InputError("--output says how a command answers; a report is written by --format")
+    return found
+
+
+def _show_runs(call: Call, runs: list[Run]) -> None:
+    terminal, output = call.terminal, call.settings.output
+    if output is Output.JSON:
+        terminal.document({"runs": [run.model_dump(mode="json") for run in runs]})
+    elif output is Output.JSONL:
+        for run in runs:
+            terminal.stream(run)
+    elif output is Output.CSV:
+        terminal.csv([{**run.model_dump(mode="json"), "options": json.dumps(run.options)} for run in runs])
+    elif runs:
+        columns = ("RUN", "STARTED", "TOOK", "COMMAND", "HOSTS", "BY", "RESULT", "REASON")
+        terminal.table(columns, [_run_row(run) for run in runs])
+    else:
+        terminal.say("no runs")
+
+
+def _run_row(run: Run) -> tuple[object, ...]:
+    hosts = run.options.get("hosts")
+    names = [str(name) for name in hosts] if isinstance(hosts, list) else []
+    took = words.took(run.started, run.ended)
+    result = run.verdict if run.ended else "not ended"
+    return run.id, when(run.started), took, run.command, listed(names, most=3), run.owner, result, run.reason
+
+
+def _show_entries(call: Call, run: Run, entries: list[Entry]) -> None:
+    terminal, output = call.terminal, call.settings.output
+    if output is Output.JSON:
+        terminal.document(
+            {"run": run.model_dump(mode="json"), "entries": [entry.model_dump(mode="json") for entry in entries]}
+        )
+    elif output is Output.JSONL:
+        for entry in entries:
+            terminal.stream(entry)
+    elif output is Output.CSV:
+        terminal.csv([{**entry.model_dump(mode="json"), "detail": json.dumps(entry.detail)} for entry in entries])
+    else:
+        for name, value in words.facts_of(make_report(run, entries)):
+            terminal.say(f"{name}: {value}")
+        columns = ("TIME", "HOST", "KIND", "STEP", "")
+        terminal.table(columns, [_entry_row(entry) for entry in entries])
+
+
+def _entry_row(entry: Entry) -> tuple[object, ...]:
+    said = {key: value for key, value in entry.detail.items() if value not in (None, "", []) and key != "phase"}
+    text = words.plain(", ".join(f"{key} {value}" for key, value in said.items()))
+    return f"{entry.at:%H:%M:%S}", entry.host, entry.kind, entry.step, text

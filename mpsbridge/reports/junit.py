@@ -1,0 +1,85 @@
+"""A report as JUnit XML, for the test page of a CI server: a suite for each host, a case for it, each person and step.
+
+Rules: what failed is a failure, what nobody knows an error, what was refused, kept or not touched is skipped; the XML
+is well formed whatever a host or a person wrote.
+"""
+
+from __future__ import annotations
+
+import io
+
+from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
+
+from mpsbridge.models.sessions import Result
+from mpsbridge.reports import words
+from mpsbridge.reports.report import Fate, HostReport, Person, Report, Status, Step
+
+Verdict = Error | Failure | Skipped | None
+_SKIPPED = {Result.REFUSED, Result.KEPT, Result.WOULD, None}
+_FAILED = {Result.CHANGED, Result.EXPIRED}
+
+
+def junit_xml(report: Report) -> str:
+    """The whole run as one document."""
+    document = JUnitXml(words.plain(f"mpsbridge {report.run.command} {report.run.id}"))
+    for host in report.hosts:
+        document.add_testsuite(_suite(report, host))
+    document.update_statistics()  # type: ignore[no-untyped-call] # the library's own types have gaps
+    written = io.BytesIO()
+    document.write(written)
+    return written.getvalue().decode("utf-8") + "\n"
+
+
+def _suite(report: Report, host: HostReport) -> TestSuite:
+    suite = TestSuite(words.plain(host.host))
+    suite.hostname = words.plain(host.host)
+    suite.timestamp = (host.start or report.run.started).replace(microsecond=0).isoformat()
+    for name, value in words.facts_of(report):
+        suite.add_property(name, value)
+    for problem in host.problems:
+        suite.add_property("remark", words.plain(problem))
+    span_s = (host.end - host.start).total_seconds() if host.start and host.end else 0.0
+    waited_s = max(0.0, span_s - sum(step.took_s or 0.0 for step in host.steps))
+    suite.add_testcases(
+        [
+            _case(host, "host", waited_s, _of_host(host)),
+            *(_case(host, words.person_of(person), 0.0, _of_person(person)) for person in host.people),
+            *(
+                _case(host, f"step {place}, {words.step_of(step)}", step.took_s or 0.0, _of_step(step))
+                for place, step in enumerate(host.steps, 1)
+            ),
+        ]
+    )
+    return suite
+
+
+def _case(host: HostReport, name: str, took_s: float, verdict: Verdict) -> TestCase:
+    case = TestCase(name, words.plain(host.host), took_s)
+    if verdict is not None:
+        case.result = [verdict]
+    return case
+
+
+def _of_host(host: HostReport) -> Verdict:
+    text = words.outcome_of(host)
+    if host.status is Status.UNKNOWN:
+        return Error(text, "unknown")
+    if host.status is Status.FAILED:
+        return Failure(text, "failed")
+    return None if host.status is Status.DONE else Skipped(text, host.status.value)
+
+
+def _of_person(person: Person) -> Verdict:
+    result, notices = words.result_of(person), words.notices_of(person)
+    text = "; ".join(each for each in (result, words.why(person), f"notices: {notices}" if notices else "") if each)
+    if person.result is Result.UNKNOWN:
+        return Error(text, result)
+    if person.result in _FAILED:
+        return Failure(text, result)
+    return Skipped(text, result) if person.result in _SKIPPED else None
+
+
+def _of_step(step: Step) -> Verdict:
+    if step.fate is Fate.UNKNOWN:
+        return Error(words.plain(step.error or "sent; what became of it is unknown"), "unknown")
+    return Failure(words.plain(step.error or "it did not run"), "not-run") if step.fate is Fate.NOT_RUN else None

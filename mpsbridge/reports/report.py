@@ -1,0 +1,174 @@
+"""The shapes of a report: one run, its hosts, their people, and each step.
+
+Rules: a report holds nothing that the record does not say; what the record leaves open is ``unknown`` and never rounded
+to yes or no; times of a host are in the host's own offset where a look told it, by the clock of the machine that kept
+the record; texts are as they came, so whoever shows them escapes them.
+"""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, ConfigDict, Field, JsonValue
+
+from mpsbridge.journal import Run
+from mpsbridge.models.frozen import Frozen
+from mpsbridge.models.sessions import Result
+
+
+class Status(StrEnum):
+    """What became of a host, or of the whole run; the worst comes first."""
+
+    UNKNOWN = "unknown"
+    """Something may have happened and nobody knows, or the record ends in the middle."""
+    FAILED = "failed"
+    REFUSED = "refused"
+    """The plan refused; nothing was sent."""
+    UNTOUCHED = "untouched"
+    """The record holds nothing about it; every step is recorded before it is sent, so nothing was sent."""
+    DONE = "done"
+
+
+class Fate(StrEnum):
+    """What became of one step."""
+
+    DONE = "done"
+    """It was sent and the host answered; the answer itself may be a refusal."""
+    NOT_RUN = "not-run"
+    UNKNOWN = "unknown"
+
+
+class Phase(Frozen):
+    """A part of the procedure; ``end`` is the start of the next one, or the last entry of the record."""
+
+    name: str
+    start: AwareDatetime
+    end: AwareDatetime
+
+
+class Notice(Frozen):
+    """One warning to one person: ``shown`` (never: read), or what else became of it."""
+
+    name: str
+    at: AwareDatetime
+    result: Result
+    text: str = ""
+
+
+class Person(Frozen):
+    """One session that the run met: (``id``, ``born``) is its identity, ``since`` when the run first heard of it.
+
+    ``result`` is null while the run has not touched it; ``at`` is when the result was known.
+    """
+
+    id: int
+    born: AwareDatetime | None = None
+    user: str | None = None
+    account: str | None = None
+    state: str | None = None
+    since: AwareDatetime
+    decision: Literal["act", "keep", "refuse"] | None = None
+    reason: str = ""
+    notices: tuple[Notice, ...] = ()
+    result: Result | None = None
+    at: AwareDatetime | None = None
+    text: str = ""
+
+    @property
+    def name(self) -> str:
+        """Whom a reader knows: the account, else the user, else the session's number."""
+        return self.account or self.user or f"session {self.id}"
+
+
+class Step(Frozen):
+    """One thing that was sent; ``detail`` is what the record says of it, ``number`` its place there."""
+
+    number: int
+    name: str
+    phase: str
+    sent: AwareDatetime
+    answered: AwareDatetime | None = None
+    fate: Fate
+    error: str | None = None
+    detail: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @property
+    def took_s(self) -> float | None:
+        """Seconds from intent to outcome."""
+        return (self.answered - self.sent).total_seconds() if self.answered else None
+
+
+class Mark(Frozen):
+    """Something that happened on a host and has no length: logons closed, the order given, up again."""
+
+    name: str
+    at: AwareDatetime
+    text: str = ""
+
+
+class Seen(Frozen):
+    """What was seen from ``at`` on until the next one: how many sessions, the logon mode, the boot identity."""
+
+    at: AwareDatetime
+    sessions: int
+    logons: str | None = None
+    boot: AwareDatetime | None = None
+
+
+class HostReport(Frozen):
+    """One host during one run. ``boots`` are the boot identities seen, in order: two mean that it restarted."""
+
+    host: str
+    status: Status
+    outcome: str
+    error: str | None = None
+    start: AwareDatetime | None = None
+    end: AwareDatetime | None = None
+    phases: tuple[Phase, ...] = ()
+    people: tuple[Person, ...] = ()
+    steps: tuple[Step, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    seen: tuple[Seen, ...] = ()
+    boots: tuple[AwareDatetime, ...] = ()
+    logons_before: str | None = None
+    logons_after: str | None = None
+    problems: tuple[str, ...] = ()
+    """What the plan remarked and what went wrong on the side, as sentences."""
+
+
+class Totals(Frozen):
+    """How often what happened, over all hosts; keys without a count are left out."""
+
+    hosts: dict[Status, int] = Field(default_factory=dict)
+    people: dict[Result | Literal["untouched"], int] = Field(default_factory=dict)
+    steps: dict[Fate, int] = Field(default_factory=dict)
+    notices_shown: int = 0
+
+
+class Report(Frozen):
+    """A whole run. ``open``: it has not ended; from the record alone nobody can tell whether it is at work or died."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
+
+    schema_: Literal["mpsbridge-report/1"] = Field(default="mpsbridge-report/1", alias="schema")
+    run: Run
+    open: bool
+    status: Status
+    hosts: tuple[HostReport, ...]
+    totals: Totals
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as plain data, keyed as :func:`report_schema` says."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def report_json(report: Report) -> str:
+    """The report as JSON text, ASCII only: whatever came from a host survives every encoding."""
+    return json.dumps(report.as_json(), indent=2) + "\n"
+
+
+def report_schema() -> dict[str, Any]:
+    """The JSON schema of :func:`report_json`."""
+    return Report.model_json_schema(by_alias=True, mode="serialization")

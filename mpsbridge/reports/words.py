@@ -1,0 +1,147 @@
+"""How a report's values read, the same in every form: plain words, nothing escaped for a format yet. Pure.
+
+Rule: text that came from a host or a person is made harmless here (one line, no character that controls or reorders),
+so no form has to think of it; what a form's own syntax needs is that form's work.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from pydantic import JsonValue
+
+from mpsbridge.models.durations import format_duration
+from mpsbridge.models.harmless import harmless
+from mpsbridge.models.sessions import Result
+from mpsbridge.reports.report import HostReport, Notice, Person, Report, Step
+
+LONGEST = 500
+"""Characters of one text; what is longer stands in the record."""
+PHASES = {
+    "observe": "look",
+    "lease": "take the lease",
+    "close": "close logons",
+    "warn": "warn and wait",
+    "end": "end sessions",
+    "restart": "restart",
+    "shutdown": "shut down",
+    "console-mode": "switch mode",
+    "station-mode": "switch mode",
+    "return": "come back",
+    "restore": "give back",
+}
+
+
+def plain(text: object) -> str:
+    """Any text on one line, without a character that controls or reorders."""
+    return harmless(str(text), limit=LONGEST)
+
+
+def phase_of(name: str) -> str:
+    """A phase in words."""
+    return PHASES.get(name) or plain(name)
+
+
+def person_of(person: Person) -> str:
+    """``bob (session 3)``."""
+    name = person.account or person.user
+    return f"{plain(name)} (session {person.id})" if name else f"session {person.id}"
+
+
+def result_of(person: Person) -> str:
+    """What became of a person, in one word or two."""
+    return person.result.value if person.result else "not touched"
+
+
+def mood_of(person: Person) -> str:
+    """How a result is coloured: ``good``, ``calm``, ``bad`` or ``unknown``."""
+    if person.result in {Result.ENDED, Result.GONE, Result.SHOWN, Result.DISCONNECTED}:
+        return "good"
+    if person.result in {Result.KEPT, Result.WOULD, None}:
+        return "calm"
+    return "unknown" if person.result is Result.UNKNOWN else "bad"
+
+
+def people_of(host: HostReport) -> str:
+    """A host's people by result: ``3 ended, 1 kept``."""
+    return counts(Counter(result_of(person) for person in host.people))
+
+
+def why(person: Person) -> str:
+    """What explains the result: the host's words, else the verdict's."""
+    return plain(person.text or ("" if person.decision == "act" and person.result else person.reason))
+
+
+def notice_of(notice: Notice) -> str:
+    """``5m shown 12:04:00``."""
+    return f"{plain(notice.name)} {notice.result.value} {clock(notice.at)}"
+
+
+def notices_of(person: Person) -> str:
+    """All notices of a person, in order."""
+    return ", ".join(notice_of(notice) for notice in person.notices)
+
+
+def step_of(step: Step) -> str:
+    """``logons-set: mode drain``."""
+    details = ", ".join(
+        f"{plain(key)} {_value(value)}" for key, value in step.detail.items() if value not in (None, [])
+    )
+    return f"{plain(step.name)}: {details}" if details else plain(step.name)
+
+
+def _value(value: JsonValue) -> str:
+    return plain(" ".join(map(str, value)) if isinstance(value, list) else value)
+
+
+def clock(moment: datetime | None) -> str:
+    """The time of day, to the second."""
+    return moment.strftime("%H:%M:%S") if moment else ""
+
+
+def moment_of(moment: datetime | None) -> str:
+    """Date, time and offset."""
+    if moment is None:
+        return ""
+    offset = moment.strftime("%z")
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC" + (f"{offset[:3]}:{offset[3:]}" if offset.strip("+-0") else "")
+
+
+def took(start: datetime | None, end: datetime | None) -> str:
+    """``4m30s``; ``<1s`` where it was less."""
+    if start is None or end is None:
+        return ""
+    seconds = (end - start).total_seconds()
+    return format_duration(seconds) if seconds >= 1 else "<1s"
+
+
+def counts(found: Mapping[str, int]) -> str:
+    """``3 ended, 1 kept``."""
+    return ", ".join(f"{number} {str(name).replace('untouched', 'not touched')}" for name, number in found.items())
+
+
+def outcome_of(host: HostReport) -> str:
+    """What became of a host, in its own words."""
+    return plain(host.error or host.outcome)
+
+
+def facts_of(report: Report) -> Iterable[tuple[str, str]]:
+    """Who, why and when, as pairs for a heading; what is not known is left out."""
+    run = report.run
+    ended = moment_of(run.ended) if run.ended else "not ended: still at work, or it died"
+    facts = [
+        ("run", run.id),
+        ("command", run.command),
+        ("reason", run.reason),
+        ("by", run.owner),
+        ("job", run.job or ""),
+        ("started", moment_of(run.started)),
+        ("ended", ended),
+        ("took", took(run.started, run.ended)),
+        ("hosts", counts({str(name): number for name, number in report.totals.hosts.items()})),
+        ("people", counts({str(name): number for name, number in report.totals.people.items()})),
+        ("notices shown", str(report.totals.notices_shown or "")),
+    ]
+    return [(name, plain(value)) for name, value in facts if value]
