@@ -18,6 +18,12 @@ from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.sessions import Result
 
 
+class Told(Frozen):
+    """A part of a report: every field is always there."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
+
 class Status(StrEnum):
     """What became of a host, or of the whole run; the worst comes first."""
 
@@ -40,7 +46,7 @@ class Fate(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Phase(Frozen):
+class Phase(Told):
     """A part of the procedure; ``end`` is the start of the next one, or the last entry of the record."""
 
     name: str
@@ -48,7 +54,7 @@ class Phase(Frozen):
     end: AwareDatetime
 
 
-class Notice(Frozen):
+class Notice(Told):
     """One warning to one person: ``shown`` (never: read), or what else became of it."""
 
     name: str
@@ -57,7 +63,7 @@ class Notice(Frozen):
     text: str = ""
 
 
-class Person(Frozen):
+class Person(Told):
     """One session that the run met: (``id``, ``born``) is its identity, ``since`` when the run first heard of it.
 
     ``result`` is null while the run has not touched it; ``at`` is when the result was known.
@@ -82,7 +88,7 @@ class Person(Frozen):
         return self.account or self.user or f"session {self.id}"
 
 
-class Step(Frozen):
+class Step(Told):
     """One thing that was sent; ``detail`` is what the record says of it, ``number`` its place there."""
 
     number: int
@@ -100,7 +106,7 @@ class Step(Frozen):
         return (self.answered - self.sent).total_seconds() if self.answered else None
 
 
-class Mark(Frozen):
+class Mark(Told):
     """Something that happened on a host and has no length: logons closed, the order given, up again."""
 
     name: str
@@ -108,7 +114,7 @@ class Mark(Frozen):
     text: str = ""
 
 
-class Seen(Frozen):
+class Seen(Told):
     """What was seen from ``at`` on until the next one: how many sessions, the logon mode, the boot identity."""
 
     at: AwareDatetime
@@ -117,7 +123,7 @@ class Seen(Frozen):
     boot: AwareDatetime | None = None
 
 
-class HostReport(Frozen):
+class HostReport(Told):
     """One host during one run. ``boots`` are the boot identities seen, in order: two mean that it restarted."""
 
     host: str
@@ -138,7 +144,7 @@ class HostReport(Frozen):
     """What the plan remarked and what went wrong on the side, as sentences."""
 
 
-class Totals(Frozen):
+class Totals(Told):
     """How often what happened, over all hosts; keys without a count are left out."""
 
     hosts: dict[Status, int] = Field(default_factory=dict)
@@ -147,10 +153,8 @@ class Totals(Frozen):
     notices_shown: int = 0
 
 
-class Report(Frozen):
+class Report(Told):
     """A whole run. ``open``: it has not ended; from the record alone nobody can tell whether it is at work or died."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
 
     schema_: Literal["mpsbridge-report/1"] = Field(default="mpsbridge-report/1", alias="schema")
     run: Run

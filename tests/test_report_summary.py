@@ -1,0 +1,297 @@
+"""A run's record becomes a report, wherever the record ends and whatever stands in it."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from fake_clock import FakeClock
+from fake_host import FakeHost, lost
+from hypothesis import given
+from past_runs import NOON, PastRun, eventful_run
+from wild_records import records
+
+from mpsbridge.ending.policy import Then
+from mpsbridge.errors import Unreachable
+from mpsbridge.journal import Entry, Journal, Run
+from mpsbridge.models.sessions import LogonMode, Result, State
+from mpsbridge.reports.report import Fate, HostReport, Report, Status, report_json, report_schema
+from mpsbridge.reports.summary import make_report
+
+
+@cache
+def eventful() -> tuple[Run, list[Entry]]:
+    with TemporaryDirectory() as folder:
+        return eventful_run(Path(folder)).told
+
+
+@pytest.fixture
+def told() -> Report:
+    return make_report(*eventful())
+
+
+def of(told: Report, name: str) -> HostReport:
+    return next(host for host in told.hosts if host.host == name)
+
+
+def results(host: HostReport) -> dict[str | None, str | None]:
+    return {person.user: person.result and person.result.value for person in host.people}
+
+
+def one_host(folder: Path, prepare: Any, **policy: Any) -> HostReport:
+    past = PastRun(folder, hosts=("ts1",))
+    past.on("ts1", prepare, **policy)
+    (host,) = make_report(*past.told).hosts
+    return host
+
+
+def test_hosts_come_in_the_order_they_were_given_with_what_became_of_them(told: Report) -> None:
+    assert [(host.host, host.status.value, host.outcome) for host in told.hosts] == [
+        ("school-1", "done", "back"),
+        ("school-2", "unknown", "done, but not everything is known"),
+        ("school-3", "unknown", "unknown"),
+        ("school-4", "refused", "refused"),
+        ("school-5", "untouched", "nothing was sent"),
+    ]
+    assert told.status is Status.UNKNOWN
+    assert not told.open
+
+
+def test_people_have_a_name_a_result_and_a_time(told: Report) -> None:
+    host = of(told, "school-1")
+    assert results(host) == {"alice": "ended", "bob": "gone", "carol": "gone", "dave": "ended", "erin": "ended"}
+    bob = host.people[1]
+    assert (bob.text, bob.at) == ("left by themselves", NOON + timedelta(minutes=7))
+    assert bob.since == NOON
+    assert bob.born == NOON
+    assert host.people[-1].since == NOON + timedelta(minutes=8)
+
+
+def test_each_notice_has_its_time_and_its_fate(told: Report) -> None:
+    alice = of(told, "school-1").people[0]
+    assert [(notice.name, notice.result, notice.at - NOON) for notice in alice.notices] == [
+        ("15m", Result.SHOWN, timedelta()),
+        ("5m", Result.SHOWN, timedelta(minutes=10)),
+        ("1m", Result.SHOWN, timedelta(minutes=14)),
+    ]
+    assert told.totals.notices_shown == 24
+
+
+def test_phases_follow_each_other_without_a_gap(told: Report) -> None:
+    phases = of(told, "school-1").phases
+    assert [phase.name for phase in phases] == [
+        "observe",
+        "lease",
+        "close",
+        "warn",
+        "end",
+        "restart",
+        "return",
+        "restore",
+    ]
+    assert [phase.end for phase in phases[:-1]] == [phase.start for phase in phases[1:]]
+    assert phases[3].end - phases[3].start == timedelta(minutes=15)
+
+
+def test_w25_a_restart_is_two_boot_identities(told: Report) -> None:
+    host = of(told, "school-1")
+    assert len(host.boots) == 2
+    assert [mark.name for mark in host.marks] == ["leased", "closed", "ordered", "booted", "restored", "released"]
+    assert len(of(told, "school-2").boots) == 1
+
+
+def test_w17_logons_are_told_before_and_after(told: Report, tmp_path: Path) -> None:
+    assert [(host.logons_before, host.logons_after) for host in told.hosts[:2]] == [("enabled", "enabled")] * 2
+
+    def close(seen: FakeHost) -> None:
+        if seen.mode is LogonMode.DRAIN:
+            seen.mode = LogonMode.DISABLED
+
+    def prepare(host: FakeHost) -> None:
+        host.log_on(2, "alice")
+        host.on_look = close
+
+    host = one_host(tmp_path, prepare, then=Then.NOTHING)
+    assert (host.logons_before, host.logons_after) == ("enabled", "disabled")
+    assert any("changed by others" in problem for problem in host.problems)
+
+
+def test_times_are_in_the_hosts_own_offset(told: Report) -> None:
+    start = of(told, "school-1").start
+    assert start is not None
+    assert start.utcoffset() == timedelta(hours=1)
+
+
+def test_what_may_have_run_is_unknown_and_says_why(told: Report) -> None:
+    host = of(told, "school-3")
+    assert results(host) == {"ivan": "unknown", "judy": "unknown"}
+    (step,) = [step for step in host.steps if step.fate is not Fate.DONE]
+    assert (step.name, step.fate, step.error) == ("end", Fate.UNKNOWN, "the link broke")
+    assert host.error == "the link broke"
+
+
+def test_what_never_reached_the_host_leaves_people_untouched(tmp_path: Path) -> None:
+    def prepare(host: FakeHost) -> None:
+        host.log_on(2, "alice")
+        host.faults["end"] = ("before", Unreachable("no route"))
+
+    host = one_host(tmp_path, prepare, then=Then.NOTHING)
+    assert (host.status, host.error) == (Status.FAILED, "no route")
+    assert results(host) == {"alice": None}
+    assert [step.fate for step in host.steps if step.name == "end"] == [Fate.NOT_RUN]
+
+
+def test_a_stop_while_waiting_touched_nobody(tmp_path: Path) -> None:
+    def prepare(host: FakeHost) -> None:
+        host.log_on(2, "alice")
+        host.faults["look"] = ("before", Unreachable("no route"))
+
+    host = one_host(tmp_path, prepare, then=Then.NOTHING)
+    assert results(host) == {"alice": None}
+    assert [notice.result for person in host.people for notice in person.notices] == [Result.SHOWN]
+
+
+def test_w02_a_notice_of_unknown_fate_is_not_told_as_shown(tmp_path: Path) -> None:
+    def prepare(host: FakeHost) -> None:
+        host.log_on(2, "alice")
+        host.faults["message"] = ("after", lost())
+
+    host = one_host(tmp_path, prepare)
+    assert [notice.result for person in host.people for notice in person.notices] == [Result.UNKNOWN]
+    assert host.status is Status.UNKNOWN
+
+
+def test_w26_a_host_that_never_came_back_is_unknown(tmp_path: Path) -> None:
+    def prepare(host: FakeHost) -> None:
+        host.reboot_s = 10**6
+
+    host = one_host(tmp_path, prepare, return_timeout_s=600)
+    assert (host.status, host.error) == (Status.UNKNOWN, "the host did not come back in time; it is not told again")
+
+
+def test_whoever_saw_no_notice_is_told_as_refused(tmp_path: Path) -> None:
+    def sneak_in(seen: FakeHost) -> None:
+        if seen.clock.now() >= NOON + timedelta(minutes=15) and 9 not in seen.people:
+            seen.log_on(9, "zoe")
+
+    def prepare(host: FakeHost) -> None:
+        host.log_on(2, "alice")
+        host.on_look = sneak_in
+
+    host = one_host(tmp_path, prepare, then=Then.NOTHING)
+    assert results(host) == {"alice": "ended", "zoe": "refused"}
+    assert (host.status, host.outcome) == (Status.FAILED, "done, but not everything was done")
+
+
+def test_w05_two_people_with_one_id_stay_two(tmp_path: Path) -> None:
+    def swap(seen: FakeHost) -> None:
+        if seen.clock.now() >= NOON + timedelta(minutes=5) and seen.people and seen.people[2].user == "alice":
+            seen.log_on(2, "mallory")
+
+    def prepare(host: FakeHost) -> None:
+        host.log_on(2, "alice")
+        host.on_look = swap
+
+    host = one_host(tmp_path, prepare, then=Then.NOTHING)
+    assert results(host) == {"alice": "gone", "mallory": "ended"}
+    assert [[notice.name for notice in person.notices] for person in host.people] == [["15m"], ["15m", "5m", "1m"]]
+
+
+@pytest.mark.parametrize("name", ["school-1", "school-2", "school-3"])
+def test_a_record_that_ends_anywhere_says_no_more_than_it_holds(name: str) -> None:
+    run, entries = eventful()
+    entries = [entry for entry in entries if entry.host == name]
+    died = run.model_copy(update={"ended": None, "verdict": None})
+    for length in range(len(entries)):
+        held = entries[:length]
+        host = of(make_report(died, held), name)
+        assert host.status is (Status.UNKNOWN if held else Status.UNTOUCHED)
+        answered = {entry.answers for entry in held}
+        unknown = {step.number for step in host.steps if step.fate is Fate.UNKNOWN}
+        assert unknown == {each.number for each in held if each.kind == "intent" and each.number not in answered}
+        sent = [entry for entry in held if entry.kind == "intent" and entry.step == "end"]
+        told_gone = {entry.detail["session"] for entry in held if entry.step == "ended"}
+        for person in host.people:
+            if not sent and person.id not in told_gone:
+                assert person.result in {None, Result.KEPT}
+            if sent and sent[0].number not in answered and person.id not in told_gone:
+                assert person.result in {Result.UNKNOWN, Result.KEPT}
+
+
+def test_a_resumed_run_is_unknown_until_its_host_has_a_last_word() -> None:
+    run, entries = eventful()
+    before = [entry for entry in entries if entry.host == "school-3"]
+    again = before[-1].model_copy(update={"number": 9000, "kind": "intent", "step": "lease", "detail": {}})
+    died = run.model_copy(update={"ended": None})
+    assert of(make_report(died, [*before, again]), "school-3").outcome == "the record ends in the middle"
+
+
+def test_a_run_of_one_act_is_told_from_its_verdicts_and_answers(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal.sqlite", clock=FakeClock()) as journal:
+        journal.begin("r-1", command="logoff", reason="", options={"hosts": ["ts1", "ts2"]})
+        for id, decision in ((2, "act"), (3, "act"), (4, "keep disconnected already")):
+            journal.note("r-1", "ts1", "verdict", text=decision, session=id)
+        intent = journal.intend("r-1", "ts1", "end", sessions=[2, 3])
+        answer = [{"id": 2, "result": "ended", "text": ""}, {"id": 3, "result": "changed", "text": "someone else"}]
+        journal.answer(intent, "r-1", "ts1", "end", answer=answer)  # type: ignore[arg-type] # JSON, though mypy sees a list
+        journal.intend("r-1", "ts2", "end", sessions=[7])
+        journal.end("r-1", "exit code 4")
+        told = make_report(journal.find("r-1"), journal.entries("r-1"))
+    first, second = told.hosts
+    assert [person.result for person in first.people] == [Result.ENDED, Result.CHANGED, Result.KEPT]
+    assert first.people[2].reason == "disconnected already"
+    assert (first.status, second.status) == (Status.FAILED, Status.UNKNOWN)
+    assert [phase.name for phase in first.phases] == ["end"]
+    assert second.people[0].result is Result.UNKNOWN
+
+
+def test_a_message_counts_as_the_result_of_a_message(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal.sqlite", clock=FakeClock()) as journal:
+        journal.begin("r-1", command="message", reason="", options={"hosts": ["ts1"]})
+        intent = journal.intend("r-1", "ts1", "message", sessions=[2])
+        journal.answer(intent, "r-1", "ts1", "message", answer=[{"id": 2, "result": "shown", "text": ""}])
+        journal.end("r-1", "done")
+        (host,) = make_report(journal.find("r-1"), journal.entries("r-1")).hosts
+    assert (host.status, host.people[0].result) == (Status.DONE, Result.SHOWN)
+
+
+def test_a_run_without_entries_is_a_report(tmp_path: Path) -> None:
+    past = PastRun(tmp_path, hosts=())
+    assert make_report(*past.told).status is Status.UNKNOWN
+    past.end()
+    assert make_report(*past.told).status is Status.DONE
+
+
+def test_the_json_is_what_the_schema_says(told: Report) -> None:
+    text = report_json(told)
+    assert Report.model_validate_json(text) == told
+    plain, schema = json.loads(text), report_schema()
+    assert plain["schema"] == "mpsbridge-report/1"
+    assert set(plain) == set(schema["properties"]) == set(schema["required"])
+    host = schema["$defs"]["HostReport"]
+    assert set(plain["hosts"][0]) == set(host["properties"])
+    assert host["additionalProperties"] is False
+    assert plain["totals"]["people"] == {"ended": 4, "gone": 2, "unknown": 3, "kept": 1}
+    assert plain["hosts"][0]["start"] == "2026-11-25T12:00:00+01:00"
+
+
+@given(records())
+def test_whatever_a_record_holds_gives_a_report(record: tuple[Run, list[Entry]]) -> None:
+    run, entries = record
+    told = make_report(run, entries)
+    assert {entry.host for entry in entries} <= {host.host for host in told.hosts}
+    json.loads(report_json(told))
+
+
+def test_a_disconnected_person_has_that_state(tmp_path: Path) -> None:
+    def prepare(host: FakeHost) -> None:
+        host.log_on(2, "alice", state=State.DISCONNECTED)
+
+    host = one_host(tmp_path, prepare, then=Then.NOTHING, disconnected_ok=True)
+    assert host.people[0].state == "disconnected"
+    assert host.people[0].notices == ()
