@@ -170,7 +170,7 @@ HOST = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=settings.default.max_examples // 20)  # each costs two seconds of PowerShell
+@settings(max_examples=settings().max_examples // 20)  # each costs two seconds of PowerShell
 @given(HOST)
 def test_generated_hosts_are_the_same_to_both(labs: Callable[[str], Lab], raw: dict[str, Any]) -> None:
     lab, own = labs(""), world(raw).hosts["generated"]

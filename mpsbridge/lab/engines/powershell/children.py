@@ -2,7 +2,7 @@
 
 Rules of this file: the write end of a child's standard input is held by this process alone, so that the children end
 with it however it ends (a PowerShell whose input ends, ends, also in the middle of a script); every packet waits for
-its acknowledgement, because PowerShell loses what comes too early; there are never more children than the limit.
+its acknowledgement, because PowerShell loses what comes too early; no more children than the limit have shells.
 
 A process serves one session after the other. The first one, a warm-up, costs most of what a first session costs: an
 opening takes a fifth of a second in a cold process and a fraction of that in a warm one.
@@ -160,7 +160,7 @@ class Children:
         self._spares = self._most = 0
         self._idle: deque[Child] = deque()
         self._all: set[Child] = set()
-        self._warming = 0
+        self._taken = self._warming = 0
         self._closed = False
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
@@ -184,15 +184,23 @@ class Children:
     def take(self) -> Child:
         """A child for a new shell, warm if there is one. Raises ``Busy`` at the limit."""
         with self._lock:
+            if self._taken >= self._most:
+                raise Busy(f"The lab runs no more than {self._most} PowerShells at a time.")
+            self._taken += 1
+            self._drop_the_dead()
             child = self._idle.popleft() if self._idle else None
-        if child is None:
-            child = self._add()
-        self._refill()
-        return child
+        try:
+            return child or self._add()
+        except OSError:
+            self._taken -= 1
+            raise
+        finally:
+            self._refill()
 
     def give_back(self, child: Child) -> None:
         """A child that has ended makes room for another."""
         with self._lock:
+            self._taken -= 1
             self._all.discard(child)
         self._refill()
 
@@ -209,10 +217,17 @@ class Children:
         for child in everyone:
             child.close_pipes()
 
+    def _drop_the_dead(self) -> None:
+        """An idle child may end like any process; its pipes are closed here, for nobody has used it."""
+        for child in [child for child in self._idle if not child.alive]:
+            self._idle.remove(child)
+            self._all.discard(child)
+            child.close_pipes()
+
     def _add(self) -> Child:
         with self._lock:
-            if self._closed or len(self._all) >= self._most:
-                raise Busy(f"The lab runs no more than {self._most} PowerShells at a time.")
+            if self._closed:
+                raise Ended
             child = Child(self._program, self._environment, self._prelude)
             self._all.add(child)
             return child
@@ -221,7 +236,7 @@ class Children:
         """Warm as many as are missing, each in a thread of its own."""
         with self._lock:
             self._threads = [thread for thread in self._threads if thread.is_alive()]
-            missing = min(self._spares - len(self._idle), self._most - len(self._all)) - self._warming
+            missing = min(self._spares, self._most - self._taken) - len(self._idle) - self._warming
             if self._closed:
                 return
             for _ in range(missing):
@@ -238,9 +253,10 @@ class Children:
             with self._lock:
                 if not self._closed:
                     self._idle.append(child)
-        except (Busy, Ended, OSError, ValueError, psrpcore.PSRPCoreError):
+        except (Ended, OSError, ValueError, psrpcore.PSRPCoreError):
             if child is not None:
                 child.kill()
+                child.close_pipes()
                 with self._lock:
                     self._all.discard(child)
         finally:

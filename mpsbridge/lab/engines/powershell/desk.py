@@ -48,6 +48,8 @@ class Desk:
         self._thread.join()
 
     def _reply(self, question: bytes) -> bytes:
+        if b"\0" not in question:
+            return b""  # who asked was killed while asking
         seat, program, *arguments = question.decode("utf-8", "surrogateescape").split("\0")
         said = self._answer(seat, program, arguments)
         while said.until is not None and not said.until():

@@ -86,6 +86,21 @@ function global:Get-Service {
     foreach ($service in Get-LabFact 'services') { if ($Name -contains $service) { [pscustomobject]@{ Name = $service } } }
 }
 
+# A folder as Windows keeps its programs in: owned by administrators, who alone may write there.
+function global:Get-Acl {
+    [CmdletBinding()]
+    param([Parameter(Mandatory = $true)][string]$LiteralPath)
+    New-Object psobject |
+        Add-Member -PassThru -MemberType ScriptMethod -Name GetOwner -Value { [pscustomobject]@{ Value = 'S-1-5-32-544' } } |
+        Add-Member -PassThru -MemberType ScriptMethod -Name GetAccessRules -Value { } |
+        Add-Member -PassThru -MemberType ScriptMethod -Name SetSecurityDescriptorSddlForm -Value { }
+}
+
+function global:Set-Acl {
+    [CmdletBinding()]
+    param([Parameter(Mandatory = $true)][string]$LiteralPath, [Parameter(Mandatory = $true)]$AclObject)
+}
+
 class LabSid {
     [string]$Value
     LabSid([string]$Text) { $this.Value = $Text }
