@@ -29,7 +29,7 @@ class PastRun:
         with Journal(self.path, clock=FakeClock(NOON)) as journal:
             journal.begin(RUN, command="end", reason=reason, options={"hosts": list(hosts)})
 
-    def on(self, name: str, prepare: Callable[[FakeHost], None], **policy: Any) -> None:
+    def on(self, name: str, prepare: Callable[[FakeHost], object], **policy: Any) -> None:
         """The procedure on one host; an error of it is in the record, and that is all that counts here."""
         clock = FakeClock(NOON)
         host = FakeHost(clock, name=name)

@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from mpsbridge.models.durations import format_duration
 from mpsbridge.models.harmless import harmless
 from mpsbridge.models.sessions import Result
-from mpsbridge.reports.report import HostReport, Notice, Person, Report, Step
+from mpsbridge.reports.report import HostReport, Notice, Person, Report, Status, Step
 
 LONGEST = 500
 """Characters of one text; what is longer stands in the record."""
@@ -32,6 +32,15 @@ PHASES = {
     "return": "come back",
     "restore": "give back",
 }
+
+MEANINGS = {
+    Status.UNKNOWN: "Not everything is known: look at the hosts before you repeat anything.",
+    Status.FAILED: "Not everything was done.",
+    Status.REFUSED: "The plan refused; nothing was sent.",
+    Status.UNTOUCHED: "Nothing was sent.",
+    Status.DONE: "Everything was done.",
+}
+"""What a run's status means to whoever reads the report."""
 
 
 def plain(text: object) -> str:
@@ -51,8 +60,8 @@ def person_of(person: Person) -> str:
 
 
 def result_of(person: Person) -> str:
-    """What became of a person, in one word or two."""
-    return person.result.value if person.result else "not touched"
+    """What became of a person, in one word."""
+    return person.result.value if person.result else "untouched"
 
 
 def mood_of(person: Person) -> str:
@@ -119,7 +128,7 @@ def took(start: datetime | None, end: datetime | None) -> str:
 
 def counts(found: Mapping[str, int]) -> str:
     """``3 ended, 1 kept``."""
-    return ", ".join(f"{number} {str(name).replace('untouched', 'not touched')}" for name, number in found.items())
+    return ", ".join(f"{number} {name}" for name, number in found.items())
 
 
 def outcome_of(host: HostReport) -> str:

@@ -1,0 +1,121 @@
+"""``history`` and ``report`` from the command line, on the record of a whole run."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from junitparser import JUnitXml
+from past_runs import RUN, eventful_run
+
+from mpsbridge.cli.main import run
+from mpsbridge.reports.report import Report
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    return eventful_run(tmp_path).path
+
+
+@pytest.fixture
+def mpsbridge(capsys: pytest.CaptureFixture[str]) -> Command:
+    def call(*words: object) -> tuple[int, str, str]:
+        code = run([str(word) for word in words])
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return call
+
+
+def test_history_lists_the_runs(mpsbridge: Command, journal: Path) -> None:
+    code, out, err = mpsbridge("history", "--journal", journal)
+    assert (code, err) == (0, "")
+    heading, row = out.splitlines()
+    assert heading.split() == ["RUN", "STARTED", "TOOK", "COMMAND", "HOSTS", "BY", "RESULT", "REASON"]
+    assert row.split()[0] == RUN
+    assert "school-1, school-2, school-3 and 2 more" in row
+    assert row.endswith("exit code 4  security updates")
+
+
+def test_history_of_a_run_tells_everything_in_order(mpsbridge: Command, journal: Path) -> None:
+    code, out, _ = mpsbridge("history", "20261125", "--journal", journal)
+    assert code == 0
+    assert "reason: security updates" in out
+    assert "hosts: 1 done, 2 unknown, 1 refused, 1 untouched" in out
+    (order,) = [line for line in out.splitlines() if "intent" in line and " power " in line]
+    assert order.split() == ["12:15:00", "school-1", "intent", "power", "action", "restart"]
+
+
+def test_history_for_programs(mpsbridge: Command, journal: Path) -> None:
+    document = json.loads(mpsbridge("history", "--journal", journal, "-o", "json")[1])
+    assert (document["schema"], document["command"]) == ("mpsbridge/1", "history")
+    assert [each["id"] for each in document["runs"]] == [RUN]
+    document = json.loads(mpsbridge("history", RUN, "--journal", journal, "-o", "json")[1])
+    numbers = [entry["number"] for entry in document["entries"]]
+    assert numbers == sorted(numbers)
+    lines = mpsbridge("history", RUN, "--journal", journal, "-o", "jsonl")[1].splitlines()
+    assert [json.loads(line)["number"] for line in lines] == numbers
+    rows = list(csv.DictReader(io.StringIO(mpsbridge("history", RUN, "--journal", journal, "-o", "csv")[1])))
+    assert json.loads(rows[0]["detail"])["phase"] == "observe"
+    rows = list(csv.DictReader(io.StringIO(mpsbridge("history", "--journal", journal, "-o", "csv")[1])))
+    assert json.loads(rows[0]["options"])["hosts"][0] == "school-1"
+    (line,) = mpsbridge("history", "--journal", journal, "-o", "jsonl")[1].splitlines()
+    assert json.loads(line)["reason"] == "security updates"
+
+
+def test_no_runs_and_an_unknown_run(mpsbridge: Command, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.sqlite"
+    assert mpsbridge("history", "--journal", empty)[:2] == (0, "no runs\n")
+    assert mpsbridge("report", "--journal", empty)[0] == 2
+    code, _, err = mpsbridge("report", "1999", "--journal", empty)
+    assert code == 2
+    assert "no run '1999'" in err
+
+
+def test_a_report_in_each_form(mpsbridge: Command, journal: Path) -> None:
+    def form(name: str) -> str:
+        code, out, err = mpsbridge("report", RUN, "--format", name, "--journal", journal)
+        assert (code, err) == (0, "")
+        return out
+
+    assert form("html").startswith("<!doctype html>")
+    assert form("html").endswith("</html>\n")
+    assert Report.model_validate_json(form("json")).run.id == RUN
+    assert len(list(JUnitXml.fromstring(form("junit").encode()))) == 5
+    assert form("markdown").startswith("### mpsbridge end: unknown\n")
+
+
+def test_the_newest_run_and_markdown_are_what_a_bare_report_means(
+    mpsbridge: Command, journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MPSBRIDGE_JOURNAL", str(journal))
+    assert mpsbridge("report")[1] == mpsbridge("report", RUN, "--format", "markdown")[1]
+    assert mpsbridge("report", "-o", "json")[1] == mpsbridge("report", "--format", "json")[1]
+
+
+def test_forms_that_do_not_exist_or_do_not_fit(mpsbridge: Command, journal: Path) -> None:
+    code, _, err = mpsbridge("report", "--format", "pdf", "--journal", journal)
+    assert code == 2
+    assert "'pdf' is not one of html, json, junit, markdown" in err
+    assert mpsbridge("report", "--format", "html", "-o", "json", "--journal", journal)[0] == 2
+    assert mpsbridge("report", "-o", "csv", "--journal", journal)[0] == 2
+
+
+def test_the_schema_is_printed_without_a_journal(mpsbridge: Command, tmp_path: Path) -> None:
+    missing = tmp_path / "none.sqlite"
+    code, out, _ = mpsbridge("report", "--schema", "--journal", missing)
+    assert code == 0
+    assert json.loads(out)["properties"]["schema"]["const"] == "mpsbridge-report/1"
+    assert not missing.exists()
+
+
+def test_a_report_leaves_the_record_as_it_was(mpsbridge: Command, journal: Path) -> None:
+    before = mpsbridge("history", RUN, "--journal", journal, "-o", "json")[1]
+    mpsbridge("report", "--format", "html", "--journal", journal)
+    assert mpsbridge("history", RUN, "--journal", journal, "-o", "json")[1] == before
