@@ -9,11 +9,14 @@ from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.sessions import LogonMode, SessionGuard
 from mpsbridge.snippets.parameters import (
     ActParameters,
+    FailsafeParameters,
+    FailsafeRemoveParameters,
     LeaseParameters,
     LogonsParameters,
     LogonsSetParameters,
     LookParameters,
     MessageParameters,
+    ModeParameters,
     ObserveParameters,
     PowerParameters,
     StationsParameters,
@@ -59,6 +62,18 @@ def order(action: str, *allowed: int, **changes: Any) -> PowerParameters:
     return PowerParameters.model_validate(facts | changes)
 
 
+def failsafe(found: LogonMode, to: LogonMode, **changes: Any) -> FailsafeParameters:
+    """Parameters of ``failsafe``."""
+    facts = {"found": found, "set": to, "owner": "ops@box", "not_after": NEVER, "run": "run-1"}
+    return FailsafeParameters.model_validate(facts | changes)
+
+
+def switch(wanted: str, *allowed: int, **changes: Any) -> ModeParameters:
+    """Parameters of ``mode``."""
+    facts = {"mode": wanted, "allowed": allowed, "not_after": NEVER, "run": "run-1"}
+    return ModeParameters.model_validate(facts | changes)
+
+
 ALICE = SessionGuard(id=2, born="20261125080000.123456+000", user="alice", logon="11/25/2026 9:00 AM", state="Active")
 
 CALLS: dict[str, Frozen] = {
@@ -71,5 +86,8 @@ CALLS: dict[str, Frozen] = {
     "disconnect": act(ALICE),
     "end": act(ALICE),
     "lease": swap(held(), None),
+    "failsafe": failsafe(LogonMode.ENABLED, LogonMode.DRAIN),
+    "failsafe-remove": FailsafeRemoveParameters(not_after=NEVER, run="run-1"),
     "power": order("restart", 3),
+    "mode": switch("console", 3),
 }

@@ -41,7 +41,10 @@ def test_effects() -> None:
         "disconnect": Effect.DISRUPT,
         "end": Effect.DISRUPT,
         "lease": Effect.DISRUPT,
+        "failsafe": Effect.DISRUPT,
+        "failsafe-remove": Effect.DISRUPT,
         "power": Effect.DISRUPT,
+        "mode": Effect.DISRUPT,
     }
 
 

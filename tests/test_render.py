@@ -63,6 +63,9 @@ def test_the_calls_are_the_agreed_ones() -> None:
         "disconnect": f"Disconnect-MpsbridgeSession -Sessions '{sessions}' {late} -TimeLimitSeconds 20",
         "end": f"Close-MpsbridgeSession -Sessions '{sessions}' {late} -TimeLimitSeconds 20",
         "lease": f"Set-MpsbridgeLease -Text '{held()}' -Expected $null {late}",
+        "failsafe": f"Register-MpsbridgeFailsafe -Found 'enabled' -Set 'drain' -Owner 'ops@box' {late}",
+        "failsafe-remove": f"Unregister-MpsbridgeFailsafe {late}",
+        "mode": """Set-MpsbridgeMode -Mode 'console' -Allowed '{"allowed":[3]}' """ f"{late} -TimeLimitSeconds 60",
         "power": """Invoke-MpsbridgePower -Action 'restart' -Allowed '{"allowed":[3]}' -Reason 'monthly patches' """
         f"{late} -TimeLimitSeconds 20",
     }

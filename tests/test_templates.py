@@ -163,6 +163,8 @@ CMDLETS = {
     "Get-Command",  # in the runspace of its own only
     "Get-ItemProperty",
     "Get-Process",
+    "Get-ScheduledTask",
+    "Get-ScheduledTaskInfo",
     "Get-Service",
     "Get-WmsSession",
     "Get-WmsStation",
@@ -171,10 +173,14 @@ CMDLETS = {
     "Get-WmsDiskProtection",
     "Invoke-CimMethod",
     "New-Object",
+    "Register-ScheduledTask",
     "Set-Acl",
+    "Set-WmsSystem",
     "Sort-Object",
     "Start-Sleep",
+    "Switch-WmsSystem",
     "Test-Path",
+    "Unregister-ScheduledTask",
     "Where-Object",
     "",  # & $block, and & $Cmdlet in the runspace of its own
 }

@@ -109,10 +109,13 @@ def shutdown(world: dict[str, Any], arguments: list[str]) -> int:
 
 
 def wms(world: dict[str, Any], arguments: list[str]) -> int:
-    """The MultiPoint service: ``close ID`` or ``disconnect ID``."""
+    """The MultiPoint service: ``close ID``, ``disconnect ID`` or ``mode Console|MultiStation``."""
     act, number = arguments
     if world["wms"].get("throws") == "before":
         return 1
+    if act == "mode":
+        world["wms"]["mode"] = {"Console": "ConsoleMode", "MultiStation": "Normal"}[number]
+        return 0
     session = find(world, number)
     if session is None:
         return 1

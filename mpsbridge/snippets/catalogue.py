@@ -14,8 +14,10 @@ from typing import Any, Generic, TypeVar
 from mpsbridge.errors import RenderError
 from mpsbridge.models.answers import (
     ActAnswer,
+    FailsafeAnswer,
     LeaseAnswer,
     LogonsAnswer,
+    ModeAnswer,
     ObserveAnswer,
     PowerAnswer,
     StationsAnswer,
@@ -28,11 +30,14 @@ from mpsbridge.parsing.wms import stations
 from mpsbridge.snippets.envelope import open_envelope
 from mpsbridge.snippets.parameters import (
     ActParameters,
+    FailsafeParameters,
+    FailsafeRemoveParameters,
     LeaseParameters,
     LogonsParameters,
     LogonsSetParameters,
     LookParameters,
     MessageParameters,
+    ModeParameters,
     ObserveParameters,
     PowerParameters,
     StationsParameters,
@@ -98,13 +103,22 @@ END = Snippet[ActParameters, ActAnswer, ActAnswer]("end", Effect.DISRUPT, ActPar
 LEASE = Snippet[LeaseParameters, LeaseAnswer, LeaseAnswer](
     "lease", Effect.DISRUPT, LeaseParameters, LeaseAnswer, _as_it_is
 )
+FAILSAFE = Snippet[FailsafeParameters, FailsafeAnswer, FailsafeAnswer](
+    "failsafe", Effect.DISRUPT, FailsafeParameters, FailsafeAnswer, _as_it_is
+)
+FAILSAFE_REMOVE = Snippet[FailsafeRemoveParameters, FailsafeAnswer, FailsafeAnswer](
+    "failsafe-remove", Effect.DISRUPT, FailsafeRemoveParameters, FailsafeAnswer, _as_it_is
+)
 POWER = Snippet[PowerParameters, PowerAnswer, PowerAnswer](
     "power", Effect.DISRUPT, PowerParameters, PowerAnswer, _as_it_is
 )
+MODE = Snippet[ModeParameters, ModeAnswer, ModeAnswer]("mode", Effect.DISRUPT, ModeParameters, ModeAnswer, _as_it_is)
 
-CATALOGUE: dict[str, Snippet[Any, Any, Any]] = {
-    entry.name: entry for entry in (OBSERVE, LOOK, STATIONS, LOGONS, LOGONS_SET, MESSAGE, DISCONNECT, END, LEASE, POWER)
-}
+_ENTRIES = (
+    *(OBSERVE, LOOK, STATIONS, LOGONS, LOGONS_SET, MESSAGE, DISCONNECT, END),
+    *(LEASE, FAILSAFE, FAILSAFE_REMOVE, POWER, MODE),
+)
+CATALOGUE: dict[str, Snippet[Any, Any, Any]] = {entry.name: entry for entry in _ENTRIES}
 
 
 def snippet(name: str) -> Snippet[Any, Any, Any]:

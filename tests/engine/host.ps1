@@ -5,7 +5,7 @@ param([string]$Folder)
 $global:EngineFolder = $Folder
 $env:ENGINE_WORLD = $Folder
 $env:SystemRoot = [IO.Path]::Combine($Folder, 'windows')
-$env:ProgramW6432 = [IO.Path]::Combine($Folder, 'programs')
+$env:ProgramFiles = $env:ProgramW6432 = [IO.Path]::Combine($Folder, 'programs')
 $env:COMPUTERNAME = 'STATION-HOST'
 $env:PSModulePath = [IO.Path]::Combine($Folder, 'modules') + [IO.Path]::PathSeparator + $env:PSModulePath
 
@@ -21,9 +21,18 @@ function global:Get-EngineTime($Text) {
 
 function global:Get-Process {
     [CmdletBinding()]
-    param([string[]]$Name, [int]$Id)
+    param([string[]]$Name, [int]$Id, [switch]$IncludeUserName)
     $world = Get-EngineWorld
-    if ($Id) { return [pscustomobject]@{ Id = $Id; ProcessName = 'wsmprovhost'; SessionId = [int]$world.caller.session_id } }
+    if ($IncludeUserName -and -not $world.caller.elevated) {
+        $refusal = [InvalidOperationException]::new("The 'IncludeUserName' parameter requires elevated user rights.")
+        $PSCmdlet.ThrowTerminatingError(
+            [Management.Automation.ErrorRecord]::new($refusal, 'IncludeUserNameRequiresElevation', 'InvalidOperation', $null))
+    }
+    if ($Id) {
+        return [pscustomobject]@{
+            Id = $Id; ProcessName = 'wsmprovhost'; SessionId = [int]$world.caller.session_id; UserName = $world.caller.account
+        }
+    }
     if ($world.processes_fail) { Write-Error 'Access is denied.' -Category PermissionDenied; return }
     $found = @($world.processes | Where-Object { -not $Name -or $Name -contains $_.name })
     if ($Name -and -not $found) { Write-Error "Cannot find a process with the name ""$Name""." -Category ObjectNotFound; return }
@@ -82,6 +91,45 @@ function global:Get-Service {
     [CmdletBinding()]
     param([string[]]$Name)
     foreach ($service in (Get-EngineWorld).services) { if ($Name -contains $service) { [pscustomobject]@{ Name = $service } } }
+}
+
+# Scheduled tasks: one XML in a file for each, and Windows' errors for what is not there.
+function global:Get-EngineTask([string]$TaskPath, [string]$TaskName) {
+    [IO.Path]::Combine($global:EngineFolder, "task$("$TaskPath$TaskName".Replace('\', '-')).xml")
+}
+
+function global:Register-ScheduledTask {
+    [CmdletBinding()]
+    param([string]$TaskName, [string]$TaskPath, [string]$Xml, [switch]$Force)
+    $file = Get-EngineTask $TaskPath $TaskName
+    if ((Get-EngineWorld).tasks -eq 'denied') { Write-Error 'Access is denied.' -Category PermissionDenied; return }
+    if ([IO.File]::Exists($file) -and -not $Force) { Write-Error 'The task exists.' -Category ResourceExists; return }
+    if ((Get-EngineWorld).tasks -ne 'lost') { [IO.File]::WriteAllText($file, $Xml) }
+}
+
+function global:Get-ScheduledTask {
+    [CmdletBinding()]
+    param([string]$TaskName, [string]$TaskPath)
+    $file = Get-EngineTask $TaskPath $TaskName
+    if ((Get-EngineWorld).tasks -eq 'unreadable') { Write-Error 'Access is denied.' -Category PermissionDenied; return }
+    if (-not [IO.File]::Exists($file)) { Write-Error "No MSFT_ScheduledTask objects found for $TaskName." -Category ObjectNotFound; return }
+    $exec = ([xml][IO.File]::ReadAllText($file)).Task.Actions.Exec
+    $state = 'Ready'
+    if ((Get-EngineWorld).tasks -eq 'disabled') { $state = 'Disabled' }
+    [pscustomobject]@{ State = $state; Actions = @([pscustomobject]@{ Execute = $exec.Command; Arguments = $exec.Arguments }) }
+}
+
+function global:Get-ScheduledTaskInfo {
+    [CmdletBinding()]
+    param([string]$TaskName, [string]$TaskPath)
+    $start = ([xml][IO.File]::ReadAllText((Get-EngineTask $TaskPath $TaskName))).Task.Triggers.TimeTrigger.StartBoundary
+    [pscustomobject]@{ NextRunTime = [datetime]::Parse($start, [Globalization.CultureInfo]::InvariantCulture) }
+}
+
+function global:Unregister-ScheduledTask {
+    [CmdletBinding(SupportsShouldProcess = $true, ConfirmImpact = 'High')]
+    param([string]$TaskName, [string]$TaskPath)
+    if ($PSCmdlet.ShouldProcess($TaskName)) { [IO.File]::Delete((Get-EngineTask $TaskPath $TaskName)) }
 }
 
 # Access lists, where the host knows any: in the world by path, as SDDL would say it, or the parent's.

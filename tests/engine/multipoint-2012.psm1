@@ -38,9 +38,21 @@ function Get-WmsStation {
     }
 }
 
+function Get-Mode { if ((Get-World).wms.mode) { (Get-World).wms.mode } else { 'Normal' } }
+
+function Switch-WmsSystem {
+    [CmdletBinding(SupportsShouldProcess = $true, ConfirmImpact = 'High')]
+    param([int]$TimeoutInSecond)
+    $other = 'Console'
+    if ((Get-Mode) -ne 'Normal') { $other = 'MultiStation' }
+    if (-not $PSCmdlet.ShouldProcess('the mode')) { return }
+    & "$env:ENGINE_WORLD/windows/System32/wms.exe" mode $other
+    if ($LASTEXITCODE) { throw 'The MultiPoint service reported an error.' }
+}
+
 function Get-WmsSystem {
     param([switch]$SystemMode, [int]$TimeoutInSecond)
-    if ($SystemMode) { 'Normal' }
+    if ($SystemMode) { Get-Mode }
 }
 
 Export-ModuleMember -Function *-Wms*

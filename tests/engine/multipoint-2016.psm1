@@ -50,7 +50,23 @@ function Get-WmsStation {
     }
 }
 
-function Get-WmsSystem { [pscustomobject]@{ SystemMode = 'Normal'; ComputerName = 'STATION-HOST' } }
+function Get-Mode { if ((Get-World).wms.mode) { (Get-World).wms.mode } else { 'Normal' } }
+
+function Get-WmsSystem {
+    [CmdletBinding()]
+    param([Alias('ComputerName')][string]$Server)
+    [pscustomobject]@{ SystemMode = Get-Mode; ComputerName = 'STATION-HOST' }
+}
+
+enum SystemOperatingModePS { Console; MultiStation }
+
+function Set-WmsSystem {
+    [CmdletBinding()]
+    param([SystemOperatingModePS]$Mode)
+    if ((Get-World).wms.hangs) { Start-Sleep -Seconds (Get-World).wms.hangs }
+    & "$env:ENGINE_WORLD/windows/System32/wms.exe" mode $Mode
+    if ($LASTEXITCODE) { throw 'The MultiPoint service reported an error.' }
+}
 
 function Get-WmsDiskProtection {
     [CmdletBinding()]
