@@ -17,7 +17,7 @@ from past_runs import NOON, PastRun, eventful_run
 from wild_records import records
 
 from mpsbridge.ending.policy import Then
-from mpsbridge.errors import Unreachable
+from mpsbridge.errors import RemoteError, Unreachable
 from mpsbridge.journal import Entry, Journal, Run
 from mpsbridge.models.sessions import LogonMode, Result, State
 from mpsbridge.reports.report import Fate, HostReport, Report, Status, report_json, report_schema
@@ -254,10 +254,11 @@ def test_a_message_counts_as_the_result_of_a_message(tmp_path: Path) -> None:
     with Journal(tmp_path / "journal.sqlite", clock=FakeClock()) as journal:
         journal.begin("r-1", command="message", reason="", options={"hosts": ["ts1"]})
         intent = journal.intend("r-1", "ts1", "message", sessions=[2])
-        journal.answer(intent, "r-1", "ts1", "message", answer=[{"id": 2, "result": "shown", "text": ""}])
+        journal.answer(intent, "r-1", "ts1", "message", answer=[{"id": 2, "user": "alice", "result": "shown"}])
         journal.end("r-1", "done")
         (host,) = make_report(journal.find("r-1"), journal.entries("r-1")).hosts
-    assert (host.status, host.people[0].result) == (Status.DONE, Result.SHOWN)
+    assert host.status is Status.DONE
+    assert results(host) == {"alice": "shown"}
 
 
 def test_a_run_without_entries_is_a_report(tmp_path: Path) -> None:
@@ -295,3 +296,31 @@ def test_a_disconnected_person_has_that_state(tmp_path: Path) -> None:
     host = one_host(tmp_path, prepare, then=Then.NOTHING, disconnected_ok=True)
     assert host.people[0].state == "disconnected"
     assert host.people[0].notices == ()
+
+
+def test_who_was_missed_once_and_seen_again_did_not_leave_then(tmp_path: Path) -> None:
+    hidden: list[Any] = []
+
+    def flicker(seen: FakeHost) -> None:
+        minutes = (seen.clock.now() - NOON) / timedelta(minutes=1)
+        if minutes == 3:
+            hidden.append(seen.people.pop(2))
+        elif hidden:
+            seen.people[2] = hidden.pop()
+
+    def prepare(host: FakeHost) -> None:
+        host.log_on(2, "alice")
+        host.log_on(3, "bob")
+        host.on_look = flicker
+
+    host = one_host(tmp_path, prepare, then=Then.NOTHING)
+    assert [person.at for person in host.people] == [NOON + timedelta(minutes=15)] * 2
+
+
+def test_a_step_that_the_host_answered_with_an_error_is_unknown(tmp_path: Path) -> None:
+    def prepare(host: FakeHost) -> None:
+        host.log_on(2, "alice")
+        host.faults["failsafe"] = ("after", RemoteError("no task scheduler"))
+
+    host = one_host(tmp_path, prepare, then=Then.NOTHING)
+    assert (host.status, host.error) == (Status.UNKNOWN, "no task scheduler")

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from mpsbridge.cli.call import Call
+from mpsbridge.cli.fleets import open_journal
 from mpsbridge.cli.tables import listed, when
 from mpsbridge.errors import InputError
-from mpsbridge.journal import Entry, Journal, Run, journal_path
+from mpsbridge.journal import Entry, Journal, Run
 from mpsbridge.reports import words
 from mpsbridge.reports.junit import junit_xml
 from mpsbridge.reports.markdown import markdown
@@ -38,7 +39,7 @@ _WRITERS: dict[Form, Callable[[Report], str]] = {
 
 def history(call: Call, prefix: str | None) -> int:
     """``history``: all runs, the newest first, or the entries of one."""
-    with _journal(call) as journal:
+    with open_journal(call) as journal:
         if prefix is None:
             _show_runs(call, journal.runs())
         else:
@@ -53,15 +54,11 @@ def report(call: Call, prefix: str | None, form: str | None, *, schema: bool) ->
     if schema:
         call.terminal.raw(json.dumps(report_schema(), indent=2) + "\n")
         return 0
-    with _journal(call) as journal:
+    with open_journal(call) as journal:
         run = _newest(journal) if prefix is None else journal.find(prefix)
         told = make_report(run, journal.entries(run.id))
     call.terminal.raw(writer(told))
     return 0
-
-
-def _journal(call: Call) -> Journal:
-    return Journal(call.settings.journal or journal_path())
 
 
 def _newest(journal: Journal) -> Run:

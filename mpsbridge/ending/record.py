@@ -56,6 +56,8 @@ def _plain(answer: object) -> JsonValue:
         return {
             "id": answer.session.id,
             "born": plain_time(answer.session.born),
+            "user": answer.session.user,
+            "account": answer.session.account,
             "result": answer.result.value,
             "text": answer.text,
         }

@@ -121,6 +121,7 @@ class _Reader:
     def _happened(self, step: Step, who: Identity, answer: Detail, at: datetime | None) -> None:
         """Take in what an act did to one person: unknown from the moment it is sent until its answer is there."""
         result, text = result_of(answer), text_of(answer, "text") or ""
+        self._change(who, **{key: name for key in ("user", "account") if (name := text_of(answer, key))})
         if step.name == "message":
             notice = Notice(name=_notice(step), at=step.sent, result=result, text=text)
             self._change(who, notices=(*self._notices_but(step, who), notice))
