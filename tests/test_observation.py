@@ -170,6 +170,42 @@ def test_a_row_that_the_host_could_not_find_has_no_guard_and_is_said() -> None:
     assert observation.problems == ("Session 2 cannot be matched byte for byte on the host, so it is never acted on.",)
 
 
+def as_text(text: str = "", *, err: str = "", page: int | None = 850, exit: int = 0) -> dict[str, Any]:  # noqa: A002  # the field's name
+    return {"exit": exit, "text": text.replace("\r", "").rstrip("\n"), "error_text": err.rstrip(), "page": page}
+
+
+def test_w30_text_in_place_of_bytes_makes_the_same_sessions_and_none_to_act_on() -> None:
+    told = observe(answer(ALICE, BOB))
+    seen = observe(answer(quser=as_text(HEADER + ALICE + BOB), qwinsta=as_text(QHEADER + SERVICES + LISTENER)))
+    assert [each.model_dump() for each in seen.sessions] == [each.model_dump() for each in told.sessions]
+    assert [each.guard for each in seen.sessions] == [None, None]
+    assert (told.constrained, seen.constrained) == (False, True)
+    (problem,) = seen.problems
+    assert "mpsbridge jea" in problem
+    assert "mpsbridge jea" in seen.unguarded
+    assert "mpsbridge jea" not in told.unguarded
+
+
+def test_w30_text_of_standard_error_is_read_as_its_bytes_are() -> None:
+    nobody = as_text(err="No User exists for *\n", exit=1)
+    assert observe(answer(quser=nobody)).sessions == ()
+    for elevated in (False, None):
+        with pytest.raises(Blind):
+            observe(answer(quser=nobody, elevated=elevated))
+    with pytest.raises(AccessDenied):
+        observe(answer(quser=as_text(err="Error [5]:Access is denied.\n", exit=1)))
+    with pytest.raises(ParseError, match="printed nothing"):
+        observe(answer(quser=as_text()))
+
+
+def test_w30_a_name_that_the_host_read_by_the_wrong_page_is_mended() -> None:
+    row = ALICE.replace("alice ", "jürgen")
+    garbled = row.encode("cp850").decode("latin-1")
+    assert "\x81" in garbled, "what Windows makes of that byte in page 1252, where it stands for nothing"
+    for text, page in ((garbled, 1252), (row, 850), (row, 65001), (row, None), (row, 0)):
+        assert only(observe(answer(quser=as_text(HEADER + text, page=page)))).user == "jürgen"
+
+
 # --- times ------------------------------------------------------------------------------------------------------------
 
 

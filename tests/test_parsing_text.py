@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mpsbridge.parsing.text import decode, harmless
+from mpsbridge.parsing.text import decode, decode_again, harmless
 
 GERMAN = " SITZUNGSNAME      BENUTZERNAME             ID  STATUS  TYP         GERÄT\r\n services   0  Abhör.\r\n"
 POLISH = " NAZWA UŻYTKOWNIKA     NAZWA SESJI        ID  STAN    CZAS BEZCZYNNOŚCI\r\n żaneta   2  Rozł.\r\n"
@@ -65,6 +65,26 @@ def test_no_bytes_and_no_code_page_number_raise(raw: bytes, oem: int | None, ans
     decoded = decode(raw, oem=oem, ansi=ansi)
     assert decoded.reason
     assert "".encode(decoded.encoding) == b""
+
+
+def by_windows(raw: bytes, page: int) -> str:
+    """What Windows reads: a byte that stands for nothing in its page is the control character of that number."""
+    return "".join(bytes([each]).decode(f"cp{page}", "ignore") or chr(each) for each in raw)
+
+
+@given(st.binary(max_size=100), st.sampled_from([437, 850, 866, 1250, 1251, 1252]), st.sampled_from([850, 1252, None]))
+def test_w30_what_the_host_decoded_reads_as_its_bytes_whatever_page_it_took(
+    raw: bytes, page: int, oem: int | None
+) -> None:
+    assert decode_again(by_windows(raw, page), page=page, oem=oem, ansi=1252) == decode(raw, oem=oem, ansi=1252)
+
+
+@given(st.text(max_size=60), st.none() | st.integers(-1, 70000))
+def test_w30_text_that_its_page_cannot_have_made_stays_as_it_came(text: str, page: int | None) -> None:
+    decoded = decode_again("\ufffd" + text, page=page, oem=850, ansi=1252)
+    assert decoded.text == "\ufffd" + text
+    assert decode_again("Ж" + text, page=1252, oem=850, ansi=1252).text == "Ж" + text
+    assert decode_again(text, page=None, oem=850, ansi=1252).text == text
 
 
 @pytest.mark.parametrize("mark", ["", "\ufeff"])

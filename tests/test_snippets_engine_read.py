@@ -255,23 +255,6 @@ def test_multipoint_that_hangs_costs_its_time_limit_and_is_a_problem(engine: Pat
     assert envelope.problems == ("MultiPoint: no answer within 2 seconds",)
 
 
-def test_w30_in_constrained_language_observe_says_what_it_can(engine: Path, tmp_path: Path) -> None:
-    host = WindowsHost(tmp_path, engine, [ALICE], generation="2016", wms=WMS)
-    answer, envelope = look(host, language="ConstrainedLanguage")
-    assert answer.powershell.language == "ConstrainedLanguage"
-    assert answer.quser.exit is None
-    assert answer.quser.problem
-    assert answer.logons.mode is LogonMode.ENABLED
-    assert [birth.id for birth in answer.births] == [2]
-    assert answer.witness.after == (2,)
-    assert {problem.partition(":")[0] for problem in envelope.problems} == {
-        "caller",
-        "administrators",
-        "MultiPoint",
-        "lease",
-    }
-
-
 @pytest.mark.parametrize("generation", ["2012", "2016"])
 def test_stations(engine: Path, tmp_path: Path, dialect: str, generation: str) -> None:
     host = WindowsHost(tmp_path, engine, [ALICE], generation=generation, wms=WMS)

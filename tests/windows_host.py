@@ -168,11 +168,9 @@ class WindowsHost:
         path = self.folder / "events.txt"
         return path.read_text().splitlines() if path.exists() else []
 
-    def run(self, script: Script | str, *, json_dialect: str = "", language: str = "FullLanguage") -> RawOutput:
-        """Execute a script here, in an engine of its own."""
-        return run_script(
-            self.engine, script, self.folder, folder=self.folder, json_dialect=json_dialect, language=language
-        )
+    def run(self, script: Script | str, **how: Any) -> RawOutput:
+        """Execute a script here, in an engine of its own; ``how`` as for :func:`run_script`."""
+        return run_script(self.engine, script, self.folder, folder=self.folder, **how)
 
     def call(self, script: Script, function: str = "") -> RawOutput:
         """Publish the script's function on a restricted endpoint, and call it (or another) as a command."""
@@ -201,10 +199,12 @@ def run_script(
     json_dialect: str = "",
     language: str = "FullLanguage",
     module: Path | None = None,
+    console_page: int = 0,
 ) -> RawOutput:
     """Execute a script in a fresh engine, over a make-believe host or, without ``folder``, over nothing.
 
-    With a ``module`` the script is not sent: its function is called, with its parameters, on an endpoint that has the
+    ``console_page`` is the code page by which PowerShell reads what programs print, where it reads that at all. With a
+    ``module`` the script is not sent: its function is called, with its parameters, on an endpoint that has the
     module and nothing else.
     """
     path = module or scratch / "script.ps1"
@@ -212,6 +212,7 @@ def run_script(
         path.write_text(script if isinstance(script, str) else script.text, newline="")
     arguments = ["-NoProfile", "-NonInteractive", "-File", str(ENGINE / "run.ps1"), "-Script", str(path)]
     arguments += ["-Language", language] + (["-Folder", str(folder)] if folder else [])
+    arguments += ["-ConsolePage", str(console_page)] if console_page else []
     if module is not None and isinstance(script, Script):
         call = scratch / "call.json"
         call.write_text(json.dumps({"function": script.function, "parameters": script.parameters}))

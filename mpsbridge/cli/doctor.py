@@ -43,7 +43,7 @@ from mpsbridge.version import __version__
 STEPS = ("name", "port", "tls", "sign-in", "powershell", "rights", "sight", "multipoint")
 
 
-_CONSTRAINED = "No table is read and every act refuses there: publish the signed JEA module (mpsbridge jea)."
+_CONSTRAINED = "Sessions can be listed there, but every act refuses: publish the signed JEA module (mpsbridge jea)."
 
 
 class Check(Frozen):
@@ -257,6 +257,8 @@ def _tables(raw: RawOutput | None) -> dict[Literal["quser", "qwinsta"], list[str
         return {}
 
     def lines(program: ProgramAnswer) -> list[str]:
+        if program.text is not None:
+            return [*program.text.splitlines(), *(program.error_text or "").splitlines()]
         bytes_home = base64.b64decode(program.out) + base64.b64decode(program.err)
         return decode(bytes_home, oem=answer.oem, ansi=answer.ansi).text.splitlines()
 

@@ -92,7 +92,7 @@ class Plan(Frozen):
 def make_plan(seen: Observation, selector: Selector, act: Act, *, disconnected_ok: bool = False) -> Plan:
     """Give each chosen session of one host a verdict, in the order of the table."""
     chosen, doubtful, missing = _choose(seen, selector)
-    verdicts = [_judge(session, selector, act, disconnected_ok=disconnected_ok) for session in chosen]
+    verdicts = [_judge(seen, session, selector, act, disconnected_ok=disconnected_ok) for session in chosen]
     if act is Act.MESSAGE and selector.names_someone and not any(verdict.decision == "act" for verdict in verdicts):
         verdicts = [verdict.model_copy(update={"decision": "refuse"}) for verdict in verdicts]
     return Plan(verdicts=(*verdicts, *doubtful), missing=missing)
@@ -207,14 +207,13 @@ def _missing_id(seen: Observation, session_id: int) -> str:
     return f"session {session_id}"
 
 
-def _judge(session: Session, selector: Selector, act: Act, *, disconnected_ok: bool) -> Verdict:
+def _judge(seen: Observation, session: Session, selector: Selector, act: Act, *, disconnected_ok: bool) -> Verdict:
     """The verdict on one chosen session: an ordered list of small rules, the first that speaks wins."""
     named = selector.names_someone
     if session.own:
         return Verdict(session=session, decision="refuse" if named else "keep", reason="the session of this very call")
     if session.guard is None:
-        reason = "its row cannot be recognised again on the host, so acting might hit somebody else"
-        return Verdict(session=session, decision="refuse", reason=reason)
+        return Verdict(session=session, decision="refuse", reason=seen.unguarded)
     if session.state is not State.DISCONNECTED:
         return Verdict(session=session, decision="act")
     if act is Act.MESSAGE:

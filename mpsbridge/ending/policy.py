@@ -198,7 +198,7 @@ def _console(case: _Case) -> Found:
 
 
 def _unrecognisable(case: _Case) -> Found:
-    return ("its row cannot be recognised again on the host", None) if case.session.guard is None else None
+    return (case.seen.unguarded, None) if case.session.guard is None else None
 
 
 def _disconnected(case: _Case) -> Found:

@@ -18,11 +18,18 @@ CimTime = Annotated[str, Field(pattern=r"^\d{14}\.\d{6}\+000$")]
 
 
 class ProgramAnswer(Answer):
-    """One native program: exit code, and both streams as base64 of the very bytes."""
+    """One native program: exit code, and both streams as base64 of the very bytes.
+
+    Where bytes could not be had (ConstrainedLanguage, W30) ``text`` and ``error_text`` are the streams as PowerShell
+    decoded them, by the Windows code page ``page``; ``out`` and ``err`` are empty then.
+    """
 
     exit: int | None = None
     out: str = ""
     err: str = ""
+    text: str | None = None
+    error_text: str | None = None
+    page: int | None = None
     timed_out: bool = False
     problem: str | None = None
     """Why it could not be started (a sentence), or null."""

@@ -143,6 +143,15 @@ class Observation(Frozen):
     locale: str | None = Field(default=None, exclude=True)
     """Of the host's people (``de-DE``), for notices."""
     encoding: str = Field(default="utf-8", exclude=True)
+    constrained: bool = Field(default=False, exclude=True)
+    """Only text came home, because PowerShell's language there lets a script look but not act (W30)."""
+
+    @property
+    def unguarded(self) -> str:
+        """Why a session without a guard is never acted on, and the way out where there is one."""
+        if self.constrained:
+            return "PowerShell's constrained language there lets nobody act: publish the signed module (mpsbridge jea)"
+        return "its row cannot be recognised again on the host, so acting might hit somebody else"
 
 
 class Stations(Frozen):

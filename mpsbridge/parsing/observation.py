@@ -22,13 +22,17 @@ from mpsbridge.parsing.cells import width
 from mpsbridge.parsing.guard import USER_COLUMN, guard_of
 from mpsbridge.parsing.messages import Trouble
 from mpsbridge.parsing.quser import Tables, parse
-from mpsbridge.parsing.text import decode
+from mpsbridge.parsing.text import Decoded, decode, decode_again
 from mpsbridge.parsing.times import idle_seconds, logon_time
 from mpsbridge.parsing.wms import mode_of, stations_of
 
 HIGHEST_SESSION = 65535
 """Listeners have ids above it."""
 
+_ONLY_TEXT = (
+    "PowerShell's constrained language there lets the tables be read as text only, so sessions are listed and never "
+    "acted on; publish the signed JEA module (mpsbridge jea)."
+)
 _REPORT = "Save the output on the host (quser > file), try mpsbridge parse on it, and report it."
 
 
@@ -51,6 +55,8 @@ def observe(answer: ObserveAnswer, problems: Sequence[str] = ()) -> Observation:
 
 def _observe(answer: ObserveAnswer, notes: list[str]) -> Observation:
     quser = _run_of("quser", answer.quser, answer, notes)
+    if answer.quser.text is not None:
+        notes.append(_ONLY_TEXT)
     qwinsta = _second_view(answer, notes)
     # Who logs on or off meanwhile is in one list only: no proof of blindness, but not yet gone either.
     before, after = (set(ids) - {0} for ids in (answer.witness.before, answer.witness.after))
@@ -79,6 +85,7 @@ def _observe(answer: ObserveAnswer, notes: list[str]) -> Observation:
         multipoint=answer.wms.generation if answer.wms else None,
         elevated=answer.caller.elevated,
         encoding=quser.encoding,
+        constrained=answer.quser.text is not None,
         running=tuple((entry.id, entry.name) for entry in answer.running),
         lease=answer.lease,
         broker=_governed(answer.broker),
@@ -100,8 +107,9 @@ class _Run:
     """What one program printed."""
 
     tables: Tables
-    raw: bytes
     encoding: str
+    lines: tuple[bytes, ...]
+    """The bytes of each line; none where only text came home."""
 
 
 def _run_of(name: str, program: ProgramAnswer, answer: ObserveAnswer, notes: list[str]) -> _Run:
@@ -116,22 +124,32 @@ def _run_of(name: str, program: ProgramAnswer, answer: ObserveAnswer, notes: lis
             f"{name}.exe did not end in time, so its table may be cut.",
             hint="Remote Desktop Services may hang on the host; raise --timeout or look at the service TermService.",
         )
-    out, err = _bytes(program.out), _bytes(program.err)
-    raw = out if out.strip() else err
-    decoded = decode(raw, oem=answer.oem, ansi=answer.ansi)
-    if not raw.strip():
+    out, err = _output_of(program, answer)
+    decoded = out if out.text.strip() else err
+    if not decoded.text.strip():
         # Not a table and not a message: _check_sight says whether that is blindness or an unreadable answer.
-        return _Run(Tables(trouble=Trouble.OTHER), raw, decoded.encoding)
+        return _Run(Tables(trouble=Trouble.OTHER), decoded.encoding, ())
     try:
         tables = parse(decoded.text)
     except ParseError as error:
         raise _unreadable(name, program, error.message, error.line, error.excerpt) from error
     if tables.rows and (tables.ignored or {row.table for row in tables.rows} != {name}):
         raise _unreadable(name, program, "there is more than its one table", None, harmless(decoded.text, limit=80))
-    if tables.rows and err.strip():
-        said = harmless(decode(err, oem=answer.oem, ansi=answer.ansi).text.strip(), limit=120)
+    if decoded is out and tables.rows and err.text.strip():
+        said = harmless(err.text.strip(), limit=120)
         notes.append(f"{name}.exe printed a table, and on standard error: {said}")
-    return _Run(tables, raw, decoded.encoding)
+    lines = _bytes(program.out if decoded is out else program.err).split(b"\n") if program.text is None else ()
+    return _Run(tables, decoded.encoding, tuple(lines))
+
+
+def _output_of(program: ProgramAnswer, answer: ObserveAnswer) -> tuple[Decoded, Decoded]:
+    """Standard output and standard error, read."""
+    if program.text is None:
+        streams = [decode(_bytes(raw), oem=answer.oem, ansi=answer.ansi) for raw in (program.out, program.err)]
+    else:
+        texts = (program.text, program.error_text or "")
+        streams = [decode_again(text, page=program.page, oem=answer.oem, ansi=answer.ansi) for text in texts]
+    return streams[0], streams[1]
 
 
 def _unreadable(name: str, program: ProgramAnswer, why: str, line: int | None, excerpt: str) -> ParseError:
@@ -198,7 +216,7 @@ class _Host:
     def __init__(self, answer: ObserveAnswer, zone: timezone, quser: _Run, notes: list[str]) -> None:
         self.answer = answer
         self.zone = zone
-        self.lines = quser.raw.split(b"\n")
+        self.lines = quser.lines
         self.encoding = quser.encoding
         self.notes = notes
         self.now = from_cim(answer.now).astimezone(zone)
@@ -260,9 +278,9 @@ class _Host:
     def _guard(self, row: Row, birth: str | None) -> SessionGuard | None:
         """The bytes of the row's fields, as far as the host will find them in the same row of the same program."""
         guard = None
-        if row.table == "quser":
+        if row.table == "quser" and self.lines:
             guard = guard_of(row, self.lines[row.line - 1], encoding=self.encoding, born=birth)
-        if guard is None:
+        if guard is None and self.answer.quser.text is None:
             self.notes.append(f"Session {row.id} cannot be matched byte for byte on the host, so it is never acted on.")
         return guard
 

@@ -19,6 +19,7 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _COMMON = (850, 1252, 437, 852, 1250, 866, 1251, 936, 950, 932, 949, 737, 1253, 857, 1254, 775, 1257)
+_HOLES = "mpsbridge-holes"
 _NUMBERED = {20127: "ascii", 28591: "latin-1", 65001: "utf-8", 54936: "gb18030", 20866: "koi8-r"}
 
 
@@ -49,6 +50,31 @@ def decode(raw: bytes, *, oem: int | None, ansi: int | None) -> Decoded:
         return Decoded(raw.decode("utf-8"), "utf-8", "valid UTF-8 with non-ASCII characters")
     except UnicodeDecodeError:
         return _by_code_page(raw, oem, ansi)
+
+
+def decode_again(text: str, *, page: int | None, oem: int | None, ansi: int | None) -> Decoded:
+    """Read what the host decoded already, by its code page ``page``: where that was the wrong one, this mends it.
+
+    The page makes of the text the bytes that it came from, and :func:`decode` reads those. Where it cannot (it is not
+    known, or some bytes were none of its characters), the text stays as it came.
+    """
+    name = _codec(page) if page is not None else None
+    if name is not None and "\ufffd" not in text:
+        try:
+            return decode(text.encode(name, _HOLES), oem=oem, ansi=ansi)
+        except UnicodeEncodeError:
+            pass
+    return Decoded(text, name or "unknown", "decoded on the host")
+
+
+def _fill_hole(error: UnicodeError) -> tuple[bytes, int]:
+    """Windows reads a byte that stands for nothing in its page as the control character of that number."""
+    if isinstance(error, UnicodeEncodeError) and "\x80" <= error.object[error.start] <= "\x9f":
+        return bytes([ord(error.object[error.start])]), error.start + 1
+    raise error
+
+
+codecs.register_error(_HOLES, _fill_hole)
 
 
 def _by_code_page(raw: bytes, oem: int | None, ansi: int | None) -> Decoded:

@@ -1,7 +1,9 @@
 # Runs one script as a remote session would, in a runspace of its own over a make-believe host, and writes each object
 # that comes out on a line of its own: the stream's name, a blank, and the text as base64 of UTF-8. With a call (function
 # and parameters as JSON) the script is a module of a restricted endpoint, where only what it exports can be called.
-param([string]$Folder, [string]$Script, [string]$Language = 'FullLanguage', [string]$Call)
+param([string]$Folder, [string]$Script, [string]$Language = 'FullLanguage', [string]$Call, [int]$ConsolePage)
+
+if ($ConsolePage) { [Console]::OutputEncoding = [Text.Encoding]::GetEncoding($ConsolePage) }
 
 $restrict = {
     param($Module)
