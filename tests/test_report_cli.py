@@ -13,6 +13,8 @@ from junitparser import JUnitXml
 from past_runs import RUN, eventful_run
 
 from mpsbridge.cli.main import run
+from mpsbridge.lab.server import Lab
+from mpsbridge.lab.worldfile import build_world
 from mpsbridge.reports.report import Report
 
 Command = Callable[..., tuple[int, str, str]]
@@ -113,6 +115,23 @@ def test_the_schema_is_printed_without_a_journal(mpsbridge: Command, tmp_path: P
     assert code == 0
     assert json.loads(out)["properties"]["schema"]["const"] == "mpsbridge-report/1"
     assert not missing.exists()
+
+
+def test_one_act_over_winrm_is_a_run_that_can_be_asked(
+    mpsbridge: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions = [{"id": 2, "user": "alice", "logon": "1h"}, {"id": 3, "user": "bob", "logon": "1h"}]
+    with Lab(build_world({"hosts": [{"name": "alpha", "sessions": sessions}]}), auth="ntlm") as lab:
+        monkeypatch.setenv("MPSBRIDGE_INVENTORY", str(lab.inventory))
+        monkeypatch.setenv("MPSBRIDGE_PASSWORD", lab.password)
+        monkeypatch.setenv("MPSBRIDGE_JOURNAL", str(tmp_path / "journal.sqlite"))
+        assert mpsbridge("logoff", "alpha", "--user", "alice", "--yes")[0] == 0
+    told = Report.model_validate_json(mpsbridge("report", "--format", "json")[1])
+    (host,) = told.hosts
+    assert (told.run.command, told.status.value, told.open) == ("logoff", "done", False)
+    assert [(person.name, person.result and person.result.value) for person in host.people] == [
+        ("ALPHA\\alice", "ended")
+    ]
 
 
 def test_a_report_leaves_the_record_as_it_was(mpsbridge: Command, journal: Path) -> None:

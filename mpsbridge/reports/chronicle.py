@@ -193,14 +193,20 @@ class _Reader:
     # People.
 
     def _who(self, at: datetime, id: int, born: datetime | None, *, judged: bool = False) -> Identity:
-        """The person of that identity; where no birth is told, whoever had the id last."""
-        if (id, born) not in self.people:
-            if born is None and not judged:
-                for known in reversed(self.people):
-                    if known[0] == id:
-                        return known
-            self.people[id, born] = Person(id=id, born=born, since=at)
-        return id, born
+        """The person of that identity. An intent tells no birth: it means whoever had the id last, or its answer names."""
+        who = (id, born)
+        if who in self.people:
+            return who
+        if born is None and not judged:
+            for known in reversed(self.people):
+                if known[0] == id:
+                    return known
+        if (id, None) in self.people and not judged:
+            self._change((id, None), born=born)
+            self.people = {(one.id, one.born): one for one in self.people.values()}
+        else:
+            self.people[who] = Person(id=id, born=born, since=at)
+        return who
 
     def _change(self, who: Identity, **values: Any) -> None:
         self.people[who] = self.people[who].model_copy(update=values)
