@@ -13,7 +13,14 @@ from datetime import datetime, timedelta
 
 from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.errors import Interrupted, MpsBridgeError, NotSent
-from mpsbridge.models.answers import ActAnswer, SessionActAnswer
+from mpsbridge.models.answers import (
+    ActAnswer,
+    FailsafeAnswer,
+    LeaseAnswer,
+    ModeAnswer,
+    PowerAnswer,
+    SessionActAnswer,
+)
 from mpsbridge.models.scripts import RawOutput
 from mpsbridge.models.sessions import (
     LogonMode,
@@ -30,10 +37,16 @@ from mpsbridge.models.targets import Target
 from mpsbridge.snippets.catalogue import (
     DISCONNECT,
     END,
+    FAILSAFE,
+    FAILSAFE_REMOVE,
+    LEASE,
     LOGONS,
     LOGONS_SET,
+    LOOK,
     MESSAGE,
+    MODE,
     OBSERVE,
+    POWER,
     STATIONS,
     A,
     M,
@@ -42,10 +55,16 @@ from mpsbridge.snippets.catalogue import (
 )
 from mpsbridge.snippets.parameters import (
     ActParameters,
+    FailsafeParameters,
+    FailsafeRemoveParameters,
+    LeaseParameters,
     LogonsParameters,
     LogonsSetParameters,
+    LookParameters,
     MessageParameters,
+    ModeParameters,
     ObserveParameters,
+    PowerParameters,
     StationsParameters,
 )
 from mpsbridge.transports import open_transport
@@ -83,6 +102,11 @@ class Host:
         self._last_used = 0.0
         self._seen_at: tuple[datetime, float] | None = None
 
+    @property
+    def name(self) -> str:
+        """As the person gave it."""
+        return self.target.host
+
     def run(self, snippet: Snippet[P, A, M], parameters: P) -> RawOutput:
         """Run one snippet and bring home the raw answer. Raises ``InputError``, ``NotSent``, ``Interrupted``."""
         try:
@@ -103,10 +127,21 @@ class Host:
         except MpsBridgeError as error:
             raise error.about(host=self.target.host, snippet=snippet.name)  # noqa: B904 - it is the same error
 
-    def observe(self) -> Observation:
-        """All that one look tells; changes nothing. Raises :class:`~mpsbridge.errors.Blind` where it may not see."""
+    def observe(self, *, programs: Sequence[str] = ()) -> Observation:
+        """All that one look tells; changes nothing. Raises :class:`~mpsbridge.errors.Blind` where it may not see.
+
+        ``programs`` are looked for in everybody's session (W38).
+        """
+        return self._timed(lambda: self.ask(OBSERVE, ObserveParameters(programs=tuple(programs))))
+
+    def look(self) -> Observation:
+        """The small look for waiting: who is there, the logon mode, the boot and the lease; changes nothing (W16)."""
+        return self._timed(lambda: self.ask(LOOK, LookParameters()))
+
+    def _timed(self, ask: Callable[[], Observation]) -> Observation:
+        """Remember the host's own time, against which the limits of later acts are set (W4)."""
         started = self._clock.monotonic()
-        seen = self.ask(OBSERVE, ObserveParameters())
+        seen = ask()
         self._seen_at = (seen.observed, started)
         return seen
 
@@ -124,11 +159,20 @@ class Host:
         return self.ask(LOGONS_SET, parameters)
 
     def message(
-        self, sessions: Sequence[Session], text: str, *, display_s: int = 60, run: str
+        self, sessions: Sequence[Session], text: str, *, display_s: int = 60, run: str, notice: str | None = None
     ) -> tuple[SessionResult, ...]:
-        """Show a box in each session. ``shown`` only where the session was active before and after (W2)."""
+        """Show a box in each session. ``shown`` only where the session was active before and after (W2).
+
+        With ``notice`` it is one of the notices of a run that holds the host's lease, which keeps a mark of it: a
+        session that has it already is ``kept`` and sees nothing again.
+        """
         parameters = MessageParameters(
-            sessions=_guards(sessions), text=text, display_s=display_s, not_after=self._not_after(), run=run
+            sessions=_guards(sessions),
+            text=text,
+            display_s=display_s,
+            notice=notice,
+            not_after=self._not_after(),
+            run=run,
         )
         return _results(sessions, self.ask(MESSAGE, parameters))
 
@@ -141,6 +185,39 @@ class Host:
         """Log each session off and look until it is gone: at once, then after 1, 2, 4 and 5 s (W9)."""
         parameters = ActParameters(sessions=_guards(sessions), not_after=self._not_after(), run=run)
         return self._until_gone(_results(sessions, self.ask(END, parameters)))
+
+    def set_lease(self, text: str | None, *, expected: str | None, run: str) -> LeaseAnswer:
+        """Write the lease file if it still holds ``expected`` (null: no file), or remove it (W22)."""
+        return self.ask(LEASE, LeaseParameters(text=text, expected=expected, not_after=self._not_after(), run=run))
+
+    def set_failsafe(self, *, found: LogonMode, to: LogonMode, owner: str, run: str) -> FailsafeAnswer:
+        """Register the task that restores logons when the lease has run out (W19)."""
+        parameters = FailsafeParameters(found=found, set=to, owner=owner, not_after=self._not_after(), run=run)
+        return self.ask(FAILSAFE, parameters)
+
+    def remove_failsafe(self, *, run: str) -> FailsafeAnswer:
+        """Remove that task."""
+        return self.ask(FAILSAFE_REMOVE, FailsafeRemoveParameters(not_after=self._not_after(), run=run))
+
+    def power(self, action: str, *, allowed: Sequence[int], reason: str, run: str) -> PowerAnswer:
+        """Look a last time and, where nobody but ``allowed`` is left, restart or shut down (W24)."""
+        parameters = PowerParameters.model_validate(
+            {
+                "action": action,
+                "allowed": tuple(allowed),
+                "reason": reason,
+                "not_after": self._not_after(),
+                "run": run,
+            }
+        )
+        return self.ask(POWER, parameters)
+
+    def set_mode(self, mode: str, *, allowed: Sequence[int], run: str) -> ModeAnswer:
+        """Look a last time and switch MultiPoint's mode (W27)."""
+        parameters = ModeParameters.model_validate(
+            {"mode": mode, "allowed": tuple(allowed), "not_after": self._not_after(), "run": run}
+        )
+        return self.ask(MODE, parameters)
 
     def cancel(self) -> None:
         """End whatever runs in another thread, at once and for good: nothing more is sent to this host."""
@@ -183,7 +260,7 @@ class Host:
             if watch.settled or self._clock.wait(pause_s, self._cancelled):
                 break
             try:
-                watch.look(self.observe(), at_s=self._clock.monotonic())
+                watch.look(self.look(), at_s=self._clock.monotonic())
             except MpsBridgeError as error:
                 watch.could_not_look(str(error))
         return tuple(watch.verdict(result) for result in results)

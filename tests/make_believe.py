@@ -62,15 +62,24 @@ def _base64(text: str) -> str:
 
 @dataclass
 class Hands:
-    """A host whose answers are functions of the script's name; ``calls`` are the names that were run."""
+    """A host whose answers are functions of the script's name; ``calls`` are the names that were run.
+
+    A small look is answered, and counted, as an observation.
+    """
 
     answers: dict[str, Callable[[Script], str | RawOutput | NotSent | Interrupted]]
     calls: list[str] = field(default_factory=list)
     connections: int = 0
 
     def answer(self, script: Script) -> str | RawOutput | NotSent | Interrupted:
-        self.calls.append(script.snippet)
-        return self.answers[script.snippet](script)
+        name = "observe" if script.snippet == "look" else script.snippet
+        self.calls.append(name)
+        answer = self.answers[name](script)
+        return (
+            answer.replace('"snippet": "observe"', f'"snippet": "{script.snippet}"')
+            if isinstance(answer, str)
+            else answer
+        )
 
     def connect(self, _target: Target) -> CannedTransport:
         self.connections += 1

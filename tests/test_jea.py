@@ -51,7 +51,12 @@ def test_the_export_is_a_module_with_three_roles_and_a_session_configuration() -
 
 def test_a_role_may_do_what_the_one_before_it_may() -> None:
     look, notify, end = (functions(role) for role in Role)
-    assert look == ["Get-MpsbridgeObservation", "Get-MpsbridgeStation", "Get-MpsbridgeLogonMode"]
+    assert look == [
+        "Get-MpsbridgeObservation",
+        "Get-MpsbridgeLook",
+        "Get-MpsbridgeStation",
+        "Get-MpsbridgeLogonMode",
+    ]
     assert notify == [*look, "Send-MpsbridgeMessage"]
     assert end == [*notify, "Disconnect-MpsbridgeSession", "Close-MpsbridgeSession", "Set-MpsbridgeLogonMode"]
     assert {snippet.effect for snippet in SNIPPETS[Role.LOOK]} == {"read"}

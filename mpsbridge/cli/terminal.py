@@ -38,6 +38,7 @@ class Terminal:
         self.command = command
         self.output = output
         self.quiet = quiet
+        self._noted: set[str] = set()
         color = color and not os.environ.get("NO_COLOR")
         self._out = _console(sys.stdout, color=color)
         self._err = _console(sys.stderr, color=color)
@@ -53,8 +54,9 @@ class Terminal:
             self._out.print(Text(harmless(text), style=style), soft_wrap=True)
 
     def note(self, text: str) -> None:
-        """A line beside the answer, on standard error."""
-        if not self.quiet:
+        """A line beside the answer, on standard error; the same one is said once only."""
+        if not self.quiet and text not in self._noted:
+            self._noted.add(text)
             self._err.print(Text(harmless(text)), soft_wrap=True)
 
     def warn(self, text: str) -> None:

@@ -23,7 +23,7 @@ from enum import StrEnum
 
 from mpsbridge.errors import InputError
 from mpsbridge.models.harmless import harmless
-from mpsbridge.snippets.catalogue import DISCONNECT, END, LOGONS, LOGONS_SET, MESSAGE, OBSERVE, STATIONS
+from mpsbridge.snippets.catalogue import DISCONNECT, END, LOGONS, LOGONS_SET, LOOK, MESSAGE, OBSERVE, STATIONS
 from mpsbridge.snippets.literals import literal
 from mpsbridge.snippets.render import published
 from mpsbridge.version import __version__
@@ -51,7 +51,7 @@ class Role(StrEnum):
         return f"{MODULE}{self.title()}"
 
 
-_LOOK = (OBSERVE, STATIONS, LOGONS)
+_LOOK = (OBSERVE, LOOK, STATIONS, LOGONS)
 _NOTIFY = (*_LOOK, MESSAGE)
 SNIPPETS = {Role.LOOK: _LOOK, Role.NOTIFY: _NOTIFY, Role.END: (*_NOTIFY, DISCONNECT, END, LOGONS_SET)}
 
