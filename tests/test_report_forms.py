@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
-from junitparser import Error, Failure, JUnitXml, Skipped, TestCase
+from junitparser import Error, Failure, JUnitXml, Skipped
 from markdown_it import MarkdownIt
 from past_runs import eventful_run
 from wild_records import WILD, records
@@ -69,7 +69,6 @@ def test_junit_is_well_formed_whatever_stands_in_it(record: tuple[Run, list[Entr
     document = JUnitXml.fromstring(junit_xml(told).encode())
     assert [suite.name for suite in document] == [words.plain(host.host) for host in told.hosts]
     cases = [case for suite in document for case in suite]
-    assert all(isinstance(case, TestCase) for case in cases)
     assert len(cases) == sum(1 + len(host.people) + len(host.steps) for host in told.hosts)
 
 
