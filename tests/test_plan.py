@@ -141,6 +141,14 @@ def test_the_own_session_is_never_acted_on() -> None:
     assert [verdict.session.id for verdict in logoff(own, session_ids=(2,)).refusals] == [2]
 
 
+def test_w30_where_the_language_is_constrained_a_refusal_names_the_way_out() -> None:
+    observation = seen(session(2, "alice", guard=None)).model_copy(update={"constrained": True})
+    for act in Act:
+        (verdict,) = make_plan(observation, Selector(everyone=True), act).verdicts
+        assert verdict.decision == "refuse"
+        assert "mpsbridge jea" in verdict.reason
+
+
 def test_a_session_that_cannot_be_recognised_again_is_refused() -> None:
     plan = logoff(session(2, "alice", guard=None), BOB, everyone=True)
     assert [verdict.session.id for verdict in plan.refusals] == [2]

@@ -47,6 +47,15 @@ def test_w10_who_may_be_an_administrator_is_said() -> None:
     assert verdict.reason == "whether an administrator: unknown"
 
 
+def test_w30_in_a_constrained_language_even_an_empty_host_is_refused_with_the_way_out() -> None:
+    empty = plan(look(constrained=True), then=Then.RESTART)
+    (refusal,) = empty.refusals
+    assert "mpsbridge jea" in refusal
+    somebody = plan(look(session(2, "alice", guard=None), constrained=True))
+    assert decisions(somebody) == {"alice": ("refuse", None)}
+    assert all("mpsbridge jea" in refusal for refusal in somebody.refusals)
+
+
 def test_w27_whoever_is_kept_refuses_a_restart() -> None:
     found = plan(look(ALICE, session(5, "root", admin=True)), then=Then.RESTART)
     assert decisions(found)["root"] == ("refuse", "--include-admins")

@@ -229,6 +229,8 @@ def _objections(seen: Observation, policy: Policy, run: str) -> Iterable[Objecti
     if seen.leftovers and not policy.leftover_ok:
         ids = ", ".join(map(str, seen.leftovers))
         yield Objection(reason=f"half-dead sessions without a row: {ids}", lifted_by="--leftover-ok")
+    if seen.constrained:
+        yield Objection(reason=seen.unguarded)
     if seen.elevated is not True:
         yield Objection(reason="the lease and the logon mode need an elevated administrator, which this account is not")
     if seen.broker and policy.closing not in {Closing.LOCAL, Closing.LEAVE}:
