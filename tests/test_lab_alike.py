@@ -33,18 +33,19 @@ PEOPLE = [
     session(4, "carol", session_name="console", admin=True),
     session(7, "a-name-longer-than-20-cells", idle_s=90_000, client="PC-7"),
 ]
+LEASE = '{"run": "other", "owner": "bob", "expires": "%s"}'
 LANGUAGES = [
     {"name": language, "language": language, "sessions": PEOPLE, "utc_offset_min": offset, **more}
     for language, offset, more in (
         ("en", 0, {"pending_reboot": ["RebootPending", "PendingFileRenameOperations"], "agents": ["BrokerAgent"]}),
         ("de", 60, {"generation": "2016"}),
-        ("fr", 120, {"culture": "fr-BE", "rights": "rds"}),
+        ("fr", 120, {"culture": "fr-BE", "rights": "rds", "logon_mode": "disabled"}),
         ("es", -360, {"culture": "es-MX", "generation": "2012"}),
         ("it", 60, {"wide": True, "broker": True}),
         ("pt", -180, {"rights": "user"}),
         ("ru", 180, {"oem": 866}),
         ("zh-CN", 480, {"generation": "2016", "rights": "rds"}),
-        ("ja", 540, {"logon_mode": "drain"}),
+        ("ja", 540, {"logon_mode": "drain", "lease": LEASE % "20200101000000.000000+000"}),
     )
 ]
 STATIONS = {
@@ -55,29 +56,24 @@ STATIONS = {
     ],
     "sessions": PEOPLE,
 }
-LEASE = '{"run": "other", "owner": "bob", "expires": "%s"}'
 SPECIAL: list[dict[str, Any]] = [
     {"name": "nobody"},
     {"name": "nobody-blind", "rights": "user", "generation": "2016"},
     {"name": "stations-2012", "generation": "2012", **STATIONS},
     {"name": "stations-2016", "generation": "2016", **STATIONS},
-    {"name": "protected", "sessions": [session(2, "alice", protected=True), session(3, "bob")]},
     {"name": "protected-2016", "generation": "2016", "sessions": [session(2, "alice", protected=True)]},
     {"name": "hung", "sessions": [session(2, "alice", hung=True), session(3, "bob")]},
     {"name": "lingers", "sessions": [session(2, "alice", linger_s=3600), session(3, "bob", logoff_s=3600)]},
     {"name": "own", "caller_session": 2, "sessions": [session(2, "alice"), session(3, "bob")]},
     {"name": "leased", "lease": LEASE % "20991231235959.000000+000", "sessions": PEOPLE},
-    {"name": "lease-over", "lease": LEASE % "20200101000000.000000+000", "sessions": PEOPLE},
     {"name": "lease-damaged", "lease": "{'", "sessions": PEOPLE},
-    {"name": "closed", "logon_mode": "disabled", "rights": "rds", "sessions": PEOPLE},
-    {"name": "captured-de", "language": "de", "playback": "de"},
     {"name": "captured-ru", "language": "ru", "playback": "ru"},
     {"name": "captured-zh", "language": "zh-CN", "playback": "zh-CN"},
 ]
 CROWD = {"name": "crowd", "sessions": [session(number, f"user{number}") for number in range(1, 501)]}
 HOSTS = [*LANGUAGES, *SPECIAL]
 GENERATED = {"name": "generated"}
-IN_THE_OTHER_DIALECT = ["de", "stations-2016", "lease-damaged", "protected"]
+IN_THE_OTHER_DIALECT = ["de", "stations-2016", "lease-damaged"]
 CASES = [("", host["name"]) for host in HOSTS] + [("5.1", name) for name in IN_THE_OTHER_DIALECT]
 
 
