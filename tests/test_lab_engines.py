@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from fake_clock import FakeClock
-from snippet_calls import act, box, mode
+from snippet_calls import NEVER, act, box, failsafe, held, mode, order, swap, switch
 from windows_host import Person, WindowsHost
 
 from mpsbridge.lab import build_world
@@ -19,7 +19,13 @@ from mpsbridge.lab.world import LabHost
 from mpsbridge.models.scripts import Script
 from mpsbridge.models.sessions import LogonMode
 from mpsbridge.snippets.catalogue import CATALOGUE
-from mpsbridge.snippets.parameters import LogonsParameters, ObserveParameters, StationsParameters
+from mpsbridge.snippets.parameters import (
+    FailsafeRemoveParameters,
+    LogonsParameters,
+    LookParameters,
+    ObserveParameters,
+    StationsParameters,
+)
 
 pytestmark = pytest.mark.engine
 
@@ -194,6 +200,93 @@ def test_stations_read_alike_and_sessions_end_alike(generation: str, engine: Pat
         if name == "end":
             assert [each["result"] for each in said["sessions"]] == [each["result"] for each in expected["sessions"]]
     assert [session.id for session in lab.rows()] == windows.ids == [5]
+
+
+def test_a_look_and_the_programs_that_run_are_the_same(engine: Path, tmp_path: Path) -> None:
+    windows = WindowsHost(tmp_path, engine, [Person(2, "alice", programs=("explorer", "WINWORD"))])
+    lab = lab_host([ALICE])
+    lab.sessions[0].programs = ("WINWORD",)
+    script = CATALOGUE["look"].render(LookParameters())
+    expected, said = real(windows, script)["result"], scripted(lab, script)["result"]
+    assert shape(said) == shape(expected)
+    for key in ("quser", "births", "witness", "oem", "ansi", "logons", "lease"):
+        assert said[key] == expected[key], key
+    script = CATALOGUE["observe"].render(ObserveParameters(programs=("winword", "excel")))
+    expected, said = real(windows, script)["result"], scripted(lab, script)["result"]
+    assert said["running"] == expected["running"] == [{"id": 2, "name": "winword"}]
+
+
+PAST = "20200101000000.000000+000"
+ORDERS: list[tuple[str, Any]] = [
+    ("failsafe", failsafe(LogonMode.ENABLED, LogonMode.DRAIN)),
+    ("lease", swap(held(), held("run-2"))),
+    ("lease", swap(None, None)),
+    ("lease", swap("no lease", None)),
+    ("lease", swap(held(), None, not_after=PAST)),
+    ("lease", swap(held(), None)),
+    ("lease", swap(held("run-2"), None, run="run-2")),
+    ("lease", swap(held(reason="later"), held())),
+    ("failsafe", failsafe(LogonMode.ENABLED, LogonMode.DRAIN)),
+    ("failsafe", failsafe(LogonMode.ENABLED, LogonMode.DRAIN, run="run-2")),
+    ("message", box("15 minutes", ALICE.guard(), notice="15m")),
+    ("message", box("15 minutes", ALICE.guard(), BOB.guard(), notice="15m")),
+    ("message", box("15 minutes", ALICE.guard(), notice="5m", run="run-2")),
+    ("mode", switch("console", 2, 3)),
+    ("power", order("restart", 2)),
+    ("power", order("restart", 2, 3, run="run-2")),
+    ("power", order("abort")),
+    ("power", order("restart", 2, 3, 77)),
+    ("power", order("shutdown", 2, 3)),
+    ("power", order("abort")),
+    ("failsafe-remove", FailsafeRemoveParameters(not_after=NEVER, run="run-1")),
+    ("failsafe-remove", FailsafeRemoveParameters(not_after=NEVER, run="run-1")),
+    ("lease", swap(None, "")),
+]
+
+
+@pytest.mark.slow(reason="some twenty scripts, each in an engine of its own")
+def test_orders_about_the_whole_host_have_the_same_answers_and_leave_the_same_behind(
+    engine: Path, tmp_path: Path
+) -> None:
+    access = {"owner": "S-1-5-18", "rules": []}
+    windows, lab = WindowsHost(tmp_path, engine, [ALICE, BOB], access=access), lab_host([ALICE, BOB])
+    for number, (name, parameters) in enumerate(ORDERS):
+        script = CATALOGUE[name].render(parameters)
+        expected, said = real(windows, script), scripted(lab, script)
+        assert comparable(said) == comparable(expected), (number, name)
+        path = tmp_path / "programs" / "mpsbridge" / "lease.json"
+        there = path.read_text() if path.exists() else None
+        assert without_times(lab.lease) == without_times(there), (number, name)
+    told = [[entry.rpartition(": ")[2] for entry in events] for events in (lab.events, windows.events)]
+    assert told[0] == told[1]
+
+
+def comparable(envelope: dict[str, Any]) -> dict[str, Any]:
+    """Without the hosts' clocks and boots, and without the exit codes that are too large for the stand-in programs."""
+    result = {key: value for key, value in envelope["result"].items() if key not in {"now", "boot", "lease"}}
+    if result.get("kind") == "expired":
+        del result["message"]
+    if "next_run" in result:
+        result["next_run"] = result["next_run"] is not None
+    if str(result.get("text", "")).startswith("shutdown.exe"):
+        result["text"] = result["text"][-6:]
+    return {**envelope, "result": result}
+
+
+def without_times(text: str | None) -> Any:
+    if not text:
+        return text
+    lease = json.loads(text)
+    return {**lease, "notices": [{**each, "at": ""} for each in lease["notices"]]}
+
+
+@pytest.mark.parametrize("generation", ["2012", "2016"])
+def test_a_mode_is_switched_alike(generation: str, engine: Path, tmp_path: Path) -> None:
+    windows, lab = WindowsHost(tmp_path, engine, [], generation=generation), lab_host([], generation=generation)
+    for parameters in (switch("station"), switch("console"), switch("console")):
+        script = CATALOGUE["mode"].render(parameters)
+        assert comparable(scripted(lab, script)) == comparable(real(windows, script))
+    assert lab.mode == windows.world["wms"]["mode"] == "ConsoleMode"
 
 
 def shape(value: Any) -> Any:

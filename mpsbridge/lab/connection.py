@@ -99,8 +99,11 @@ class Connection(asyncio.Protocol):
             self._spoil(fault)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes, cut anyhow."""
+        """Bytes, cut anyhow. A host that has gone down meanwhile reads none."""
         if self._deaf:
+            return
+        if self.host.is_away:
+            self.abort()
             return
         try:
             self._waiting.extend(self._reader.feed(data))

@@ -16,17 +16,21 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from mpsbridge.clock import Clock, SystemClock
+from mpsbridge.lab.failsafe import AFTER_START_S, EVERY_S, Failsafe, is_over
 from mpsbridge.lab.faults import Fault
 from mpsbridge.lab.regions import PATTERNS, WORDS, Patterns, Words
 
 WINLOGON_LEAD = timedelta(seconds=7)
 """A session's ``winlogon`` starts some seconds before its user has signed in."""
+MODE_RESTART_S = 5.0
+"""From the order to switch MultiPoint's mode to the restart."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """Something that happened on a host: ``message``, ``disconnect``, ``logoff`` (ordered), ``reset``, ``logon``,
-    ``reconnect``, ``logons`` (the mode; no session), ``restart`` or ``shutdown``. Times are ISO 8601 with offset.
+    ``reconnect``, or without a session ``logons`` (the mode), ``lease``, ``failsafe``, ``mode``, ``restart`` or
+    ``shutdown``. Times are ISO 8601 with offset.
     """
 
     host: str
@@ -111,6 +115,11 @@ class HostFacts:
     script_s: float = 0.0
     caller_session: int = 0
     restart_s: float = 30.0
+    stays_down: bool = False
+    """It does not come back from a restart."""
+    boots_twice: bool = False
+    """It restarts once more, ``reboot_s`` after it came back, as updates make hosts do."""
+    reboot_s: float = 30.0
     disk_protection: str = "NotInstalled"
 
     @property
@@ -142,7 +151,7 @@ class LabHost:
         self.stations = stations or []
         self.faults = faults
         self.boot = boot or self.now() - timedelta(days=5)
-        self.logon_mode = logon_mode
+        self._logon_mode = logon_mode
         self.mode = facts.mode
         """MultiPoint's mode, as the host words it."""
         self.playback = playback
@@ -150,10 +159,16 @@ class LabHost:
         self.playback_qwinsta = playback_qwinsta
         self.events: list[str] = []
         """What stands in its Application log under our name."""
+        self.failsafe: Failsafe | None = None
+        """The task that restores logons, if one is registered."""
         self._lease = lease
+        self._lease_written = self.now()
         self._lease_file: Path | None = None
+        self._at_start = (lease, logon_mode)
         self._shutdown: tuple[str, float] | None = None
         self._away_until = float("-inf")
+        self._returning: list[LabSession] = []
+        self._has_booted_twice = False
 
     @property
     def name(self) -> str:
@@ -169,6 +184,7 @@ class LabHost:
 
     @lease.setter
     def lease(self, text: str | None) -> None:
+        self._lease_written = self.now()
         if self._lease_file is None:
             self._lease = text
         elif text is None:
@@ -180,6 +196,12 @@ class LabHost:
         """From now on the lease is a real file, which scripts may read and write by themselves."""
         text, self._lease_file = self.lease, file
         self.lease = text
+
+    @property
+    def logon_mode(self) -> str:
+        """Who may log on, as ``change logon`` says; what was due to change it has done so."""
+        self._settle()
+        return self._logon_mode
 
     def now(self) -> datetime:
         """The host's own clock, UTC."""
@@ -205,11 +227,14 @@ class LabHost:
         return sorted({each.id for each in self.sessions})
 
     def _settle(self) -> None:
-        """Let log-offs, and a scheduled shutdown, come to their end; whoever looks first makes it so."""
+        """Let whatever is due come to pass; whoever looks first makes it so."""
         ticks = self.world.clock.monotonic()
         if self._shutdown is not None and ticks >= self._shutdown[1]:
             act, self._shutdown = self._shutdown[0], None
             (self.restart if act == "restart" else self.shut_down)()
+        if ticks >= self._away_until:
+            self._come_back()
+            self._run_failsafe(ticks)
         for session in list(self.sessions):
             if session.hung or session.row_gone_at is None:
                 continue
@@ -217,6 +242,23 @@ class LabHost:
                 self._leave_station(session)
             if ticks >= session.row_gone_at + session.linger_s and session in self.sessions:
                 self.sessions.remove(session)
+
+    def _come_back(self) -> None:
+        """After a restart the stations that sign somebody in by themselves do so."""
+        returning, self._returning = self._returning, []
+        for each in returning:
+            self.log_on(each.user, session_name=each.session_name, station=each.station, account=each.account)
+
+    def _run_failsafe(self, ticks: float) -> None:
+        task = self.failsafe
+        if task is None or ticks < task.due:
+            return
+        task.due += EVERY_S * (1 + (ticks - task.due) // EVERY_S)
+        if is_over(self.lease, self._lease_written, self.now()):
+            self.failsafe = None
+            self._record("failsafe", None, "acted")
+            if self._logon_mode == task.set:
+                self.set_logon_mode(task.found)
 
     def _leave_station(self, session: LabSession) -> None:
         station = next((each for each in self.stations if each.session_id == session.id), None)
@@ -303,17 +345,52 @@ class LabHost:
 
     def set_logon_mode(self, mode: str) -> None:
         """What ``change logon`` does."""
-        self.logon_mode = mode
+        self._logon_mode = mode
         self._record("logons", None, mode)
 
+    def write_lease(self, text: str | None, run: str) -> None:
+        """Put the lease there, or take it away."""
+        self.lease = text
+        self._record("lease", None, f"written by {run}" if text is not None else f"removed by {run}")
+
+    def register_failsafe(self, found: str, to: str, *, run: str, owner: str) -> Failsafe:
+        """Register the task that restores logons; it runs first in five minutes."""
+        self.failsafe = Failsafe(found, to, run, owner, self.world.clock.monotonic() + EVERY_S)
+        self._record("failsafe", None, "registered")
+        return self.failsafe
+
+    def remove_failsafe(self) -> None:
+        """Remove that task."""
+        if self.failsafe is not None:
+            self.failsafe = None
+            self._record("failsafe", None, "removed")
+
+    def switch_mode(self, word: str) -> None:
+        """Another mode of MultiPoint, and soon a restart: whether a real host restarts at once is not documented."""
+        self.mode = word
+        self._record("mode", None, word)
+        self.schedule_shutdown("restart", MODE_RESTART_S)
+
     def restart(self) -> None:
-        """Everybody is gone, nobody answers for ``restart_s``, the boot is a new one, and a mode that Windows drops at
-        a restart is dropped.
+        """Everybody is gone, nobody answers for ``restart_s``, the boot is a new one, and what Windows drops at a
+        restart is dropped. With disk protection that is every change since the start of the lab.
         """
-        self._go_down(self.facts.restart_s)
+        back_s = float("inf") if self.facts.stays_down else self.facts.restart_s
+        seats = {each.session_id for each in self.stations if each.auto_logon}
+        returning = [each for each in self.sessions if each.id in seats]
+        self._go_down(back_s)
+        self._returning = [] if self.facts.stays_down else returning
         self.boot = self.now() + timedelta(seconds=self.facts.restart_s)
-        if self.logon_mode in {"disabled", "drain-until-restart"}:
-            self.logon_mode = "enabled"
+        if self._logon_mode in {"disabled", "drain-until-restart"}:
+            self._logon_mode = "enabled"
+        if self.failsafe is not None:
+            self.failsafe.due = self._away_until + AFTER_START_S
+        if self.facts.disk_protection == "Discard":
+            self.lease, self._logon_mode = self._at_start
+            self.failsafe = None
+        if self.facts.boots_twice and not self._has_booted_twice:
+            self._has_booted_twice = True
+            self._shutdown = ("restart", self._away_until + self.facts.reboot_s)
         self._record("restart", None)
 
     def shut_down(self) -> None:

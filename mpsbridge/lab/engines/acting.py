@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 from mpsbridge.lab import tables
+from mpsbridge.lab.engines import marking
 from mpsbridge.lab.engines.guard import Guard, Look, Standing, lines_of, matches, objection, standing
 from mpsbridge.lab.engines.observing import (
     MODES,
@@ -32,10 +33,11 @@ WATCH_LIMIT_S = 5.0
 WATCH_STEP_S = 0.45
 
 _BEGUN = ("begun", "")
-_NOT_SEEN = "sent, but the session was not seen in the same state afterwards"
+_SENT = (("shown", ""), ("unknown", "sent, but the session was not seen in the same state afterwards"))
 _NO_LOG = "event log: The source was not found, but some or all event logs could not be searched."
 _RUN = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}")
 _CIM = re.compile(r"\d{14}\.\d{6}\+000")
+_NOTICE = re.compile(r"[0-9a-z]{0,16}")
 _TEXT = re.compile(r"[^/@\x00-\x1f-][^\x00-\x1f]{0,254}")
 
 
@@ -44,7 +46,7 @@ def set_logons(host: LabHost, arguments: Arguments, _: Problems) -> Result:
     wanted, expected = arguments["mode"], arguments.get("expected")
     if wanted not in MODES or expected not in {*MODES, None, ""}:
         raise ValueError(f"{wanted!r} or {expected!r} is no logon mode")
-    if refusal := _objection(host, arguments, heeds_lease=True):
+    if refusal := objection_of(host, arguments, heeds_lease=True):
         raise Refusal("expired" if refusal[0] == "expired" else "remote", refusal[1])
     was = host.logon_mode
     if was != wanted and (not expected or expected == was):
@@ -56,21 +58,33 @@ def set_logons(host: LabHost, arguments: Arguments, _: Problems) -> Result:
 
 def message(host: LabHost, arguments: Arguments, _: Problems) -> Result:
     """The result of ``Send-MpsbridgeMessage``: it counts as shown where somebody looked before and after (W2)."""
-    text = str(arguments["text"])
+    text, notice = str(arguments["text"]), arguments.get("notice") or ""
     if _TEXT.fullmatch(text) is None:
         raise ValueError("the text is not one that msg.exe may get")
+    if not _NOTICE.fullmatch(notice):
+        raise ValueError(f"-Notice is {notice!r}")
     results: dict[int, Standing] = {}
     for guard in _guards(arguments):
-        found = _objection(host, arguments, heeds_lease=False) or standing(guard, _look(host))
-        if found[0] == "same" and not _seen(guard, _look(host)):
-            found = ("refused", "the session is disconnected or in another state now; nobody may see it")
-        if found[0] == "same" and _protected(host, guard):
-            found = ("refused", "msg.exe ended with 1: Error 5 getting session names")
-        if found[0] == "same":
-            host.show(guard.id, text)
-            found = ("shown", "") if _seen(guard, _look(host)) else ("unknown", _NOT_SEEN)
+        found = marking.begin(host, guard, notice, arguments["run"]) if notice else None
+        if found is None:
+            found = _show(host, guard, text, arguments)
+            sent = found in _SENT
+            if notice and (sent or found[0] != "unknown"):
+                marking.finish(host, guard, notice, arguments["run"], sent=sent)
         results[guard.id] = found
     return _result(host, results)
+
+
+def _show(host: LabHost, guard: Guard, text: str, arguments: Arguments) -> Standing:
+    found = objection_of(host, arguments, heeds_lease=False) or standing(guard, _look(host))
+    if found[0] != "same":
+        return found
+    if not _seen(guard, _look(host)):
+        return "refused", "the session is disconnected or in another state now; nobody may see it"
+    if _protected(host, guard):
+        return "refused", "msg.exe ended with 1: Error 5 getting session names"
+    host.show(guard.id, text)
+    return _SENT[0] if _seen(guard, _look(host)) else _SENT[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,19 +147,20 @@ def _carry_out(act: _Act, host: LabHost, arguments: Arguments, problems: Problem
 
 def _begin(act: _Act, guard: Guard, host: LabHost, arguments: Arguments, problems: Problems) -> Standing:
     look = _look(host)
-    found = _objection(host, arguments, heeds_lease=True) or standing(guard, look)
+    found = objection_of(host, arguments, heeds_lease=True) or standing(guard, look)
     if found[0] != "same":
         return found
     if act.is_done(guard, look):
         return act.result, f"it was {act.result} already"
     refused = _protected(host, guard)
+    whose = f"for the session begun at {guard.born or 'an unknown time'}"
     by_multipoint = host.facts.generation != "none"
     if not refused:
         act.begin(guard.id)
     if by_multipoint:
-        _note(f"{act.cmdlet} -SessionId {guard.id}", guard, host, arguments, problems)
+        note(f"{act.cmdlet} -SessionId {guard.id} {whose}", host, arguments, problems)
     if refused or not by_multipoint:
-        _note(f"{act.program} {guard.id}", guard, host, arguments, problems)
+        note(f"{act.program} {guard.id} {whose}", host, arguments, problems)
     if refused:
         said = f"Could not {act.verb} session ID {guard.id} from session Console, Error code 5"
         return "refused", f"{act.program} ended with 1: {said} Error [5]:Access is denied."
@@ -156,11 +171,10 @@ def _protected(host: LabHost, guard: Guard) -> bool:
     return any(session.protected for session in host.rows() if session.id == guard.id)
 
 
-def _note(what: str, guard: Guard, host: LabHost, arguments: Arguments, problems: Problems) -> None:
+def note(what: str, host: LabHost, arguments: Arguments, problems: Problems) -> None:
     """An entry in the host's own log (W37), where only an administrator may write."""
     if elevated(host):
-        by, begun = caller(host)["account"], guard.born or "an unknown time"
-        text = f"Run {arguments['run']} of mpsbridge, as {by}: {what} for the session begun at {begun}."
+        text = f"Run {arguments['run']} of mpsbridge, as {caller(host)['account']}: {what}."
         host.events.append(f"mpsbridge Information 1: {text}")
     elif _NO_LOG not in problems:
         problems.append(_NO_LOG)
@@ -180,7 +194,8 @@ def _seen(guard: Guard, look: Look) -> bool:
     return any(match.session_name and f"{match.state} ".startswith(f"{guard.state} ") for match in matches(guard, look))
 
 
-def _objection(host: LabHost, arguments: Arguments, *, heeds_lease: bool) -> Standing | None:
+def objection_of(host: LabHost, arguments: Arguments, *, heeds_lease: bool) -> Standing | None:
+    """Why nothing may be done on this host any more (W4), or ``None``."""
     not_after, run = arguments["notafter"], arguments["run"]
     if _CIM.fullmatch(not_after) is None or _RUN.fullmatch(run) is None:
         raise ValueError("-NotAfter or -Run cannot be read")

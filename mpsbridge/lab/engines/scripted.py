@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
-from mpsbridge.lab.engines import acting, observing
+from mpsbridge.lab.engines import acting, observing, ordering
 from mpsbridge.lab.engines.contract import Answer, Memory, Submitted, Terminating
 from mpsbridge.lab.engines.observing import Arguments, Problems, Refusal, Result
 from mpsbridge.lab.engines.reader import NotACall, functions_in, last_call
@@ -37,6 +37,11 @@ _CALLS = {
     "send-mpsbridgemessage": _Known("message", acting.message),
     "disconnect-mpsbridgesession": _Known("disconnect", acting.disconnect),
     "close-mpsbridgesession": _Known("end", acting.end),
+    "set-mpsbridgelease": _Known("lease", ordering.lease),
+    "register-mpsbridgefailsafe": _Known("failsafe", ordering.failsafe),
+    "unregister-mpsbridgefailsafe": _Known("failsafe-remove", ordering.failsafe_remove),
+    "invoke-mpsbridgepower": _Known("power", ordering.power),
+    "set-mpsbridgemode": _Known("mode", ordering.mode),
 }
 
 

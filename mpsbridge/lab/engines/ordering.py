@@ -1,0 +1,170 @@
+"""What the calls about the whole host do: lease, failsafe, restart and shutdown, MultiPoint's mode.
+
+In the steps of the real scripts: too late or under somebody's lease nothing is done (W4); a restart and a switch of
+mode come after a last look, and are refused while somebody is there who should not be (W24).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import timedelta
+
+from mpsbridge.lab.engines.acting import note, objection_of
+from mpsbridge.lab.engines.observing import MODES, Arguments, Problems, Refusal, Result, boot, cim, elevated
+from mpsbridge.lab.failsafe import EVERY_S
+from mpsbridge.lab.world import LabHost
+
+SCHEMA = "mpsbridge-lease/1"
+LEASE_LIMIT = 250_000
+DELAY_S = 10.0
+"""From the order to restart or shut down to the restart itself."""
+
+_ALLOWED = re.compile(r'\{"allowed":\[[0-9,]{0,6000}\]\}')
+_OTHER_WORD = {"console": "ConsoleMode", "station": "Normal"}
+_LEFT = "somebody is left; nothing was done"
+_NOT_SURE = "only an elevated administrator can be sure that nobody is left; nothing was done"
+
+
+def lease(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
+    """The result of ``Set-MpsbridgeLease``: compare and set (W22)."""
+    text, expected = arguments["text"], arguments["expected"]
+    _unopposed(host, arguments, heeds_lease=False)
+    if text is not None and not _is_lease(text):
+        raise Refusal("remote", "the text is no lease; nothing was done")
+    found = host.lease
+    changed = found == expected and not (text is None and found is None)
+    if changed and not elevated(host):
+        raise Refusal("denied", "Access to the path is denied.")
+    if changed:
+        host.write_lease(text, arguments["run"])
+        if text is None:
+            note("lease removed", host, arguments, problems)
+        elif _run_of(found) != arguments["run"]:
+            note("lease written", host, arguments, problems)
+    return {"now": cim(host.now()), "changed": changed, "lease": host.lease}
+
+
+def failsafe(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
+    """The result of ``Register-MpsbridgeFailsafe`` (W19)."""
+    found, to, owner = arguments["found"], arguments["set"], str(arguments["owner"])
+    if not {found, to} <= MODES.keys():
+        raise ValueError(f"{found!r} or {to!r} is no logon mode")
+    _unopposed(host, arguments)
+    if _run_of(host.lease) != arguments["run"]:
+        raise Refusal("remote", "this run has no lease here, so its failsafe would act at once; nothing was done")
+    if not elevated(host):
+        raise Refusal("denied", "Access is denied.")
+    host.register_failsafe(found, to, run=arguments["run"], owner=owner)
+    note(f"failsafe registered (logons {to}, back to {found})", host, arguments, problems)
+    return {
+        "now": cim(host.now()),
+        "registered": True,
+        "next_run": cim((host.now() + timedelta(seconds=EVERY_S)).replace(microsecond=0)),
+    }
+
+
+def failsafe_remove(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
+    """The result of ``Unregister-MpsbridgeFailsafe``."""
+    _unopposed(host, arguments)
+    if not elevated(host):
+        raise Refusal("denied", "Access is denied.")
+    if host.failsafe is not None:
+        host.remove_failsafe()
+        note("failsafe removed", host, arguments, problems)
+    return {"now": cim(host.now()), "registered": False, "next_run": None}
+
+
+def power(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
+    """The result of ``Invoke-MpsbridgePower``."""
+    action, reason = arguments["action"], arguments.get("reason") or ""
+    if action not in {"restart", "shutdown", "abort"}:
+        raise ValueError(f"{action!r} is no action")
+    allowed = _allowed(arguments)
+    _unopposed(host, arguments)
+    answer: Result = {"boot": boot(host), "accepted": False, "going_down": False, "left": [], "text": ""}
+    if not elevated(host):
+        said = "shutdown.exe ended with 5: Access is denied.(5)"
+        if action != "abort":
+            raise Refusal("denied", _NOT_SURE)
+        return answer | {"text": said, "now": cim(host.now())}
+    if action != "abort" and (left := _left(host, allowed)):
+        answer |= {"left": left, "text": _LEFT}
+    elif action == "abort":
+        answer["accepted"] = host.abort_shutdown()
+        if not answer["accepted"]:
+            answer["text"] = "shutdown.exe ended with 1116: No shutdown was in progress.(1116)"
+    elif host.schedule_shutdown(action, DELAY_S):
+        answer["accepted"] = True
+    else:
+        said = "shutdown.exe ended with 1190: A system shutdown has already been scheduled.(1190)"
+        answer |= {"going_down": True, "text": said}
+    if answer["accepted"]:
+        note(f"{action} ordered: {reason}", host, arguments, problems)
+    return answer | {"now": cim(host.now())}
+
+
+def mode(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
+    """The result of ``Set-MpsbridgeMode`` (W27)."""
+    wanted, allowed = arguments["mode"], _allowed(arguments)
+    if wanted not in _OTHER_WORD:
+        raise ValueError(f"{wanted!r} is no mode")
+    _unopposed(host, arguments)
+    if host.facts.generation == "none":
+        raise Refusal("missing-command", "this host has no MultiPoint module, so it has no modes")
+    answer: Result = {"boot": boot(host), "accepted": False, "left": [], "before": host.mode, "after": None, "text": ""}
+    now = _meaning(host.mode)
+    if now == wanted:
+        answer |= {"accepted": True, "after": host.mode, "text": "it was in this mode already"}
+    elif now == "unknown" and host.facts.generation == "2012":
+        raise Refusal("remote", f"its mode reads '{host.mode}', and Switch-WmsSystem only toggles; nothing was done")
+    elif not elevated(host):
+        raise Refusal("denied", _NOT_SURE)
+    elif left := _left(host, allowed):
+        answer |= {"left": left, "text": _LEFT}
+    else:
+        note(f"{wanted} mode ordered", host, arguments, problems)
+        host.switch_mode(_OTHER_WORD[wanted])
+        answer |= {"accepted": True, "after": host.mode}
+    return answer | {"now": cim(host.now())}
+
+
+def _unopposed(host: LabHost, arguments: Arguments, *, heeds_lease: bool = True) -> None:
+    if refusal := objection_of(host, arguments, heeds_lease=heeds_lease):
+        raise Refusal("expired" if refusal[0] == "expired" else "remote", refusal[1])
+
+
+def _is_lease(text: str) -> bool:
+    try:
+        facts = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(facts, dict) and facts.get("schema") == SCHEMA and len(text) <= LEASE_LIMIT
+
+
+def _run_of(text: str | None) -> str | None:
+    """Whose lease it is; null for a person's hold, for none, and for one that nobody can read."""
+    try:
+        facts = json.loads(text or "")
+    except ValueError:
+        return None
+    return facts.get("run") if isinstance(facts, dict) else None
+
+
+def _allowed(arguments: Arguments) -> set[int]:
+    text = arguments.get("allowed", '{"allowed":[]}')
+    if not _ALLOWED.fullmatch(text):
+        raise ValueError(f"-Allowed is {text!r}")
+    return set(json.loads(text)["allowed"])
+
+
+def _left(host: LabHost, allowed: set[int]) -> list[int]:
+    """Everybody in the table or with a process, but for those who may be there."""
+    return sorted(({each.id for each in host.rows()} | set(host.processes_in())) - allowed)
+
+
+def _meaning(word: str) -> str:
+    text = word.lower()
+    if text in {"normal", "station", "stationmode"}:
+        return "station"
+    return "console" if "console" in text or "maintenance" in text else "unknown"
