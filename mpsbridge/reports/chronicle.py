@@ -193,7 +193,7 @@ class _Reader:
     # People.
 
     def _who(self, at: datetime, id: int, born: datetime | None, *, judged: bool = False) -> Identity:
-        """The person of that identity. An intent tells no birth: who had the id last is meant, or whom its answer names."""
+        """The person of that identity. An intent tells no birth: it means who had the id last, or its answer says."""
         who = (id, born)
         if who in self.people:
             return who
