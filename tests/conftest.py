@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from console import Command, Console
 from fake_clock import FakeClock
 from hypothesis import HealthCheck, settings
 
@@ -73,3 +74,16 @@ def shared() -> Path:
 def fake_clock() -> FakeClock:
     """Time that passes only when somebody waits."""
     return FakeClock()
+
+
+@pytest.fixture
+def mpsbridge(capsys: pytest.CaptureFixture[str]) -> Command:
+    """The command line, in this process."""
+    from mpsbridge.cli.main import run  # noqa: PLC0415 - only tests of the command line load it
+
+    def call(*words: str) -> Console:
+        code = run(words)
+        printed = capsys.readouterr()
+        return Console(code, printed.out, printed.err)
+
+    return call

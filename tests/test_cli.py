@@ -5,14 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from console import Command
 
-from mpsbridge.cli.main import run
 from mpsbridge.journal import Journal
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
@@ -38,43 +37,12 @@ HOSTS: list[dict[str, Any]] = [
 ]
 
 
-@dataclass
-class Console:
-    """What one call printed, and its exit code."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> dict[str, Any]:
-        document: dict[str, Any] = json.loads(self.out)
-        return document
-
-    def outcome(self, host: str) -> dict[str, Any]:
-        found: dict[str, Any] = next(each for each in self.document["outcomes"] if each["host"] == host)
-        return found
-
-
-Command = Callable[..., Console]
-
-
 @pytest.fixture
 def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     with Lab(build_world({"hosts": HOSTS}), auth="ntlm") as running:
         monkeypatch.setenv("MPSBRIDGE_INVENTORY", str(running.inventory))
         monkeypatch.setenv("MPSBRIDGE_PASSWORD", running.password)
         yield running
-
-
-@pytest.fixture
-def mpsbridge(capsys: pytest.CaptureFixture[str]) -> Command:
-    def call(*words: str) -> Console:
-        code = run(words)
-        printed = capsys.readouterr()
-        return Console(code, printed.out, printed.err)
-
-    return call
 
 
 def acts(lab: Lab) -> list[tuple[str, str, str | None]]:

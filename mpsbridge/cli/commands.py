@@ -1,5 +1,4 @@
 """The list of commands as a person sees them. What each does is imported when it is called."""
-# ruff: noqa: PLC0415 - see the module docstring
 
 from __future__ import annotations
 
@@ -61,7 +60,7 @@ def logons(
             help="Set it ('drain' lets people reconnect).",
         ),
     ] = None,
-    yes: Yes = False,  # noqa: FBT002 - typer's form of a flag
+    yes: Yes = False,
 ) -> int:
     """Show whether new logons are let in, or set it."""
     from mpsbridge.cli import reading
@@ -104,7 +103,7 @@ def disconnect(
     call: Call,
     hosts: Hosts,
     who: Selector | None,
-    yes: Yes = False,  # noqa: FBT002 - typer's form of a flag
+    yes: Yes = False,
 ) -> int:
     """Disconnect (suspend) sessions now, without a warning. What runs in them goes on."""
     from mpsbridge.cli import acting
@@ -118,8 +117,8 @@ def logoff(
     call: Call,
     hosts: Hosts,
     who: Selector | None,
-    disconnected_ok: DisconnectedOk = False,  # noqa: FBT002 - typer's form of a flag
-    yes: Yes = False,  # noqa: FBT002 - the same
+    disconnected_ok: DisconnectedOk = False,
+    yes: Yes = False,
 ) -> int:
     """Log sessions off now, without a warning, and look until they are gone. Unsaved work is lost."""
     from mpsbridge.cli import acting
@@ -150,12 +149,143 @@ def report(
         str | None,
         typer.Option("--format", metavar="html|json|junit|markdown", help="Markdown, or with -o json: json."),
     ] = None,
-    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema instead.")] = False,  # noqa: FBT002 - a flag
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema instead.")] = False,
 ) -> int:
     """Tell what a run did: a page, JUnit XML for a CI server, Markdown for its summary, or JSON."""
     from mpsbridge.cli import reporting
 
     return reporting.report(call, run, form, schema=schema)
+
+
+@app.command(rich_help_panel=ACT)
+@command
+def end(
+    call: Call,
+    hosts: Hosts,
+    who: Selector | None,
+    warn: Annotated[
+        str, typer.Option(metavar="15m,5m,1m", help="When people are told, before the end; the first is the wait.")
+    ] = "15m,5m,1m",
+    no_warning: Annotated[bool, typer.Option("--no-warning", help="Tell nobody and do not wait.")] = False,
+    reason: Annotated[str, typer.Option(help="Why: for the people, the lease and the record.")] = "",
+    notice_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Your own text: {minutes} {time} {reason} {sender}.")
+    ] = None,
+    then: Annotated[
+        str, typer.Option(metavar="nothing|restart|shutdown|console-mode|station-mode", help="What follows.")
+    ] = "nothing",
+    keep_user: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Keep this user's sessions.")] = None,
+    keep_session: Annotated[list[str] | None, typer.Option(metavar="HOST:ID", help="Keep this session.")] = None,
+    keep_running: Annotated[
+        list[str] | None, typer.Option(metavar="PROGRAM", help="Keep sessions in which it runs.")
+    ] = None,
+    include_admins: Annotated[bool, typer.Option("--include-admins", help="End administrators too.")] = False,
+    include_console: Annotated[bool, typer.Option("--include-console", help="End the console session too.")] = False,
+    disconnected_ok: DisconnectedOk = False,
+    unwarned_ok: Annotated[
+        bool, typer.Option("--unwarned-ok", help="End those too who could not be shown a notice.")
+    ] = False,
+    leftover_ok: Annotated[
+        bool, typer.Option("--leftover-ok", help="Go on although half-dead sessions are there.")
+    ] = False,
+    take_over: Annotated[bool, typer.Option("--take-over", help="Take somebody else's lease over.")] = False,
+    logons: Annotated[
+        str | None,
+        typer.Option(
+            metavar="drain|drain-until-restart|disabled|leave|local", help="How new people are kept out meanwhile."
+        ),
+    ] = None,
+    hold_logons: Annotated[bool, typer.Option("--hold-logons", help="Keep them out through the restart.")] = False,
+    no_failsafe: Annotated[
+        bool, typer.Option("--no-failsafe", help="Block logons without the task that opens them again.")
+    ] = False,
+    only_if_reboot_pending: Annotated[
+        bool, typer.Option("--only-if-reboot-pending", help="Leave hosts alone that wait for no restart.")
+    ] = False,
+    settle: Annotated[str, typer.Option(metavar="2m", help="Time for slow log-offs.")] = "2m",
+    return_timeout: Annotated[str, typer.Option(metavar="60m", help="Time for a host to come back.")] = "60m",
+    host_deadline: Annotated[str, typer.Option(metavar="3h", help="For one host, from first to last.")] = "3h",
+    deadline: Annotated[str, typer.Option(metavar="6h", help="For the whole run.")] = "6h",
+    events: Annotated[Path | None, typer.Option(metavar="FILE", help="What happens, as JSON lines.")] = None,
+    yes: Yes = False,
+) -> int:
+    """End sessions so that it can be trusted: warn, wait, end, and what follows; restore what was changed meanwhile."""
+    from mpsbridge.cli import ending
+
+    options = ending.Options(
+        warn="" if no_warning else warn,
+        reason=reason,
+        then=then,
+        keep_user=tuple(keep_user or ()),
+        keep_session=tuple(keep_session or ()),
+        keep_running=tuple(keep_running or ()),
+        include_admins=include_admins,
+        include_console=include_console,
+        disconnected_ok=disconnected_ok,
+        unwarned_ok=unwarned_ok,
+        leftover_ok=leftover_ok,
+        take_over=take_over,
+        logons=logons or "default",
+        hold_logons=hold_logons,
+        failsafe=not no_failsafe,
+        only_if_reboot_pending=only_if_reboot_pending,
+        settle=settle,
+        return_timeout=return_timeout,
+        host_deadline=host_deadline,
+    )
+    return ending.end(call, hosts, who, options, notice_file=notice_file, deadline=deadline, events=events, yes=yes)
+
+
+@app.command(rich_help_panel=ACT)
+@command
+def resume(
+    call: Call,
+    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="Its id, or how that begins.")] = None,
+    hosts: Annotated[
+        list[str] | None, typer.Argument(metavar="[HOST...]", help="Only these hosts; all of the run if not given.")
+    ] = None,
+    events: Annotated[Path | None, typer.Option(metavar="FILE", help="What happens, as JSON lines.")] = None,
+    yes: Yes = False,
+) -> int:
+    """Go on with a run that died: look first, and repeat nothing that may have happened."""
+    from mpsbridge.cli import ending
+
+    return ending.resume(call, run, hosts or (), events=events, yes=yes)
+
+
+@app.command(rich_help_panel=ACT)
+@command
+def leases(call: Call, hosts: Hosts) -> int:
+    """Show which run, or which person, holds each host."""
+    from mpsbridge.cli import leases as work
+
+    return work.leases(call, hosts)
+
+
+@app.command(rich_help_panel=ACT)
+@command
+def hold(
+    call: Call,
+    hosts: Hosts,
+    reason: Annotated[str, typer.Option(help="Why nobody may touch these hosts.")],
+) -> int:
+    """Keep every run away from these hosts until somebody releases them."""
+    from mpsbridge.cli import leases as work
+
+    return work.hold(call, hosts, reason)
+
+
+@app.command(rich_help_panel=ACT)
+@command
+def release(
+    call: Call,
+    hosts: Hosts,
+    yes: Yes = False,
+) -> int:
+    """Give back what an interrupted run, or a person, holds: logons, failsafe, lease."""
+    from mpsbridge.cli import leases as work
+
+    return work.release(call, hosts, yes=yes)
 
 
 @app.command(rich_help_panel=OFFLINE)
@@ -218,7 +348,7 @@ def lab(
     engine: Annotated[str, typer.Option(metavar="scripted|powershell", help="How scripts are answered.")] = "scripted",
     auth: Annotated[str, typer.Option(metavar="ntlm|basic", help="How clients sign in.")] = "ntlm",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
-    tls: Annotated[bool, typer.Option("--tls", help="HTTPS, with a CA made for this run.")] = False,  # noqa: FBT002 - a flag
+    tls: Annotated[bool, typer.Option("--tls", help="HTTPS, with a CA made for this run.")] = False,
     ready_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Written when all hosts listen: port, password, inventory, ...")
     ] = None,

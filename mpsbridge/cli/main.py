@@ -18,9 +18,9 @@ from mpsbridge.cli.leaving import Exit
 
 
 @app.callback(invoke_without_command=True)
-def _top(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:  # noqa: FBT002 - a flag
+def _top(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
     if version:
-        from mpsbridge.cli.terminal import show_version  # noqa: PLC0415 - needed here only
+        from mpsbridge.cli.terminal import show_version
 
         raise Exit(show_version())
 
@@ -37,7 +37,7 @@ def run(arguments: Sequence[str]) -> int:
         explain = getattr(error, "format_message", None)  # typer's usage errors; their class moved between versions
         if explain is None:
             raise
-        from mpsbridge.cli.terminal import usage_error  # noqa: PLC0415 - needed here only
+        from mpsbridge.cli.terminal import usage_error
 
         return usage_error(explain(), arguments, getattr(getattr(error, "ctx", None), "command_path", "mpsbridge"))
     return int(code or 0)

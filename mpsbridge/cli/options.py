@@ -32,8 +32,8 @@ DisconnectedOk = Annotated[
 def _selector(
     session: Annotated[list[int] | None, typer.Option(metavar="ID", help="The session with this id.")] = None,
     user: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Sessions of NAME or DOMAIN\\NAME.")] = None,
-    everyone: Annotated[bool, typer.Option("--all", help="Every user session.")] = False,  # noqa: FBT002 - a flag
-    disconnected: Annotated[bool, typer.Option("--disconnected", help="Disconnected (suspended) ones.")] = False,  # noqa: FBT002 - a flag
+    everyone: Annotated[bool, typer.Option("--all", help="Every user session.")] = False,
+    disconnected: Annotated[bool, typer.Option("--disconnected", help="Disconnected (suspended) ones.")] = False,
     disconnected_over: Annotated[
         str | None, typer.Option(metavar="2h", help="Disconnected, and idle for at least this long.")
     ] = None,
@@ -42,7 +42,7 @@ def _selector(
     """Never called: its signature is the list of the selector's options."""
 
 
-def _shared(  # noqa: PLR0917 - typer reads options from the signature
+def _shared(
     output: Annotated[str | None, typer.Option("--output", "-o", metavar="table|json|jsonl|csv")] = None,
     inventory: Annotated[Path | None, typer.Option(metavar="FILE", help="Hosts with their addresses (TOML).")] = None,
     username: Annotated[str | None, typer.Option("--username", "-u", help="NAME, DOMAIN\\NAME or name@domain.")] = None,
@@ -89,7 +89,7 @@ def command(function: Callable[..., int], *, journal: bool = False) -> Callable[
 
     @functools.wraps(function)
     def wrapper(**values: Any) -> None:
-        from mpsbridge.cli.call import answer  # noqa: PLC0415 - see the module docstring
+        from mpsbridge.cli.call import answer
 
         flags = {key: values.pop(key) for key in shared}
         selection = {key: values.pop(key) for key in who}

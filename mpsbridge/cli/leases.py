@@ -1,0 +1,157 @@
+"""``leases``, ``hold`` and ``release``: whose work a host is in, a person's "do not touch", and finishing what died.
+
+Rule: releasing gives back exactly what the lease says was taken: logons are restored only if they are still as that run
+set them, the failsafe goes, and the lease last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mpsbridge.cli.call import Call
+from mpsbridge.cli.fleets import exit_code, gather, new_run, open_fleet, present
+from mpsbridge.cli.tables import listed, when
+from mpsbridge.clock import SystemClock
+from mpsbridge.ending.lease import Damaged, Lease, read_lease
+from mpsbridge.errors import InputError, Refused
+from mpsbridge.host import Host
+from mpsbridge.journal import owner
+from mpsbridge.models.frozen import Frozen
+from mpsbridge.models.outcomes import Done, Outcome
+from mpsbridge.models.scripts import Effect
+from mpsbridge.models.sessions import LogonMode, from_cim, to_cim
+
+
+class LeaseValue(Frozen):
+    """What is known of one host's lease; all null where there is none."""
+
+    run: str | None = None
+    owner: str | None = None
+    reason: str | None = None
+    since: str | None = None
+    expires: str | None = None
+    found: LogonMode | None = None
+    set: LogonMode | None = None
+    logons: LogonMode | None = None
+    readable: bool = True
+    text: str = ""
+
+
+def leases(call: Call, hosts: Sequence[str]) -> int:
+    """``leases``: who is at work on each host."""
+    with open_fleet(call, call.targets(hosts)) as fleet:
+        outcomes = gather(call, fleet, _read)
+        _show(call, outcomes)
+        return exit_code(outcomes, Effect.READ, interrupted=fleet.interrupted)
+
+
+def hold(call: Call, hosts: Sequence[str], reason: str) -> int:
+    """``hold``: keep every run away from these hosts until somebody releases them."""
+    if not reason.strip():
+        raise InputError("--reason: say why, for whoever finds the hold")
+    run = new_run(SystemClock().now())
+
+    def job(host: Host) -> LeaseValue:
+        seen = host.look()
+        if seen.lease is not None:
+            raise Refused(f"held already by {_who(_value(seen.lease, seen.logon_mode))}")
+        lease = Lease(run=None, owner=owner(), reason=reason, since=to_cim(seen.observed), expires=None)
+        if not call.settings.dry_run and not host.set_lease(lease.text(), expected=None, run=run).changed:
+            raise Refused("somebody else was faster; look again")
+        return _value(lease.text(), seen.logon_mode).model_copy(update={"text": "held"})
+
+    with open_fleet(call, call.targets(hosts)) as fleet:
+        outcomes = gather(call, fleet, job)
+        _show(call, outcomes)
+        return exit_code(outcomes, Effect.DISRUPT, interrupted=fleet.interrupted)
+
+
+def release(call: Call, hosts: Sequence[str], *, yes: bool) -> int:
+    """``release``: give back what an interrupted run or a person holds on these hosts."""
+    with open_fleet(call, call.targets(hosts)) as fleet:
+        found = fleet.run(_read)
+        held = [
+            place
+            for place, outcome in enumerate(found)
+            if isinstance(outcome, Done) and (outcome.value.owner or not outcome.value.readable)
+        ]
+        if held and not call.settings.dry_run:
+            names = [f"{fleet.targets[place].host} ({_who(_at(found, place))})" for place in held]
+            if not yes and not call.terminal.confirm(f"Release {listed(names)}?"):
+                raise Refused("stopped by your answer; nothing was sent")
+            done = dict(zip(held, fleet.run(_release, only=held), strict=True))
+            found = [done.get(place, outcome) for place, outcome in enumerate(found)]
+        for outcome in found:
+            call.terminal.stream(outcome)
+        _show(call, found)
+        return exit_code(found, Effect.DISRUPT, interrupted=fleet.interrupted)
+
+
+def _read(host: Host) -> LeaseValue:
+    seen = host.look()
+    return _value(seen.lease, seen.logon_mode)
+
+
+def _release(host: Host) -> LeaseValue:
+    seen = host.look()
+    lease = read_lease(seen.lease)
+    said = []
+    mode = seen.logon_mode
+    run = lease.run if isinstance(lease, Lease) and lease.run else new_run(SystemClock().now())
+    if isinstance(lease, Lease) and lease.set is not None and lease.found is not None:
+        if mode is lease.set:
+            mode = host.set_logons(lease.found, expected=lease.set, run=run).mode
+            said.append(f"logons are {mode} again")
+        elif mode is not lease.found:
+            said.append(f"logons are {mode}: changed by others, and left so")
+        host.remove_failsafe(run=run)
+    if seen.lease is not None:
+        answer = host.set_lease(None, expected=seen.lease, run=run)
+        said.append("released" if answer.changed else "the lease changed meanwhile and was left")
+    return LeaseValue(logons=mode, text="; ".join(said) or "nobody held it")
+
+
+def _value(text: str | None, mode: LogonMode | None) -> LeaseValue:
+    lease = read_lease(text)
+    if lease is None:
+        return LeaseValue(logons=mode)
+    if isinstance(lease, Damaged):
+        return LeaseValue(logons=mode, readable=False, text="a lease that cannot be read: held")
+    return LeaseValue(
+        run=lease.run,
+        owner=lease.owner,
+        reason=lease.reason,
+        since=lease.since,
+        expires=lease.expires,
+        found=lease.found,
+        set=lease.set,
+        logons=mode,
+    )
+
+
+def _at(outcomes: Sequence[Outcome[LeaseValue]], place: int) -> LeaseValue:
+    outcome = outcomes[place]
+    return outcome.value if isinstance(outcome, Done) else LeaseValue()
+
+
+def _who(value: LeaseValue) -> str:
+    if not value.readable:
+        return "a lease that cannot be read"
+    what = f"run {value.run}" if value.run else "a hold"
+    return f"{what} of {value.owner}" + (f": {value.reason}" if value.reason else "")
+
+
+def _show(call: Call, outcomes: Sequence[Outcome[LeaseValue]]) -> None:
+    def row(host: str, value: LeaseValue) -> Sequence[object]:
+        until = when(from_cim(value.expires)) + " UTC" if value.expires else ("until released" if value.owner else "")
+        who = _who(value) if value.owner or not value.readable else ""
+        return host, who, until, value.logons, value.text
+
+    present(
+        call,
+        outcomes,
+        columns=("HOST", "HELD BY", "UNTIL", "LOGONS", ""),
+        rows=lambda host, value: [row(host, value)],
+        records=lambda value: [value.model_dump(mode="json")],
+        summary=lambda values: f"{sum(bool(value.owner) or not value.readable for value in values)} held",
+    )

@@ -1,0 +1,153 @@
+"""``end``, ``leases``, ``hold``, ``release``, ``resume`` against the lab, over real sockets, in seconds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from console import Command
+
+from mpsbridge.journal import Journal
+from mpsbridge.lab.server import Lab
+from mpsbridge.lab.worldfile import build_world
+
+HOSTS: list[dict[str, Any]] = [
+    {
+        "name": "alpha",
+        "utc_offset_min": 60,
+        "sessions": [
+            {"id": 2, "user": "alice", "session_name": "rdp-tcp#1", "idle_s": 30, "logon": "2h10m"},
+            {"id": 3, "user": "bob", "session_name": "rdp-tcp#2", "logon": "1h"},
+        ],
+    },
+    {
+        "name": "beta",
+        "language": "de",
+        "sessions": [
+            {"id": 5, "user": "dave", "state": "disconnected", "idle_s": 9000, "logon": "5h"},
+            {"id": 6, "user": "root", "admin": True, "session_name": "rdp-tcp#3", "logon": "1h"},
+        ],
+    },
+]
+
+
+@pytest.fixture
+def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    with Lab(build_world({"hosts": HOSTS}), auth="ntlm") as running:
+        monkeypatch.setenv("MPSBRIDGE_INVENTORY", str(running.inventory))
+        monkeypatch.setenv("MPSBRIDGE_PASSWORD", running.password)
+        yield running
+
+
+def acts(lab: Lab) -> list[tuple[str, str | None]]:
+    return [(change.act, change.user) for change in lab.changes if change.act in {"message", "logoff", "logons"}]
+
+
+def test_the_procedure_warns_waits_ends_and_gives_everything_back(
+    lab: Lab,
+    mpsbridge: Command,
+    tmp_path: Path,
+) -> None:
+    events = tmp_path / "events.jsonl"
+    found = mpsbridge(
+        "end",
+        "alpha",
+        "--all",
+        "--warn",
+        "2s,1s",
+        "--reason",
+        "updates",
+        "--yes",
+        "-o",
+        "json",
+        "--events",
+        str(events),
+    )
+    assert found.code == 0, found.err
+    value = found.outcome("alpha")["value"]
+    assert (value["outcome"], value["dry_run"]) == ("done", False)
+    assert {each["session"]["user"]: each["result"] for each in value["sessions"]} == {"alice": "ended", "bob": "ended"}
+    assert acts(lab) == [
+        ("logons", None),
+        ("message", "alice"),
+        ("message", "bob"),
+        ("message", "alice"),
+        ("message", "bob"),
+        ("logoff", "alice"),
+        ("logoff", "bob"),
+        ("logons", None),
+    ]
+    told = [json.loads(line) for line in events.read_text(encoding="utf-8").splitlines()]
+    assert list(told[0]) == ["at", "run", "host", "phase", "session", "event", "text"]
+    assert [each["event"] for each in told][-2:] == ["restored", "released"] or "released" in {
+        each["event"] for each in told
+    }
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        (run,) = journal.runs()
+        assert (run.command, run.reason, run.verdict) == ("end", "updates", "done")
+        assert journal.unanswered(run.id) == []
+    with lab.world.changing() as hosts:
+        assert hosts["alpha"].lease is None
+        assert hosts["alpha"].rows() == []
+
+
+def test_a_plan_is_shown_and_refuses_as_the_run_would(lab: Lab, mpsbridge: Command) -> None:
+    refused = mpsbridge("end", "beta", "--all", "--dry-run", "-o", "json")
+    assert refused.code == 3
+    assert "--disconnected-ok" in refused.outcome("beta")["reason"]
+    planned = mpsbridge("end", "beta", "--all", "--disconnected-ok", "--dry-run", "-o", "json")
+    assert planned.code == 0
+    sessions = planned.outcome("beta")["value"]["sessions"]
+    assert {each["session"]["user"]: each["result"] for each in sessions} == {"dave": "would", "root": "kept"}
+    restart = mpsbridge("end", "beta", "--all", "--disconnected-ok", "--then", "restart", "--dry-run", "-o", "json")
+    assert (restart.code, "--include-admins" in restart.outcome("beta")["reason"]) == (3, True)
+    assert lab.changes == []
+
+
+def test_without_a_yes_nothing_is_sent(lab: Lab, mpsbridge: Command) -> None:
+    assert mpsbridge("end", "alpha", "--all").code == 3
+    assert lab.changes == []
+
+
+def test_w40_a_hold_keeps_every_run_away_until_it_is_released(lab: Lab, mpsbridge: Command) -> None:
+    assert mpsbridge("hold", "alpha", "--reason", "exam").code == 0
+    held = mpsbridge("leases", "alpha", "-o", "json").outcome("alpha")["value"]
+    assert (held["run"], held["reason"]) == (None, "exam")
+    refused = mpsbridge("end", "alpha", "--all", "--no-warning", "--yes", "-o", "json")
+    assert refused.code == 3
+    assert "exam" in refused.outcome("alpha")["reason"]
+    logoff = mpsbridge("logoff", "alpha", "--user", "alice", "--yes", "-o", "json")
+    assert logoff.outcome("alpha")["value"]["sessions"][0]["result"] == "refused"
+    assert mpsbridge("release", "alpha").code == 3
+    assert mpsbridge("release", "alpha", "--yes").code == 0
+    assert acts(lab) == []
+    assert mpsbridge("leases", "alpha", "-o", "json").outcome("alpha")["value"]["owner"] is None
+
+
+def test_what_has_ended_is_not_resumed(lab: Lab, mpsbridge: Command) -> None:
+    assert mpsbridge("resume").code == 2
+    assert mpsbridge("end", "alpha", "--user", "alice", "--no-warning", "--yes").code == 0
+    assert mpsbridge("resume", "20").code == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--warn", "5"], "--warn: '5' is no duration"),
+        (["--warn", "5m,5m"], "twice"),
+        (["--then", "reboot"], "--then: 'reboot'"),
+        (["--logons", "open"], "--logons: 'open'"),
+        (["--keep-session", "3"], "HOST:ID"),
+        (["--keep-running", "a/b"], "no program name"),
+        (["--settle", "x"], "--settle"),
+        (["--notice-file", "/no/such"], "/no/such"),
+    ],
+)
+def test_bad_options_are_2(lab: Lab, mpsbridge: Command, options: list[str], message: str) -> None:
+    found = mpsbridge("end", "alpha", "--all", "--yes", *options)
+    assert found.code == 2
+    assert message in found.err
+    assert lab.requests == []
