@@ -24,6 +24,8 @@ class Failsafe:
     run: str
     owner: str
     due: float
+    command: str = ""
+    """What its task runs, where a real script registered it."""
 
 
 def is_over(lease: str | None, written: datetime, now: datetime) -> bool:

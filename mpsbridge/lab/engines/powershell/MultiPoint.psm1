@@ -14,6 +14,8 @@ function Invoke-LabCmdlet([string]$Name, [string]$Generation, $Given) {
         'Get-WmsSession' { Select-LabRow (Get-LabFact 'multipoint').sessions $Given | ConvertTo-LabSession $Generation; break }
         'Get-WmsStation' { Select-LabRow (Get-LabFact 'multipoint').stations $Given | ConvertTo-LabStation $Generation; break }
         'Get-WmsSystem' { Get-LabSystem $Generation $Given; break }
+        'Set-WmsSystem' { Set-LabMode $Given; break }
+        'Switch-WmsSystem' { [void](Get-LabFact 'switch' 'other'); break }
         default { throw "$Name is not played by the lab." }
     }
 }
@@ -52,6 +54,12 @@ filter ConvertTo-LabStation([string]$Generation) {
         $key = [uint32]$_.id; Name = $_.name; IsAutoLogOn = [bool]$_.auto_logon; AutoLogOnUserName = ''
         AutoLogOnPassword = 'a password that must not travel'; ComputerName = $env:COMPUTERNAME; SessionId = $session
     }
+}
+
+# Of the settings only the mode is played.
+function Set-LabMode($Given) {
+    if (-not $Given.ContainsKey('Mode')) { throw 'Of Set-WmsSystem the lab plays -Mode only.' }
+    [void](Get-LabFact 'switch' "$($Given.Mode)")
 }
 
 function Get-LabSystem([string]$Generation, $Given) {

@@ -7,8 +7,11 @@ Windows: only an elevated caller reads when a process began and whose it is.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
+from xml.etree import ElementTree as ET
 
 from mpsbridge.lab.engines import observing
 from mpsbridge.lab.engines.observing import MODES, cim, elevated, sees
@@ -23,6 +26,11 @@ _PENDING = {
     rf"{_CURRENT_VERSION}\Component Based Servicing\RebootPending": "RebootPending",
     rf"{_CURRENT_VERSION}\WindowsUpdate\Auto Update\RebootRequired": "RebootRequired",
 }
+_TASK = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
+_DIGITS = re.compile(r"\$found, \$set = ([0-3]), ([0-3]);")
+_ABOUT = re.compile(r"mpsbridge run (\S+) of (.*?) has set logons", re.DOTALL)
+_TASK_MODES = ("enabled", "drain-until-restart", "drain", "disabled")
+_MODE_WORDS = {"Console": "ConsoleMode", "MultiStation": "Normal"}
 _NO_LOG = "The source was not found, but some or all event logs could not be searched."
 
 
@@ -137,6 +145,46 @@ def write_event(host: LabHost, text: str) -> None:
     host.events.append(text)
 
 
+def switch(host: LabHost, wanted: str) -> None:
+    """MultiPoint's own way to switch the mode: ``Console``, ``MultiStation``, or ``other`` for the one it is not."""
+    if not elevated(host):
+        raise NotPermitted("Access is denied.")
+    if wanted == "other":
+        wanted = "Console" if host.mode == _MODE_WORDS["MultiStation"] else "MultiStation"
+    host.switch_mode(_MODE_WORDS[wanted])
+
+
+def register_task(host: LabHost, xml: str) -> None:
+    """Register the failsafe's task from its XML; no other task is known here."""
+    if not elevated(host):
+        raise NotPermitted("Access is denied.")
+    root = ET.fromstring(xml)  # noqa: S314 - from a script that this lab runs, and never from elsewhere
+    command = root.findtext(f".//{_TASK}Arguments") or ""
+    digits = _DIGITS.search(command)
+    about = _ABOUT.match(root.findtext(f".//{_TASK}Description") or "")
+    if digits is None or about is None:
+        raise NotPermitted("The lab plays no task but the failsafe.")
+    found, to = (_TASK_MODES[int(digit)] for digit in digits.groups())
+    host.register_failsafe(found, to, run=about[1], owner=about[2]).command = command
+
+
+def task(host: LabHost, _: str) -> dict[str, str] | None:
+    """The failsafe's task, if there is one."""
+    if not elevated(host):
+        raise NotPermitted("Access is denied.")
+    if host.failsafe is None:
+        return None
+    wait_s = host.failsafe.due - host.world.clock.monotonic()
+    return {"arguments": host.failsafe.command, "next": cim(host.now() + timedelta(seconds=wait_s))}
+
+
+def unregister_task(host: LabHost, _: str) -> None:
+    """Remove that task."""
+    if not elevated(host):
+        raise NotPermitted("Access is denied.")
+    host.remove_failsafe()
+
+
 _QUESTIONS: dict[str, Callable[[LabHost, str], Any]] = {
     "administrators": administrators,
     "caller": caller,
@@ -147,7 +195,11 @@ _QUESTIONS: dict[str, Callable[[LabHost, str], Any]] = {
     "key": registry_key,
     "multipoint": multipoint,
     "processes": processes,
+    "register-task": register_task,
     "services": services,
+    "switch": switch,
+    "task": task,
+    "unregister-task": unregister_task,
 }
 
 

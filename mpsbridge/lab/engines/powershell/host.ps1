@@ -86,6 +86,37 @@ function global:Get-Service {
     foreach ($service in Get-LabFact 'services') { if ($Name -contains $service) { [pscustomobject]@{ Name = $service } } }
 }
 
+# The task scheduler, which knows one task: the failsafe's.
+function global:Register-ScheduledTask {
+    [CmdletBinding()]
+    param([Parameter(Mandatory = $true)][string]$TaskName, [string]$TaskPath, [Parameter(Mandatory = $true)][string]$Xml, [switch]$Force)
+    try {
+        if ($Force -or -not (Get-LabFact 'task')) { [void](Get-LabFact 'register-task' $Xml) } else { throw 'The task exists already.' }
+    } catch {
+        Write-Error "$_" -Category PermissionDenied
+    }
+}
+
+function global:Get-ScheduledTask {
+    [CmdletBinding()]
+    param([Parameter(Mandatory = $true)][string]$TaskName, [string]$TaskPath)
+    try { $task = Get-LabFact 'task' } catch { Write-Error "$_" -Category PermissionDenied; return }
+    if ($null -eq $task) { Write-Error "There is no task $TaskName." -Category ObjectNotFound; return }
+    [pscustomobject]@{ State = 'Ready'; Actions = @([pscustomobject]@{ Arguments = $task.arguments }) }
+}
+
+function global:Get-ScheduledTaskInfo {
+    [CmdletBinding()]
+    param([Parameter(Mandatory = $true)][string]$TaskName, [string]$TaskPath)
+    [pscustomobject]@{ NextRunTime = ConvertFrom-LabTime (Get-LabFact 'task').next }
+}
+
+function global:Unregister-ScheduledTask {
+    [CmdletBinding(SupportsShouldProcess = $true, ConfirmImpact = 'High')]
+    param([Parameter(Mandatory = $true)][string]$TaskName, [string]$TaskPath)
+    if ($PSCmdlet.ShouldProcess($TaskName)) { [void](Get-LabFact 'unregister-task') }
+}
+
 # A folder as Windows keeps its programs in: owned by administrators, who alone may write there.
 function global:Get-Acl {
     [CmdletBinding()]
