@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ from typing import Any
 import pytest
 from console import Command
 
+from mpsbridge.clock import SystemClock
 from mpsbridge.journal import Journal
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
@@ -151,3 +155,36 @@ def test_bad_options_are_2(lab: Lab, mpsbridge: Command, options: list[str], mes
     assert found.code == 2
     assert message in found.err
     assert lab.requests == []
+
+
+@pytest.mark.slow(reason="a real process is killed in real time, and its steps of unknown fate are waited out")
+@pytest.mark.parametrize("moment", ["closed", "notice", "ended"])
+def test_a_killed_run_is_resumed_and_nobody_is_hit_twice(
+    lab: Lab, mpsbridge: Command, tmp_path: Path, moment: str
+) -> None:
+    events = tmp_path / "events.jsonl"
+    words = ["end", "alpha", "--all", "--warn", "3s,1s", "--yes", "--timeout", "2s", "--events", str(events)]
+    running = subprocess.Popen(
+        [sys.executable, "-m", "mpsbridge", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        while running.poll() is None:
+            if events.exists() and f'"event":"{moment}"' in events.read_text(encoding="utf-8"):
+                break
+            SystemClock().wait(0.02)
+    finally:
+        running.kill()
+        running.wait()
+    assert running.returncode == -signal.SIGKILL
+    with lab.world.changing() as hosts:
+        assert hosts["alpha"].lease is not None
+    found = mpsbridge("resume", "--yes", "--timeout", "2s", "-o", "json")
+    assert found.code == 0, found.err
+    told = [(change.user, change.text) for change in lab.changes if change.act == "message"]
+    assert len(told) <= 4
+    ended = [change.user for change in lab.changes if change.act == "logoff"]
+    assert sorted(filter(None, ended)) == ["alice", "bob"]
+    with lab.world.changing() as hosts:
+        assert (hosts["alpha"].lease, hosts["alpha"].logon_mode) == (None, "enabled")
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        assert journal.runs(only_open=True) == []

@@ -402,3 +402,26 @@ def test_a_host_has_a_deadline_of_its_own(stage: Stage, host: FakeHost) -> None:
         stage.run(warn_s=(900,), host_deadline_s=300)
     assert not [what for what in host.record if what[0] == "ended"]
     assert clean(host)
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+def test_a_run_that_goes_on_gives_back_what_it_holds_though_nothing_is_left_to_do(
+    stage: Stage, host: FakeHost, *, refuses: bool
+) -> None:
+    held = Lease(
+        run="r-1",
+        owner="admin@box",
+        since=to_cim(host.clock.now()),
+        expires=None,
+        found=LogonMode.ENABLED,
+        set=LogonMode.DRAIN,
+    )
+    host.lease, host.mode, host.failsafe = held.text(), LogonMode.DRAIN, (LogonMode.ENABLED, LogonMode.DRAIN)
+    host.people.clear()
+    if refuses:
+        host.log_on(9, "zoe", state=State.DISCONNECTED)
+        with pytest.raises(Refused):
+            stage.run()
+    else:
+        assert stage.run().outcome == "nothing to do"
+    assert clean(host)

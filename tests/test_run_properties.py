@@ -212,6 +212,8 @@ def test_a_run_that_is_killed_at_any_moment_is_resumed_without_harm(world: tuple
     scenario.record.writes_left = None
     scenario.host.faults.clear()
     scenario.host.clock.wait(120)
-    with contextlib.suppress(MpsBridgeError):
-        scenario.run()
+    if scenario.run() is not None:
+        assert scenario.host.lease is None
+        assert scenario.host.failsafe is None
+        assert scenario.host.mode is found
     check(scenario, found=found)

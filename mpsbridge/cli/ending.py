@@ -263,9 +263,7 @@ def _job(
             on_event=on_event,
         )
         _wait_out(journal.unanswered(run, host=host.name), clock, fleet.stop, host.timeout_s)
-        value = end_sessions(scene, template=template, ordered_at=_boot_of_the_order(before))
-        journal.note(run, host.name, "finished", outcome=value.outcome)
-        return value
+        return end_sessions(scene, template=template, ordered_at=_boot_of_the_order(before))
 
     return job
 

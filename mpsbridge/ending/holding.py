@@ -30,6 +30,16 @@ class Holding:
         self.restarted = False
         """Whether the host has restarted meanwhile: Windows itself then drops some modes (W17)."""
 
+    @property
+    def held(self) -> bool:
+        """Whether this run holds the host, or may."""
+        return self._lease is not None
+
+    def is_ours(self, seen: Observation) -> bool:
+        """Whether the lease on the host is this very run's, from before it died."""
+        found = read_lease(seen.lease)
+        return isinstance(found, Lease) and found.run == self._scene.run
+
     def take(self, seen: Observation) -> None:
         """Take the lease, or go on with this run's own. Raises :class:`~mpsbridge.errors.Refused`."""
         scene = self._scene

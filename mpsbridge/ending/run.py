@@ -61,36 +61,32 @@ def end_sessions(scene: Scene, *, template: str | None = None, ordered_at: datet
 def _procedure(scene: Scene, template: str | None, ordered_at: datetime | None) -> EndValue:
     people, holding = People(scene), Holding(scene)
     seen = scene.observe()
-    if ordered_at is not None and seen.boot is not None and seen.boot != ordered_at:
-        return _after_the_order(scene, people, holding, seen, ordered_at)
+    try:
+        if holding.is_ours(seen):  # a run that goes on gives back what it holds, whatever comes of it now
+            holding.take(seen)
+        if ordered_at is not None and seen.boot is not None and seen.boot != ordered_at:
+            holding.restarted = True
+            outcome = Down(scene, ordered_at).see_back()
+        else:
+            outcome = _all_of_it(scene, people, holding, seen, template)
+    finally:
+        holding.give_back()
+    return _value(scene, people, outcome)
+
+
+def _all_of_it(scene: Scene, people: People, holding: Holding, seen: Observation, template: str | None) -> str:
     scene.problems += [*seen.problems, *people.judge(seen).notes]
     if scene.policy.only_if_reboot_pending and seen.pending_reboot == ():
-        return _value(scene, people, "nothing to do: no restart is pending")
+        return "nothing to do: no restart is pending"
     if not people.unsettled and not scene.policy.restarts:
-        return _value(scene, people, "nothing to do")
-    try:
+        return "nothing to do"
+    if not holding.held:
         holding.take(seen)
-        holding.close_logons(seen)
-        warn_and_wait(scene, people, seen, template)
-        _end(scene, people)
-        _see_them_gone(scene, people)
-        outcome = _what_follows(scene, holding, seen)
-    finally:
-        holding.give_back()
-    return _value(scene, people, outcome)
-
-
-def _after_the_order(
-    scene: Scene, people: People, holding: Holding, seen: Observation, ordered_at: datetime
-) -> EndValue:
-    """The host went down after the order of this very run: see that it is back for good, and give back."""
-    holding.restarted = True
-    try:
-        holding.take(seen)
-        outcome = Down(scene, ordered_at).see_back()
-    finally:
-        holding.give_back()
-    return _value(scene, people, outcome)
+    holding.close_logons(seen)
+    warn_and_wait(scene, people, seen, template)
+    _end(scene, people)
+    _see_them_gone(scene, people)
+    return _what_follows(scene, holding, seen)
 
 
 def _end(scene: Scene, people: People) -> None:
