@@ -323,6 +323,8 @@ def test_w17_set_and_read_back(engine: Path, tmp_path: Path, wanted: LogonMode) 
     assert set_mode(host, wanted, LogonMode.ENABLED) == Logons(mode=wanted, was=LogonMode.ENABLED)
     assert set_mode(host, LogonMode.ENABLED, wanted) == Logons(mode=LogonMode.ENABLED, was=wanted)
     assert host.record == [Act("chglogon", [SWITCH[wanted]]), Act("chglogon", ["/enable"])]
+    said = [entry.rpartition(": ")[2] for entry in host.events]
+    assert said == [f"logons set from enabled to {wanted}.", f"logons set from {wanted} to enabled."]
 
 
 def test_w17_what_others_changed_is_left(engine: Path, tmp_path: Path) -> None:

@@ -116,6 +116,16 @@ def test_a_script_defines_each_function_once_and_calls_the_last(name: str) -> No
     assert set(re.findall(OURS, script.text)) == set(defined)
 
 
+def test_a_functions_name_means_one_text_in_every_script() -> None:
+    """Scripts share a pool, in which a later definition would replace an earlier one."""
+    texts: dict[str, set[str]] = {}
+    for name in CATALOGUE:
+        for piece in re.split(r"\n\n(?=# )", CATALOGUE[name].render(CALLS[name]).definitions):
+            (function,) = FUNCTION.findall(piece)
+            texts.setdefault(function, set()).add(piece)
+    assert [function for function, found in texts.items() if len(found) > 1] == []
+
+
 def test_no_function_is_for_nobody() -> None:
     everything = "".join(FILES.values())
     used = [found for found in re.findall(OURS, everything) if everything.count(found) > 1]

@@ -41,7 +41,7 @@ _NOTICE = re.compile(r"[0-9a-z]{0,16}")
 _TEXT = re.compile(r"[^/@\x00-\x1f-][^\x00-\x1f]{0,254}")
 
 
-def set_logons(host: LabHost, arguments: Arguments, _: Problems) -> Result:
+def set_logons(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
     """The result of ``Set-MpsbridgeLogonMode``: compare-and-set (W17)."""
     wanted, expected = arguments["mode"], arguments.get("expected")
     if wanted not in MODES or expected not in {*MODES, None, ""}:
@@ -53,6 +53,7 @@ def set_logons(host: LabHost, arguments: Arguments, _: Problems) -> Result:
         if not elevated(host):
             raise Refusal("remote", f"logons are still {was}; chglogon.exe ended with 1: Error [5]:Access is denied.")
         host.set_logon_mode(wanted)
+        note(f"logons set from {was} to {wanted}", host, arguments, problems)
     return logons(host) | {"was": was, "changed": host.logon_mode != was}
 
 
