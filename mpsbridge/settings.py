@@ -23,7 +23,9 @@ from mpsbridge.models.durations import parse_duration
 from mpsbridge.models.targets import Auth, EndpointName
 
 ENVIRONMENT_PREFIX = "MPSBRIDGE_"
-OTHER_VARIABLES = frozenset({"SETTINGS", "PWSH", "SHARED", "TEST_REQUIRE_ALL", "HYPOTHESIS_PROFILE", "YES"})
+OTHER_VARIABLES = frozenset(
+    {"SETTINGS", "PWSH", "SHARED", "TEST_REQUIRE_ALL", "HYPOTHESIS_PROFILE", "HYPOTHESIS_SEED", "YES"}
+)
 """Variables with our prefix that are no settings; ``MPSBRIDGE_YES`` exists only to be ignored."""
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 from pathlib import Path
 
+import hypothesis.core
 import pytest
 from console import Command, Console
 from fake_clock import FakeClock
@@ -17,7 +19,22 @@ REQUIRE_ALL = os.environ.get("MPSBRIDGE_TEST_REQUIRE_ALL") == "1"
 
 settings.register_profile("ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("deep", max_examples=2000, deadline=None, print_blob=True)
-settings.load_profile(os.environ.get("MPSBRIDGE_HYPOTHESIS_PROFILE", "ci"))
+PROFILE = os.environ.get("MPSBRIDGE_HYPOTHESIS_PROFILE", "ci")
+settings.load_profile(PROFILE)
+if PROFILE == "deep":
+    os.environ.setdefault("MPSBRIDGE_HYPOTHESIS_SEED", str(secrets.randbelow(2**32)))  # for the workers, too
+SEED = int(os.environ["MPSBRIDGE_HYPOTHESIS_SEED"]) if PROFILE == "deep" else None
+vars(hypothesis.core)["global_force_seed"] = SEED
+
+
+def examples(ci: int, deep: int) -> int:
+    """How many examples a property that says so itself is tried with."""
+    return deep if PROFILE == "deep" else ci
+
+
+def pytest_report_header() -> str:
+    """Say with which seed the deep profile runs, so that it can be run again."""
+    return f"hypothesis: profile {PROFILE}" + (f", MPSBRIDGE_HYPOTHESIS_SEED={SEED}" if SEED is not None else "")
 
 
 def missing(what: str) -> None:

@@ -22,6 +22,7 @@ from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.ending.notices import check_template
 from mpsbridge.ending.plan import SAY_WHO, Selector
 from mpsbridge.ending.policy import Closing, HostPlan, Policy, Then, plan_host
+from mpsbridge.ending.record import notices_told
 from mpsbridge.ending.run import EndValue, end_sessions
 from mpsbridge.ending.scene import Event, Scene
 from mpsbridge.errors import InputError, Refused
@@ -261,6 +262,7 @@ def _job(
             clock=clock,
             stop=fleet.stop,
             on_event=on_event,
+            told=notices_told((entry.step, entry.detail) for entry in before),
         )
         _wait_out(journal.unanswered(run, host=host.name), clock, fleet.stop, host.timeout_s)
         return end_sessions(scene, template=template, ordered_at=_boot_of_the_order(before))

@@ -21,7 +21,6 @@ from mpsbridge.models.targets import Target
 from mpsbridge.settings import Output
 
 V = TypeVar("V")
-GOOD = {Result.SHOWN, Result.DISCONNECTED, Result.ENDED, Result.GONE, Result.KEPT, Result.WOULD}
 
 
 class ActValue(Frozen):
@@ -66,7 +65,7 @@ def exit_code(outcomes: Sequence[object], effect: Effect, *, interrupted: bool =
     unknown = Result.UNKNOWN in results or any(outcome.failure.may_have_run for outcome in failed)
     if unknown and effect is not Effect.READ:
         return 4
-    if failed or any(result not in GOOD for result in results):
+    if failed or not all(result.went_well for result in results):
         return 1
     if skipped:
         return 3 if len(skipped) == len(outcomes) else 1

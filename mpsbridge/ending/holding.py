@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
+from pydantic import JsonValue
+
 from mpsbridge.ending.lease import Lease, holder, read_lease
 from mpsbridge.ending.scene import Scene
 from mpsbridge.errors import MpsBridgeError, Refused, RemoteError
@@ -57,7 +59,7 @@ class Holding:
             set=ours.set if ours else None,
             notices=ours.notices if ours else (),
         )
-        self._guarded = self._lease.set is not None
+        self._guarded = ours is not None and scene.policy.failsafe
         text = self._lease.text()
         answer = scene.step("lease", lambda: scene.host.set_lease(text, expected=seen.lease, run=scene.run))
         if not answer.changed:
@@ -78,16 +80,21 @@ class Holding:
         scene, lease = self._scene, self._lease
         scene.phase = "close"
         found, mode = seen.logon_mode, scene.policy.mode_to_set(seen.logon_mode)
-        if lease is None or lease.set is not None or mode is None or found is None:
+        dropped = found is LogonMode.DISABLED and scene.policy.restarts  # by Windows, at the restart (W17)
+        if lease is None or lease.set is not None or found is None or not (mode or dropped):
             return
         if scene.policy.failsafe:
             self._guarded = True
             answer = scene.step(
                 "failsafe",
-                lambda: scene.host.set_failsafe(found=found, to=mode, owner=scene.owner, run=scene.run),
+                lambda: scene.host.set_failsafe(
+                    found=found, to=mode or LogonMode.ENABLED, owner=scene.owner, run=scene.run
+                ),
             )
             if not answer.registered:
                 raise RemoteError("the failsafe could not be set, so logons stay open (--no-failsafe goes without)")
+        if mode is None:
+            return
         before, self._lease = lease.text(), lease.model_copy(update={"set": mode})
         text = self._lease.text()
         if not scene.step("lease", lambda: scene.host.set_lease(text, expected=before, run=scene.run)).changed:
@@ -162,5 +169,7 @@ class Holding:
         if not (isinstance(found, Lease) and found.run == scene.run):
             scene.problems.append("the lease is not this run's any more, and was left")
             return
+        sent: list[JsonValue] = [[mark.id, mark.born, mark.notice] for mark in found.notices if mark.mark != "failed"]
+        scene.note("marks", marks=sent)  # before: whoever goes on with this run must know what the lease knew
         scene.step("lease", lambda: scene.host.set_lease(None, expected=text, run=scene.run))
         scene.tell("released")

@@ -5,14 +5,14 @@ Rule: a step whose fate is not known stays without an outcome, whatever else is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
 from pydantic import JsonValue
 
 from mpsbridge.errors import MpsBridgeError
-from mpsbridge.models.sessions import SessionResult
+from mpsbridge.models.sessions import Result, SessionResult, to_cim
 
 T = TypeVar("T")
 
@@ -69,3 +69,33 @@ def _plain(answer: object) -> JsonValue:
 def plain_time(moment: datetime | None) -> str | None:
     """A time as text for the journal."""
     return moment.isoformat() if moment else None
+
+
+Told = tuple[int, str | None, str]
+"""A session's id and birth (as the lease writes it), and the notice that was sent there."""
+
+
+def notices_told(entries: Iterable[tuple[str, Mapping[str, JsonValue]]]) -> frozenset[Told]:
+    """The notices that an earlier life of a run has sent, from its record: (step, detail) of each entry.
+
+    What was shown stands in its ``notice`` entries; what was sent and never answered, in the marks of the lease that it
+    gave back.
+    """
+    told: set[Told] = set()
+    for step, detail in entries:
+        if step == "notice" and detail.get("result") in {Result.SHOWN, Result.KEPT}:
+            born = detail["born"]
+            when = None if born is None else to_cim(datetime.fromisoformat(str(born)))
+            told.add((int(str(detail["session"])), when, str(detail["notice"])))
+        marks = detail.get("marks") if step == "marks" else None
+        if isinstance(marks, list):
+            told |= {
+                (int(str(id)), None if born is None else str(born), str(name)) for id, born, name in _triples(marks)
+            }
+    return frozenset(told)
+
+
+def _triples(marks: Sequence[JsonValue]) -> Iterator[tuple[JsonValue, JsonValue, JsonValue]]:
+    for mark in marks:
+        if isinstance(mark, list) and len(mark) == 3:
+            yield mark[0], mark[1], mark[2]

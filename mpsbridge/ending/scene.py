@@ -15,7 +15,7 @@ from pydantic import JsonValue
 
 from mpsbridge.clock import Clock
 from mpsbridge.ending.policy import Policy
-from mpsbridge.ending.record import Record, plain_time, recorded
+from mpsbridge.ending.record import Record, Told, plain_time, recorded
 from mpsbridge.errors import Interrupted
 from mpsbridge.models.answers import FailsafeAnswer, LeaseAnswer, ModeAnswer, PowerAnswer
 from mpsbridge.models.frozen import Frozen
@@ -108,6 +108,7 @@ class Scene:
         clock: Clock,
         stop: threading.Event | None = None,
         on_event: Callable[[Event], None] = lambda _event: None,
+        told: frozenset[Told] = frozenset(),
     ) -> None:
         self.host = host
         self.run = run
@@ -116,6 +117,8 @@ class Scene:
         self.clock = clock
         self.stop = stop or threading.Event()
         self.phase = "observe"
+        self.told = told
+        """Notices that an earlier life of this run has shown."""
         self.problems: list[str] = []
         self.locale: str | None = None
         self._journal = journal

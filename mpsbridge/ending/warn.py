@@ -14,7 +14,7 @@ from mpsbridge.ending.notices import TEXTS, language_of, notice, schedule
 from mpsbridge.ending.people import People
 from mpsbridge.ending.record import plain_time
 from mpsbridge.ending.scene import Identity, Scene, identity
-from mpsbridge.models.sessions import Observation, Session, State
+from mpsbridge.models.sessions import Observation, Result, Session, SessionResult, State, to_cim
 
 LOOK_EVERY_S = 60.0
 LOOK_OFTEN_S = 15.0
@@ -57,6 +57,9 @@ def _tell(
     scene: Scene, people: People, whom: Sequence[Session], ends: datetime, name: str, template: str | None
 ) -> None:
     left_s = (ends - scene.now()).total_seconds()
+    before = [one for one in whom if (one.id, to_cim(one.born) if one.born else None, name) in scene.told]
+    people.was_shown([SessionResult(session=one, result=Result.KEPT) for one in before])
+    whom = [one for one in whom if one not in before]
     if not whom or left_s <= 0:
         return
     text = notice(

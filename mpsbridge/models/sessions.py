@@ -182,6 +182,11 @@ class Result(StrEnum):
     UNKNOWN = "unknown"
     WOULD = "would"
 
+    @property
+    def went_well(self) -> bool:
+        """Whether nothing is left to be looked into."""
+        return self not in {Result.CHANGED, Result.REFUSED, Result.EXPIRED, Result.UNKNOWN}
+
 
 class SessionResult(Frozen):
     """One session and what became of it; ``text`` is for people (the program's own words where it said some)."""

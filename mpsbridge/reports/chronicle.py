@@ -18,8 +18,6 @@ from mpsbridge.models.sessions import Result
 from mpsbridge.reports.details import Detail, number_of, numbers_of, result_of, text_of, texts_of, time_of
 from mpsbridge.reports.report import Fate, HostReport, Mark, Notice, Person, Phase, Seen, Status, Step
 
-GOOD = frozenset({Result.SHOWN, Result.DISCONNECTED, Result.ENDED, Result.GONE, Result.KEPT, Result.WOULD})
-"""Results that ask nobody to do anything."""
 MARKS = frozenset({"leased", "closed", "empty", "ordered", "booted", "restored", "released", "failed"})
 _ACTS = frozenset({"message", "end", "disconnect"})
 """Steps whose answer tells of each session."""
@@ -275,7 +273,7 @@ def _fate(reader: _Reader, *, ended: bool) -> Fatal:
 def _judged(results: set[Result | None], *, unknown: bool, lost: bool) -> tuple[Status, str]:
     if unknown or Result.UNKNOWN in results:
         return Status.UNKNOWN, "not everything is known"
-    if lost or results - GOOD:
+    if lost or not all(result is not None and result.went_well for result in results):
         return Status.FAILED, "not everything was done"
     return Status.DONE, "done"
 
