@@ -173,3 +173,9 @@ def test_nobody_is_without_a_verdict_and_nobody_excluded_is_touched(
             assert verdict.decision == ("refuse" if then is not Then.NOTHING else "keep")
         if verdict.decision == "keep":
             assert then is Then.NOTHING
+
+
+def test_w20_whom_drain_does_not_keep_out_is_said() -> None:
+    opened = look(ALICE, logon_mode=LogonMode.ENABLED)
+    assert any("mstsc /admin" in note for note in plan(opened).notes)
+    assert not any("mstsc /admin" in note for note in plan(opened, closing=Closing.LEAVE).notes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 from snippet_calls import CALLS
 from windows_host import run_script
 
-from mpsbridge.snippets.catalogue import CATALOGUE
+from mpsbridge.snippets.catalogue import CATALOGUE, OBSERVE
+from mpsbridge.snippets.parameters import ObserveParameters
 from mpsbridge.snippets.render import TEMPLATES
 
 FILES = {str(path.relative_to(TEMPLATES)): path.read_text(encoding="utf-8") for path in TEMPLATES.rglob("*.ps1.j2")}
@@ -139,7 +141,29 @@ def test_scripts_stay_small() -> None:
 
 
 @pytest.mark.engine
-def test_everything_runs_on_windows_powershell_3(engine: Path, shared: Path, tmp_path: Path) -> None:
+def test_w28_no_program_that_looks_its_child_up_in_the_registry_is_started() -> None:
+    program = FILES["shared/program.ps1.j2"]
+    assert "$start.UseShellExecute = $false" in program
+    assert "$start.CreateNoWindow = $true" in program
+    code = "\n".join(re.sub(r"^ *# .*$", "", text, flags=re.MULTILINE) for text in FILES.values())
+    assert not re.search(r"(?i)\b(query|change|reset)\.exe\b", code)
+
+
+def test_w28_both_pipes_are_read_to_their_end(engine: Path, tmp_path: Path) -> None:
+    program = tmp_path / "System32" / "quser.exe"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\nhead -c 300000 /dev/zero >&2\nhead -c 300000 /dev/zero\nexit 7\n", encoding="ascii")
+    program.chmod(0o755)
+    script = tmp_path / "script.ps1"
+    call = "$a = Read-MpsbridgeProgram 'quser.exe' 10; \"$($a.exit) $($a.out.Length) $($a.err.Length)\""
+    script.write_text(f"{OBSERVE.render(ObserveParameters()).definitions}\n{call}\n", encoding="utf-8")
+    arguments = [str(engine), "-NoProfile", "-NonInteractive", "-File", str(script)]
+    environment = {**os.environ, "SystemRoot": str(tmp_path)}
+    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == ["7", "400000", "400000"]
+
+
+def test_w36_everything_runs_on_windows_powershell_3(engine: Path, shared: Path, tmp_path: Path) -> None:
     paths = []
     for name in CATALOGUE:
         paths.append(tmp_path / f"{name}.ps1")
