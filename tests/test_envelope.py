@@ -161,3 +161,11 @@ def test_a_date_that_powershell_wrote_its_own_way_is_no_time_of_ours() -> None:
     envelope = open_envelope("end", raw(dumped(snippet="end", result={"now": "/Date(1764072000000)/", "sessions": []})))
     with pytest.raises(ParseError, match="now"):
         envelope.answer(ActAnswer)
+
+
+@pytest.mark.parametrize("kind", ["constrained", "expired"])
+def test_a_script_that_refused_before_it_began_has_done_nothing(kind: str) -> None:
+    answer = {"mpsbridge": 1, "snippet": "end", "ok": False, "result": {"kind": kind, "message": "no"}, "problems": []}
+    with pytest.raises(RemoteError) as caught:
+        open_envelope("end", RawOutput(output=(json.dumps(answer),)))
+    assert caught.value.may_have_run is False

@@ -118,11 +118,11 @@ def _refusal(refusal: RefusalAnswer) -> RemoteError:
         case "missing-command":
             return CommandMissing(message)
         case "constrained":
-            return RemoteError(
-                message, hint="Publish the signed JEA module there (mpsbridge jea), or use an unconstrained endpoint."
-            )
+            hint = "Publish the signed JEA module there (mpsbridge jea), or use an unconstrained endpoint."
+            return RemoteError(message, hint=hint, may_have_run=False)
         case "expired":
-            return RemoteError(message, hint="Nothing was done: the script started too late. Look again, then repeat.")
+            hint = "Nothing was done: the script started too late. Look again, then repeat."
+            return RemoteError(message, hint=hint, may_have_run=False)
     return RemoteError(message)
 
 
