@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 from pathlib import Path
 
 import hypothesis.core
@@ -12,6 +13,10 @@ import pytest
 from console import Command, Console
 from fake_clock import FakeClock
 from hypothesis import HealthCheck, settings
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Started in the background of a script: without this, no program that a test starts could be interrupted.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("MPSBRIDGE_SHARED", ROOT.parent / "shared"))

@@ -242,14 +242,16 @@ def test_an_interrupt_ends_powershell_too(tmp_path: Path, number: int) -> None:
     )
     path = program(tmp_path, f"{text}time.sleep(60)\n")
     words = [sys.executable, "-m", "mpsbridge", "sessions", "local", "--timeout", "50s"]
-    call = subprocess.Popen(
-        words, env=os.environ | {"MPSBRIDGE_PWSH": str(path)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    while not marker.exists():
-        assert call.poll() is None
-        time.sleep(0.02)
-    call.send_signal(number)
-    call.communicate(timeout=10)
+    environment = os.environ | {"MPSBRIDGE_PWSH": str(path)}
+    with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as call:
+        try:
+            while not marker.exists():
+                assert call.poll() is None
+                time.sleep(0.02)
+            call.send_signal(number)
+            call.communicate(timeout=10)
+        finally:
+            call.kill()
     assert call.returncode == 130
     with pytest.raises(ProcessLookupError):
         os.kill(int(marker.read_text()), 0)
