@@ -10,7 +10,7 @@ import re
 from mpsbridge.models.sessions import Row, SessionGuard
 
 USER_COLUMN = 20
-"""Characters that quser prints of a user name (domain.md 3.3)."""
+"""Characters that quser prints of a user name."""
 _HIGHEST_ID = 65535
 _BETWEEN = re.compile(rb" +(?:[^ ]*[^ 0-9][^ ]* +)?(?P<id>[0-9]{1,5}) +(?P<rest>[^ ].*)", re.DOTALL)
 """What stands between the user and the logon time: a session name or none, the id, and then state and idle time."""

@@ -1,4 +1,4 @@
-"""What a program said in place of a table, told by numbers and shape and never by a sentence (domain.md 3.5)."""
+"""What a program said in place of a table, told by numbers and shape and never by a sentence."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ _WIDE_GAP = re.compile(r" {2,}")
 _NO_NAME = re.compile(r"[\":;=|\[\]]")
 """What no user name of Windows can hold: so the line carries something foreign, and reading it would invent a name."""
 _SESSION_NAME = re.compile(r"console|services|[a-z0-9-]+#\d+|(?:rdp|ica)-[\w-]+|\S{8,}\.\.\.", re.IGNORECASE)
-"""Session names are not translated (domain.md 3.3): those of RDP, Citrix and AVD, and long ones that were cut."""
+"""Session names are not translated: those of RDP, Citrix and AVD, and long ones that were cut."""
 
 _WORD = r"[^ \d.*:+>|][^ \d]*"
 _STATE = rf"(?P<state>{_WORD}(?: {_WORD}){{0,2}}?)"
