@@ -77,9 +77,13 @@ class Fleet:
         for place in places:
             self._pool.submit(work, place)
         missing = set(places)
+        end: float | None = None
         while missing:
+            if self.interrupted and end is None:  # one limit for all hosts, however many of them hang
+                end = self._clock.monotonic() + (GRACE_LIMIT_S if self._graceful else CANCEL_LIMIT_S)
             try:
-                place, outcome = results.get(timeout=self._patience_s)
+                left_s = None if end is None else max(0.0, end - self._clock.monotonic())
+                place, outcome = results.get(timeout=left_s)
             except KeyboardInterrupt:
                 if self.interrupted:
                     raise
@@ -95,12 +99,6 @@ class Fleet:
     def interrupted(self) -> bool:
         """Whether the run was cut short (Ctrl-C, SIGTERM, :meth:`cancel`)."""
         return self.stop.is_set()
-
-    @property
-    def _patience_s(self) -> float | None:
-        if not self.interrupted:
-            return None
-        return GRACE_LIMIT_S if self._graceful else CANCEL_LIMIT_S
 
     def _interrupt(self) -> None:
         if self._graceful:

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import pickle
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from make_believe import Hands, envelope, observation, row
 
+from mpsbridge.clock import SystemClock
 from mpsbridge.errors import Unreachable
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
@@ -148,3 +149,25 @@ def test_an_outcome_has_the_documented_keys(status: str) -> None:
             "id user account session_name state state_text idle_s idle_text "
             "logon logon_text born own admin station client"
         )
+
+
+@pytest.mark.xdist_group("timing")
+def test_hosts_that_hang_after_an_interrupt_share_one_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mpsbridge.fleet.CANCEL_LIMIT_S", 0.3)
+    release = threading.Event()
+
+    class Hanging(Host):
+        def observe(self, *, programs: Sequence[str] = ()) -> Observation:
+            release.wait(10)
+            return super().observe(programs=programs)
+
+    clock = SystemClock()
+    with Fleet(TARGETS, concurrency=len(TARGETS), connect=Hanging) as fleet:
+        threading.Timer(0.2, fleet.stop.set).start()
+        stream = fleet.stream(lambda host: host.name if host.name == "ts0" and fleet.stop.wait(10) else host.observe())
+        started = clock.monotonic()
+        outcomes = [outcome for _, outcome in stream]
+        elapsed_s = clock.monotonic() - started
+        release.set()
+    assert [outcome.status for outcome in outcomes].count("failed") == len(TARGETS) - 1
+    assert elapsed_s < 0.2 + 3 * 0.3
