@@ -17,7 +17,7 @@ from mpsbridge.cli.tables import RESULT_COLUMNS, SESSION_COLUMNS, counted, liste
 from mpsbridge.clock import SystemClock
 from mpsbridge.ending.plan import SAY_WHO, Act, Plan, Selector, make_plan
 from mpsbridge.ending.record import recorded
-from mpsbridge.errors import InputError, Refused
+from mpsbridge.errors import InputError
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
 from mpsbridge.journal import Journal
@@ -83,9 +83,7 @@ def _carry_out(
     """The procedure that all three commands share."""
     if who is None:
         raise InputError(SAY_WHO)
-    targets = call.targets(words)
-    if who.session_ids and len(targets) != 1:
-        raise InputError("--session needs exactly one host: an id says nothing on another")
+    targets = call.targets(words, who)
     run = new_run(SystemClock().now())
     with open_fleet(call, targets) as fleet:
         looks = fleet.run(Host.observe)
@@ -155,11 +153,8 @@ def _ask(call: Call, act: Act, plans: dict[str, Plan], *, yes: bool) -> None:
     """Show who is hit, and ask unless ``--yes`` was given."""
     hit = [(host, session) for host, plan in plans.items() for session in plan.acts]
     call.terminal.table(SESSION_COLUMNS, [session_row(host, session) for host, session in hit], to_stderr=True)
-    if yes:
-        return
     question = _QUESTIONS[act].format(who=counted(len(hit), "session"), where=listed(list(plans)))
-    if not call.terminal.confirm(question):
-        raise Refused("stopped by your answer; nothing was sent")
+    call.terminal.confirm(question, yes=yes)
 
 
 class _Record(NamedTuple):
@@ -235,8 +230,7 @@ def set_logons(call: Call, fleet: Fleet, mode: LogonMode, *, yes: bool) -> list[
     if call.settings.dry_run or not places:
         return [_as_change(outcome) for outcome in found]
     names = [fleet.targets[place].host for place in places]
-    if not yes and not call.terminal.confirm(f"Set logons to {mode} on {listed(names)}?"):
-        raise Refused("stopped by your answer; nothing was sent")
+    call.terminal.confirm(f"Set logons to {mode} on {listed(names)}?", yes=yes)
     modes = {fleet.targets[place].host: _mode(found[place]) for place in places}
 
     def job(host: Host) -> Logons:

@@ -29,8 +29,11 @@ class Call:
     settings: Settings
     terminal: Terminal
 
-    def targets(self, words: Sequence[str]) -> list[Target]:
-        """Resolve HOST words, asking for a password where one is needed and none is set."""
+    def targets(self, words: Sequence[str], who: Selector | None = None) -> list[Target]:
+        """Resolve HOST words, asking for a password where one is needed and none is set.
+
+        With ``who`` it also refuses an id that is looked for on more than one host.
+        """
         only_here = all(word.lower() == LOCAL for word in words)
         password = None if only_here else self.terminal.password(self.settings)
         targets = resolve(words, self.settings, password, read_stdin=sys.stdin.read)
@@ -39,6 +42,8 @@ class Call:
                 tls_context(path, insecure=False)
             except CertificateRefused as error:
                 raise SettingsError(str(error), hint=error.hint) from error
+        if who is not None and who.session_ids and len(targets) != 1:
+            raise InputError("--session needs exactly one host: an id says nothing on another")
         return targets
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple, TextIO
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from mpsbridge.cli.call import Call, duration
-from mpsbridge.cli.fleets import exit_code, new_run, open_journal, present
+from mpsbridge.cli.fleets import exit_code, new_run, open_fleet, open_journal, present
 from mpsbridge.cli.tables import SESSION_COLUMNS, counted, listed, result_row, session_row
 from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.ending.notices import check_template
@@ -25,7 +25,7 @@ from mpsbridge.ending.policy import Closing, HostPlan, Policy, Then, plan_host
 from mpsbridge.ending.record import notices_told
 from mpsbridge.ending.run import EndValue, end_sessions
 from mpsbridge.ending.scene import Event, Scene
-from mpsbridge.errors import InputError, Refused
+from mpsbridge.errors import InputError
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
 from mpsbridge.journal import Entry, Journal, owner
@@ -33,11 +33,8 @@ from mpsbridge.models.durations import format_duration
 from mpsbridge.models.outcomes import Done, Failed, Outcome, Skipped
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import Result, SessionResult
-from mpsbridge.models.targets import Target
 from mpsbridge.snippets.parameters import ProgramName
 
-MOST_THREADS = 512
-"""Hosts at work at the same time: each waits in a thread of its own."""
 _FOLLOWS = {
     Then.NOTHING: "",
     Then.RESTART: " and restart",
@@ -89,11 +86,9 @@ def end(
         raise InputError(SAY_WHO)
     policy = make_policy(who, options)
     template = check_template(_text_of(notice_file)) if notice_file else None
-    targets = call.targets(hosts)
-    if who.session_ids and len(targets) != 1:
-        raise InputError("--session needs exactly one host: an id says nothing on another")
+    targets = call.targets(hosts, who)
     run = new_run(SystemClock().now())
-    with open_journal(call) as journal, _fleet(call, targets) as fleet:
+    with open_journal(call) as journal, open_fleet(call, targets, graceful=True) as fleet:
         plans = _plan(call, fleet, policy, run)
         ready = [place for place, plan in enumerate(plans) if isinstance(plan, Done) and _has_work(plan.value, policy)]
         if call.settings.dry_run or not ready:
@@ -135,9 +130,8 @@ def resume(call: Call, prefix: str | None, only: Sequence[str], *, events: Path 
         question = (
             f"Go on with run {run.id} ({run.reason or 'no reason given'}) on {listed([each.host for each in targets])}?"
         )
-        if not yes and not call.terminal.confirm(question):
-            raise Refused("stopped by your answer; nothing was sent")
-        with _fleet(call, targets) as fleet, _following(call, events) as on_event:
+        call.terminal.confirm(question, yes=yes)
+        with open_fleet(call, targets, graceful=True) as fleet, _following(call, events) as on_event:
             job = _job(journal, run.id, policy, template, fleet, on_event)
             outcomes = fleet.run(job)
         return _finish(call, journal, run.id, outcomes, interrupted=fleet.interrupted)
@@ -181,13 +175,6 @@ def _text_of(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"--notice-file: {path} cannot be read: {error}") from error
-
-
-def _fleet(call: Call, targets: Sequence[Target]) -> Fleet:
-    def connect(target: Target) -> Host:
-        return Host(target, timeout_s=float(call.settings.timeout))
-
-    return Fleet(targets, concurrency=min(MOST_THREADS, len(targets)), connect=connect, graceful=True)
 
 
 def _plan(call: Call, fleet: Fleet, policy: Policy, run: str) -> list[Outcome[HostPlan]]:
@@ -237,8 +224,7 @@ def _ask(call: Call, policy: Policy, plans: Mapping[str, Outcome[HostPlan]], *, 
     call.terminal.table(SESSION_COLUMNS, [session_row(host, session) for host, session in hit], to_stderr=True)
     when = f"in {format_duration(max(policy.warn_s))}" if policy.warn_s else "now, WITHOUT a warning"
     question = f"End {counted(len(hit), 'session')} on {listed(list(plans))} {when}{_FOLLOWS[policy.then]}?"
-    if not yes and not call.terminal.confirm(question):
-        raise Refused("stopped by your answer; nothing was sent")
+    call.terminal.confirm(question, yes=yes)
 
 
 def _job(

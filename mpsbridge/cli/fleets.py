@@ -21,6 +21,8 @@ from mpsbridge.models.targets import Target
 from mpsbridge.settings import Output
 
 V = TypeVar("V")
+MOST_THREADS = 512
+"""Hosts in the whole procedure at the same time: it is mostly waiting."""
 
 
 class ActValue(Frozen):
@@ -31,13 +33,14 @@ class ActValue(Frozen):
     sessions: tuple[SessionResult, ...]
 
 
-def open_fleet(call: Call, targets: Sequence[Target]) -> Fleet:
-    """The hosts of this call, with its limits."""
+def open_fleet(call: Call, targets: Sequence[Target], *, graceful: bool = False) -> Fleet:
+    """The hosts of this call, with its limits; with ``graceful`` each waits in a thread of its own."""
 
     def connect(target: Target) -> Host:
         return Host(target, timeout_s=float(call.settings.timeout))
 
-    return Fleet(targets, concurrency=call.settings.concurrency, connect=connect)
+    threads = min(MOST_THREADS, len(targets)) if graceful else call.settings.concurrency
+    return Fleet(targets, concurrency=threads, connect=connect, graceful=graceful)
 
 
 def open_journal(call: Call) -> Journal:

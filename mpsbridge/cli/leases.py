@@ -77,8 +77,7 @@ def release(call: Call, hosts: Sequence[str], *, yes: bool) -> int:
         ]
         if held and not call.settings.dry_run:
             names = [f"{fleet.targets[place].host} ({_who(_at(found, place))})" for place in held]
-            if not yes and not call.terminal.confirm(f"Release {listed(names)}?"):
-                raise Refused("stopped by your answer; nothing was sent")
+            call.terminal.confirm(f"Release {listed(names)}?", yes=yes)
             done = dict(zip(held, fleet.run(_release, only=held), strict=True))
             found = [done.get(place, outcome) for place, outcome in enumerate(found)]
         for outcome in found:

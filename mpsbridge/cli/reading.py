@@ -23,9 +23,7 @@ def sessions(call: Call, hosts: Sequence[str], who: Selector | None, watch: str 
     every_s = duration("--watch", watch)
     if every_s is not None and every_s < 1:
         raise InputError("--watch: at least 1s")
-    targets = call.targets(hosts)
-    if chosen.session_ids and len(targets) != 1:
-        raise InputError("--session needs exactly one host: an id says nothing on another")
+    targets = call.targets(hosts, chosen)
 
     def look(host: Host) -> Observation:
         seen = host.observe()

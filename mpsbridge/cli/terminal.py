@@ -124,12 +124,15 @@ class Terminal:
             return 3
         return 2 if isinstance(error, InputError) else 1
 
-    def confirm(self, question: str) -> bool:
-        """Ask on a terminal, default no. Raises :class:`~mpsbridge.errors.Refused` where nobody can be asked."""
+    def confirm(self, question: str, *, yes: bool) -> None:
+        """Ask on a terminal unless ``yes`` was said; default no. Raises ``Refused`` on a no or where nobody is."""
+        if yes:
+            return
         if not sys.stdin.isatty():
             raise Refused(f"{question} Nobody can be asked here; nothing was sent.", hint="Repeat with --yes.")
         self._err.print(Text(f"{harmless(question)} [y/N] "), end="", soft_wrap=True)
-        return sys.stdin.readline().strip().lower() in {"y", "yes"}
+        if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+            raise Refused("stopped by your answer; nothing was sent")
 
     def password(self, settings: Settings) -> SecretStr | None:
         """The password: environment, file, key store, or a question on a terminal; ``None`` where no user is named."""
