@@ -131,6 +131,13 @@ def test_w40_a_hold_keeps_every_run_away_until_it_is_released(lab: Lab, mpsbridg
     assert mpsbridge("leases", "alpha", "-o", "json").outcome("alpha")["value"]["owner"] is None
 
 
+def test_who_is_named_and_found_nowhere_refuses_the_whole_call(lab: Lab, mpsbridge: Command) -> None:
+    found = mpsbridge("end", "alpha", "beta", "--user", "alice", "--user", "zoe", "--no-warning", "--yes", "-o", "json")
+    assert found.code == 3
+    assert "found nowhere: user zoe" in found.outcome("alpha")["reason"]
+    assert lab.changes == []
+
+
 def test_what_has_ended_is_not_resumed(lab: Lab, mpsbridge: Command) -> None:
     assert mpsbridge("resume").code == 2
     assert mpsbridge("end", "alpha", "--user", "alice", "--no-warning", "--yes").code == 0

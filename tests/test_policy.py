@@ -179,3 +179,10 @@ def test_w20_whom_drain_does_not_keep_out_is_said() -> None:
     opened = look(ALICE, logon_mode=LogonMode.ENABLED)
     assert any("mstsc /admin" in note for note in plan(opened).notes)
     assert not any("mstsc /admin" in note for note in plan(opened, closing=Closing.LEAVE).notes)
+
+
+def test_w06_a_name_that_only_may_be_meant_refuses_the_host() -> None:
+    cut = session(8, "averyveryverylongnam", cut=True)
+    found = plan(look(ALICE, cut), selector=Selector(users=("averyveryverylongname",)))
+    assert decisions(found)["averyveryverylongnam"] == ("refuse", None)
+    assert plan(look(ALICE), selector=Selector(users=("zoe",))).missing == ("user zoe",)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from mpsbridge.cli.call import Call
-from mpsbridge.cli.fleets import ActValue, exit_code, new_run, open_fleet, open_journal, present
+from mpsbridge.cli.fleets import ActValue, exit_code, found_nowhere, new_run, open_fleet, open_journal, present
 from mpsbridge.cli.tables import RESULT_COLUMNS, SESSION_COLUMNS, counted, listed, result_row, session_row
 from mpsbridge.clock import SystemClock
 from mpsbridge.ending.plan import SAY_WHO, Act, Plan, Selector, make_plan
@@ -92,7 +92,7 @@ def _carry_out(
             for place, look in enumerate(looks)
             if isinstance(look, Done)
         }
-        nowhere = _found_nowhere(plans, looks)
+        nowhere = found_nowhere([plan.missing for plan in plans.values()], hosts=len(looks))
         outcomes = [_before(call, run, look, plans.get(place), nowhere) for place, look in enumerate(looks)]
         places = [
             place
@@ -113,15 +113,6 @@ def _carry_out(
                 journal.end(run, f"exit code {exit_code(outcomes, _EFFECTS[act], interrupted=fleet.interrupted)}")
         _show(call, outcomes, act)
         return exit_code(outcomes, _EFFECTS[act], interrupted=fleet.interrupted)
-
-
-def _found_nowhere(plans: dict[int, Plan], looks: Sequence[Outcome[Observation]]) -> str:
-    """A sentence about what was named and is on no host; empty where all was found or not every host could be asked."""
-    if len(plans) != len(looks):
-        return ""
-    everywhere = [set(plan.missing) for plan in plans.values()]
-    missing = sorted(set.intersection(*everywhere)) if everywhere else []
-    return f"found nowhere: {', '.join(missing)}" if missing else ""
 
 
 def _before(call: Call, run: str, look: Outcome[Observation], plan: Plan | None, nowhere: str) -> Outcome[ActValue]:

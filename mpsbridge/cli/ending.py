@@ -16,7 +16,7 @@ from typing import NamedTuple, TextIO
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from mpsbridge.cli.call import Call, duration
-from mpsbridge.cli.fleets import exit_code, new_run, open_fleet, open_journal, present
+from mpsbridge.cli.fleets import exit_code, found_nowhere, new_run, open_fleet, open_journal, present
 from mpsbridge.cli.tables import SESSION_COLUMNS, counted, listed, result_row, session_row
 from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.ending.notices import check_template
@@ -182,10 +182,14 @@ def _plan(call: Call, fleet: Fleet, policy: Policy, run: str) -> list[Outcome[Ho
         return plan_host(host.target.host, host.observe(programs=policy.keep_running), policy, run=run)
 
     plans: list[Outcome[HostPlan]] = []
-    for place, outcome in enumerate(fleet.run(look)):
+    looks = fleet.run(look)
+    missing = [outcome.value.missing for outcome in looks if isinstance(outcome, Done)]
+    nowhere = found_nowhere(missing, hosts=len(looks))
+    for place, outcome in enumerate(looks):
         target = fleet.targets[place]
-        if isinstance(outcome, Done) and outcome.value.refusals:
-            reason = "refused: " + "; ".join(outcome.value.refusals)
+        reasons = [nowhere] if nowhere else []
+        if isinstance(outcome, Done) and (reasons := [*reasons, *outcome.value.refusals]):
+            reason = "refused: " + "; ".join(reasons)
             skipped = Skipped(host=target.host, address=target.address, elapsed_s=outcome.elapsed_s, reason=reason)
             plans.append(skipped)
         else:

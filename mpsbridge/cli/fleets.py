@@ -75,6 +75,14 @@ def exit_code(outcomes: Sequence[object], effect: Effect, *, interrupted: bool =
     return 0
 
 
+def found_nowhere(missing: Sequence[Sequence[str]], *, hosts: int) -> str:
+    """A sentence about what was named and is on no host; empty where all was found or not every host could be asked."""
+    if len(missing) != hosts or not missing:
+        return ""
+    nowhere = sorted(set.intersection(*(set(each) for each in missing)))
+    return f"found nowhere: {', '.join(nowhere)}" if nowhere else ""
+
+
 def gather(call: Call, fleet: Fleet, job: Callable[[Host], V]) -> list[Outcome[V]]:
     """Do the job on all hosts; with ``--output jsonl`` each outcome is printed as it comes."""
     found: dict[int, Outcome[V]] = {}

@@ -91,7 +91,7 @@ class Plan(Frozen):
 
 def make_plan(seen: Observation, selector: Selector, act: Act, *, disconnected_ok: bool = False) -> Plan:
     """Give each chosen session of one host a verdict, in the order of the table."""
-    chosen, doubtful, missing = _choose(seen, selector)
+    chosen, doubtful, missing = choose(seen, selector)
     verdicts = [_judge(seen, session, selector, act, disconnected_ok=disconnected_ok) for session in chosen]
     if act is Act.MESSAGE and selector.names_someone and not any(verdict.decision == "act" for verdict in verdicts):
         verdicts = [verdict.model_copy(update={"decision": "refuse"}) for verdict in verdicts]
@@ -100,14 +100,9 @@ def make_plan(seen: Observation, selector: Selector, act: Act, *, disconnected_o
 
 def matching(seen: Observation, selector: Selector) -> tuple[Session, ...]:
     """The sessions that a listing shows: the chosen ones, and those whose name may be meant."""
-    chosen, doubtful, _ = _choose(seen, selector)
+    chosen, doubtful, _ = choose(seen, selector)
     wanted = {session.id for session in chosen} | {verdict.session.id for verdict in doubtful}
     return tuple(session for session in seen.sessions if session.id in wanted)
-
-
-def chosen_of(seen: Observation, selector: Selector) -> tuple[Session, ...]:
-    """The sessions that are surely meant."""
-    return tuple(_choose(seen, selector)[0])
 
 
 def may_be_meant(session: Session, user: str) -> bool:
@@ -115,7 +110,8 @@ def may_be_meant(session: Session, user: str) -> bool:
     return _is_named(session, user) or _might_be(session, user)
 
 
-def _choose(seen: Observation, selector: Selector) -> tuple[list[Session], list[Verdict], tuple[str, ...]]:
+def choose(seen: Observation, selector: Selector) -> tuple[list[Session], list[Verdict], tuple[str, ...]]:
+    """Who is surely meant, a refusal for each session that only may be, and what was named and is not there."""
     pool = [session for session in seen.sessions if _passes_filters(session, selector)]
     if not selector.names_someone:
         return pool, [], ()

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from pydantic import Field
 
 from mpsbridge.ending.lease import Lease, holder, read_lease
-from mpsbridge.ending.plan import Selector, Verdict, chosen_of, may_be_meant
+from mpsbridge.ending.plan import Selector, Verdict, choose, may_be_meant
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.sessions import LogonMode, Observation, Session, State
 
@@ -97,6 +97,8 @@ class HostPlan(Frozen):
     verdicts: tuple[Verdict, ...] = ()
     objections: tuple[Objection, ...] = ()
     notes: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    """The names and ids that were asked for and are not here."""
 
     @property
     def acts(self) -> tuple[Session, ...]:
@@ -120,12 +122,18 @@ def _sentence(reason: str, lifted_by: str) -> str:
 
 def plan_host(host: str, seen: Observation, policy: Policy, *, run: str) -> HostPlan:
     """Judge every session of one host, and the host itself. ``run`` is this run's id: its own lease is no objection."""
-    chosen = {session.id for session in chosen_of(seen, policy.selector)}
-    verdicts = tuple(_judge(_Case(host, seen, session, policy, session.id in chosen)) for session in seen.sessions)
+    surely, doubtful, missing = choose(seen, policy.selector)
+    chosen = {session.id for session in surely}
+    doubts = {verdict.session.id: verdict for verdict in doubtful}
+    verdicts = tuple(
+        doubts.get(session.id) or _judge(_Case(host, seen, session, policy, session.id in chosen))
+        for session in seen.sessions
+    )
     return HostPlan(
         verdicts=verdicts,
         objections=tuple(_objections(seen, policy, run)),
         notes=tuple(_notes(seen, policy, verdicts)),
+        missing=missing,
     )
 
 
