@@ -14,6 +14,8 @@ from console import Command, Console
 from fake_clock import FakeClock
 from hypothesis import HealthCheck, settings
 
+from mpsbridge.clock import Clock
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background of a script: without this, no program that a test starts could be interrupted.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -103,8 +105,8 @@ def mpsbridge(capsys: pytest.CaptureFixture[str]) -> Command:
     """The command line, in this process."""
     from mpsbridge.cli.main import run  # noqa: PLC0415 - only tests of the command line load it
 
-    def call(*words: str) -> Console:
-        code = run(words)
+    def call(*words: str, clock: Clock | None = None) -> Console:
+        code = run(words, clock=clock)
         printed = capsys.readouterr()
         return Console(code, printed.out, printed.err)
 

@@ -14,7 +14,6 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.fleets import ActValue, exit_code, found_nowhere, new_run, open_fleet, open_journal, present
 from mpsbridge.cli.tables import RESULT_COLUMNS, SESSION_COLUMNS, counted, listed, result_row, session_row
-from mpsbridge.clock import SystemClock
 from mpsbridge.ending.plan import SAY_WHO, Act, Plan, Selector, make_plan
 from mpsbridge.ending.record import recorded
 from mpsbridge.errors import InputError
@@ -84,7 +83,7 @@ def _carry_out(
     if who is None:
         raise InputError(SAY_WHO)
     targets = call.targets(words, who)
-    run = new_run(SystemClock().now())
+    run = new_run(call.clock.now())
     with open_fleet(call, targets) as fleet:
         looks = fleet.run(Host.observe)
         plans = {
@@ -211,7 +210,7 @@ def _show(call: Call, outcomes: Sequence[Outcome[ActValue]], act: Act) -> None:
 
 def set_logons(call: Call, fleet: Fleet, mode: LogonMode, *, yes: bool) -> list[Outcome[Logons]]:
     """Set the logon mode where it differs, comparing with what was read just before (W17)."""
-    run = new_run(SystemClock().now())
+    run = new_run(call.clock.now())
     found = fleet.run(Host.logons)
     places = [
         place

@@ -6,12 +6,14 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
 from mpsbridge.cli.terminal import Terminal
+from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.ending.plan import Selector
 from mpsbridge.errors import CertificateRefused, InputError, MpsBridgeError, SettingsError
 from mpsbridge.inventory import LOCAL, resolve
@@ -19,6 +21,9 @@ from mpsbridge.models.durations import parse_duration
 from mpsbridge.models.targets import Target
 from mpsbridge.settings import Output, Settings, load_settings, unknown_variables
 from mpsbridge.transports.wire import tls_context
+
+CLOCK: ContextVar[Clock | None] = ContextVar("CLOCK", default=None)
+"""What commands live by; only a rehearsal sets one."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,7 @@ class Call:
     command: str
     settings: Settings
     terminal: Terminal
+    clock: Clock
 
     def targets(self, words: Sequence[str], who: Selector | None = None) -> list[Target]:
         """Resolve HOST words, asking for a password where one is needed and none is set.
@@ -64,7 +70,7 @@ def answer(
         _warn(terminal, settings)
         if selection:
             values["who"] = selector(**selection)
-        return function(Call(name, settings, terminal), **values)
+        return function(Call(name, settings, terminal, CLOCK.get() or SystemClock()), **values)
     except MpsBridgeError as error:
         return terminal.error(error)
 

@@ -10,13 +10,13 @@ import base64
 import json
 import socket
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.fleets import exit_code, gather, open_fleet
 from mpsbridge.cli.tables import counted
-from mpsbridge.clock import SystemClock
 from mpsbridge.errors import (
     AuthRefused,
     CertificateRefused,
@@ -67,7 +67,7 @@ def doctor(call: Call, hosts: Sequence[str], save: Path | None) -> int:
     with open_fleet(call, call.targets(hosts)) as fleet:
         outcomes = gather(call, fleet, diagnose)
         if save is not None:
-            _save(save, outcomes)
+            _save(save, outcomes, call.clock.now())
         if call.settings.output is Output.JSON:
             dumped = [outcome.model_dump(mode="json", exclude={"value": {"raw"}}) for outcome in outcomes]
             call.terminal.document({"outcomes": dumped})
@@ -226,12 +226,12 @@ def _multipoint(answer: ObserveAnswer) -> Check:
     return _check("multipoint", ok=True, text=f"{text}, {counted(len(answer.wms.stations), 'station')}")
 
 
-def _save(path: Path, outcomes: Sequence[Outcome[Diagnosis]]) -> None:
+def _save(path: Path, outcomes: Sequence[Outcome[Diagnosis]], now: datetime) -> None:
     """Write what the hosts said, as it came, with the decoded tables beside it for the reader."""
     content = {
         "schema": "mpsbridge-doctor/1",
         "version": __version__,
-        "saved": SystemClock().now().isoformat(),
+        "saved": now.isoformat(),
         "hosts": [
             {
                 "host": host,

@@ -18,7 +18,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 from mpsbridge.cli.call import Call, duration
 from mpsbridge.cli.fleets import exit_code, found_nowhere, new_run, open_fleet, open_journal, present
 from mpsbridge.cli.tables import SESSION_COLUMNS, counted, listed, result_row, session_row
-from mpsbridge.clock import Clock, SystemClock
+from mpsbridge.clock import Clock
 from mpsbridge.ending.notices import check_template
 from mpsbridge.ending.plan import SAY_WHO, Selector
 from mpsbridge.ending.policy import Closing, HostPlan, Policy, Then, plan_host
@@ -87,7 +87,7 @@ def end(
     policy = make_policy(who, options)
     template = check_template(_text_of(notice_file)) if notice_file else None
     targets = call.targets(hosts, who)
-    run = new_run(SystemClock().now())
+    run = new_run(call.clock.now())
     with open_journal(call) as journal, open_fleet(call, targets, graceful=True) as fleet:
         plans = _plan(call, fleet, policy, run)
         ready = [place for place, plan in enumerate(plans) if isinstance(plan, Done) and _has_work(plan.value, policy)]
@@ -103,7 +103,7 @@ def end(
         }
         journal.begin(run, command="end", reason=policy.reason, options=kept)
         with _following(call, events) as on_event, _deadline(fleet, duration("--deadline", deadline)):
-            job = _job(journal, run, policy, template, fleet, on_event)
+            job = _job(call.clock, journal, run, policy, template, fleet, on_event)
             acted = dict(zip(ready, fleet.run(job, only=ready), strict=True))
         outcomes = [acted.get(place) or _planned(plan, run, policy) for place, plan in enumerate(plans)]
         return _finish(call, journal, run, outcomes, interrupted=fleet.interrupted)
@@ -132,7 +132,7 @@ def resume(call: Call, prefix: str | None, only: Sequence[str], *, events: Path 
         )
         call.terminal.confirm(question, yes=yes)
         with open_fleet(call, targets, graceful=True) as fleet, _following(call, events) as on_event:
-            job = _job(journal, run.id, policy, template, fleet, on_event)
+            job = _job(call.clock, journal, run.id, policy, template, fleet, on_event)
             outcomes = fleet.run(job)
         return _finish(call, journal, run.id, outcomes, interrupted=fleet.interrupted)
 
@@ -232,6 +232,7 @@ def _ask(call: Call, policy: Policy, plans: Mapping[str, Outcome[HostPlan]], *, 
 
 
 def _job(
+    clock: Clock,
     journal: Journal,
     run: str,
     policy: Policy,
@@ -239,8 +240,6 @@ def _job(
     fleet: Fleet,
     on_event: Callable[[Event], None],
 ) -> Callable[[Host], EndValue]:
-    clock = SystemClock()
-
     def job(host: Host) -> EndValue:
         before = journal.entries(run, host=host.name)
         scene = Scene(

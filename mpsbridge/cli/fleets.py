@@ -37,15 +37,15 @@ def open_fleet(call: Call, targets: Sequence[Target], *, graceful: bool = False)
     """The hosts of this call, with its limits; with ``graceful`` each waits in a thread of its own."""
 
     def connect(target: Target) -> Host:
-        return Host(target, timeout_s=float(call.settings.timeout))
+        return Host(target, timeout_s=float(call.settings.timeout), clock=call.clock)
 
     threads = min(MOST_THREADS, len(targets)) if graceful else call.settings.concurrency
-    return Fleet(targets, concurrency=threads, connect=connect, graceful=graceful)
+    return Fleet(targets, concurrency=threads, connect=connect, graceful=graceful, clock=call.clock)
 
 
 def open_journal(call: Call) -> Journal:
     """The record, or a :class:`~mpsbridge.errors.JournalError` before anything is sent."""
-    return Journal(call.settings.journal or journal_path())
+    return Journal(call.settings.journal or journal_path(), clock=call.clock)
 
 
 def new_run(now: datetime) -> str:

@@ -7,11 +7,11 @@ set them, the failsafe goes, and the lease last.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.fleets import exit_code, gather, new_run, open_fleet, present
 from mpsbridge.cli.tables import listed, when
-from mpsbridge.clock import SystemClock
 from mpsbridge.ending.lease import Damaged, Lease, read_lease
 from mpsbridge.errors import InputError, Refused
 from mpsbridge.host import Host
@@ -49,7 +49,7 @@ def hold(call: Call, hosts: Sequence[str], reason: str) -> int:
     """``hold``: keep every run away from these hosts until somebody releases them."""
     if not reason.strip():
         raise InputError("--reason: say why, for whoever finds the hold")
-    run = new_run(SystemClock().now())
+    run = new_run(call.clock.now())
 
     def job(host: Host) -> LeaseValue:
         seen = host.look()
@@ -78,7 +78,7 @@ def release(call: Call, hosts: Sequence[str], *, yes: bool) -> int:
         if held and not call.settings.dry_run:
             names = [f"{fleet.targets[place].host} ({_who(_at(found, place))})" for place in held]
             call.terminal.confirm(f"Release {listed(names)}?", yes=yes)
-            done = dict(zip(held, fleet.run(_release, only=held), strict=True))
+            done = dict(zip(held, fleet.run(lambda host: _release(host, call.clock.now()), only=held), strict=True))
             found = [done.get(place, outcome) for place, outcome in enumerate(found)]
         for outcome in found:
             call.terminal.stream(outcome)
@@ -91,12 +91,12 @@ def _read(host: Host) -> LeaseValue:
     return _value(seen.lease, seen.logon_mode)
 
 
-def _release(host: Host) -> LeaseValue:
+def _release(host: Host, now: datetime) -> LeaseValue:
     seen = host.look()
     lease = read_lease(seen.lease)
     said = []
     mode = seen.logon_mode
-    run = lease.run if isinstance(lease, Lease) and lease.run else new_run(SystemClock().now())
+    run = lease.run if isinstance(lease, Lease) and lease.run else new_run(now)
     if isinstance(lease, Lease) and lease.set is not None and lease.found is not None:
         if mode is lease.set:
             mode = host.set_logons(lease.found, expected=lease.set, run=run).mode

@@ -9,12 +9,15 @@ from __future__ import annotations
 import signal
 from collections.abc import Sequence
 from types import FrameType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mpsbridge.cli.commands import app
 from mpsbridge.cli.leaving import Exit
+
+if TYPE_CHECKING:
+    from mpsbridge.clock import Clock
 
 
 @app.callback(invoke_without_command=True)
@@ -25,8 +28,16 @@ def _top(version: Annotated[bool, typer.Option("--version", help="Print the vers
         raise Exit(show_version())
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Run one call; the exit code."""
+def run(arguments: Sequence[str], *, clock: Clock | None = None) -> int:
+    """Run one call, living by ``clock`` where one is given; the exit code."""
+    if clock is not None:
+        from mpsbridge.cli.call import CLOCK
+
+        before = CLOCK.set(clock)
+        try:
+            return run(arguments)
+        finally:
+            CLOCK.reset(before)
     try:
         code: Any = app(args=list(arguments), standalone_mode=False)
     except Exit as leaving:

@@ -8,7 +8,6 @@ from mpsbridge.cli.acting import set_logons
 from mpsbridge.cli.call import Call, duration
 from mpsbridge.cli.fleets import exit_code, gather, open_fleet, present
 from mpsbridge.cli.tables import SESSION_COLUMNS, STATION_COLUMNS, counted, session_row, station_row
-from mpsbridge.clock import SystemClock
 from mpsbridge.ending.plan import Selector, matching
 from mpsbridge.errors import InputError
 from mpsbridge.host import Host
@@ -29,7 +28,7 @@ def sessions(call: Call, hosts: Sequence[str], who: Selector | None, watch: str 
         seen = host.observe()
         return seen.model_copy(update={"sessions": matching(seen, chosen)})
 
-    clock = SystemClock()
+    clock = call.clock
     with open_fleet(call, targets) as fleet:
         while True:
             outcomes = gather(call, fleet, look)
