@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from snippet_calls import held, swap
-from windows_host import ENGINE, WindowsHost
+from windows_host import WindowsHost, run_script
 
 from mpsbridge.errors import RemoteError
 from mpsbridge.models.answers import LeaseAnswer
-from mpsbridge.models.scripts import RawOutput
 from mpsbridge.snippets.catalogue import LEASE, LOOK
 from mpsbridge.snippets.envelope import open_envelope
 from mpsbridge.snippets.parameters import LookParameters
@@ -176,21 +173,15 @@ def test_w04_too_late_changes_nothing(host: WindowsHost) -> None:
 
 def test_w22_of_many_at_once_one_gets_it(host: WindowsHost) -> None:
     change(host, None, None)
-    scripts = []
-    for number in range(4):
-        path = host.folder / f"run-{number}.ps1"
-        path.write_text(LEASE.render(swap(held(f"run-{number}"), None, run=f"run-{number}")).text)
-        scripts.append(path)
 
-    def take(path: Path) -> LeaseAnswer:
-        arguments = ["-NoProfile", "-File", str(ENGINE / "run.ps1"), "-Script", str(path), "-Folder", str(host.folder)]
-        done = subprocess.run([str(host.engine), *arguments], capture_output=True, text=True, check=True, timeout=60)
-        (line,) = done.stdout.splitlines()
-        text = base64.b64decode(line.split()[1]).decode()
-        return LEASE.read(RawOutput(output=(text,)))
+    def take(number: int) -> LeaseAnswer:
+        script = LEASE.render(swap(held(f"run-{number}"), None, run=f"run-{number}"))
+        scratch = host.folder / f"run-{number}"
+        scratch.mkdir()
+        return LEASE.read(run_script(host.engine, script, scratch, folder=host.folder, alone=True))
 
     with ThreadPoolExecutor() as pool:
-        answers = list(pool.map(take, scripts))
+        answers = list(pool.map(take, range(4)))
     assert sorted(answer.changed for answer in answers) == [False, False, False, True]
     (winner,) = {answer.lease for answer in answers}
     assert json.loads(str(winner))["run"] == f"run-{[answer.changed for answer in answers].index(True)}"

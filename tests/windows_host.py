@@ -1,19 +1,24 @@
 """A make-believe Windows host for the real PowerShell engine: a folder with programs, modules and one JSON file.
 
-``WindowsHost(tmp_path, engine, [Person(...)])`` writes the folder; ``run`` executes a script over it in a fresh engine,
+``WindowsHost(tmp_path, engine, [Person(...)])`` writes the folder; ``run`` executes a script over it in a runspace,
 ``record`` is what the stand-in programs were told to do, whoever they were told by.
 """
 
 from __future__ import annotations
 
+import atexit
 import base64
 import json
 import os
 import subprocess
 import sys
+import tempfile
+import threading
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import pytest
 
 from mpsbridge.models.scripts import RawOutput, Script
 from mpsbridge.models.sessions import SessionGuard
@@ -81,7 +86,7 @@ def _processes(person: Person) -> list[dict[str, Any]]:
 
 
 class WindowsHost:
-    """The folder, and one engine start for each script."""
+    """The folder, and one runspace for each script."""
 
     def __init__(
         self,
@@ -169,7 +174,7 @@ class WindowsHost:
         return path.read_text().splitlines() if path.exists() else []
 
     def run(self, script: Script | str, **how: Any) -> RawOutput:
-        """Execute a script here, in an engine of its own; ``how`` as for :func:`run_script`."""
+        """Execute a script here; ``how`` as for :func:`run_script`."""
         return run_script(self.engine, script, self.folder, folder=self.folder, **how)
 
     def call(self, script: Script, function: str = "") -> RawOutput:
@@ -190,6 +195,76 @@ class WindowsHost:
             path.chmod(0o755)
 
 
+class Served:
+    """One engine process that runs scripts as they are asked for, each in a runspace of its own.
+
+    It ends with its standard input, and so with whoever started it, and when a script takes longer than a minute.
+    """
+
+    LIMIT_S = 60
+
+    def __init__(self, engine: Path, dialect: str) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process
+        self._process = subprocess.Popen(
+            [str(engine), "-NoProfile", "-NonInteractive", "-File", str(ENGINE / "run.ps1")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            env=os.environ | ({"PWSH_JSON": dialect} if dialect else {}),
+        )
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can be asked."""
+        return self._process.poll() is None
+
+    def ask(self, request: dict[str, Any]) -> list[str]:
+        """The lines that a script makes."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        watchdog = threading.Timer(self.LIMIT_S, self._process.kill)
+        watchdog.start()
+        try:
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+            lines: list[str] = []
+            for line in self._process.stdout:
+                if line == "end\n":
+                    return lines
+                lines.append(line.rstrip("\n"))
+        finally:
+            watchdog.cancel()
+        self._errors.seek(0)
+        pytest.fail(f"the engine ended while it ran a script: {self._errors.read().decode(errors='replace')}{lines}")
+
+    def close(self) -> None:
+        """Let it end."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait()
+        self._process.stdout.close()
+        self._errors.close()
+
+
+_SERVED: dict[tuple[Path, str], Served] = {}
+"""The engines of this test process; starting one for each script would be most of the tests' time."""
+
+
+@atexit.register
+def _close_all() -> None:
+    for served in _SERVED.values():
+        served.close()
+
+
+def _served(engine: Path, dialect: str) -> Served:
+    served = _SERVED.get((engine, dialect))
+    if served is None or not served.alive:
+        served = _SERVED[engine, dialect] = Served(engine, dialect)
+    return served
+
+
 def run_script(
     engine: Path,
     script: Script | str,
@@ -200,30 +275,29 @@ def run_script(
     language: str = "FullLanguage",
     module: Path | None = None,
     console_page: int = 0,
+    alone: bool = False,
 ) -> RawOutput:
-    """Execute a script in a fresh engine, over a make-believe host or, without ``folder``, over nothing.
+    """Execute a script in a fresh runspace, over a make-believe host or, without ``folder``, over nothing.
 
-    ``console_page`` is the code page by which PowerShell reads what programs print, where it reads that at all. With a
-    ``module`` the script is not sent: its function is called, with its parameters, on an endpoint that has the
-    module and nothing else.
+    ``alone`` is in a process of its own. ``console_page`` is the code page by which PowerShell reads what programs
+    print, where it reads that at all; it belongs to the process, so that is a fresh one, too. With a ``module`` the
+    script is not sent: its function is called, with its parameters, on an endpoint that has the module and nothing
+    else.
     """
     path = module or scratch / "script.ps1"
     if module is None:
         path.write_text(script if isinstance(script, str) else script.text, newline="")
-    arguments = ["-NoProfile", "-NonInteractive", "-File", str(ENGINE / "run.ps1"), "-Script", str(path)]
-    arguments += ["-Language", language] + (["-Folder", str(folder)] if folder else [])
-    arguments += ["-ConsolePage", str(console_page)] if console_page else []
+    request: dict[str, Any] = {"folder": str(folder) if folder else "", "script": str(path), "language": language}
     if module is not None and isinstance(script, Script):
-        call = scratch / "call.json"
-        call.write_text(json.dumps({"function": script.function, "parameters": script.parameters}))
-        arguments += ["-Call", str(call)]
-    environment = os.environ | ({"PWSH_JSON": json_dialect} if json_dialect else {})
-    done = subprocess.run(
-        [str(engine), *arguments], capture_output=True, text=True, timeout=60, env=environment, check=False
-    )
-    assert done.returncode == 0, done.stderr + done.stdout
+        request |= {"function": script.function, "parameters": script.parameters}
+    if alone or console_page:
+        served = Served(engine, json_dialect)
+        lines = served.ask(request | {"console_page": console_page})
+        served.close()
+    else:
+        lines = _served(engine, json_dialect).ask(request)
     streams: dict[str, list[str]] = {"output": [], "error": [], "noise": [], "failed": []}
-    for line in done.stdout.splitlines():
+    for line in lines:
         stream, _, text = line.partition(" ")
         streams[stream].append(base64.b64decode(text).decode())
     assert not streams["noise"], streams["noise"]

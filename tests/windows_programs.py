@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import sys
 import time
-from pathlib import Path
-from typing import Any
+
+TYPE_CHECKING = False  # typing and pathlib would be half of the time that such a program takes
+if TYPE_CHECKING:
+    from typing import Any
 
 HEADER = " USERNAME              SESSIONNAME        ID  STATE   IDLE TIME  LOGON TIME"
 
@@ -137,24 +140,26 @@ def end(world: dict[str, Any], number: int) -> None:
     world["processes"] = [each for each in world["processes"] if each["session"] != number or each.get("lingers")]
 
 
-def main(folder: Path, program: str, arguments: list[str]) -> int:
+def main(folder: str, program: str, arguments: list[str]) -> int:
     """Run one program over the world in ``folder``."""
-    slow = 0.0
-    with (folder / "lock").open("w") as lock:
+    file = os.path.join(folder, "world.json")
+    with open(os.path.join(folder, "lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        world = json.loads((folder / "world.json").read_text())
+        with open(file) as stored:
+            world = json.load(stored)
         if program not in {"quser", "qwinsta"}:
-            with (folder / "record.jsonl").open("a") as record:
+            with open(os.path.join(folder, "record.jsonl"), "a") as record:
                 record.write(json.dumps({"program": program, "arguments": arguments}) + "\n")
         slow = world["slow"].get(program, 0)
         if arguments and (session := find(world, arguments[0])) is not None:
             slow += session.get("program_s", 0)
         code = globals()[program](world, arguments)
-        (folder / "world.new").write_text(json.dumps(world))
-        (folder / "world.new").replace(folder / "world.json")
+        with open(f"{file}.new", "w") as stored:
+            json.dump(world, stored)
+        os.replace(f"{file}.new", file)
     time.sleep(slow)
     return int(code)
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2], sys.argv[3:]))
+    sys.exit(main(sys.argv[1], sys.argv[2], sys.argv[3:]))

@@ -1,10 +1,7 @@
-# Runs one script as a remote session would, in a runspace of its own over a make-believe host, and writes each object
-# that comes out on a line of its own: the stream's name, a blank, and the text as base64 of UTF-8. With a call (function
-# and parameters as JSON) the script is a module of a restricted endpoint, where only what it exports can be called.
-param([string]$Folder, [string]$Script, [string]$Language = 'FullLanguage', [string]$Call, [int]$ConsolePage)
-
-if ($ConsolePage) { [Console]::OutputEncoding = [Text.Encoding]::GetEncoding($ConsolePage) }
-
+# Runs scripts as remote sessions would, each in a runspace of its own over a make-believe host. A request is one line of
+# JSON on standard input; each object that comes out is written on a line of its own: the stream's name, a blank, and the
+# text as base64 of UTF-8; a line "end" follows. With a call (function and parameters) the script is a module of a
+# restricted endpoint, where only what it exports can be called. Nothing of a request is left for the next one.
 $restrict = {
     param($Module)
     $published = (Import-Module $Module -PassThru).ExportedCommands.Keys
@@ -23,33 +20,50 @@ function Write-Line([string]$Stream, $Records) {
     }
 }
 
-$runspace = [runspacefactory]::CreateRunspace([initialsessionstate]::CreateDefault2())
-$runspace.Open()
-$shell = [powershell]::Create()
-$shell.Runspace = $runspace
-if ($Folder) {
-    [void]$shell.AddScript('param($Prelude, $Folder) . $Prelude $Folder').AddArgument("$PSScriptRoot/host.ps1").AddArgument($Folder)
-    [void]$shell.Invoke()
-    if ($shell.Streams.Error.Count) { throw "the make-believe host failed: $($shell.Streams.Error[0])" }
-    $shell.Commands.Clear()
+function Invoke-Request($Request, $Runspace) {
+    $shell = [powershell]::Create()
+    $shell.Runspace = $Runspace
+    if ($Request.folder) {
+        [void]$shell.AddScript('param($Prelude, $Folder) . $Prelude $Folder').AddArgument("$PSScriptRoot/host.ps1").AddArgument($Request.folder)
+        [void]$shell.Invoke()
+        if ($shell.Streams.Error.Count) { throw "the make-believe host failed: $($shell.Streams.Error[0])" }
+        $shell.Commands.Clear()
+    }
+    if ($Request.function) {
+        [void]$shell.AddScript($restrict).AddArgument($Request.script)
+        [void]$shell.Invoke()
+        $shell.Commands.Clear()
+        [void]$shell.AddCommand($Request.function)
+        foreach ($parameter in $Request.parameters.PSObject.Properties) { [void]$shell.AddParameter($parameter.Name, $parameter.Value) }
+    } else {
+        $Runspace.SessionStateProxy.LanguageMode = $Request.language
+        [void]$shell.AddScript([IO.File]::ReadAllText($Request.script))
+    }
+    try {
+        Write-Line 'output' $shell.Invoke()
+    } catch {
+        Write-Line 'failed' "$($_.Exception.InnerException.Message)"
+    }
+    Write-Line 'error' $shell.Streams.Error
+    foreach ($stream in 'Warning', 'Verbose', 'Debug', 'Progress', 'Information') {
+        Write-Line 'noise' $shell.Streams.$stream
+    }
+    $shell.Dispose()
 }
-if ($Call) {
-    $asked = ConvertFrom-Json -InputObject ([IO.File]::ReadAllText($Call))
-    [void]$shell.AddScript($restrict).AddArgument($Script)
-    [void]$shell.Invoke()
-    $shell.Commands.Clear()
-    [void]$shell.AddCommand($asked.function)
-    foreach ($parameter in $asked.parameters.PSObject.Properties) { [void]$shell.AddParameter($parameter.Name, $parameter.Value) }
-} else {
-    $runspace.SessionStateProxy.LanguageMode = $Language
-    [void]$shell.AddScript([IO.File]::ReadAllText($Script))
-}
-try {
-    Write-Line 'output' $shell.Invoke()
-} catch {
-    Write-Line 'failed' "$($_.Exception.InnerException.Message)"
-}
-Write-Line 'error' $shell.Streams.Error
-foreach ($stream in 'Warning', 'Verbose', 'Debug', 'Progress', 'Information') {
-    Write-Line 'noise' $shell.Streams.$stream
+
+$accelerators = [psobject].Assembly.GetType('System.Management.Automation.TypeAccelerators')
+$types = @($accelerators::Get.Keys)
+$names = 'PSModulePath', 'SystemRoot', 'ProgramFiles', 'ProgramW6432', 'COMPUTERNAME', 'ENGINE_WORLD', 'ENGINE_SCRIPTS'
+$before = @{}
+foreach ($name in $names) { $before[$name] = [Environment]::GetEnvironmentVariable($name) }
+while ($line = [Console]::In.ReadLine()) {
+    $request = ConvertFrom-Json -InputObject $line
+    if ($request.console_page) { [Console]::OutputEncoding = [Text.Encoding]::GetEncoding([int]$request.console_page) }
+    $runspace = [runspacefactory]::CreateRunspace([initialsessionstate]::CreateDefault2())
+    $runspace.Open()
+    Invoke-Request $request $runspace
+    $runspace.Dispose()
+    foreach ($name in @($accelerators::Get.Keys)) { if ($types -notcontains $name) { [void]$accelerators::Remove($name) } }
+    foreach ($name in $names) { [Environment]::SetEnvironmentVariable($name, $before[$name]) }
+    [Console]::Out.WriteLine('end')
 }
