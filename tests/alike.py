@@ -26,7 +26,7 @@ from mpsbridge.snippets.catalogue import CATALOGUE, OBSERVE
 from mpsbridge.snippets.parameters import LogonsParameters, ObserveParameters, StationsParameters
 
 OTHERS_OWN = ("now", "powershell")
-"""What each engine has of its own: the time of day, and the version of the PowerShell that runs."""
+"""What each engine has of its own: the moment of its answer, and the version of the PowerShell that runs."""
 
 Answers = list[tuple[str, dict[str, Any]]]
 
@@ -77,24 +77,24 @@ def scripted(host: LabHost, asked: list[tuple[str, Frozen]]) -> Answers:
     return [(name, told(say(host, name, parameters))) for name, parameters in asked]
 
 
-def executed(lab: Lab, name: str, asked: list[tuple[str, Frozen]]) -> Answers:
-    """The answers of real PowerShell, over real WinRM."""
+def executed(lab: Lab, name: str, asked: list[tuple[str, Frozen]], *, keep: tuple[str, ...] = ()) -> Answers:
+    """The answers of real PowerShell, over real WinRM; ``keep`` is of its own what is wanted all the same."""
     host = Host(reach(lab, name))
     try:
         answers = []
         for snippet, parameters in asked:
             output = host.run(CATALOGUE[snippet], parameters)
             assert output.errors == (), (snippet, output.errors)
-            answers.append((snippet, told(output.output[0])))
+            answers.append((snippet, told(output.output[0], keep)))
         return answers
     finally:
         host.close()
 
 
-def told(text: str) -> dict[str, Any]:
+def told(text: str, keep: tuple[str, ...] = ()) -> dict[str, Any]:
     """An envelope, without what is each engine's own."""
     envelope: dict[str, Any] = json.loads(text)
-    for key in OTHERS_OWN:
+    for key in set(OTHERS_OWN) - set(keep):
         envelope["result"].pop(key, None)
     return envelope
 

@@ -246,7 +246,7 @@ def children(lab: Lab) -> Children:
     engine = lab._engine
     assert isinstance(engine, PowerShellEngine)
     assert engine._site is not None
-    return engine._site.children
+    return engine._site._children
 
 
 def children_of(parent: int) -> set[int]:

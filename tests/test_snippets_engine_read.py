@@ -356,4 +356,4 @@ def test_w29_a_stop_gets_through_and_ends_the_reading_program(engine: Path, tmp_
     program.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/new\nmv {tmp_path}/new {tmp_path}/pid\nexec sleep 60\n")
     prelude = f". '{ENGINE}/host.ps1' '{tmp_path}'\n$ExecutionContext.SessionState.LanguageMode = '{language}'\n"
     (tmp_path / "observe.ps1").write_text(prelude + OBSERVE.render(ObserveParameters()).text)
-    assert host.run(STOPPED.replace("@FOLDER@", str(tmp_path))).output == ("True True Stopped",)
+    assert host.run(STOPPED.replace("@FOLDER@", str(tmp_path)), alone=True).output == ("True True Stopped",)

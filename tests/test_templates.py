@@ -192,6 +192,7 @@ CMDLETS = {
     "ConvertTo-Json",
     "ForEach-Object",
     "Get-Acl",
+    "Get-Date",
     "Get-CimInstance",
     "Get-Column",  # inside Read-MpsbridgeMultiPoint
     "Get-Command",  # in the runspace of its own only

@@ -248,8 +248,9 @@ class Served:
         self._errors.close()
 
 
-_SERVED: dict[tuple[Path, str], Served] = {}
-"""The engines of this test process; starting one for each script would be most of the tests' time."""
+_SERVED: dict[tuple[Path, str, str], Served] = {}
+"""The engines of this test process; starting one for each script would be most of the tests' time. A process remembers
+that it once had a constrained runspace, so each language mode has its own."""
 
 
 @atexit.register
@@ -258,10 +259,10 @@ def _close_all() -> None:
         served.close()
 
 
-def _served(engine: Path, dialect: str) -> Served:
-    served = _SERVED.get((engine, dialect))
+def _served(engine: Path, dialect: str, language: str) -> Served:
+    served = _SERVED.get((engine, dialect, language))
     if served is None or not served.alive:
-        served = _SERVED[engine, dialect] = Served(engine, dialect)
+        served = _SERVED[engine, dialect, language] = Served(engine, dialect)
     return served
 
 
@@ -295,7 +296,7 @@ def run_script(
         lines = served.ask(request | {"console_page": console_page})
         served.close()
     else:
-        lines = _served(engine, json_dialect).ask(request)
+        lines = _served(engine, json_dialect, language).ask(request)
     streams: dict[str, list[str]] = {"output": [], "error": [], "noise": [], "failed": []}
     for line in lines:
         stream, _, text = line.partition(" ")

@@ -1,7 +1,7 @@
 """The failsafe's task, as a make-believe host's scheduler knows it: when it runs, and when it may act.
 
-What it then does is the world's; the rule is the one of the task's own command: nothing while a lease holds, and a
-lease that nobody can read holds for a day after it was written.
+Where the task's command can be executed, an engine does that (:attr:`LabHost.run_task`). Else the world does what the
+command does: nothing while a lease holds, and a lease that nobody can read holds for a day after it was written.
 """
 
 from __future__ import annotations

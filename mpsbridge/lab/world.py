@@ -8,6 +8,7 @@ passed in, so a world stands still while its clock does; whatever changes is rec
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -164,6 +165,8 @@ class LabHost:
         self._lease = lease
         self._lease_written = self.now()
         self._lease_file: Path | None = None
+        self.run_task: Callable[[Failsafe], None] | None = None
+        """Runs the failsafe's task where its command can be executed; else the world does what the command does."""
         self._at_start = (lease, logon_mode)
         self._shutdown: tuple[str, float] | None = None
         self._away_until = float("-inf")
@@ -180,6 +183,7 @@ class LabHost:
         """The text of the lease file, if there is one."""
         if self._lease_file is None:
             return self._lease
+        self.date_lease()
         return self._lease_file.read_text(encoding="utf-8") if self._lease_file.exists() else None
 
     @lease.setter
@@ -191,11 +195,20 @@ class LabHost:
             self._lease_file.unlink(missing_ok=True)
         else:
             self._lease_file.write_text(text, encoding="utf-8")
+            self.date_lease()
 
     def keep_lease_in(self, file: Path) -> None:
         """From now on the lease is a real file, which scripts may read and write by themselves."""
         text, self._lease_file = self.lease, file
         self.lease = text
+
+    def date_lease(self) -> None:
+        """Where a script has written the lease's file: it was written now, by the host's own clock."""
+        file = self._lease_file
+        if file is None or not file.exists() or file.stat().st_mtime == self._lease_written.timestamp():
+            return
+        self._lease_written = self.now().replace(microsecond=0)
+        os.utime(file, (self._lease_written.timestamp(),) * 2)
 
     @property
     def logon_mode(self) -> str:
@@ -254,6 +267,9 @@ class LabHost:
         if task is None or ticks < task.due:
             return
         task.due += EVERY_S * (1 + (ticks - task.due) // EVERY_S)
+        if self.run_task is not None and task.command:
+            self.run_task(task)
+            return
         if is_over(self.lease, self._lease_written, self.now()):
             self.failsafe = None
             self._record("failsafe", None, "acted")

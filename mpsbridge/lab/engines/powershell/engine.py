@@ -1,9 +1,9 @@
 """The engine that executes: each shell is a real PowerShell child that gets the very bytes a client sent.
 
 Nothing of PSRP is read or written for a client; fragments go from WSMan into the child's pipe and back. What Windows
-would know or do (tables, processes, log-offs) comes from the world, through programs and functions that stand for
-Windows' own and ask the lab's desk. Two things are the machine's and not the world's: the time of day, because scripts
-read the clock of the process they run in, and the version of PowerShell.
+would know or do (tables, processes, log-offs, the time of day) comes from the world, through programs and functions
+that stand for Windows' own and ask the lab's desk. One thing is the machine's and not the world's: the version of
+PowerShell. How long a script waits is real time, however fast the world's clock runs.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import shlex
 import shutil
 import sys
 import tempfile
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from mpsbridge.lab.engines.powershell.finding import find_powershell
 from mpsbridge.lab.engines.powershell.multipoint import modules
 from mpsbridge.lab.engines.powershell.programs import PROGRAMS
 from mpsbridge.lab.engines.powershell.shell import PipeShell
+from mpsbridge.lab.engines.powershell.tasks import Scheduler
 from mpsbridge.lab.engines.powershell.zone import write_zone
 from mpsbridge.lab.shells import Post, Shell
 from mpsbridge.lab.world import LabHost, World
@@ -53,7 +55,7 @@ class PowerShellEngine:
         """Set everything up, with one warm child (about half a second). Raises ``SettingsError``."""
         self._site = _Site(world, post)
         try:
-            self._site.children.open(self._program, spares=self._spares, most=self._most)
+            self._site.open(self._program, spares=self._spares, most=self._most)
         except BaseException:
             self.stop()
             raise
@@ -86,28 +88,47 @@ class _Site:
         self._write_programs()
         self._write_modules()
         self._desk = Desk(self._folder / "desk", self._answer)
-        environment = {**os.environ, "MPSBRIDGE_LAB_DESK": str(self._desk.path)}
-        self.children = Children(environment, prelude="".join(_text(name) for name in ("ask.ps1", "host.ps1")))
+        self._environment = {**os.environ, "MPSBRIDGE_LAB_DESK": str(self._desk.path)}
+        self._prelude = "".join(_text(name) for name in ("ask.ps1", "host.ps1"))
+        self._children = Children(self._environment, self._prelude)
+        self._tasks: Scheduler | None = None
+
+    def open(self, program: Path, *, spares: int, most: int) -> None:
+        self._children.open(program, spares=spares, most=most)
+        prelude = self._folder / "prelude.ps1"
+        prelude.write_text(self._prelude, encoding="utf-8")
+        self._tasks = Scheduler(
+            self._world, program, self._environment, prelude, seat=self._seat_for, leave=self._seats.__delitem__
+        )
 
     def close(self) -> None:
-        self.children.close()
+        if self._tasks is not None:
+            self._tasks.close()
+        self._children.close()
         self._desk.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def open_shell(self, host: LabHost, wake: Callable[[], None], culture: str) -> Shell:
-        child = self.children.take()
+        child = self._children.take()
         self._seats[child.seat] = (host, culture)
 
         def ended() -> None:
             del self._seats[child.seat]
-            self.children.give_back(child)
+            self._children.give_back(child)
 
         return PipeShell(child, self._post, wake, ended)
+
+    def _seat_for(self, host: LabHost) -> str:
+        """A place at the desk for a task of a host; the system's own culture is the one of a new installation."""
+        seat = str(uuid.uuid4())
+        self._seats[seat] = (host, _CULTURE)
+        return seat
 
     def _answer(self, seat: str, program: str, arguments: list[str]) -> Said:
         """What the desk says to a child. One that warms up sits nowhere yet, and looks at the first host."""
         host, culture = self._seats.get(seat, (self._hosts[0], _CULTURE))
         with self._world.lock:
+            host.date_lease()
             if program in PROGRAMS:
                 return PROGRAMS[program](host, arguments)
             if arguments[0] == "place":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -110,6 +110,11 @@ def caller(host: LabHost, _: str) -> dict[str, Any]:
     return observing.caller(host)
 
 
+def clock(host: LabHost, _: str) -> float:
+    """How many seconds the host's clock is ahead of the machine's, by which its scripts run."""
+    return (host.now() - datetime.now(UTC)).total_seconds()
+
+
 def administrators(host: LabHost, _: str) -> list[str]:
     """SIDs of the members of Administrators."""
     return sorted(observing.administrators(host))
@@ -189,6 +194,7 @@ _QUESTIONS: dict[str, Callable[[LabHost, str], Any]] = {
     "administrators": administrators,
     "caller": caller,
     "cim": cim_instance,
+    "clock": clock,
     "close": close,
     "disconnect": disconnect,
     "event": write_event,

@@ -20,6 +20,13 @@ function global:ConvertFrom-LabTime($Text) {
     [datetime]::SpecifyKind($time, 'Utc').ToLocalTime()
 }
 
+# The host's own clock: the machine's, moved by as much as they differ.
+function global:Get-Date {
+    [CmdletBinding()]
+    param([Parameter(Position = 0)][datetime]$Date = [datetime]::Now)
+    $Date.AddSeconds((Get-LabFact 'clock'))
+}
+
 function global:Get-Process {
     [CmdletBinding(DefaultParameterSetName = 'Name')]
     param(

@@ -1,0 +1,109 @@
+"""The task scheduler of make-believe hosts: it starts what a script has registered, when a host's clock reaches it.
+
+Rules: the command line is the registered one, word for word; it runs in a PowerShell of its own, as whoever looks from
+inside the host, and what it does to the world it does through the same programs and cmdlets as every script; a task
+that still runs is not started again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from mpsbridge.lab.failsafe import Failsafe
+from mpsbridge.lab.world import LabHost, World
+
+LOOK_S = 0.2
+"""How often the scheduler looks at the hosts' clocks."""
+
+
+class Scheduler:
+    """Runs due tasks from construction to :meth:`close`.
+
+    ``seat`` gives a task a place at the lab's desk, by host, and ``leave`` takes it away again.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        program: Path,
+        environment: Mapping[str, str],
+        prelude: Path,
+        *,
+        seat: Callable[[LabHost], str],
+        leave: Callable[[str], None],
+    ) -> None:
+        self._world = world
+        self._program = program
+        self._environment = environment
+        self._prelude = prelude
+        self._seat = seat
+        self._leave = leave
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._threads: list[threading.Thread] = []
+        self._closing = threading.Event()
+        for host in world.hosts.values():
+            host.run_task = lambda task, host=host: self._start(host, task)
+        self._watch = threading.Thread(target=self._look, name="lab-tasks", daemon=True)
+        self._watch.start()
+
+    def close(self) -> None:
+        """Start nothing any more, and end what runs."""
+        self._closing.set()
+        self._watch.join()
+        with self._world.lock:
+            for host in self._world.hosts.values():
+                host.run_task = None
+            running = list(self._running.values())
+        for process in running:
+            process.kill()
+        for thread in self._threads:
+            thread.join()
+
+    def _look(self) -> None:
+        """A host's tasks run though nobody asks it anything: looking at it is what lets its time pass."""
+        while not self._closing.wait(LOOK_S):
+            with self._world.lock:
+                for host in self._world.hosts.values():
+                    if host.failsafe is not None:
+                        host.rows()
+
+    def _start(self, host: LabHost, task: Failsafe) -> None:
+        if host.name in self._running or self._closing.is_set():
+            return
+        seat = self._seat(host)
+        words = [*_words(task.command)[:-1], f". '{self._prelude}'\n{_words(task.command)[-1]}"]
+        process = subprocess.Popen(
+            [str(self._program), *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**self._environment, "MPSBRIDGE_LAB_SEAT": seat},
+        )
+        self._running[host.name] = process
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        thread = threading.Thread(target=self._wait, args=(host, seat, process), name="lab-task", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _wait(self, host: LabHost, seat: str, process: subprocess.Popen[bytes]) -> None:
+        with contextlib.suppress(OSError):
+            process.wait()
+        with self._world.lock:
+            del self._running[host.name]
+            self._leave(seat)
+
+
+def _words(line: str) -> list[str]:
+    """The arguments of a task, as Windows splits them; no backslash stands before a quote in one of ours."""
+    words, rest = [], line
+    while rest := rest.lstrip(" "):
+        if rest.startswith('"'):
+            word, _, rest = rest[1:].partition('"')
+        else:
+            word, _, rest = rest.partition(" ")
+        words.append(word)
+    return words
