@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from mpsbridge.clock import SystemClock
 from mpsbridge.lab.engines import observing
 from mpsbridge.lab.engines.observing import MODES, cim, elevated, sees
 from mpsbridge.lab.engines.powershell.desk import Said
@@ -112,7 +113,7 @@ def caller(host: LabHost, _: str) -> dict[str, Any]:
 
 def clock(host: LabHost, _: str) -> float:
     """How many seconds the host's clock is ahead of the machine's, by which its scripts run."""
-    return (host.now() - datetime.now(UTC)).total_seconds()
+    return (host.now() - SystemClock().now()).total_seconds()
 
 
 def administrators(host: LabHost, _: str) -> list[str]:
