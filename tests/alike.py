@@ -11,7 +11,7 @@ from typing import Any
 
 from fake_clock import FakeClock
 from lab_target import reach
-from snippet_calls import act, box, mode
+from snippet_calls import NEVER, act, box, failsafe, held, mode, order, swap, switch
 
 from mpsbridge.errors import MpsBridgeError
 from mpsbridge.host import Host
@@ -23,10 +23,17 @@ from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.scripts import RawOutput
 from mpsbridge.models.sessions import LogonMode, SessionGuard
 from mpsbridge.snippets.catalogue import CATALOGUE, OBSERVE
-from mpsbridge.snippets.parameters import LogonsParameters, ObserveParameters, StationsParameters
+from mpsbridge.snippets.parameters import (
+    FailsafeRemoveParameters,
+    LogonsParameters,
+    LookParameters,
+    ObserveParameters,
+    StationsParameters,
+)
 
-OTHERS_OWN = ("now", "powershell")
+OTHERS_OWN = ("now", "powershell", "next_run")
 """What each engine has of its own: the moment of its answer, and the version of the PowerShell that runs."""
+PAST = "20200101000000.000000+000"
 
 Answers = list[tuple[str, dict[str, Any]]]
 
@@ -58,7 +65,43 @@ def calls(guards: list[SessionGuard], text: str = "it's <b>&amp; ‘five’") ->
         ("message", box(text, *guards[:3])),
         ("disconnect", act(guards[0], *([stale] if len(guards) > 1 else []))),
         ("end", act(*guards[:3])),
+        ("look", LookParameters()),
         ("observe", ObserveParameters()),
+    ]
+
+
+def orders(guards: list[SessionGuard]) -> list[tuple[str, Frozen]]:
+    """A run from its lease to its restart and back, with all that must be refused on the way."""
+    one, ids = guards[0], [each.id for each in guards]
+    gone = FailsafeRemoveParameters(not_after=NEVER, run="run-1")
+    return [
+        ("failsafe", failsafe(LogonMode.ENABLED, LogonMode.DRAIN)),
+        ("lease", swap(held(), held("run-2"))),
+        ("lease", swap(None, None)),
+        ("lease", swap("no lease", None)),
+        ("lease", swap(held(), None, not_after=PAST)),
+        ("lease", swap(held(), None)),
+        ("lease", swap(held("run-2"), None, run="run-2")),
+        ("lease", swap(held(reason="later"), held())),
+        ("look", LookParameters()),
+        ("failsafe", failsafe(LogonMode.ENABLED, LogonMode.DRAIN)),
+        ("failsafe", failsafe(LogonMode.ENABLED, LogonMode.DRAIN, run="run-2")),
+        ("message", box("15 minutes", one, notice="15m")),
+        ("message", box("15 minutes", *guards[:2], notice="15m")),
+        ("message", box("15 minutes", one, notice="5m", run="run-2")),
+        ("mode", switch("console", *ids[:1])),
+        ("power", order("restart", *ids[:1])),
+        ("power", order("restart", *ids, run="run-2")),
+        ("power", order("abort")),
+        ("power", order("restart", *ids, 77)),
+        ("power", order("shutdown", *ids)),
+        ("power", order("abort")),
+        ("mode", switch("station", *ids)),
+        ("mode", switch("console", *ids)),
+        ("power", order("abort")),
+        ("failsafe-remove", gone),
+        ("failsafe-remove", gone),
+        ("lease", swap(None, "")),
     ]
 
 
@@ -96,7 +139,23 @@ def told(text: str, keep: tuple[str, ...] = ()) -> dict[str, Any]:
     envelope: dict[str, Any] = json.loads(text)
     for key in set(OTHERS_OWN) - set(keep):
         envelope["result"].pop(key, None)
-    return envelope
+    comparable: dict[str, Any] = timeless(envelope)
+    return comparable
+
+
+def timeless(value: Any) -> Any:
+    """Without the moments at which something was marked; a lease as what it says; a restart as that it was ordered."""
+    if isinstance(value, dict):
+        return {key: timeless(each) for key, each in value.items() if key != "at"}
+    if isinstance(value, list | tuple):
+        return [timeless(each) for each in value]
+    if isinstance(value, str) and value.startswith("{") and value.endswith("}"):
+        return timeless(json.loads(value))
+    if isinstance(value, str) and value.startswith("shutdown.exe"):
+        return value[-6:]  # Windows' numbers are too large for an exit code here; the words carry them
+    if isinstance(value, str) and value.startswith("it is "):
+        return value.partition(", ")[2]
+    return value
 
 
 def state(host: LabHost) -> dict[str, Any]:
@@ -106,11 +165,13 @@ def state(host: LabHost) -> dict[str, Any]:
         "processes": host.processes_in(),
         "stations": [(each.id, each.session_id) for each in host.stations],
         "logons": host.logon_mode,
-        "lease": host.lease,
+        "lease": timeless(host.lease),
+        "mode": host.mode,
+        "failsafe": host.failsafe and (host.failsafe.found, host.failsafe.set, host.failsafe.run, host.failsafe.owner),
         "events": host.events,
         "changes": [
             (each.act, each.session_id, each.user, each.logon, each.text)
             for each in host.world.changes
-            if each.host == host.name
+            if each.host == host.name and each.act != "lease"  # a script writes it without asking anybody
         ],
     }

@@ -14,6 +14,7 @@ from typing import Any
 from mpsbridge.lab import tables
 from mpsbridge.lab.world import LabHost, LabSession, sid_of
 
+NO_BOOT = "boot identity: this account may not read when wininit started"
 MODES = {"enabled": (0, 0), "drain-until-restart": (0, 1), "drain": (0, 2), "disabled": (1, 0)}
 """Logon mode -> ``Logons``, ``SessionBrokerDrainMode`` of ``Win32_TerminalServiceSetting``."""
 
@@ -53,7 +54,7 @@ def look(host: LabHost, _: Arguments, problems: Problems) -> Result:
     """The result of ``Get-MpsbridgeLook``: what every look tells."""
     facts, witness = host.facts, host.processes_in()
     if not elevated(host):
-        problems.append("boot identity: this account may not read when wininit started")
+        problems.append(NO_BOOT)
     return {
         "now": cim(host.now()),
         "utc_offset_min": facts.utc_offset_min,

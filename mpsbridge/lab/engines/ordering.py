@@ -11,7 +11,7 @@ import re
 from datetime import timedelta
 
 from mpsbridge.lab.engines.acting import note, objection_of
-from mpsbridge.lab.engines.observing import MODES, Arguments, Problems, Refusal, Result, boot, cim, elevated
+from mpsbridge.lab.engines.observing import MODES, NO_BOOT, Arguments, Problems, Refusal, Result, boot, cim, elevated
 from mpsbridge.lab.failsafe import EVERY_S
 from mpsbridge.lab.world import LabHost
 
@@ -84,6 +84,7 @@ def power(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
     _unopposed(host, arguments)
     answer: Result = {"boot": boot(host), "accepted": False, "going_down": False, "left": [], "text": ""}
     if not elevated(host):
+        problems.append(NO_BOOT)
         said = "shutdown.exe ended with 5: Access is denied.(5)"
         if action != "abort":
             raise Refusal("denied", _NOT_SURE)
@@ -119,6 +120,7 @@ def mode(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
     elif now == "unknown" and host.facts.generation == "2012":
         raise Refusal("remote", f"its mode reads '{host.mode}', and Switch-WmsSystem only toggles; nothing was done")
     elif not elevated(host):
+        problems.append(NO_BOOT)
         raise Refusal("denied", _NOT_SURE)
     elif left := _left(host, allowed):
         answer |= {"left": left, "text": _LEFT}
