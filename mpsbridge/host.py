@@ -47,6 +47,7 @@ from mpsbridge.snippets.catalogue import (
     MODE,
     OBSERVE,
     POWER,
+    RESET,
     STATIONS,
     A,
     M,
@@ -65,6 +66,7 @@ from mpsbridge.snippets.parameters import (
     ModeParameters,
     ObserveParameters,
     PowerParameters,
+    ResetParameters,
     StationsParameters,
 )
 from mpsbridge.transports import open_transport
@@ -185,6 +187,14 @@ class Host:
         """Log each session off and look until it is gone: at once, then after 1, 2, 4 and 5 s (W9)."""
         parameters = ActParameters(sessions=_guards(sessions), not_after=self._not_after(), run=run)
         return self._until_gone(_results(sessions, self.ask(END, parameters)))
+
+    def reset(self, sessions: Sequence[Session], *, run: str) -> tuple[SessionResult, ...]:
+        """End each session by force and look until it is gone; what it has not saved is lost (W9).
+
+        Only a session whose birth is known: nothing else proves who it is once its row has gone (W8).
+        """
+        parameters = ResetParameters(sessions=_guards(sessions), not_after=self._not_after(), run=run)
+        return self._until_gone(_results(sessions, self.ask(RESET, parameters)))
 
     def set_lease(self, text: str | None, *, expected: str | None, run: str) -> LeaseAnswer:
         """Write the lease file if it still holds ``expected`` (null: no file), or remove it (W22)."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from snippet_calls import act, box
+from snippet_calls import act, box, reset
 from windows_host import Person, WindowsHost
 
 from mpsbridge.models.answers import ActAnswer, SessionActAnswer
 from mpsbridge.models.scripts import Script
 from mpsbridge.models.sessions import Result, SessionGuard
-from mpsbridge.snippets.catalogue import CATALOGUE, DISCONNECT, END, MESSAGE
+from mpsbridge.snippets.catalogue import CATALOGUE, DISCONNECT, END, MESSAGE, RESET
 
 ALICE = Person(2, "alice")
 BOB = Person(5, "bob", name="rdp-tcp#7", logon="11/25/2026 10:30 AM", born="20261125103000.000000+000")
@@ -25,6 +25,8 @@ def script(name: str, *guards: SessionGuard, **changes: object) -> Script:
     changes = {"time_limit_s": 2} | changes
     if name == "message":
         return MESSAGE.render(box("Please save your work", *guards, **changes))
+    if name == "reset":
+        return RESET.render(reset(*guards, **changes))
     return (END if name == "end" else DISCONNECT).render(act(*guards, **changes))
 
 

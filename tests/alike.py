@@ -11,7 +11,7 @@ from typing import Any
 
 from fake_clock import FakeClock
 from lab_target import reach
-from snippet_calls import NEVER, act, box, failsafe, held, mode, order, swap, switch
+from snippet_calls import NEVER, act, box, failsafe, held, mode, order, reset, swap, switch
 
 from mpsbridge.errors import MpsBridgeError
 from mpsbridge.host import Host
@@ -65,6 +65,7 @@ def calls(guards: list[SessionGuard], text: str = "it's <b>&amp; ‘five’") ->
         ("message", box(text, *guards[:3])),
         ("disconnect", act(guards[0], *([stale] if len(guards) > 1 else []))),
         ("end", act(*guards[:3])),
+        *([("reset", reset(*guards[:3], stale))] if all(each.born for each in guards) and len(guards) > 3 else []),
         ("look", LookParameters()),
         ("observe", ObserveParameters()),
     ]

@@ -206,6 +206,25 @@ class FakeHost:
         self._late_fault("end")
         return tuple(results)
 
+    def reset(self, sessions: Sequence[Session], *, run: str) -> tuple[SessionResult, ...]:
+        self._pass_time()
+        self._fault("reset")
+        lease = read_lease(self.lease)
+        assert isinstance(lease, Lease)
+        assert lease.run == run
+        results = []
+        for session in sessions:
+            person = self.people.get(session.id)
+            if person is None or person.born != session.born:
+                results.append(SessionResult(session=session, result=Result.GONE if person is None else Result.CHANGED))
+                continue
+            assert ("began", person.user) in self.record, "only what was logged off is reset"
+            self.record.append(("forced", person.user))
+            del self.people[session.id]
+            results.append(SessionResult(session=session, result=Result.ENDED))
+        self._late_fault("reset")
+        return tuple(results)
+
     def set_logons(self, mode: LogonMode, *, expected: LogonMode | None, run: str) -> Logons:  # noqa: ARG002 - the lease says whose
         self._pass_time()
         self._fault("logons-set")

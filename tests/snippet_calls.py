@@ -19,6 +19,7 @@ from mpsbridge.snippets.parameters import (
     ModeParameters,
     ObserveParameters,
     PowerParameters,
+    ResetParameters,
     StationsParameters,
 )
 
@@ -29,6 +30,11 @@ NEVER = "20991231235959.000000+000"
 def act(*guards: SessionGuard, **changes: Any) -> ActParameters:
     """Parameters of ``end`` and ``disconnect``."""
     return ActParameters.model_validate({"sessions": guards, "not_after": NEVER, "run": "run-1"} | changes)
+
+
+def reset(*guards: SessionGuard, **changes: Any) -> ResetParameters:
+    """Parameters of ``reset``."""
+    return ResetParameters.model_validate({"sessions": guards, "not_after": NEVER, "run": "run-1"} | changes)
 
 
 def box(text: str, *guards: SessionGuard, **changes: Any) -> MessageParameters:
@@ -85,6 +91,7 @@ CALLS: dict[str, Frozen] = {
     "message": box("The host restarts at 18:00.", ALICE),
     "disconnect": act(ALICE),
     "end": act(ALICE),
+    "reset": reset(ALICE),
     "lease": swap(held(), None),
     "failsafe": failsafe(LogonMode.ENABLED, LogonMode.DRAIN),
     "failsafe-remove": FailsafeRemoveParameters(not_after=NEVER, run="run-1"),

@@ -43,6 +43,7 @@ def test_effects() -> None:
         "lease": Effect.DISRUPT,
         "failsafe": Effect.DISRUPT,
         "failsafe-remove": Effect.DISRUPT,
+        "reset": Effect.DISRUPT,
         "power": Effect.DISRUPT,
         "mode": Effect.DISRUPT,
     }

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from console import Command
 
-from mpsbridge.clock import SystemClock
+from mpsbridge.clock import HastyClock, SystemClock
 from mpsbridge.journal import Journal
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
@@ -129,6 +129,36 @@ def test_w40_a_hold_keeps_every_run_away_until_it_is_released(lab: Lab, mpsbridg
     assert mpsbridge("release", "alpha", "--yes").code == 0
     assert acts(lab) == []
     assert mpsbridge("leases", "alpha", "-o", "json").outcome("alpha")["value"]["owner"] is None
+
+
+def test_who_hangs_is_reset_when_the_time_granted_is_over(mpsbridge: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = HastyClock(100)
+    host = {"name": "alpha", "sessions": [{"id": 2, "user": "alice", "hung": True}, {"id": 3, "user": "bob"}]}
+    with Lab(build_world({"hosts": [host]}, clock), auth="ntlm", clock=clock) as lab:
+        monkeypatch.setenv("MPSBRIDGE_INVENTORY", str(lab.inventory))
+        monkeypatch.setenv("MPSBRIDGE_PASSWORD", lab.password)
+        words = (
+            "end",
+            "alpha",
+            "--all",
+            "--no-warning",
+            "--settle",
+            "30s",
+            "--force-after",
+            "2m",
+            "--yes",
+            "-o",
+            "json",
+        )
+        found = mpsbridge(*words, clock=clock)
+        assert found.code == 0, found.err
+        results = {each["session"]["user"]: each["text"] for each in found.outcome("alpha")["value"]["sessions"]}
+        assert results == {"alice": "reset by force: the profile may not have been saved", "bob": ""}
+        assert [(each.act, each.user) for each in lab.changes if each.user and each.act != "logon"] == [
+            ("logoff", "alice"),
+            ("logoff", "bob"),
+            ("reset", "alice"),
+        ]
 
 
 def test_who_is_named_and_found_nowhere_refuses_the_whole_call(lab: Lab, mpsbridge: Command) -> None:

@@ -58,7 +58,8 @@ def test_a_role_may_do_what_the_one_before_it_may() -> None:
         "Get-MpsbridgeLogonMode",
     ]
     assert notify == [*look, "Send-MpsbridgeMessage"]
-    assert end == [*notify, "Disconnect-MpsbridgeSession", "Close-MpsbridgeSession", "Set-MpsbridgeLogonMode"]
+    acts = ("Disconnect-MpsbridgeSession", "Close-MpsbridgeSession", "Reset-MpsbridgeSession", "Set-MpsbridgeLogonMode")
+    assert end == [*notify, *acts]
     assert {snippet.effect for snippet in SNIPPETS[Role.LOOK]} == {"read"}
     assert {snippet.effect for snippet in SNIPPETS[Role.NOTIFY]} == {"read", "notify"}
 

@@ -13,7 +13,7 @@ from fake_host import FakeHost, lost
 
 from mpsbridge.ending.lease import Lease, read_lease
 from mpsbridge.ending.plan import Selector
-from mpsbridge.ending.policy import Closing, Policy, Then
+from mpsbridge.ending.policy import Closing, Policy, Then, plan_host
 from mpsbridge.ending.run import EndValue, end_sessions
 from mpsbridge.ending.scene import Event, Scene
 from mpsbridge.errors import Interrupted, MpsBridgeError, NotSent, Refused, RemoteError, Unreachable
@@ -370,6 +370,50 @@ def test_a_log_off_that_hangs_is_told_and_not_repeated(stage: Stage, host: FakeH
     assert results(value) == {"alice": "unknown", "bob": "ended"}
     assert host.record.count(("began", "alice")) == 1
     assert clean(host)
+
+
+def test_w08_who_hangs_is_reset_after_the_time_granted_and_nobody_else(
+    stage: Stage, host: FakeHost, clock: FakeClock
+) -> None:
+    host.people[2].hung = True
+    started = clock.ticks
+    value = stage.run(warn_s=(), settle_s=30, force_after_s=600)
+    assert {one.session.user: (one.result, "by force" in one.text) for one in value.sessions} == {
+        "alice": (Result.ENDED, True),
+        "bob": (Result.ENDED, False),
+    }
+    assert [what for what in host.record if what[0] == "forced"] == [("forced", "alice")]
+    assert 600 <= clock.ticks - started < 700
+    assert stage.steps.index("end") < stage.steps.index("reset") < stage.steps.index("logons-set", 4)
+
+
+def test_nobody_is_reset_who_ends_by_himself_in_time(stage: Stage, host: FakeHost, clock: FakeClock) -> None:
+    host.people[2].hung = True
+    host.people[2].leaves_at = clock.now() + timedelta(seconds=200)
+    stage.run(warn_s=(), settle_s=30, force_after_s=600)
+    assert not [what for what in host.record if what[0] == "forced"]
+
+
+def test_w08_somebody_new_in_the_seat_of_one_who_hung_is_not_reset(
+    stage: Stage, host: FakeHost, clock: FakeClock
+) -> None:
+    host.people[2].hung = True
+
+    def swap(seen: FakeHost) -> None:
+        if clock.ticks > 300 and seen.people[2].user == "alice":
+            seen.log_on(2, "carol")
+
+    host.on_look = swap
+    value = stage.run(warn_s=(), settle_s=30, force_after_s=600)
+    assert not [what for what in host.record if what[0] == "forced"]
+    assert "carol" in {person.user for person in host.people.values()}
+    assert next(one for one in value.sessions if one.session.user == "alice").result is Result.ENDED
+
+
+def test_w09_the_plan_says_what_force_may_cost(host: FakeHost) -> None:
+    policy = Policy(selector=Selector(everyone=True), force_after_s=600)
+    (note, *_) = [each for each in plan_host("ts1", host.observe(), policy, run="r-1").notes if "force" in each]
+    assert "the profile may not be saved" in note
 
 
 def test_a_host_is_not_restarted_over_a_hung_log_off(stage: Stage, host: FakeHost) -> None:

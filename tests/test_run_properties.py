@@ -80,7 +80,7 @@ PERSON = st.fixed_dictionaries(
     }
 )
 FAULTS = st.dictionaries(
-    st.sampled_from(["lease", "failsafe", "logons-set", "message", "end", "look", "power", "failsafe-remove"]),
+    st.sampled_from(["lease", "failsafe", "logons-set", "message", "end", "reset", "look", "power", "failsafe-remove"]),
     st.tuples(st.sampled_from(["before", "after"]), st.sampled_from(["lost", "unreachable", "remote"])),
     max_size=2,
 )
@@ -92,6 +92,7 @@ POLICY = st.fixed_dictionaries(
         "unwarned_ok": st.booleans(),
         "include_admins": st.booleans(),
         "settle_s": st.just(30),
+        "force_after_s": st.sampled_from([None, None, 60, 300]),
         "return_timeout_s": st.just(900),
     }
 )
@@ -169,7 +170,10 @@ def check(scenario: Scenario, *, found: LogonMode, killed: bool = False) -> None
     ended = [who for what, who in host.record if what == "ended"]
     shown = [who for what, who in host.record if what == "shown"]
     assert len(shown) == len(set(shown)), "a notice was delivered twice"
+    forced = [who for what, who in host.record if what == "forced"]
     assert len(ended) == len(set(ended)), "somebody was ended twice"
+    assert len(forced) == len(set(forced)), "somebody was reset twice"
+    assert policy.force_after_s is not None or not forced, "somebody was reset though nobody allowed it"
     assert host.record.count(("down", "restart")) <= 1, "the host was told twice to restart"
     if not policy.include_admins:
         assert not [who for who in ended if who.startswith("root")], "an administrator was ended"

@@ -16,12 +16,13 @@ from windows_host import Act, Person, WindowsHost, moved, run_script
 
 from mpsbridge.errors import CommandMissing, RemoteError
 from mpsbridge.models.sessions import LogonMode, Logons, Result
-from mpsbridge.snippets.catalogue import LOGONS_SET, MESSAGE
+from mpsbridge.snippets.catalogue import LOGONS_SET, MESSAGE, RESET
 from mpsbridge.snippets.envelope import open_envelope
 from mpsbridge.snippets.render import TEMPLATES
 
 pytestmark = pytest.mark.engine
 
+CALLER = {"account": "LAB\\admin", "sid": "S-1-5-21-1-2-3-500", "elevated": True, "session_id": 0}
 CAROL = Person(7, "carol", name="rdp-tcp#9", born="20261125093000.000000+000")
 
 # Ending.
@@ -45,6 +46,36 @@ def test_w09_a_row_that_is_gone_is_not_enough(engine: Path, tmp_path: Path) -> N
     host = WindowsHost(tmp_path, engine, [moved(ALICE, traits={"lingers": True})])
     assert results(host, script("end", ALICE.guard(), time_limit_s=1)) == [Result.UNKNOWN]
     assert host.ids == []
+
+
+def test_w08_a_reset_hits_the_very_session_and_no_other_with_its_number(engine: Path, tmp_path: Path) -> None:
+    """With its row, without one while its processes linger, and never somebody who began at another time."""
+    lingers, after = Person(6, "carol", born=LATER, listed=False), Person(7, "dave", name="rdp-tcp#9")
+    host = WindowsHost(tmp_path, engine, [ALICE, BOB, lingers, after])
+    guards = (ALICE.guard(), lingers.guard(), after.guard(born=LATER))
+    assert results(host, script("reset", *guards)) == [Result.ENDED, Result.ENDED, Result.CHANGED]
+    assert told(host) == [("rwinsta", "2"), ("rwinsta", "6")]
+    assert host.ids == [5, 7]
+    assert [event.rpartition(": ")[2] for event in host.events] == [
+        f"rwinsta.exe {each.id} for the session begun at {each.born}." for each in (ALICE, lingers)
+    ]
+
+
+def test_w05_without_a_birth_nothing_is_reset(engine: Path, tmp_path: Path) -> None:
+    host = WindowsHost(tmp_path, engine, [ALICE])
+    call = script("reset", ALICE.guard()).text.replace(ALICE.born, "").replace('"born":""', '"born":null')
+    with pytest.raises(RemoteError, match="when each session began"):
+        RESET.read(host.run(call))
+    assert host.record == []
+
+
+@pytest.mark.parametrize("facts", [{"caller": {**CALLER, "session_id": 2}}, {"listed": "elsewhere"}])
+def test_a_session_that_is_not_surely_the_one_is_not_reset(engine: Path, tmp_path: Path, facts: dict[str, Any]) -> None:
+    """The caller's own, row or not; and a number that the table lists, but not as the caller saw it."""
+    row = moved(ALICE, listed=False) if "caller" in facts else moved(ALICE, user="somebody")
+    host = WindowsHost(tmp_path, engine, [row, BOB], **{key: facts[key] for key in facts if key == "caller"})
+    assert results(host, script("reset", ALICE.guard())) == [Result.UNKNOWN]
+    assert host.record == []
 
 
 @pytest.mark.parametrize("name", ["end", "disconnect", "message"])

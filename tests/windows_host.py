@@ -26,7 +26,7 @@ from mpsbridge.models.sessions import SessionGuard
 ENGINE = Path(__file__).parent / "engine"
 PROGRAMS_FILE = Path(__file__).parent / "windows_programs.py"
 BOOT = "20261101060000.000000+000"
-PROGRAMS = ("quser", "qwinsta", "msg", "logoff", "tsdiscon", "chglogon", "shutdown", "wms")
+PROGRAMS = ("quser", "qwinsta", "msg", "logoff", "rwinsta", "tsdiscon", "chglogon", "shutdown", "wms")
 NLS = r"Registry::HKEY_LOCAL_MACHINE\SYSTEM\CurrentControlSet\Control\Nls\CodePage"
 INTERNATIONAL = r"Registry::HKEY_CURRENT_USER\Control Panel\International"
 SESSION_MANAGER = r"Registry::HKEY_LOCAL_MACHINE\SYSTEM\CurrentControlSet\Control\Session Manager"

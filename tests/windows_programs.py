@@ -62,6 +62,17 @@ def logoff(world: dict[str, Any], arguments: list[str]) -> int:
     return 0
 
 
+def rwinsta(world: dict[str, Any], arguments: list[str]) -> int:
+    """Reset a session, also one that has processes only."""
+    number = int(arguments[0])
+    if not any(each["session"] == number for each in world["processes"]):
+        sys.stderr.write(f"Session ID {number} not found\n")
+        return 1
+    world["processes"] = [each for each in world["processes"] if each["session"] != number]
+    end(world, number)
+    return 0
+
+
 def tsdiscon(world: dict[str, Any], arguments: list[str]) -> int:
     """Disconnect a session: its name goes and its state changes."""
     session = find(world, arguments[0])

@@ -203,6 +203,9 @@ def end(
         bool, typer.Option("--only-if-reboot-pending", help="Leave hosts alone that wait for no restart.")
     ] = False,
     settle: Annotated[str, typer.Option(metavar="2m", help="Time for slow log-offs.")] = "2m",
+    force_after: Annotated[
+        str | None, typer.Option(metavar="10m", help="Reset whoever hangs so long after the log-off (may lose data).")
+    ] = None,
     return_timeout: Annotated[str, typer.Option(metavar="60m", help="Time for a host to come back.")] = "60m",
     host_deadline: Annotated[str, typer.Option(metavar="3h", help="For one host, from first to last.")] = "3h",
     deadline: Annotated[str, typer.Option(metavar="6h", help="For the whole run.")] = "6h",
@@ -230,6 +233,7 @@ def end(
         failsafe=not no_failsafe,
         only_if_reboot_pending=only_if_reboot_pending,
         settle=settle,
+        force_after=force_after,
         return_timeout=return_timeout,
         host_deadline=host_deadline,
     )

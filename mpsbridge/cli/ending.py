@@ -66,6 +66,7 @@ class Options(NamedTuple):
     failsafe: bool
     only_if_reboot_pending: bool
     settle: str
+    force_after: str | None
     return_timeout: str
     host_deadline: str
 
@@ -148,6 +149,7 @@ def make_policy(who: Selector, options: Options) -> Policy:
     fields = options._asdict()
     for name, option in (
         ("settle", "--settle"),
+        ("force_after", "--force-after"),
         ("return_timeout", "--return-timeout"),
         ("host_deadline", "--host-deadline"),
     ):

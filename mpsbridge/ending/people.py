@@ -24,6 +24,7 @@ class People:
         self._verdicts: dict[Identity, Verdict] = {}
         self._results: dict[Identity, SessionResult] = {}
         self._shown: set[Identity] = set()
+        self._ordered: dict[Identity, float] = {}
 
     def judge(self, seen: Observation) -> HostPlan:
         """Give everybody a verdict. Raises :class:`~mpsbridge.errors.Refused` with every reason and its option."""
@@ -75,6 +76,21 @@ class People:
             return False
         unwarned_is_fine = policy.unwarned_ok or not policy.warn_s
         return session.state is not State.ACTIVE or unwarned_is_fine or identity(session) in self._shown
+
+    def ordered(self, sessions: Sequence[Session], at_s: float) -> None:
+        """Their log-off is about to be ordered."""
+        self._ordered |= {identity(session): at_s for session in sessions}
+
+    def hanging(self, seen: Observation, *, for_s: float, at_s: float) -> list[Session]:
+        """Whoever was ordered to log off so long ago, is still there as the same session (W8), and has not refused."""
+        self.settle_absent(seen, Result.ENDED, "")
+        return [
+            result.session
+            for who, result in self._results.items()
+            if result.result is Result.UNKNOWN
+            and at_s - self._ordered.get(who, at_s) >= for_s
+            and result.session.born is not None
+        ]
 
     def settle(self, results: Sequence[SessionResult]) -> None:
         """What became of some of them."""

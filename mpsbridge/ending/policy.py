@@ -16,6 +16,7 @@ from pydantic import Field
 
 from mpsbridge.ending.lease import Lease, holder, read_lease
 from mpsbridge.ending.plan import Selector, Verdict, choose, may_be_meant
+from mpsbridge.models.durations import format_duration
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.sessions import LogonMode, Observation, Session, State
 
@@ -63,6 +64,8 @@ class Policy(Frozen):
     hold_logons: bool = False
     only_if_reboot_pending: bool = False
     settle_s: int = Field(default=120, ge=0)
+    force_after_s: int | None = Field(default=None, ge=1)
+    """How long after its log-off was ordered a session that has not ended is reset; ``None``: never."""
     return_timeout_s: int = Field(default=3600, ge=0)
     host_deadline_s: int = Field(default=3 * 3600, ge=1)
 
@@ -255,5 +258,8 @@ def _notes(seen: Observation, policy: Policy, verdicts: tuple[Verdict, ...]) -> 
             yield f"station {station.id} logs on again by itself: ended once and not warned (W8)"
     if policy.restarts and seen.discards_changes:
         yield "disk protection is on: lease, task and logon mode vanish at the restart (W23)"
+    if policy.force_after_s is not None and acts:
+        after = format_duration(policy.force_after_s)
+        yield f"whoever has not ended {after} after the log-off is reset by force: the profile may not be saved (W9)"
     if policy.mode_to_set(seen.logon_mode) is not None:
         yield "drain does not keep everybody out: the console, mstsc /admin and reconnects still arrive (W20)"

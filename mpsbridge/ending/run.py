@@ -86,6 +86,7 @@ def _all_of_it(scene: Scene, people: People, holding: Holding, seen: Observation
     warn_and_wait(scene, people, seen, template)
     _end(scene, people)
     _see_them_gone(scene, people)
+    _force(scene, people)
     return _what_follows(scene, holding, seen)
 
 
@@ -105,6 +106,7 @@ def _end(scene: Scene, people: People) -> None:
         raise Refused(f"nobody was ended: session {who} saw no notice (--unwarned-ok ends it all the same)")
     if not ready:
         return
+    people.ordered(ready, scene.clock.monotonic())
     results = scene.step(
         "end", lambda: scene.host.end(ready, run=scene.run), sessions=[session.id for session in ready]
     )
@@ -117,6 +119,30 @@ def _see_them_gone(scene: Scene, people: People) -> None:
     while people.unsettled and scene.clock.monotonic() < end:
         scene.pause(LOOK_OFTEN_S)
         people.settle_absent(scene.look(), Result.ENDED, "")
+
+
+def _force(scene: Scene, people: People) -> None:
+    """Reset whoever has not ended in the time that the policy grants: only the very sessions that were logged off."""
+    force_after_s = scene.policy.force_after_s
+    if force_after_s is None:
+        return
+    scene.phase = "force"
+    end = scene.clock.monotonic() + force_after_s
+    while not (hanging := people.hanging(scene.look(), for_s=force_after_s, at_s=scene.clock.monotonic())):
+        if not people.unsettled or scene.clock.monotonic() >= end:
+            return
+        scene.pause(LOOK_OFTEN_S)
+    scene.check_stop()
+    results = scene.step(
+        "reset", lambda: scene.host.reset(hanging, run=scene.run), sessions=[session.id for session in hanging]
+    )
+    by_force = "reset by force: the profile may not have been saved"
+    people.settle(
+        [
+            result.model_copy(update={"text": by_force}) if result.result is Result.ENDED else result
+            for result in results
+        ]
+    )
 
 
 def _what_follows(scene: Scene, holding: Holding, before: Observation) -> str:

@@ -57,6 +57,10 @@ class HostHands(Protocol):
         """Log each session off and look until it is gone."""
         ...
 
+    def reset(self, sessions: Sequence[Session], *, run: str) -> tuple[SessionResult, ...]:
+        """End each session by force and look until it is gone."""
+        ...
+
     def set_logons(self, mode: LogonMode, *, expected: LogonMode | None, run: str) -> Logons:
         """Set the logon mode if it is still ``expected``."""
         ...

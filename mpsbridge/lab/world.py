@@ -228,6 +228,11 @@ class LabHost:
         """The session with that id, if its row is still there."""
         return next((each for each in self.rows() if each.id == session_id), None)
 
+    def with_processes(self, session_id: int) -> LabSession | None:
+        """The session with that id, if its row or its processes are still there."""
+        self._settle()
+        return next((each for each in self.sessions if each.id == session_id), None)
+
     def rows(self) -> list[LabSession]:
         """The sessions that tables show now, oldest first. Auto-logon stations fill themselves here."""
         self._settle()
@@ -336,8 +341,10 @@ class LabHost:
         self._settle()
 
     def reset(self, session_id: int) -> None:
-        """End a session at once, hung or not."""
-        session = self._existing(session_id)
+        """End a session at once, hung or not, and also one that has no row any more."""
+        session = self.with_processes(session_id)
+        if session is None:
+            raise KeyError(f"{self.name} has no session {session_id}")
         session.hung, session.linger_s = False, 0.0
         session.row_gone_at = self.world.clock.monotonic()
         self._record("reset", session)

@@ -40,6 +40,7 @@ from mpsbridge.snippets.parameters import (
     ModeParameters,
     ObserveParameters,
     PowerParameters,
+    ResetParameters,
     StationsParameters,
 )
 from mpsbridge.snippets.render import render
@@ -100,6 +101,7 @@ DISCONNECT = Snippet[ActParameters, ActAnswer, ActAnswer](
     "disconnect", Effect.DISRUPT, ActParameters, ActAnswer, _as_it_is
 )
 END = Snippet[ActParameters, ActAnswer, ActAnswer]("end", Effect.DISRUPT, ActParameters, ActAnswer, _as_it_is)
+RESET = Snippet[ResetParameters, ActAnswer, ActAnswer]("reset", Effect.DISRUPT, ResetParameters, ActAnswer, _as_it_is)
 LEASE = Snippet[LeaseParameters, LeaseAnswer, LeaseAnswer](
     "lease", Effect.DISRUPT, LeaseParameters, LeaseAnswer, _as_it_is
 )
@@ -115,7 +117,7 @@ POWER = Snippet[PowerParameters, PowerAnswer, PowerAnswer](
 MODE = Snippet[ModeParameters, ModeAnswer, ModeAnswer]("mode", Effect.DISRUPT, ModeParameters, ModeAnswer, _as_it_is)
 
 _ENTRIES = (
-    *(OBSERVE, LOOK, STATIONS, LOGONS, LOGONS_SET, MESSAGE, DISCONNECT, END),
+    *(OBSERVE, LOOK, STATIONS, LOGONS, LOGONS_SET, MESSAGE, DISCONNECT, END, RESET),
     *(LEASE, FAILSAFE, FAILSAFE_REMOVE, POWER, MODE),
 )
 CATALOGUE: dict[str, Snippet[Any, Any, Any]] = {entry.name: entry for entry in _ENTRIES}

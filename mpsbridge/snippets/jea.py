@@ -23,7 +23,7 @@ from enum import StrEnum
 
 from mpsbridge.errors import InputError
 from mpsbridge.models.harmless import harmless
-from mpsbridge.snippets.catalogue import DISCONNECT, END, LOGONS, LOGONS_SET, LOOK, MESSAGE, OBSERVE, STATIONS
+from mpsbridge.snippets.catalogue import DISCONNECT, END, LOGONS, LOGONS_SET, LOOK, MESSAGE, OBSERVE, RESET, STATIONS
 from mpsbridge.snippets.literals import literal
 from mpsbridge.snippets.render import published
 from mpsbridge.version import __version__
@@ -53,12 +53,12 @@ class Role(StrEnum):
 
 _LOOK = (OBSERVE, LOOK, STATIONS, LOGONS)
 _NOTIFY = (*_LOOK, MESSAGE)
-SNIPPETS = {Role.LOOK: _LOOK, Role.NOTIFY: _NOTIFY, Role.END: (*_NOTIFY, DISCONNECT, END, LOGONS_SET)}
+SNIPPETS = {Role.LOOK: _LOOK, Role.NOTIFY: _NOTIFY, Role.END: (*_NOTIFY, DISCONNECT, END, RESET, LOGONS_SET)}
 
 _MEANING = {
     Role.LOOK: "Reads sessions, stations and the logon mode",
     Role.NOTIFY: "Reads, and shows messages",
-    Role.END: "Reads, shows messages, disconnects and logs off sessions, and sets the logon mode",
+    Role.END: "Reads, shows messages, disconnects, logs off and resets sessions, and sets the logon mode",
 }
 
 

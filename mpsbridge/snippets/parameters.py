@@ -122,6 +122,16 @@ class ActParameters(Frozen):
         return self
 
 
+class ResetParameters(ActParameters):
+    """What ``reset`` carries (``Reset-MpsbridgeSession``): each session with its birth, for its row may be gone."""
+
+    @model_validator(mode="after")
+    def _births_are_known(self) -> ResetParameters:
+        if any(guard.born is None for guard in self.sessions):
+            raise ValueError("a reset needs to know when each session began")
+        return self
+
+
 class MessageParameters(ActParameters):
     """``Send-MpsbridgeMessage``: one box in each session, shown for ``display_s`` seconds.
 

@@ -99,6 +99,7 @@ class _Act:
     begun: str
     begin: Callable[[int], None]
     is_done: Callable[[Guard, Look], bool]
+    rowless: bool = False
 
 
 def disconnect(host: LabHost, arguments: Arguments, problems: Problems) -> Generator[float, None, Result]:
@@ -129,6 +130,23 @@ def end(host: LabHost, arguments: Arguments, problems: Problems) -> Generator[fl
     return _carry_out(act, host, arguments, problems)
 
 
+def reset(host: LabHost, arguments: Arguments, problems: Problems) -> Generator[float, None, Result]:
+    """The result of ``Reset-MpsbridgeSession``; it goes by birth alone where the row is gone, and never without one."""
+    if any(guard.born is None for guard in _guards(arguments)):
+        raise Refusal("remote", "a reset needs to know when each session began; nothing was done")
+    act = _Act(
+        result="ended",
+        cmdlet="",
+        program="rwinsta.exe",
+        verb="reset",
+        begun="the reset has begun",
+        begin=host.reset,
+        is_done=_has_ended,
+        rowless=True,
+    )
+    return _carry_out(act, host, arguments, problems)
+
+
 def _carry_out(act: _Act, host: LabHost, arguments: Arguments, problems: Problems) -> Generator[float, None, Result]:
     guards = _guards(arguments)
     results = {guard.id: _begin(act, guard, host, arguments, problems) for guard in guards}
@@ -148,14 +166,14 @@ def _carry_out(act: _Act, host: LabHost, arguments: Arguments, problems: Problem
 
 def _begin(act: _Act, guard: Guard, host: LabHost, arguments: Arguments, problems: Problems) -> Standing:
     look = _look(host)
-    found = objection_of(host, arguments, heeds_lease=True) or standing(guard, look)
+    found = objection_of(host, arguments, heeds_lease=True) or standing(guard, look, rowless=act.rowless)
     if found[0] != "same":
         return found
     if act.is_done(guard, look):
         return act.result, f"it was {act.result} already"
     refused = _protected(host, guard)
     whose = f"for the session begun at {guard.born or 'an unknown time'}"
-    by_multipoint = host.facts.generation != "none"
+    by_multipoint = act.cmdlet != "" and host.facts.generation != "none"
     if not refused:
         act.begin(guard.id)
     if by_multipoint:

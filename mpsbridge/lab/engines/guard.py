@@ -81,12 +81,12 @@ def matches(guard: Guard, look: Look) -> list[Match]:
     return found
 
 
-def standing(guard: Guard, look: Look) -> Standing:
-    """Who is in the session now, compared with whom the caller saw."""
+def standing(guard: Guard, look: Look, *, rowless: bool = False) -> Standing:
+    """Who is in the session now, compared with whom the caller saw; ``rowless`` acts may do without a row."""
     rows = matches(guard, look)
     born = look.births.get(guard.id)
     if not rows:
-        return _absence(guard, look)
+        return _absence(guard, look, rowless=rowless)
     if len(rows) > 1:
         return "refused", "more than one row of the table fits"
     if rows[0].own or guard.id == look.own_session:
@@ -98,13 +98,15 @@ def standing(guard: Guard, look: Look) -> Standing:
     return "same", ""
 
 
-def _absence(guard: Guard, look: Look) -> Standing:
+def _absence(guard: Guard, look: Look, *, rowless: bool) -> Standing:
     born = look.births.get(guard.id)
     if guard.born is not None and born is not None and born != guard.born:
         return "changed", "another session has this number now"
     births_say_gone = guard.born is not None and bool(look.births) and born is None
     # Any field of that number counts as "listed", for whomever, so that "not listed" is sure.
     listed = any(str(guard.id) in line.split(" ") for line in look.lines)
+    if rowless and guard.born is not None and born == guard.born and guard.id != look.own_session and not listed:
+        return "same", ""
     if listed and not births_say_gone:
         return "unknown", "the number is listed, but not as this session was seen"
     if guard.id in look.processes:

@@ -37,6 +37,7 @@ _CALLS = {
     "send-mpsbridgemessage": _Known("message", acting.message),
     "disconnect-mpsbridgesession": _Known("disconnect", acting.disconnect),
     "close-mpsbridgesession": _Known("end", acting.end),
+    "reset-mpsbridgesession": _Known("reset", acting.reset),
     "set-mpsbridgelease": _Known("lease", ordering.lease),
     "register-mpsbridgefailsafe": _Known("failsafe", ordering.failsafe),
     "unregister-mpsbridgefailsafe": _Known("failsafe-remove", ordering.failsafe_remove),

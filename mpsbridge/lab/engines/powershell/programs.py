@@ -79,6 +79,11 @@ def rwinsta(host: LabHost, arguments: list[str]) -> Said:
     """Reset a session: it is gone at once, also where a log-off hangs."""
     if not _words(arguments)[0]:
         return _failed(host, "RESET SESSION needs a session name or an id.")
+    words = _words(arguments)[0]
+    rowless = host.with_processes(int(words[0])) if words[0].isdigit() and sees(host) else None
+    if rowless is not None and rowless not in host.rows():
+        host.reset(rowless.id)
+        return Said()
     session, denied = _target(host, arguments, "reset")
     if session is None:
         return denied
