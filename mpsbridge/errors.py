@@ -8,6 +8,7 @@
     │  ├─ RenderError           render
     │  ├─ JournalError          journal         no: the record cannot be used
     │  └─ Refused               refused         no: the plan refuses, nothing was sent
+    │     └─ NotBegun           not-begun       no: its turn never came
     ├─ NotSent                  not-sent        no: the script did not reach PowerShell
     │  ├─ Unreachable           unreachable
     │  ├─ ConnectTimedOut       timeout
@@ -103,6 +104,12 @@ class Refused(InputError):
     """The plan refuses; nothing was sent. The message lists each reason with the option that lifts it."""
 
     kind = "refused"
+
+
+class NotBegun(Refused):
+    """The host's turn in the waves of a plan never came; nothing was sent."""
+
+    kind = "not-begun"
 
 
 class NotSent(MpsBridgeError):

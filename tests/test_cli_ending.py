@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from console import Command
 
+from mpsbridge.cli.carrying import unfinished
 from mpsbridge.clock import HastyClock, SystemClock
 from mpsbridge.journal import Journal
 from mpsbridge.lab.server import Lab
@@ -225,3 +226,16 @@ def test_a_killed_run_is_resumed_and_nobody_is_hit_twice(
         assert (hosts["alpha"].lease, hosts["alpha"].logon_mode) == (None, "enabled")
     with Journal(tmp_path / "journal.sqlite") as journal:
         assert journal.runs(only_open=True) == []
+
+
+def test_a_run_goes_on_only_where_it_has_not_come_to_an_end(tmp_path: Path) -> None:
+    with Journal(tmp_path / "j.sqlite") as journal:
+        journal.begin("r-1", command="maintain", reason="x", options={})
+        journal.note("r-1", "refused", "stopped", error="refused")
+        journal.note("r-1", "unbegun", "stopped", error="not-begun")
+        for host in ("done", "died", "stopped"):
+            journal.intend("r-1", host, "lease")
+        journal.note("r-1", "done", "finished", outcome="done")
+        journal.note("r-1", "stopped", "stopped", error="refused")
+        hosts = ["refused", "unbegun", "untouched", "done", "died", "stopped"]
+        assert unfinished(journal, "r-1", hosts) == ["died", "stopped", "unbegun", "untouched"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mpsbridge.cli.options import DisconnectedOk, Hosts, Yes, command, looking_back
+from mpsbridge.cli.options import DisconnectedOk, Hosts, Yes, command, looking_back, on_hosts
 
 if TYPE_CHECKING:
     from mpsbridge.cli.call import Call
@@ -238,6 +238,23 @@ def end(
         host_deadline=host_deadline,
     )
     return ending.end(call, hosts, who, options, notice_file=notice_file, deadline=deadline, events=events, yes=yes)
+
+
+@app.command(rich_help_panel=ACT)
+@on_hosts
+def maintain(
+    call: Call,
+    file: Annotated[Path, typer.Argument(metavar="PLAN.toml", help="Hosts, reason, policy, notices, waves.")],
+    events: Annotated[Path | None, typer.Option(metavar="FILE", help="What happens, as JSON lines.")] = None,
+    failed_to: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the hosts that failed there, as a plan to run again.")
+    ] = None,
+    yes: Yes = False,
+) -> int:
+    """The same from a file, for CI: many hosts, in waves."""
+    from mpsbridge.cli import maintain as work
+
+    return work.maintain(call, file, events=events, failed_to=failed_to, yes=yes)
 
 
 @app.command(rich_help_panel=ACT)

@@ -73,10 +73,11 @@ _WITHOUT_HOSTS = {"output", "verbose", "quiet", "no_color"}
 """The shared options of commands that contact no host."""
 
 
-def command(function: Callable[..., int], *, journal: bool = False) -> Callable[..., None]:
+def command(function: Callable[..., int], *, journal: bool = False, contacts: bool = False) -> Callable[..., None]:
     """Make ``function(call, ...) -> exit code`` something that typer can run, with the shared options added.
 
-    ``journal``: whether a command that contacts no host reads the record of runs.
+    ``journal``: whether a command that contacts no host reads the record of runs. ``contacts``: that it contacts hosts
+    though it has no argument of that name.
     """
     own = _parameters(function)
     del own["call"]
@@ -84,7 +85,7 @@ def command(function: Callable[..., int], *, journal: bool = False) -> Callable[
     shared = {
         key: entry
         for key, entry in _parameters(_shared).items()
-        if "hosts" in own or key in _WITHOUT_HOSTS or (journal and key == "journal")
+        if contacts or "hosts" in own or key in _WITHOUT_HOSTS or (journal and key == "journal")
     }
 
     @functools.wraps(function)
@@ -106,6 +107,8 @@ def command(function: Callable[..., int], *, journal: bool = False) -> Callable[
 
 looking_back = functools.partial(command, journal=True)
 """The same, for a command that needs the record of runs and no host."""
+on_hosts = functools.partial(command, contacts=True)
+"""The same, for a command whose hosts stand in a file."""
 
 
 def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:

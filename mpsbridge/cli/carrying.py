@@ -1,0 +1,347 @@
+"""Carrying the procedure out on many hosts, in their record: what ``end``, ``maintain`` and ``resume`` have in common.
+
+Rules: the journal is open before anything is sent; nothing is sent without a yes; Ctrl-C lets every host give back what
+the run holds there; a host that refuses is skipped, says which option would lift it, and stands in the record too.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import JsonValue
+
+from mpsbridge.cli.call import Call
+from mpsbridge.cli.fleets import exit_code, found_nowhere, new_run, open_fleet, present
+from mpsbridge.cli.following import following
+from mpsbridge.cli.tables import SESSION_COLUMNS, counted, listed, result_row, session_row
+from mpsbridge.clock import Clock
+from mpsbridge.ending.policy import HostPlan, Policy, Then, plan_host
+from mpsbridge.ending.record import notices_told
+from mpsbridge.ending.run import EndValue, end_sessions
+from mpsbridge.ending.scene import Event, Scene
+from mpsbridge.errors import InputError, MpsBridgeError
+from mpsbridge.fleet import Fleet
+from mpsbridge.host import Host
+from mpsbridge.journal import Entry, Journal, owner
+from mpsbridge.maintain import Turnstile, WavesTable, limits
+from mpsbridge.models.durations import format_duration
+from mpsbridge.models.outcomes import Done, Failed, Outcome, Skipped
+from mpsbridge.models.scripts import Effect
+from mpsbridge.models.sessions import Result, SessionResult
+from mpsbridge.models.targets import Target
+from mpsbridge.reports.markdown import append_summary, markdown
+from mpsbridge.reports.summary import make_report
+
+_FOLLOWS = {
+    Then.NOTHING: "",
+    Then.RESTART: " and restart",
+    Then.SHUTDOWN: " and shut down",
+    Then.CONSOLE_MODE: " and switch to console mode",
+    Then.STATION_MODE: " and switch to station mode",
+}
+
+
+class Work(NamedTuple):
+    """What is to be done on every host of a call; ``template`` is a text of one's own for notices."""
+
+    command: str
+    policy: Policy
+    template: str | None = None
+    waves: WavesTable = WavesTable()
+
+
+def carry_out(
+    call: Call,
+    journal: Journal,
+    targets: Sequence[Target],
+    work: Work,
+    *,
+    deadline_s: int | None,
+    events: Path | None,
+    yes: bool,
+) -> tuple[int, list[Outcome[EndValue]]]:
+    """Plan on every host, ask, and carry out; the exit code, and what became of each host in the order given."""
+    policy, run = work.policy, new_run(call.clock.now())
+    with open_fleet(call, targets, graceful=True) as fleet:
+        plans = _plan(call, fleet, policy, run)
+        ready = _in_order(plans, policy)
+        if call.settings.dry_run or not ready:
+            outcomes = [_planned(plan, run, policy) for plan in plans]
+            _show(call, outcomes, dry_run=call.settings.dry_run)
+            return exit_code(outcomes, Effect.READ, interrupted=fleet.interrupted), outcomes
+        _ask(call, policy, {targets[place].host: plans[place] for place in ready}, yes=yes)
+        kept: dict[str, JsonValue] = {
+            "hosts": [target.host for target in targets],
+            "policy": policy.model_dump(mode="json"),
+            "template": work.template,
+            "waves": work.waves.model_dump(mode="json"),
+        }
+        journal.begin(run, command=work.command, reason=policy.reason, options=kept)
+        _record_the_others(journal, run, plans)
+        with following(call, events) as on_event, _deadline(fleet, deadline_s):
+            out = sum(isinstance(plan, Failed) for plan in plans)
+            order = [targets[place].host for place in ready]
+            job = _job(call, journal, run, work, fleet, on_event, order=order, out=out)
+            acted = dict(zip(ready, fleet.run(job, only=ready), strict=True))
+        outcomes = [
+            _not_begun(acted[place]) if place in acted else _planned(plan, run, policy)
+            for place, plan in enumerate(plans)
+        ]
+        return _finish(call, journal, run, outcomes, interrupted=fleet.interrupted), outcomes
+
+
+def go_on(
+    call: Call, journal: Journal, run: str, targets: Sequence[Target], work: Work, *, events: Path | None
+) -> tuple[int, list[Outcome[EndValue]]]:
+    """Go on with a run that died, on the hosts that it has not finished."""
+    with open_fleet(call, targets, graceful=True) as fleet, following(call, events) as on_event:
+        order = [target.host for target in targets]
+        job = _job(call, journal, run, work, fleet, on_event, order=order, out=0)
+        outcomes = [_not_begun(outcome) for outcome in fleet.run(job)]
+    return _finish(call, journal, run, outcomes, interrupted=fleet.interrupted), outcomes
+
+
+def unfinished(journal: Journal, run: str, hosts: Sequence[str]) -> list[str]:
+    """The hosts with which a run has not come to an end, those first on which it had begun something."""
+    begun: list[str] = []
+    untouched: list[str] = []
+    for host in hosts:
+        entries = journal.entries(run, host=host)
+        last = [entry for entry in entries if entry.step in {"finished", "stopped"}]
+        acted = any(entry.kind == "intent" for entry in entries)
+        if last and (last[-1].step == "finished" or (not acted and last[-1].detail.get("error") == "refused")):
+            continue
+        (begun if acted else untouched).append(host)
+    return [*begun, *untouched]
+
+
+def _plan(call: Call, fleet: Fleet, policy: Policy, run: str) -> list[Outcome[HostPlan]]:
+    def look(host: Host) -> HostPlan:
+        return plan_host(host.target.host, host.observe(programs=policy.keep_running), policy, run=run)
+
+    plans: list[Outcome[HostPlan]] = []
+    looks = fleet.run(look)
+    missing = [outcome.value.missing for outcome in looks if isinstance(outcome, Done)]
+    nowhere = found_nowhere(missing, hosts=len(looks))
+    for place, outcome in enumerate(looks):
+        target = fleet.targets[place]
+        reasons = [nowhere] if nowhere else []
+        if isinstance(outcome, Done) and (reasons := [*reasons, *outcome.value.refusals]):
+            reason = "refused: " + "; ".join(reasons)
+            skipped = Skipped(host=target.host, address=target.address, elapsed_s=outcome.elapsed_s, reason=reason)
+            plans.append(skipped)
+        else:
+            plans.append(outcome)
+        if isinstance(outcome, Done):
+            for note in outcome.value.notes:
+                call.terminal.note(f"{target.host}: {note}")
+    return plans
+
+
+def _in_order(plans: Sequence[Outcome[HostPlan]], policy: Policy) -> list[int]:
+    """The places of the hosts that have work, those with the fewest people first."""
+    people = {place: len(plan.value.verdicts) for place, plan in enumerate(plans) if isinstance(plan, Done)}
+    ready = [place for place, plan in enumerate(plans) if isinstance(plan, Done) and _has_work(plan.value, policy)]
+    return sorted(ready, key=people.__getitem__)
+
+
+def _record_the_others(journal: Journal, run: str, plans: Sequence[Outcome[HostPlan]]) -> None:
+    """A host that refuses, or could not be looked at, stands in the record as well."""
+    for plan in plans:
+        if isinstance(plan, Skipped):
+            text = plan.reason.removeprefix("refused: ")
+            journal.note(run, plan.host, "stopped", text=text, error="refused", may_have_run=False, phase="plan")
+        elif isinstance(plan, Failed):
+            failure = plan.failure
+            journal.note(
+                run, plan.host, "stopped", text=failure.message, error=failure.kind, may_have_run=False, phase="plan"
+            )
+
+
+def _not_begun(outcome: Outcome[EndValue]) -> Outcome[EndValue]:
+    """A host whose turn never came is skipped: that is no failure of the host."""
+    if isinstance(outcome, Failed) and outcome.failure.kind == "not-begun":
+        reason = outcome.failure.message
+        return Skipped(host=outcome.host, address=outcome.address, elapsed_s=outcome.elapsed_s, reason=reason)
+    return outcome
+
+
+def _has_work(plan: HostPlan, policy: Policy) -> bool:
+    return bool(plan.acts) or policy.restarts
+
+
+def _planned(plan: Outcome[HostPlan], run: str, policy: Policy) -> Outcome[EndValue]:
+    """A plan that was not carried out, as an outcome: who would be ended, who is kept."""
+    if not isinstance(plan, Done):
+        return plan
+    results = tuple(
+        SessionResult(
+            session=verdict.session,
+            result=Result.WOULD if verdict.decision == "act" else Result.KEPT,
+            text=verdict.reason,
+        )
+        for verdict in plan.value.verdicts
+    )
+    outcome = "planned" if _has_work(plan.value, policy) else "nothing to do"
+    value = EndValue(
+        run=run, dry_run=True, sessions=results, then=policy.then, outcome=outcome, problems=plan.value.notes
+    )
+    return Done[EndValue](host=plan.host, address=plan.address, elapsed_s=plan.elapsed_s, value=value)
+
+
+def _ask(call: Call, policy: Policy, plans: Mapping[str, Outcome[HostPlan]], *, yes: bool) -> None:
+    hit = [(host, session) for host, plan in plans.items() if isinstance(plan, Done) for session in plan.value.acts]
+    call.terminal.table(SESSION_COLUMNS, [session_row(host, session) for host, session in hit], to_stderr=True)
+    when = f"in {format_duration(max(policy.warn_s))}" if policy.warn_s else "now, WITHOUT a warning"
+    question = f"End {counted(len(hit), 'session')} on {listed(list(plans))} {when}{_FOLLOWS[policy.then]}?"
+    call.terminal.confirm(question, yes=yes)
+
+
+def _job(
+    call: Call,
+    journal: Journal,
+    run: str,
+    work: Work,
+    fleet: Fleet,
+    on_event: Callable[[Event], None],
+    *,
+    order: Sequence[str],
+    out: int,
+) -> Callable[[Host], EndValue]:
+    """What is done on one host, in its turn where there are waves."""
+    procedure = _procedure(call.clock, journal, run, work.policy, work.template, fleet, on_event)
+    if not work.waves.limits:
+        return procedure
+    limit = limits(work.waves, len(fleet.targets), call.clock.now())
+    turnstile = Turnstile(limit, order, hosts=len(fleet.targets), out=out, clock=call.clock, stop=fleet.stop)
+
+    def in_turn(host: Host) -> EndValue:
+        try:
+            turnstile.enter(host.name)
+        except MpsBridgeError as error:
+            journal.note(run, host.name, "stopped", text=error.message, error=error.kind, may_have_run=False)
+            raise
+        serves = well = False
+        try:
+            value = procedure(host)
+            serves, well = value.outcome != "went quiet", all(one.result.went_well for one in value.sessions)
+            return value
+        finally:
+            turnstile.leave(serves=serves, failed=not well)
+
+    return in_turn
+
+
+def _procedure(
+    clock: Clock,
+    journal: Journal,
+    run: str,
+    policy: Policy,
+    template: str | None,
+    fleet: Fleet,
+    on_event: Callable[[Event], None],
+) -> Callable[[Host], EndValue]:
+    def job(host: Host) -> EndValue:
+        before = journal.entries(run, host=host.name)
+        scene = Scene(
+            host,
+            run=run,
+            policy=policy,
+            owner=owner(),
+            journal=journal,
+            clock=clock,
+            stop=fleet.stop,
+            on_event=on_event,
+            told=notices_told((entry.step, entry.detail) for entry in before),
+        )
+        _wait_out(journal.unanswered(run, host=host.name), clock, fleet.stop, host.timeout_s)
+        return end_sessions(scene, template=template, ordered_at=_boot_of_the_order(before))
+
+    return job
+
+
+def _wait_out(unknown: Sequence[Entry], clock: Clock, stop: threading.Event, timeout_s: float) -> None:
+    """Wait until no step of unknown fate can begin any more: each carried its own time limit (W4)."""
+    if unknown:
+        last = max(entry.at for entry in unknown) + timedelta(seconds=2 * timeout_s)
+        clock.wait(max(0.0, (last - clock.now()).total_seconds()), stop)
+
+
+def _boot_of_the_order(entries: Sequence[Entry]) -> datetime | None:
+    """The boot identity that the host had when this run told it to go down, if it did."""
+    boot: JsonValue = None
+    for entry in entries:
+        if entry.step == "look" and entry.detail.get("boot"):
+            boot = entry.detail["boot"]
+        if entry.kind == "intent" and entry.step in {"power", "mode"}:
+            return datetime.fromisoformat(str(boot)) if boot else None
+    return None
+
+
+@contextmanager
+def _deadline(fleet: Fleet, seconds: int | None) -> Iterator[None]:
+    """Stop the whole run when its time is over; the hosts give back what it holds."""
+    timer = threading.Timer(seconds or 0, fleet.stop.set)
+    timer.daemon = True
+    if seconds:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _finish(call: Call, journal: Journal, run: str, outcomes: Sequence[Outcome[EndValue]], *, interrupted: bool) -> int:
+    code = exit_code(outcomes, Effect.DISRUPT, interrupted=interrupted)
+    unsettled = interrupted or any(isinstance(outcome, Failed) and outcome.failure.may_have_run for outcome in outcomes)
+    if not unsettled:
+        journal.end(run, "done" if code == 0 else f"exit code {code}")
+    _show(call, outcomes, dry_run=False)
+    _summarise(call, journal, run)
+    if unsettled:
+        call.terminal.note(f"run {run} is open; 'mpsbridge resume {run}' goes on with it")
+    return code
+
+
+def _summarise(call: Call, journal: Journal, run: str) -> None:
+    """Add the run to the summary of a CI job that has one (GitHub names its file)."""
+    if path := os.environ.get("GITHUB_STEP_SUMMARY"):
+        try:
+            append_summary(Path(path), markdown(make_report(journal.find(run), journal.entries(run))))
+        except InputError as error:
+            call.terminal.warn(str(error))
+
+
+def _show(call: Call, outcomes: Sequence[Outcome[EndValue]], *, dry_run: bool) -> None:
+    for outcome in outcomes:
+        call.terminal.stream(outcome)
+
+    def summary(values: Sequence[EndValue]) -> str:
+        results = [result.result for value in values for result in value.sessions]
+        if dry_run:
+            return f"{counted(results.count(Result.WOULD), 'session')} would be ended"
+        gone = sum(result in {Result.ENDED, Result.GONE} for result in results)
+        return f"{gone} of {counted(len(results), 'session')} gone" if results else "nothing to do"
+
+    present(
+        call,
+        outcomes,
+        columns=("HOST", "ID", "USER", "RESULT", ""),
+        rows=lambda host, value: [result_row(host, result) for result in value.sessions],
+        records=lambda value: [
+            {**result.session.model_dump(mode="json"), "result": result.result, "text": result.text, "run": value.run}
+            for result in value.sessions
+        ],
+        summary=summary,
+    )
+    for outcome in outcomes:
+        if isinstance(outcome, Done):
+            call.terminal.say(f"{outcome.host}: {outcome.value.outcome}")
+            for problem in outcome.value.problems:
+                call.terminal.note(f"{outcome.host}: {problem}")

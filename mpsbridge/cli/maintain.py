@@ -1,0 +1,74 @@
+"""``maintain``: the procedure from a plan file, for CI: many hosts, in waves; what failed, as a plan again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mpsbridge.cli.call import Call, duration, selector
+from mpsbridge.cli.carrying import Work, carry_out
+from mpsbridge.cli.ending import Options, make_policy, text_of
+from mpsbridge.cli.fleets import open_journal
+from mpsbridge.ending.notices import check_template
+from mpsbridge.ending.plan import Selector
+from mpsbridge.ending.run import EndValue
+from mpsbridge.errors import InputError
+from mpsbridge.maintain import Plan, again, read_plan
+from mpsbridge.models.outcomes import Done, Outcome
+
+
+def maintain(call: Call, file: Path, *, events: Path | None, failed_to: Path | None, yes: bool) -> int:
+    """``maintain``: read the plan, look at every host, ask, carry out in waves."""
+    plan = read_plan(file)
+    try:
+        policy = make_policy(_selector(plan), _options(plan))
+    except InputError as error:
+        raise InputError(f"the plan {file}: {error}", hint=error.hint) from error
+    template = check_template(text_of(plan.notices.file)) if plan.notices.file else None
+    targets = call.targets(plan.hosts)
+    work = Work("maintain", policy, template, plan.waves)
+    with open_journal(call) as journal:
+        limit_s = duration("deadline", plan.policy.deadline)
+        code, outcomes = carry_out(call, journal, targets, work, deadline_s=limit_s, events=events, yes=yes)
+    failed = [outcome.host for outcome in outcomes if not _went_well(outcome)]
+    if failed and not call.settings.dry_run:
+        _offer_again(call, file, failed, failed_to)
+    return code
+
+
+def _selector(plan: Plan) -> Selector:
+    policy = plan.policy
+    chosen = selector(
+        session=None,
+        user=policy.user,
+        everyone=policy.all,
+        disconnected=policy.disconnected,
+        disconnected_over=policy.disconnected_over,
+        idle_over=policy.idle_over,
+    )
+    return chosen or Selector(everyone=True)
+
+
+def _options(plan: Plan) -> Options:
+    table = plan.policy.model_dump()
+    for name in ("all", "user", "disconnected", "disconnected_over", "idle_over", "deadline"):
+        del table[name]
+    failsafe = not table.pop("no_failsafe")
+    return Options(warn=",".join(plan.notices.at), reason=plan.reason, then=plan.then.value, failsafe=failsafe, **table)
+
+
+def _went_well(outcome: Outcome[EndValue]) -> bool:
+    return isinstance(outcome, Done) and all(one.result.went_well for one in outcome.value.sessions)
+
+
+def _offer_again(call: Call, file: Path, hosts: list[str], failed_to: Path | None) -> None:
+    """The hosts that are left, as a plan that can be run again: in a file, or printed."""
+    text = again(file, hosts)
+    if failed_to is None:
+        call.terminal.note(f"# The hosts that are left, as a plan (--failed-to FILE writes it):\n{text}")
+        return
+    try:
+        failed_to.write_text(text, encoding="utf-8")
+    except OSError as error:
+        call.terminal.warn(f"{failed_to} cannot be written: {error.strerror or error}")
+        return
+    call.terminal.note(f"the hosts that are left: mpsbridge maintain {failed_to}")

@@ -1,0 +1,142 @@
+"""``maintain`` against the lab, over real sockets, on a clock that hurries."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from console import Command
+
+from mpsbridge.clock import HastyClock
+from mpsbridge.journal import Journal
+from mpsbridge.lab.server import Lab
+from mpsbridge.lab.worldfile import build_world
+from mpsbridge.maintain import read_plan
+from mpsbridge.reports.report import Status
+from mpsbridge.reports.summary import make_report
+
+
+def people(*ids: int) -> list[dict[str, Any]]:
+    return [{"id": id, "user": f"user{id}", "session_name": f"rdp-tcp#{id}", "logon": "1h"} for id in ids]
+
+
+HOSTS: list[dict[str, Any]] = [
+    {"name": "alpha", "sessions": people(2, 3, 4)},
+    {"name": "beta", "sessions": people(2)},
+    {"name": "gamma", "sessions": [{**people(2)[0], "user": "root", "admin": True}]},
+    {"name": "delta", "sessions": people(2, 3)},
+    {"name": "down", "down": True},
+]
+PLAN = """schema = "mpsbridge-plan/1"
+hosts = ["alpha", "beta", "gamma", "delta"]
+reason = "updates"
+
+[notices]
+at = ["2m"]
+
+[waves]
+at_once = 1
+"""
+
+
+@pytest.fixture
+def clock() -> HastyClock:
+    return HastyClock(300)
+
+
+@pytest.fixture
+def lab(monkeypatch: pytest.MonkeyPatch, clock: HastyClock) -> Iterator[Lab]:
+    with Lab(build_world({"hosts": HOSTS}, clock), auth="ntlm", clock=clock) as running:
+        monkeypatch.setenv("MPSBRIDGE_INVENTORY", str(running.inventory))
+        monkeypatch.setenv("MPSBRIDGE_PASSWORD", running.password)
+        yield running
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Path:
+    path = tmp_path / "plan.toml"
+    path.write_text(PLAN, encoding="utf-8")
+    return path
+
+
+def order(lab: Lab) -> list[str]:
+    """The hosts in the order of their log-offs, each once for each uninterrupted row of them."""
+    hosts = [change.host for change in lab.changes if change.act == "logoff"]
+    return [host for place, host in enumerate(hosts) if place == 0 or hosts[place - 1] != host]
+
+
+def test_peers_12_hosts_go_one_by_one_and_the_refused_one_is_a_plan_again(
+    lab: Lab, mpsbridge: Command, clock: HastyClock, plan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    summary = tmp_path / "summary.md"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    plan.write_text(PLAN + '\n[policy]\nuser = ["user2", "user3", "user4", "root"]\ndisconnected_ok = true\n')
+    text = plan.read_text().replace('"updates"\n', '"updates"\nthen = "restart"\n').replace('user = ["', '# user = ["')
+    plan.write_text(text)
+    left = tmp_path / "left.toml"
+    found = mpsbridge("maintain", str(plan), "--yes", "--failed-to", str(left), "-o", "json", clock=clock)
+    assert found.code == 1, found.err
+    assert {each["host"]: each["status"] for each in found.document["outcomes"]} == {
+        "alpha": "done",
+        "beta": "done",
+        "gamma": "skipped",
+        "delta": "done",
+    }
+    assert order(lab) == ["beta", "delta", "alpha"]  # the fewest people first, never two at once
+    restarts = [change.host for change in lab.changes if change.act == "restart"]
+    assert restarts == ["beta", "delta", "alpha"]
+    assert read_plan(left).hosts == ("gamma",)
+    assert f"mpsbridge maintain {left}" in found.err
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        (run,) = journal.runs()
+        report = make_report(run, journal.entries(run.id))
+    assert (run.command, run.reason, run.verdict) == ("maintain", "updates", "exit code 1")
+    assert {host.host: host.status for host in report.hosts}["gamma"] is Status.REFUSED
+    assert "gamma" in summary.read_text(encoding="utf-8")
+
+
+def test_the_floor_counts_hosts_that_are_down_already(
+    lab: Lab, mpsbridge: Command, clock: HastyClock, plan: Path
+) -> None:
+    text = PLAN.replace('"gamma", "delta"', '"down", "delta"').replace("at_once = 1", "floor = 3")
+    plan.write_text(text, encoding="utf-8")
+    found = mpsbridge("maintain", str(plan), "--yes", "-o", "json", clock=clock)
+    assert found.code == 1
+    reasons = {each["host"]: each.get("reason", "") for each in found.document["outcomes"]}
+    assert "3 of 4 hosts serve, and 3 must (floor)" in reasons["alpha"]
+    assert lab.changes == []
+    assert 'hosts = ["alpha", "beta", "down", "delta"]' in found.err
+
+
+def test_a_dry_run_says_who_would_be_ended_and_sends_nothing(lab: Lab, mpsbridge: Command, plan: Path) -> None:
+    found = mpsbridge("maintain", str(plan), "--dry-run", "-o", "json")
+    assert found.code == 0, found.err
+    assert found.outcome("gamma")["value"]["sessions"][0]["result"] == "kept"
+    assert [each["result"] for each in found.outcome("alpha")["value"]["sessions"]] == ["would"] * 3
+    assert lab.changes == []
+
+
+def test_without_a_yes_nothing_is_sent(lab: Lab, mpsbridge: Command, plan: Path) -> None:
+    assert mpsbridge("maintain", str(plan)).code == 3
+    assert lab.changes == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("at_once", "at_twice", "waves.at_twice: there is no such key"),
+        ('at = ["2m"]', 'file = "none.txt"', "none.txt"),
+        ('at = ["2m"]', 'at = ["2m", "2m"]', "twice"),
+    ],
+)
+def test_a_wrong_plan_is_2_before_any_host_is_contacted(
+    lab: Lab, mpsbridge: Command, plan: Path, old: str, new: str, said: str
+) -> None:
+    plan.write_text(PLAN.replace(old, new), encoding="utf-8")
+    found = mpsbridge("maintain", str(plan), "--yes", "-o", "json")
+    assert found.code == 2
+    assert said in json.loads(found.out)["error"]["message"]
+    assert lab.requests == []
