@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from console import Command
 
+from mpsbridge.clock import SystemClock
 from mpsbridge.journal import Journal
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
@@ -367,12 +368,28 @@ def test_host_text_with_escapes_is_shown_harmless(mpsbridge: Command, monkeypatc
     assert "\x07" not in found.out + found.err
 
 
-def test_the_demo_ends_a_session_and_proves_it(mpsbridge: Command) -> None:
+@pytest.mark.xdist_group("timing")
+def test_the_demo_shows_the_whole_procedure_and_proves_it(
+    mpsbridge: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    started = SystemClock().monotonic()
     found = mpsbridge("demo")
-    assert found.code == 0
+    assert found.code == 0, found.err
+    assert SystemClock().monotonic() - started < 20
     assert "school-fr itself says: user5 got the message and is gone." in found.out
+    assert "library-1 itself says: ended 5 people's sessions, restarted once, and logons are as they were." in found.out
     for state in ("school-de", "school-fr", "school-es", "school-ru", "school-zh"):
         assert state in found.out
+    assert "--include-console allows it" in found.err
+    assert "hurries" in found.out
+    assert "Windows updates" in (tmp_path / "mpsbridge-demo.html").read_text(encoding="utf-8")
+
+
+def test_a_demo_whose_report_cannot_be_written_says_so(mpsbridge: Command, tmp_path: Path) -> None:
+    found = mpsbridge("demo", "--report", str(tmp_path / "none" / "x.html"))
+    assert found.code == 1
+    assert "x.html cannot be written" in found.err
 
 
 @pytest.mark.parametrize("words", [["--version"], ["--help"], ["logoff", "--help"]])

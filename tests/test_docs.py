@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import typer.main
 from conftest import ROOT
 
 from mpsbridge.cli.commands import app
+from mpsbridge.maintain import read_plan
 from mpsbridge.models.sessions import Result
 from mpsbridge.settings import Settings
 
@@ -83,3 +85,12 @@ def test_the_names_of_the_library_chapter_are_public(pick: Callable[[str], list[
 def test_results_in_the_readme_are_results() -> None:
     assert '"result": "ended"' in README
     assert Result("ended")
+
+
+def test_the_plan_that_the_readme_shows_can_be_read(tmp_path: Path) -> None:
+    (plan,) = [
+        text for text in re.findall(r"^```toml\n(.*?)^```", README, re.DOTALL | re.MULTILINE) if "schema" in text
+    ]
+    path = tmp_path / "night.toml"
+    path.write_text(plan, encoding="utf-8")
+    assert read_plan(path).waves.limits

@@ -67,6 +67,7 @@ SPECIAL: list[dict[str, Any]] = [
     {"name": "own", "caller_session": 2, "sessions": [session(2, "alice"), session(3, "bob")]},
     {"name": "leased", "lease": LEASE % "20991231235959.000000+000", "sessions": PEOPLE},
     {"name": "lease-damaged", "lease": "{'", "sessions": PEOPLE},
+    {"name": "starting", "ready_s": 3600, "boots_twice": True, "sessions": PEOPLE},
     {"name": "captured-ru", "language": "ru", "playback": "ru"},
     {"name": "captured-zh", "language": "zh-CN", "playback": "zh-CN"},
 ]

@@ -338,6 +338,18 @@ def test_w26_a_further_boot_starts_the_count_anew(stage: Stage, host: FakeHost, 
     assert host.record.count(("down", "restart")) == 1
 
 
+def test_w26_a_host_whose_services_do_not_run_is_not_back(stage: Stage, host: FakeHost, clock: FakeClock) -> None:
+    start = clock.now()
+
+    def updates(seen: FakeHost) -> None:
+        late = clock.now() < start + timedelta(seconds=900)
+        seen.facts["unready"] = ("TermService", "RebootInProgress") if late else ()
+
+    host.on_look = updates
+    assert stage.run(then=Then.RESTART, warn_s=()).outcome == "back"
+    assert 900 - 15 + 120 <= (clock.now() - start).total_seconds() < 900 + 200  # two minutes after the last bad look
+
+
 def test_w26_a_host_that_never_comes_back_is_unknown_and_told_once(stage: Stage, host: FakeHost) -> None:
     host.reboot_s = 10**6
     with pytest.raises(Interrupted, match="did not come back"):

@@ -31,6 +31,7 @@ LOOKED = (
     "logons",
     "caller",
     "lease",
+    "unready",
 )
 
 # Looking.

@@ -200,6 +200,27 @@ def test_w21_a_broker_and_its_agents_are_named(engine: Path, tmp_path: Path, dia
     assert answer.logons.mode is LogonMode.DISABLED
 
 
+CBS = r"Registry::HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing"
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ({}, ()),
+        ({"stopped": ["TermService"]}, ("TermService",)),
+        ({"stopped": ["TermService"], "keys": [rf"{CBS}\RebootInProgress"]}, ("TermService", "RebootInProgress")),
+    ],
+)
+def test_w26_what_keeps_a_host_from_being_ready_is_named(
+    engine: Path, tmp_path: Path, facts: dict[str, Any], expected: tuple[str, ...]
+) -> None:
+    host = WindowsHost(tmp_path, engine, [ALICE])
+    registry = host.world["registry"] | {key: {} for key in facts.get("keys", ())}
+    host.write([ALICE], registry=registry, stopped=facts.get("stopped", []))
+    answer, _ = look(host)
+    assert answer.unready == expected
+
+
 def test_w39_pending_reboots_are_named(engine: Path, tmp_path: Path, dialect: str) -> None:
     windows = r"Registry::HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows\CurrentVersion"
     registry = {

@@ -387,8 +387,13 @@ def lab(
 
 @app.command(rich_help_panel=OFFLINE)
 @command
-def demo(call: Call) -> int:
+def demo(
+    call: Call,
+    report: Annotated[Path, typer.Option(metavar="FILE", help="Where its report goes (HTML).")] = Path(
+        "mpsbridge-demo.html"
+    ),
+) -> int:
     """See the main job done on make-believe hosts that show real captured tables, over real WinRM."""
     from mpsbridge.cli import rehearsal
 
-    return rehearsal.demo(call)
+    return rehearsal.demo(call, report)

@@ -12,7 +12,9 @@ from mpsbridge.cli.call import Call
 from mpsbridge.ending.scene import Event
 from mpsbridge.errors import InputError
 
-_TOLD = {"leased", "closed", "notice", "empty", "ended", "ordered", "booted", "restored", "released", "failed"}
+_TOLD = frozenset(
+    ("leased", "closed", "notice", "waiting", "empty", "ended", "ordered", "booted", "restored", "released", "failed")
+)
 """Events that a person sees while the run goes on."""
 
 
@@ -32,8 +34,7 @@ def following(call: Call, path: Path | None) -> Iterator[Callable[[Event], None]
                 stream.write(event.model_dump_json() + "\n")
                 stream.flush()
             if event.event in _TOLD:
-                who = f" session {event.session}" if event.session is not None else ""
-                call.terminal.note(f"{event.at:%H:%M:%S} {event.host}: {event.event}{who} {event.text}".rstrip())
+                call.terminal.note(f"{event.at.astimezone():%H:%M:%S} {event.host}: {event.text}")
 
     try:
         yield follow

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,10 +14,14 @@ from typing import Literal, cast
 
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.tables import counted
+from mpsbridge.clock import Clock, HastyClock
 from mpsbridge.errors import InputError
+from mpsbridge.journal import Journal
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.world import World
 from mpsbridge.lab.worldfile import demo_world, load_world
+from mpsbridge.reports.page import page
+from mpsbridge.reports.summary import make_report
 
 ENGINES = ("scripted", "powershell")
 SIGN_INS = ("ntlm", "basic")
@@ -66,8 +72,9 @@ def _lab(
     port: int,
     tls: bool,
     record: Path | None,
+    clock: Clock | None = None,
 ) -> Iterator[Lab]:
-    running = Lab(world, engine=engine, auth=auth, port=port, tls=tls, record=record)
+    running = Lab(world, engine=engine, auth=auth, port=port, tls=tls, record=record, clock=clock)
     try:
         running.start()
     except OSError as error:
@@ -120,36 +127,84 @@ def _environment(running: Lab) -> dict[str, str]:
 
 
 DEMO_HOST, DEMO_USER = "school-fr", "user5"
+MAINTAINED = "library-1"
+HURRY = 150.0
+"""A quarter of an hour of warnings and a restart fit into some seconds."""
+_WHY = ("--all", "--then", "restart", "--reason", "Windows updates")
 
 
-def demo(call: Call) -> int:
-    """See the main job done on make-believe hosts that show real captured tables, over real WinRM."""
-    from mpsbridge.cli.main import run  # noqa: PLC0415 - main lists this command
-
+def demo(call: Call, report: Path) -> int:
+    """``demo``: list, message, log off, and the whole procedure with a restart, on make-believe hosts."""
+    clock = HastyClock(HURRY)
     say = call.terminal.say
-
-    def show(*words: str) -> int:
-        say()
-        say("$ mpsbridge " + " ".join(f'"{word}"' if " " in word else word for word in words), style="bold")
-        return run(words)
-
-    with _lab(demo_world(), auth="ntlm", port=0, tls=False, record=None) as running, _variables(_environment(running)):
+    with (
+        tempfile.TemporaryDirectory(prefix="mpsbridge-demo-") as folder,
+        _lab(demo_world(clock), auth="ntlm", port=0, tls=False, record=None, clock=clock) as running,
+        _variables(_environment(running) | {"MPSBRIDGE_JOURNAL": str(Path(folder) / "journal.sqlite")}),
+    ):
+        record = Path(folder) / "journal.sqlite"
         names = [place.name for place in running.hosts]
         say(f"{counted(len(names), 'make-believe host')} on the loopback speak real WinRM (NTLM, sealed messages);")
         say("seven of them show tables that real Windows printed, in seven languages. Who is on?")
+        show = functools.partial(_show, call, clock)
         codes = [
             show("sessions", *names),
             show("message", DEMO_HOST, "--user", DEMO_USER, "--text", "Please save your work: restart at noon."),
             show("logoff", DEMO_HOST, "--user", DEMO_USER, "--yes"),
-            show("sessions", DEMO_HOST),
         ]
-        with running.world.changing() as hosts:
-            left = [session.user for session in hosts[DEMO_HOST].rows()]
-        acts = [change.act for change in running.changes if change.user == DEMO_USER]
-    done = acts == ["message", "logoff"] and DEMO_USER not in left and not any(codes)
-    say()
-    say(f"{DEMO_HOST} itself says: {DEMO_USER} {'got the message and is gone' if done else 'IS STILL THERE'}.")
+        say()
+        say("Restart one for updates? A dry run says who would be hit, and what speaks against it:")
+        refused = show("end", MAINTAINED, *_WHY, "--dry-run")
+        say()
+        say("Said in so many words, it is done: people are warned, new ones kept out, sessions ended, the host")
+        say("restarted, and all is put back. (Only here the clock hurries: a wait takes seconds, not minutes.)")
+        codes.append(show("end", MAINTAINED, *_WHY, "--include-console", "--disconnected-ok", "--yes"))
+        codes.append(_write_report(call, record, report))
+        done = _judge(call, running) and not any(codes) and refused == 3
     return 0 if done else 1
+
+
+def _show(call: Call, clock: Clock, *words: str) -> int:
+    from mpsbridge.cli.main import run  # noqa: PLC0415 - main lists this command
+
+    call.terminal.say()
+    shown = " ".join(f'"{word}"' if " " in word else word for word in words)
+    call.terminal.say(f"$ mpsbridge {shown}", style="bold")
+    return run(words, clock=clock)
+
+
+def _write_report(call: Call, record: Path, path: Path) -> int:
+    with Journal(record) as journal:
+        run = next(run for run in journal.runs() if run.command == "end")
+        text = page(make_report(run, journal.entries(run.id)))
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        call.terminal.warn(f"{path} cannot be written: {error.strerror or error}")
+        return 1
+    call.terminal.say()
+    call.terminal.say(f"The whole run as a page: {path.resolve()}")
+    return 0
+
+
+def _judge(call: Call, running: Lab) -> bool:
+    """Ask the hosts themselves whether all that happened, and say so."""
+    with running.world.changing() as hosts:
+        left = [session.user for session in hosts[DEMO_HOST].rows()]
+        maintained = hosts[MAINTAINED]
+        given_back = (maintained.lease, maintained.failsafe, maintained.logon_mode) == (None, None, "enabled")
+    acts = [change.act for change in running.changes if change.user == DEMO_USER]
+    gone = acts == ["message", "logoff"] and DEMO_USER not in left
+    there = [change for change in running.changes if change.host == MAINTAINED]
+    ended = {change.user for change in there if change.act == "logoff"}
+    restarted = [change.act for change in there].count("restart") == 1 and given_back
+    call.terminal.say()
+    call.terminal.say(
+        f"{DEMO_HOST} itself says: {DEMO_USER} {'got the message and is gone' if gone else 'IS STILL THERE'}."
+    )
+    told = f"ended {len(ended)} people's sessions, restarted once, and logons are as they were"
+    call.terminal.say(f"{MAINTAINED} itself says: {told if restarted else 'NOT ALL OF IT HAPPENED'}.")
+    return gone and restarted
 
 
 @contextmanager

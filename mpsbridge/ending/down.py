@@ -1,7 +1,7 @@
 """What follows when nobody is left: restart, shut down or switch the mode, and the proof that the host is back.
 
 Rules: the order is given by a script that looks a last time itself; it is never given twice, whatever the silence
-means; another boot identity, the same for two minutes, is the only proof of a restart (W25, W26).
+means; another boot identity, the same for two minutes on a host that is ready, is the only proof (W25, W26).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Down:
         if not answer.accepted and not (isinstance(answer, PowerAnswer) and answer.going_down):
             left = f"; still there: session {', '.join(map(str, answer.left))}" if answer.left else ""
             raise RemoteError(f"the host did not take the order to {then.value}: {answer.text or 'no reason'}{left}")
-        scene.tell("ordered", answer.text)
+        scene.tell("ordered", f"{then.value} ordered; waiting for what it does {answer.text}".strip())
         if then is Then.SHUTDOWN:
             return self._see_quiet()
         if isinstance(answer, ModeAnswer) and not self._goes_away():
@@ -93,7 +93,7 @@ class Down:
         raise Interrupted("the host was told to shut down and still answers; it is not told again")
 
     def see_back(self) -> str:
-        """Wait for another boot identity that stays the same for two minutes; another boot starts the count anew."""
+        """Wait for another boot identity that stays for two minutes with the host ready; a boot more starts anew."""
         scene = self._scene
         scene.phase = "return"
         end = scene.clock.monotonic() + scene.policy.return_timeout_s
@@ -111,7 +111,9 @@ class Down:
                 continue
             if seen.boot != boot:
                 boot, since = seen.boot, now
-                scene.tell("booted", f"at {boot.isoformat()}")
+                scene.tell("booted", f"has started again, at {boot:%H:%M:%S}", boot=boot.isoformat())
+            elif seen.unready:
+                since = now
             elif now - since >= STABLE_S:
                 return "back"
         raise Interrupted("the host did not come back in time; it is not told again")

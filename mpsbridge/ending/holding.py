@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from mpsbridge.ending.lease import Lease, holder, read_lease
 from mpsbridge.ending.scene import Scene
 from mpsbridge.errors import MpsBridgeError, Refused, RemoteError
-from mpsbridge.models.sessions import LogonMode, Observation, to_cim
+from mpsbridge.models.sessions import LogonMode, Observation, from_cim, to_cim
 
 SLACK_S = 900
 """A lease outlives what is planned by so much."""
@@ -66,7 +66,8 @@ class Holding:
             self._lease = None
             other = read_lease(answer.lease)
             raise Refused(f"the host is held by {holder(other)}" if other else "the lease went while it was taken")
-        scene.tell("leased", f"until {self._lease.expires}")
+        until = from_cim(str(self._lease.expires)).astimezone(scene.now().tzinfo)
+        scene.tell("leased", f"lease taken, until {until:%H:%M}")
 
     def _expiry(self) -> str:
         policy = self._scene.policy
@@ -104,7 +105,7 @@ class Holding:
         )
         if done.mode is not mode:
             raise RemoteError(f"logons are {done.mode} after they were set to {mode}")
-        scene.tell("closed", f"logons are {mode}")
+        scene.tell("closed", f"no new logons: {mode}")
 
     def give_back(self) -> None:
         """Restore logons, remove the failsafe, release the lease; what fails is said and hides nothing."""
@@ -153,7 +154,7 @@ class Holding:
                 mode=wanted.value,
             )
             mode = done.mode
-        scene.tell("restored", f"logons are {mode}")
+        scene.tell("restored", f"logons are {mode} again")
 
     def _remove_failsafe(self) -> None:
         scene = self._scene
@@ -172,4 +173,4 @@ class Holding:
         sent: list[JsonValue] = [[mark.id, mark.born, mark.notice] for mark in found.notices if mark.mark != "failed"]
         scene.note("marks", marks=sent)  # before: whoever goes on with this run must know what the lease knew
         scene.step("lease", lambda: scene.host.set_lease(None, expected=text, run=scene.run))
-        scene.tell("released")
+        scene.tell("released", "lease released")

@@ -98,7 +98,7 @@ class People:
             self._results[identity(result.session)] = result
             self._scene.tell(
                 "ended",
-                f"{result.result} {result.text}".strip(),
+                f"{result.session.user}: {result.result} {result.text}".strip(),
                 session=result.session.id,
                 born=plain_time(result.session.born),
                 result=result.result.value,

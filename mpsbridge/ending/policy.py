@@ -255,7 +255,7 @@ def _notes(seen: Observation, policy: Policy, verdicts: tuple[Verdict, ...]) -> 
     acts = {verdict.session.id for verdict in verdicts if verdict.decision == "act"}
     for station in seen.stations:
         if station.auto_logon and station.session_id in acts:
-            yield f"station {station.id} logs on again by itself: ended once and not warned (W8)"
+            yield f"station {station.id} logs on again by itself: its session is ended once, and not again (W8)"
     if policy.restarts and seen.discards_changes:
         yield "disk protection is on: lease, task and logon mode vanish at the restart (W23)"
     if policy.force_after_s is not None and acts:

@@ -31,6 +31,7 @@ def warn_and_wait(scene: Scene, people: People, seen: Observation, template: str
     ends = scene.now() + timedelta(seconds=max(scene.policy.warn_s))
     due = schedule(ends, scene.policy.warn_s)
     active: set[Identity] = set()
+    waited_for: set[Identity] = set()
     name = ""
     while True:
         there = people.to_end(seen)
@@ -43,6 +44,8 @@ def warn_and_wait(scene: Scene, people: People, seen: Observation, template: str
         in_front = [one for one in there if one.state is State.ACTIVE and one.guard is not None]
         _tell(scene, people, [one for one in in_front if is_new or identity(one) not in active], ends, name, template)
         active = {identity(one) for one in in_front}
+        if waited_for != (waited_for := {identity(one) for one in there}):
+            scene.tell("waiting", f"waiting for {_people(len(there))} until {ends:%H:%M:%S}")
         left_s = (ends - scene.now()).total_seconds()
         if left_s <= 0:
             return
@@ -51,6 +54,10 @@ def warn_and_wait(scene: Scene, people: People, seen: Observation, template: str
             pause_s = min(pause_s, max(0.0, (due[0][0] - scene.now()).total_seconds()))
         scene.pause(pause_s)
         seen = scene.look()
+
+
+def _people(count: int) -> str:
+    return "1 person" if count == 1 else f"{count} people"
 
 
 def _tell(
@@ -80,7 +87,7 @@ def _tell(
     for result in results:
         scene.tell(
             "notice",
-            f"{name} {result.result} {result.text}".strip(),
+            f"{result.session.user}: {name} notice {result.result} {result.text}".strip(),
             session=result.session.id,
             born=plain_time(result.session.born),
             notice=name,

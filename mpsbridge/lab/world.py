@@ -121,6 +121,8 @@ class HostFacts:
     boots_twice: bool = False
     """It restarts once more, ``reboot_s`` after it came back, as updates make hosts do."""
     reboot_s: float = 30.0
+    ready_s: float = 0.0
+    """From its return until its Remote Desktop service runs."""
     disk_protection: str = "NotInstalled"
 
     @property
@@ -438,6 +440,12 @@ class LabHost:
         """Whether the host is down just now."""
         self._settle()
         return self.world.clock.monotonic() < self._away_until
+
+    def unready(self) -> list[str]:
+        """Why it is not ready for people yet, in Windows' names."""
+        starting = self.world.clock.monotonic() < self._away_until + self.facts.ready_s
+        updating = self.facts.boots_twice and self._has_booted_twice and self._shutdown is not None
+        return ["TermService"] * starting + ["RebootInProgress"] * updating
 
     def _go_down(self, seconds: float) -> None:
         self._away_until = self.world.clock.monotonic() + seconds

@@ -96,6 +96,7 @@ _HOST: dict[str, read.Reader] = {
     "restart_s": read.seconds,
     "stays_down": read.flag,
     "boots_twice": read.flag,
+    "ready_s": read.seconds,
     "reboot_s": read.seconds,
     "disk_protection": read.one_of("NotInstalled", "Passive", "Discard"),
     "lease": read.text,

@@ -171,6 +171,8 @@ class ObserveAnswer(Answer):
     caller: CallerAnswer = CallerAnswer()
     pending_reboot: tuple[str, ...] | None = None
     """Reasons (registry names) for a pending reboot; empty for none, null where they could not be read (W39)."""
+    unready: tuple[str, ...] = ()
+    """Why a host that has started is not ready for people yet: ``TermService``, ``RebootInProgress`` (W26)."""
     powershell: PowerShellAnswer = PowerShellAnswer()
     lease: str | None = None
     """The text of the lease file, or null where there is none."""

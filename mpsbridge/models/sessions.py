@@ -136,6 +136,8 @@ class Observation(Frozen):
     broker: bool | None = Field(default=None, exclude=True)
     """Whether a broker governs who may log on here (W21)."""
     pending_reboot: tuple[str, ...] | None = Field(default=None, exclude=True)
+    unready: tuple[str, ...] = Field(default=(), exclude=True)
+    """Why the host is not ready for people yet, though it has started (W26)."""
     discards_changes: bool = Field(default=False, exclude=True)
     """MultiPoint's disk protection drops every change at restart (W23)."""
     mode: Literal["station", "console", "unknown"] | None = Field(default=None, exclude=True)

@@ -90,6 +90,7 @@ def _observe(answer: ObserveAnswer, notes: list[str]) -> Observation:
         lease=answer.lease,
         broker=_governed(answer.broker),
         pending_reboot=answer.pending_reboot,
+        unready=answer.unready,
         discards_changes=answer.disk_protection == "Discard",
         mode=mode_of(answer.wms.mode) if answer.wms else None,
         locale=answer.patterns.locale,

@@ -90,7 +90,13 @@ function global:Test-Path {
 function global:Get-Service {
     [CmdletBinding()]
     param([string[]]$Name)
-    foreach ($service in (Get-EngineWorld).services) { if ($Name -contains $service) { [pscustomobject]@{ Name = $service } } }
+    $world = Get-EngineWorld
+    foreach ($service in @('TermService') + $world.services) {
+        if ($Name -notcontains $service) { continue }
+        $status = 'Running'
+        if ($world.stopped -contains $service) { $status = 'Stopped' }
+        [pscustomobject]@{ Name = $service; Status = $status }
+    }
 }
 
 # Scheduled tasks: one XML in a file for each, and Windows' errors for what is not there.

@@ -68,6 +68,7 @@ def look(host: LabHost, _: Arguments, problems: Problems) -> Result:
         "logons": logons(host),
         "caller": caller(host),
         "lease": host.lease,
+        "unready": host.unready(),
     }
 
 

@@ -95,6 +95,8 @@ def registry_key(host: LabHost, key: str) -> dict[str, Any] | None:
         number = key.removeprefix(_SESSION_DATA)
         session = next((each for each in host.sessions if str(each.id) == number), None)
         return {"LoggedOnUserSID": session.sid, "LoggedOnSAMUser": session.account} if session else None
+    if key == rf"{_CURRENT_VERSION}\Component Based Servicing\RebootInProgress":
+        return {} if "RebootInProgress" in host.unready() else None
     return {} if _PENDING.get(key) in facts.pending_reboot else None
 
 
@@ -121,9 +123,11 @@ def administrators(host: LabHost, _: str) -> list[str]:
     return sorted(observing.administrators(host))
 
 
-def services(host: LabHost, _: str) -> list[str]:
-    """Names of the services that are there."""
-    return list(host.facts.agents)
+def services(host: LabHost, _: str) -> list[dict[str, str]]:
+    """The services that are there, and whether they run."""
+    desktop = "Stopped" if "TermService" in host.unready() else "Running"
+    agents = [{"Name": name, "Status": "Running"} for name in host.facts.agents]
+    return [{"Name": "TermService", "Status": desktop}, *agents]
 
 
 def close(host: LabHost, number: str) -> None:

@@ -90,7 +90,7 @@ function global:Test-Path {
 function global:Get-Service {
     [CmdletBinding()]
     param([string[]]$Name)
-    foreach ($service in Get-LabFact 'services') { if ($Name -contains $service) { [pscustomobject]@{ Name = $service } } }
+    foreach ($service in Get-LabFact 'services') { if ($Name -contains $service.Name) { $service } }
 }
 
 # The task scheduler, which knows one task: the failsafe's.
