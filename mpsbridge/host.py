@@ -288,7 +288,7 @@ def _results(sessions: Sequence[Session], answer: ActAnswer) -> tuple[SessionRes
     said = {entry.id: entry for entry in answer.sessions}
     silent = SessionActAnswer(id=0, result=Result.UNKNOWN, text="the host did not say")
     return tuple(
-        SessionResult(session=session, result=entry.result, text=entry.text)
+        SessionResult(session=session, result=entry.result, text=entry.text, begun=entry.begun)
         for session in sessions
         for entry in [said.get(session.id, silent)]
     )
@@ -333,8 +333,9 @@ class GoneWatch:
         if session_id not in self._open:
             return result
         if session_id in self._gone:
-            return result.model_copy(update={"result": Result.ENDED})
-        text = self._why.get(session_id) or result.text
+            ended = result.begun or result.result is Result.ENDED
+            return result.model_copy(update={"result": Result.ENDED if ended else Result.GONE})
+        text = "; ".join(filter(None, (result.text, self._why.get(session_id))))
         return result.model_copy(update={"result": Result.UNKNOWN, "text": text})
 
 
@@ -343,7 +344,7 @@ def _presence(session: Session, seen: Observation) -> str:
     listed = next((other for other in seen.sessions if other.id == session.id), None)
     if listed is not None:
         if session.born is not None and listed.born is not None:
-            return "" if listed.born != session.born else "the log-off has begun; the session is still listed"
+            return "" if listed.born != session.born else "the session is still listed"
         same_row = (listed.user, listed.logon_text) == (session.user, session.logon_text)
         return "still listed" if same_row else "the id is listed with other text, and births cannot be read here"
     if session.id in seen.processes_in:

@@ -41,7 +41,21 @@ class Person:
     state: State = State.ACTIVE
     admin: bool | None = None
     hung: bool = False
+    """A log-off begins and never ends."""
+    loses_row: bool = False
+    """Of one that hangs: its row goes with the log-off, its processes stay (W9)."""
+    deaf: bool = False
+    """A reset begins and never ends."""
+    unsure: bool = False
+    """The host cannot tell whether it is still the same session, and does not act on it."""
     leaves_at: datetime | None = None
+    began_at: datetime | None = None
+    """When its log-off was ordered."""
+
+    @property
+    def listed(self) -> bool:
+        """Whether it has a row."""
+        return self.began_at is None or not self.loses_row
 
 
 @dataclass
@@ -63,6 +77,8 @@ class FakeHost:
     on_look: Callable[[FakeHost], None] = lambda _host: None
     facts: dict[str, Any] = field(default_factory=dict)
     ended_disconnected: set[str] = field(default_factory=set)
+    forced_after: dict[str, float] = field(default_factory=dict)
+    """Seconds from the order to log off until the reset."""
     away_until: datetime | None = None
     _boots_left: int = 0
 
@@ -92,13 +108,14 @@ class FakeHost:
             if person.user == user
         )
         return Observation(
-            sessions=tuple(self._session(person) for person in self.people.values()),
+            sessions=tuple(self._session(person) for person in self.people.values() if person.listed),
             observed=self.clock.now(),
             boot=self.boot,
             logon_mode=self.mode,
             elevated=True,
             lease=self.lease,
             processes_in=tuple(self.people),
+            leftovers=tuple(person.id for person in self.people.values() if not person.listed),
             stations=stations,
             multipoint="2016",
             **self.facts,
@@ -192,17 +209,18 @@ class FakeHost:
                 results.append(SessionResult(session=session, result=Result.GONE))
             elif person.born != session.born:
                 results.append(SessionResult(session=session, result=Result.CHANGED))
+            elif person.unsure:
+                results.append(SessionResult(session=session, result=Result.UNKNOWN, text="nothing was done"))
             else:
                 if person.state is State.DISCONNECTED:
                     self.ended_disconnected.add(person.user)
                 self.record.append(("began" if person.hung else "ended", person.user))
+                result, text = (Result.UNKNOWN, "the log-off has begun") if person.hung else (Result.ENDED, "")
+                results.append(SessionResult(session=session, result=result, text=text, begun=True))
                 if person.hung:
-                    results.append(SessionResult(session=session, result=Result.UNKNOWN, text="the log-off has begun"))
-                    continue
-                del self.people[session.id]
-                if person.user in self.station_users.values():
-                    self.log_on(session.id + 100, person.user)
-                results.append(SessionResult(session=session, result=Result.ENDED))
+                    person.began_at = person.began_at or self.clock.now()
+                else:
+                    self._leave(person)
         self._late_fault("end")
         return tuple(results)
 
@@ -218,12 +236,20 @@ class FakeHost:
             if person is None or person.born != session.born:
                 results.append(SessionResult(session=session, result=Result.GONE if person is None else Result.CHANGED))
                 continue
-            assert ("began", person.user) in self.record, "only what was logged off is reset"
+            assert person.began_at is not None, "only what was logged off is reset"
             self.record.append(("forced", person.user))
-            del self.people[session.id]
-            results.append(SessionResult(session=session, result=Result.ENDED))
+            self.forced_after[person.user] = (self.clock.now() - person.began_at).total_seconds()
+            result, text = (Result.UNKNOWN, "the reset has begun") if person.deaf else (Result.ENDED, "")
+            results.append(SessionResult(session=session, result=result, text=text, begun=True))
+            if not person.deaf:
+                self._leave(person)
         self._late_fault("reset")
         return tuple(results)
+
+    def _leave(self, person: Person) -> None:
+        del self.people[person.id]
+        if person.user in self.station_users.values():  # and there they are again
+            self.log_on(person.id + 100, person.user)
 
     def set_logons(self, mode: LogonMode, *, expected: LogonMode | None, run: str) -> Logons:  # noqa: ARG002 - the lease says whose
         self._pass_time()

@@ -95,9 +95,10 @@ def guarded_ids(script: Script) -> list[int]:
 
 
 def acted(snippet: str, **results: str) -> Callable[[Script], str]:
-    """An act's answer: ``s2="ended"`` for session 2."""
-    by_id = {int(key[1:]): value for key, value in results.items()}
+    """An act's answer: ``s2="ended"`` for session 2; ``s2="begun"`` is unknown, because it has begun."""
+    begun = {"result": "unknown", "text": "the log-off has begun", "begun": True}
+    by_id = {int(key[1:]): begun if value == "begun" else {"result": value} for key, value in results.items()}
     return lambda script: envelope(
         snippet,
-        {"now": NOW, "sessions": [{"id": id, "result": by_id[id]} for id in guarded_ids(script) if id in by_id]},
+        {"now": NOW, "sessions": [{"id": id, **by_id[id]} for id in guarded_ids(script) if id in by_id]},
     )

@@ -79,11 +79,27 @@ def test_w09_gone_is_believed_only_after_two_looks_some_seconds_apart() -> None:
 
 def test_w09_a_session_that_stays_is_unknown_after_the_last_look() -> None:
     clock = FakeClock()
-    hands = Hands({"observe": looks([ALICE]), "end": acted("end", s2="unknown")})
+    hands = Hands({"observe": looks([ALICE]), "end": acted("end", s2="begun")})
     host = hands.host(clock=clock)
     (result,) = host.end(host.observe().sessions, run="r1")
     assert (result.result, result.text) == (Result.UNKNOWN, "the log-off has begun; the session is still listed")
+    assert result.begun
     assert clock.waits == [0, 1, 2, 4, 5]
+
+
+@pytest.mark.parametrize(("said", "expected"), [("begun", Result.ENDED), ("unknown", Result.GONE)])
+def test_whoever_goes_was_ended_only_if_the_log_off_had_begun(said: str, expected: Result) -> None:
+    hands = Hands({"observe": looks([ALICE], []), "end": acted("end", s2=said)})
+    host = hands.host(clock=FakeClock())
+    (result,) = host.end(host.observe().sessions, run="r1")
+    assert result.result is expected
+
+
+def test_whose_log_off_did_not_begin_is_not_told_to_be_logging_off() -> None:
+    hands = Hands({"observe": looks([ALICE]), "end": acted("end", s2="unknown")})
+    host = hands.host(clock=FakeClock())
+    (result,) = host.end(host.observe().sessions, run="r1")
+    assert (result.result, result.text, result.begun) == (Result.UNKNOWN, "the session is still listed", False)
 
 
 def test_w09_a_row_that_comes_back_starts_the_count_anew() -> None:

@@ -12,13 +12,14 @@ from fake_clock import FakeClock
 from fake_host import FakeHost, lost
 
 from mpsbridge.ending.lease import Lease, read_lease
+from mpsbridge.ending.people import BY_FORCE, after_reset
 from mpsbridge.ending.plan import Selector
 from mpsbridge.ending.policy import Closing, Policy, Then, plan_host
 from mpsbridge.ending.run import EndValue, end_sessions
 from mpsbridge.ending.scene import Event, Scene
 from mpsbridge.errors import Interrupted, MpsBridgeError, NotSent, Refused, RemoteError, Unreachable
 from mpsbridge.journal import Journal
-from mpsbridge.models.sessions import LogonMode, Result, State, to_cim
+from mpsbridge.models.sessions import LogonMode, Observation, Result, SessionResult, State, to_cim
 
 
 @pytest.fixture
@@ -397,6 +398,91 @@ def test_w08_who_hangs_is_reset_after_the_time_granted_and_nobody_else(
     assert [what for what in host.record if what[0] == "forced"] == [("forced", "alice")]
     assert 600 <= clock.ticks - started < 700
     assert stage.steps.index("end") < stage.steps.index("reset") < stage.steps.index("logons-set", 4)
+
+
+def test_w13_who_hangs_without_a_row_is_reset_as_well(stage: Stage, host: FakeHost) -> None:
+    host.people[2].hung = host.people[2].loses_row = True
+    value = stage.run(warn_s=(), settle_s=30, force_after_s=600)
+    assert results(value) == {"alice": "ended", "bob": "ended"}
+    assert ("forced", "alice") in host.record
+
+
+def test_w08_nobody_is_reset_whose_log_off_the_host_did_not_begin(stage: Stage, host: FakeHost) -> None:
+    host.people[2].unsure = True
+    value = stage.run(warn_s=(), settle_s=30, force_after_s=60)
+    assert results(value) == {"alice": "unknown", "bob": "ended"}
+    assert "reset" not in stage.steps
+
+
+def test_w03_a_reset_that_does_not_end_either_is_unknown_and_not_repeated(stage: Stage, host: FakeHost) -> None:
+    host.people[2].hung = host.people[2].deaf = True
+    value = stage.run(warn_s=(), settle_s=30, force_after_s=60)
+    (alice,) = [one for one in value.sessions if one.session.user == "alice"]
+    assert (alice.result, alice.text) == (Result.UNKNOWN, "the reset has begun")
+    assert stage.steps.count("reset") == 1
+    assert clean(host)
+
+
+def test_w09_a_reset_may_take_its_time(stage: Stage, host: FakeHost, clock: FakeClock) -> None:
+    alice = host.people[2]
+    alice.hung = alice.deaf = True
+    alice.leaves_at = clock.now() + timedelta(seconds=80)
+    value = stage.run(warn_s=(), settle_s=60, force_after_s=60)
+    assert {one.session.user: one.text for one in value.sessions} == {"alice": BY_FORCE, "bob": ""}
+
+
+@pytest.mark.parametrize(
+    ("said", "expected", "text"),
+    [
+        (Result.GONE, Result.ENDED, ""),
+        (Result.CHANGED, Result.ENDED, ""),
+        (Result.REFUSED, Result.UNKNOWN, "its log-off hangs, and it was not reset: why"),
+        (Result.EXPIRED, Result.UNKNOWN, "its log-off hangs, and it was not reset: why"),
+        (Result.UNKNOWN, Result.UNKNOWN, "its log-off hangs, and it was not reset: why"),
+    ],
+)
+def test_w08_what_a_reset_says_without_having_begun(host: FakeHost, said: Result, expected: Result, text: str) -> None:
+    answer = after_reset(SessionResult(session=host.observe().sessions[0], result=said, text="why"))
+    assert (answer.result, answer.text) == (expected, text)
+
+
+def test_w22_the_lease_lasts_until_whoever_hangs_is_reset(stage: Stage, host: FakeHost, clock: FakeClock) -> None:
+    host.people[2].hung = True
+    expiries: list[str] = []
+
+    def watch(seen: FakeHost) -> None:
+        if isinstance(lease := read_lease(seen.lease), Lease) and lease.expires:
+            expiries.append(lease.expires)
+
+    host.on_look = watch
+    stage.run(warn_s=(), settle_s=30, force_after_s=7200, host_deadline_s=10_000)
+    assert ("forced", "alice") in host.record
+    assert min(expiries) > to_cim(clock.now())
+
+
+def test_a_restart_waits_for_the_reset(stage: Stage, host: FakeHost) -> None:
+    host.people[2].hung = True
+    value = stage.run(warn_s=(), settle_s=30, force_after_s=60, then=Then.RESTART)
+    assert value.outcome == "back"
+    assert host.record.index(("forced", "alice")) < host.record.index(("down", "restart"))
+
+
+def test_w05_a_row_whose_birth_cannot_be_read_proves_nothing(stage: Stage, host: FakeHost) -> None:
+    """Not even where no process of a person is seen in it any more."""
+    host.people[2].hung = True
+    births = {"known": True}
+    see = host._seen
+
+    def seen() -> Observation:
+        found = see()
+        if births["known"]:
+            return found
+        nameless = tuple(one.model_copy(update={"born": None}) for one in found.sessions)
+        return found.model_copy(update={"sessions": nameless, "processes_in": ()})
+
+    host._seen = seen  # type: ignore[method-assign]  # the host goes half blind
+    host.on_look = lambda _host: births.update(known=("began", "alice") not in host.record)
+    assert results(stage.run(warn_s=(), settle_s=30)) == {"alice": "unknown", "bob": "ended"}
 
 
 def test_nobody_is_reset_who_ends_by_himself_in_time(stage: Stage, host: FakeHost, clock: FakeClock) -> None:

@@ -74,7 +74,7 @@ PERSON = st.fixed_dictionaries(
     {
         "user": st.sampled_from(["alice", "bob", "carol", "dave", "root"]),
         "state": st.sampled_from([State.ACTIVE, State.ACTIVE, State.DISCONNECTED]),
-        "hung": st.sampled_from([False, False, False, True]),
+        "trouble": st.sampled_from([(), (), (), ("hung",), ("hung", "loses_row"), ("hung", "deaf"), ("unsure",)]),
         "leaves_after_s": st.none() | st.integers(0, 400),
         "arrives_after_s": st.just(0) | st.integers(0, 400),
     }
@@ -150,7 +150,7 @@ def build(
                         number,
                         f"{person['user']}{number}",
                         state=person["state"],
-                        hung=person["hung"],
+                        **dict.fromkeys(person["trouble"], True),
                         admin=person["user"] == "root" or None,
                         leaves_at=None if leaves is None else arrives + timedelta(seconds=leaves),
                     )
@@ -172,8 +172,12 @@ def check(scenario: Scenario, *, found: LogonMode, killed: bool = False) -> None
     assert len(shown) == len(set(shown)), "a notice was delivered twice"
     forced = [who for what, who in host.record if what == "forced"]
     assert len(ended) == len(set(ended)), "somebody was ended twice"
-    assert len(forced) == len(set(forced)), "somebody was reset twice"
-    assert policy.force_after_s is not None or not forced, "somebody was reset though nobody allowed it"
+    again = {person.user for person in host.people.values() if person.deaf}  # still there: a new look has shown it
+    assert all(forced.count(who) == 1 for who in forced if who not in again), "somebody was reset twice"
+    for after_s in host.forced_after.values():
+        assert policy.force_after_s is not None, "somebody was reset though nobody allowed it"
+        assert after_s >= policy.force_after_s, "somebody was reset too early"
+    assert {("began", who) for who in forced} <= set(host.record), "somebody was reset who was not logged off"
     assert host.record.count(("down", "restart")) <= 1, "the host was told twice to restart"
     if not policy.include_admins:
         assert not [who for who in ended if who.startswith("root")], "an administrator was ended"

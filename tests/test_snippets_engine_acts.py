@@ -38,6 +38,7 @@ def test_w03_a_hung_session_is_unknown_and_does_not_hold_up_the_others(
     found = answers(host, script("end", ALICE.guard(), BOB.guard(), time_limit_s=1))
     assert [(each.id, each.result) for each in found] == [(2, Result.UNKNOWN), (5, Result.ENDED)]
     assert found[0].text == "the log-off has begun"
+    assert [each.begun for each in found] == [True, True]
     assert told(host) == [("logoff", "2"), ("logoff", "5")]
 
 

@@ -71,7 +71,7 @@ class Holding:
 
     def _expiry(self) -> str:
         policy = self._scene.policy
-        planned_s = max(policy.warn_s, default=0) + policy.settle_s + SLACK_S
+        planned_s = max(policy.warn_s, default=0) + policy.settle_s + (policy.force_after_s or 0) + SLACK_S
         if policy.restarts:
             planned_s += policy.return_timeout_s
         return to_cim(self._scene.now() + timedelta(seconds=planned_s))

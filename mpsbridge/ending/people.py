@@ -15,6 +15,23 @@ from mpsbridge.ending.scene import Identity, Scene, identity
 from mpsbridge.errors import Refused
 from mpsbridge.models.sessions import Observation, Result, Session, SessionResult, State
 
+BY_FORCE = "reset by force: the profile may not have been saved"
+
+
+def after_reset(result: SessionResult) -> SessionResult:
+    """What a reset's answer means for somebody whose log-off hangs.
+
+    A session that the reset did not find any more has ended by its log-off; of one that stays nobody knows what comes.
+    """
+    if result.result in {Result.GONE, Result.CHANGED}:
+        return result.model_copy(update={"result": Result.ENDED, "text": "", "begun": False})
+    if result.result is Result.ENDED:
+        return result.model_copy(update={"text": BY_FORCE})
+    if result.begun and result.result is Result.UNKNOWN:
+        return result
+    text = f"its log-off hangs, and it was not reset: {result.text}"
+    return result.model_copy(update={"result": Result.UNKNOWN, "text": text, "begun": False})
+
 
 class People:
     """Everybody who is, or was, on the host during this run."""
@@ -24,7 +41,9 @@ class People:
         self._verdicts: dict[Identity, Verdict] = {}
         self._results: dict[Identity, SessionResult] = {}
         self._shown: set[Identity] = set()
-        self._ordered: dict[Identity, float] = {}
+        self._begun: set[Identity] = set()
+        """Whose log-off the host began: nobody else is ever reset."""
+        self._reset: set[Identity] = set()
 
     def judge(self, seen: Observation) -> HostPlan:
         """Give everybody a verdict. Raises :class:`~mpsbridge.errors.Refused` with every reason and its option."""
@@ -77,19 +96,23 @@ class People:
         unwarned_is_fine = policy.unwarned_ok or not policy.warn_s
         return session.state is not State.ACTIVE or unwarned_is_fine or identity(session) in self._shown
 
-    def ordered(self, sessions: Sequence[Session], at_s: float) -> None:
-        """Their log-off is about to be ordered."""
-        self._ordered |= {identity(session): at_s for session in sessions}
+    def was_ended(self, results: Sequence[SessionResult]) -> None:
+        """What became of those whose log-off was ordered."""
+        self._begun |= {identity(one.session) for one in results if one.begun}
+        self.settle(results)
 
-    def hanging(self, seen: Observation, *, for_s: float, at_s: float) -> list[Session]:
-        """Whoever was ordered to log off so long ago, is still there as the same session (W8), and has not refused."""
-        self.settle_absent(seen, Result.ENDED, "")
+    def was_reset(self, results: Sequence[SessionResult]) -> None:
+        """What became of those who hung (see :func:`after_reset`)."""
+        self._reset |= {identity(one.session) for one in results if one.begun}
+        self.settle(results)
+
+    @property
+    def hanging(self) -> list[Session]:
+        """Whose log-off has begun and not ended, and whose birth proves on the host that it is still they (W8)."""
         return [
-            result.session
-            for who, result in self._results.items()
-            if result.result is Result.UNKNOWN
-            and at_s - self._ordered.get(who, at_s) >= for_s
-            and result.session.born is not None
+            known.session
+            for who, known in self._results.items()
+            if known.result is Result.UNKNOWN and who in self._begun and known.session.born is not None
         ]
 
     def settle(self, results: Sequence[SessionResult]) -> None:
@@ -105,16 +128,23 @@ class People:
                 why=result.text,
             )
 
-    def settle_absent(self, seen: Observation, result: Result, text: str) -> None:
-        """Whoever is not there any more, and of whom nothing else is known."""
-        present = {identity(session) for session in seen.sessions}
-        reused = {session.id for session in seen.sessions if session.born is not None}
+    def settle_absent(self, seen: Observation) -> None:
+        """Whoever is not there any more, and of whom nothing else is known: by our doing, or by themselves.
+
+        Somebody else's birth at a number proves that the one before is gone, a row without a birth proves nothing (W5).
+        """
+        listed = {session.id: session.born for session in seen.sessions}
         absent = []
         for who, known in self._results.items():
             number, born = who
-            replaced = born is not None and number in reused
-            gone = who not in present and (replaced or number not in seen.processes_in)
+            if number in listed:
+                gone = None not in {born, listed[number]} and listed[number] != born
+            else:
+                gone = number not in seen.processes_in
             if known.result is Result.UNKNOWN and gone:
+                ours = who in self._begun | self._reset
+                text = BY_FORCE if who in self._reset else "" if ours else "left by themselves"
+                result = Result.ENDED if ours else Result.GONE
                 absent.append(known.model_copy(update={"result": result, "text": text}))
         self.settle(absent)
 

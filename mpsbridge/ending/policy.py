@@ -65,7 +65,7 @@ class Policy(Frozen):
     only_if_reboot_pending: bool = False
     settle_s: int = Field(default=120, ge=0)
     force_after_s: int | None = Field(default=None, ge=1)
-    """How long after its log-off was ordered a session that has not ended is reset; ``None``: never."""
+    """How long after its log-off a session that has not ended is reset; ``None``: never."""
     return_timeout_s: int = Field(default=3600, ge=0)
     host_deadline_s: int = Field(default=3 * 3600, ge=1)
 
@@ -73,6 +73,11 @@ class Policy(Frozen):
     def restarts(self) -> bool:
         """Whether Windows goes down at the end."""
         return self.then is not Then.NOTHING
+
+    @property
+    def patience_s(self) -> int:
+        """How long log-offs may take until something is done about those that hang, or nothing more is done."""
+        return self.settle_s if self.force_after_s is None else self.force_after_s
 
     def mode_to_set(self, found: LogonMode | None) -> LogonMode | None:
         """The logon mode to set, ``None`` to leave it: what others closed is never loosened (W17, W18)."""

@@ -1,8 +1,8 @@
 """The procedure on one host, so that it can be trusted unattended::
 
     take the lease -> set the failsafe -> block new logons -> warn, wait, look again -> end (guarded)
-    -> see that they are gone -> restart / shut down / switch mode -> see that the host is back
-    -> restore logons -> release the lease
+    -> see that they are gone (reset whoever hangs, with --force-after) -> restart / shut down / switch mode
+    -> see that the host is back -> restore logons -> release the lease
 
 Rules: nothing is changed before everybody has a verdict and none of them refuses; whatever goes wrong after that,
 logons are restored and the lease is released, and where that cannot be done the failsafe on the host does it; nobody
@@ -15,7 +15,7 @@ from datetime import datetime
 
 from mpsbridge.ending.down import Down
 from mpsbridge.ending.holding import Holding
-from mpsbridge.ending.people import People
+from mpsbridge.ending.people import People, after_reset
 from mpsbridge.ending.policy import Then
 from mpsbridge.ending.scene import Scene
 from mpsbridge.ending.warn import LOOK_OFTEN_S, warn_and_wait
@@ -85,7 +85,7 @@ def _all_of_it(scene: Scene, people: People, holding: Holding, seen: Observation
     holding.close_logons(seen)
     warn_and_wait(scene, people, seen, template)
     _end(scene, people)
-    _see_them_gone(scene, people)
+    _see_them_gone(scene, people, scene.policy.patience_s)
     _force(scene, people)
     return _what_follows(scene, holding, seen)
 
@@ -95,7 +95,7 @@ def _end(scene: Scene, people: People) -> None:
     scene.phase = "end"
     scene.check_stop()
     seen = scene.look()
-    people.settle_absent(seen, Result.GONE, "left by themselves")
+    people.settle_absent(seen)
     there = people.to_end(seen)
     ready = [session for session in there if people.may_be_ended(session)]
     unwarned = [session for session in there if session not in ready]
@@ -106,43 +106,32 @@ def _end(scene: Scene, people: People) -> None:
         raise Refused(f"nobody was ended: session {who} saw no notice (--unwarned-ok ends it all the same)")
     if not ready:
         return
-    people.ordered(ready, scene.clock.monotonic())
     results = scene.step(
         "end", lambda: scene.host.end(ready, run=scene.run), sessions=[session.id for session in ready]
     )
-    people.settle(results)
+    people.was_ended(results)
 
 
-def _see_them_gone(scene: Scene, people: People) -> None:
-    """Give slow log-offs the time to settle that the policy grants (W9)."""
-    end = scene.clock.monotonic() + scene.policy.settle_s
-    while people.unsettled and scene.clock.monotonic() < end:
-        scene.pause(LOOK_OFTEN_S)
-        people.settle_absent(scene.look(), Result.ENDED, "")
+def _see_them_gone(scene: Scene, people: People, for_s: float) -> None:
+    """Give whoever is slow to go so much time (W9)."""
+    end = scene.clock.monotonic() + for_s
+    while people.unsettled and (left_s := end - scene.clock.monotonic()) > 0:
+        scene.pause(min(LOOK_OFTEN_S, left_s))
+        people.settle_absent(scene.look())
 
 
 def _force(scene: Scene, people: People) -> None:
-    """Reset whoever has not ended in the time that the policy grants: only the very sessions that were logged off."""
-    force_after_s = scene.policy.force_after_s
-    if force_after_s is None:
+    """Reset whoever still hangs, where the policy allows it: only the very sessions that this run logged off (W8)."""
+    if scene.policy.force_after_s is None or not (hanging := people.hanging):
         return
     scene.phase = "force"
-    end = scene.clock.monotonic() + force_after_s
-    while not (hanging := people.hanging(scene.look(), for_s=force_after_s, at_s=scene.clock.monotonic())):
-        if not people.unsettled or scene.clock.monotonic() >= end:
-            return
-        scene.pause(LOOK_OFTEN_S)
     scene.check_stop()
-    results = scene.step(
-        "reset", lambda: scene.host.reset(hanging, run=scene.run), sessions=[session.id for session in hanging]
-    )
-    by_force = "reset by force: the profile may not have been saved"
-    people.settle(
-        [
-            result.model_copy(update={"text": by_force}) if result.result is Result.ENDED else result
-            for result in results
-        ]
-    )
+
+    def reset() -> tuple[SessionResult, ...]:
+        return tuple(after_reset(result) for result in scene.host.reset(hanging, run=scene.run))
+
+    people.was_reset(scene.step("reset", reset, sessions=[session.id for session in hanging]))
+    _see_them_gone(scene, people, scene.policy.settle_s)
 
 
 def _what_follows(scene: Scene, holding: Holding, before: Observation) -> str:

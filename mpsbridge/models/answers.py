@@ -232,10 +232,14 @@ class SessionActAnswer(Answer):
     id: int
     result: Result
     text: str = ""
+    begun: bool = False
+    """Whether the act was begun: its cmdlet was called, or its program started (never told of a ``message``)."""
 
 
 class ActAnswer(Answer):
-    """The result of ``message``, ``disconnect`` and ``end``: one entry for each session asked for, in that order."""
+    """The result of ``message``, ``disconnect``, ``end`` and ``reset``: one entry for each session asked for, in that
+    order.
+    """
 
     now: CimTime
     sessions: tuple[SessionActAnswer, ...]

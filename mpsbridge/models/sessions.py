@@ -196,6 +196,8 @@ class SessionResult(Frozen):
     session: Session
     result: Result
     text: str = ""
+    begun: bool = Field(default=False, exclude=True)
+    """Whether the host said that it began the act; an ``unknown`` one that was not begun did not happen."""
 
 
 def to_cim(moment: datetime) -> str:

@@ -19,7 +19,7 @@ from mpsbridge.reports.details import Detail, number_of, numbers_of, result_of, 
 from mpsbridge.reports.report import Fate, HostReport, Mark, Notice, Person, Phase, Seen, Status, Step
 
 MARKS = frozenset({"leased", "closed", "empty", "ordered", "booted", "restored", "released", "failed"})
-_ACTS = frozenset({"message", "end", "disconnect"})
+_ACTS = frozenset({"message", "end", "disconnect", "reset"})
 """Steps whose answer tells of each session."""
 _SILENT = frozenset({Interrupted.kind, TimedOut.kind})
 _DECIDED = {"act": None, "keep": Result.KEPT, "refuse": Result.REFUSED}

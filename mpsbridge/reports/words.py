@@ -25,6 +25,7 @@ PHASES = {
     "close": "close logons",
     "warn": "warn and wait",
     "end": "end sessions",
+    "force": "reset by force",
     "restart": "restart",
     "shutdown": "shut down",
     "console-mode": "switch mode",

@@ -149,7 +149,10 @@ def reset(host: LabHost, arguments: Arguments, problems: Problems) -> Generator[
 
 def _carry_out(act: _Act, host: LabHost, arguments: Arguments, problems: Problems) -> Generator[float, None, Result]:
     guards = _guards(arguments)
-    results = {guard.id: _begin(act, guard, host, arguments, problems) for guard in guards}
+    results, begun = {}, set()
+    for guard in guards:
+        results[guard.id], started = _begin(act, guard, host, arguments, problems)
+        begun |= {guard.id} if started else set()
     clock = host.world.clock
     deadline = clock.monotonic() + min(WATCH_LIMIT_S, float(arguments.get("timelimitseconds", 20)))
     while True:
@@ -161,16 +164,21 @@ def _carry_out(act: _Act, host: LabHost, arguments: Arguments, problems: Problem
             break
         yield WATCH_STEP_S
     unsettled = ("unknown", act.begun)
-    return _result(host, {number: unsettled if found == _BEGUN else found for number, found in results.items()})
+    settled = {number: unsettled if found == _BEGUN else found for number, found in results.items()}
+    answer = _result(host, settled)
+    for session in answer["sessions"]:
+        session["begun"] = session["id"] in begun
+    return answer
 
 
-def _begin(act: _Act, guard: Guard, host: LabHost, arguments: Arguments, problems: Problems) -> Standing:
+def _begin(act: _Act, guard: Guard, host: LabHost, arguments: Arguments, problems: Problems) -> tuple[Standing, bool]:
+    """What came of the guard and the start, and whether the act was begun."""
     look = _look(host)
     found = objection_of(host, arguments, heeds_lease=True) or standing(guard, look, rowless=act.rowless)
     if found[0] != "same":
-        return found
+        return found, False
     if act.is_done(guard, look):
-        return act.result, f"it was {act.result} already"
+        return (act.result, f"it was {act.result} already"), False
     refused = _protected(host, guard)
     whose = f"for the session begun at {guard.born or 'an unknown time'}"
     by_multipoint = act.cmdlet != "" and host.facts.generation != "none"
@@ -182,8 +190,8 @@ def _begin(act: _Act, guard: Guard, host: LabHost, arguments: Arguments, problem
         note(f"{act.program} {guard.id} {whose}", host, arguments, problems)
     if refused:
         said = f"Could not {act.verb} session ID {guard.id} from session Console, Error code 5"
-        return "refused", f"{act.program} ended with 1: {said} Error [5]:Access is denied."
-    return _BEGUN
+        return ("refused", f"{act.program} ended with 1: {said} Error [5]:Access is denied."), True
+    return _BEGUN, True
 
 
 def _protected(host: LabHost, guard: Guard) -> bool:
