@@ -151,6 +151,10 @@ def test_who_hangs_is_reset_when_the_time_granted_is_over(mpsbridge: Command, mo
             "-o",
             "json",
         )
+        planned = mpsbridge(*words, "--dry-run", clock=clock)
+        (note,) = [each for each in planned.outcome("alpha")["value"]["problems"] if "by force" in each]
+        assert note.startswith("whoever has not ended 2m after the log-off is reset by force")
+        assert "reset" not in [each.act for each in lab.changes]
         found = mpsbridge(*words, clock=clock)
         assert found.code == 0, found.err
         results = {each["session"]["user"]: each["text"] for each in found.outcome("alpha")["value"]["sessions"]}
@@ -185,6 +189,7 @@ def test_what_has_ended_is_not_resumed(lab: Lab, mpsbridge: Command) -> None:
         (["--keep-session", "3"], "HOST:ID"),
         (["--keep-running", "a/b"], "no program name"),
         (["--settle", "x"], "--settle"),
+        (["--force-after", "0s"], "--force-after: 0s"),
         (["--notice-file", "/no/such"], "/no/such"),
     ],
 )

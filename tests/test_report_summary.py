@@ -16,6 +16,7 @@ from hypothesis import given
 from past_runs import NOON, PastRun, eventful_run
 from wild_records import records
 
+from mpsbridge.ending.people import BY_FORCE
 from mpsbridge.ending.policy import Then
 from mpsbridge.errors import RemoteError, Unreachable
 from mpsbridge.journal import Entry, Journal, Run
@@ -315,6 +316,23 @@ def test_who_was_missed_once_and_seen_again_did_not_leave_then(tmp_path: Path) -
 
     host = one_host(tmp_path, prepare, then=Then.NOTHING)
     assert [person.at for person in host.people] == [NOON + timedelta(minutes=15)] * 2
+
+
+def test_w03_who_was_reset_is_told_so_and_one_whose_reset_is_lost_is_unknown(tmp_path: Path) -> None:
+    def hang(host: FakeHost) -> None:
+        host.log_on(2, "alice", hung=True)
+
+    def hang_and_lose(host: FakeHost) -> None:
+        hang(host)
+        host.faults["reset"] = ("after", lost())
+
+    past = PastRun(tmp_path, hosts=("school-1", "school-2"))
+    for name, prepare in (("school-1", hang), ("school-2", hang_and_lose)):
+        past.on(name, prepare, then=Then.NOTHING, warn_s=(), settle_s=30, force_after_s=60)
+    reset, unsure = make_report(*past.told).hosts
+    assert [(each.result, each.text) for each in reset.people] == [(Result.ENDED, BY_FORCE)]
+    assert "force" in [phase.name for phase in reset.phases]
+    assert (unsure.status, [each.result for each in unsure.people]) == (Status.UNKNOWN, [Result.UNKNOWN])
 
 
 def test_a_step_that_the_host_answered_with_an_error_is_unknown(tmp_path: Path) -> None:

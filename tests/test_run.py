@@ -460,6 +460,20 @@ def test_w22_the_lease_lasts_until_whoever_hangs_is_reset(stage: Stage, host: Fa
     assert min(expiries) > to_cim(clock.now())
 
 
+def test_a_run_that_goes_on_after_a_lost_reset_looks_first_and_grants_the_time_anew(
+    stage: Stage, host: FakeHost
+) -> None:
+    host.people[2].hung = True
+    host.faults["reset"] = ("before", lost())
+    with pytest.raises(MpsBridgeError):
+        stage.run(warn_s=(), settle_s=30, force_after_s=60)
+    assert [entry.step for entry in stage.journal.unanswered("r-1")] == ["reset"]
+    value = stage.run(warn_s=(), settle_s=30, force_after_s=60)
+    assert [(one.session.user, one.text) for one in value.sessions] == [("alice", BY_FORCE)]
+    assert stage.steps.count("end") == stage.steps.count("reset") == 2
+    assert [what for what in host.record if what[0] == "forced"] == [("forced", "alice")]
+
+
 def test_a_restart_waits_for_the_reset(stage: Stage, host: FakeHost) -> None:
     host.people[2].hung = True
     value = stage.run(warn_s=(), settle_s=30, force_after_s=60, then=Then.RESTART)

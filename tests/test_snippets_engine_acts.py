@@ -62,6 +62,16 @@ def test_w08_a_reset_hits_the_very_session_and_no_other_with_its_number(engine: 
     ]
 
 
+def test_w04_a_reset_heeds_its_time_and_the_lease(engine: Path, tmp_path: Path) -> None:
+    host = WindowsHost(tmp_path, engine, [ALICE])
+    late = script("reset", ALICE.guard(), not_after="20200101000000.000000+000")
+    assert results(host, late) == [Result.EXPIRED]
+    lease(tmp_path, '{"run":"run-2","owner":"bob","expires":"20991231000000.000000+000"}')
+    (answer,) = answers(host, script("reset", ALICE.guard()))
+    assert (answer.result, answer.begun) == (Result.REFUSED, False)
+    assert host.record == []
+
+
 def test_w05_without_a_birth_nothing_is_reset(engine: Path, tmp_path: Path) -> None:
     host = WindowsHost(tmp_path, engine, [ALICE])
     call = script("reset", ALICE.guard()).text.replace(ALICE.born, "").replace('"born":""', '"born":null')

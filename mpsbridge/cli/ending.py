@@ -115,6 +115,10 @@ def make_policy(who: Selector, options: Options) -> Policy:
         ("host_deadline", "--host-deadline"),
     ):
         fields[f"{name}_s"] = duration(option, fields.pop(name))
+    if fields["force_after_s"] == 0:
+        raise InputError(
+            "--force-after: 0s would leave a log-off no time at all; leave the option out, or give it some"
+        )
     fields["keep_sessions"] = tuple(_host_and_id(text) for text in fields.pop("keep_session"))
     fields["keep_users"] = fields.pop("keep_user")
     fields["closing"] = fields.pop("logons")
