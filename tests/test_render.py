@@ -62,6 +62,7 @@ def test_the_calls_are_the_agreed_ones() -> None:
         f" -DisplaySeconds 60 -Notice $null {late} -TimeLimitSeconds 20",
         "disconnect": f"Disconnect-MpsbridgeSession -Sessions '{sessions}' {late} -TimeLimitSeconds 20",
         "end": f"Close-MpsbridgeSession -Sessions '{sessions}' {late} -TimeLimitSeconds 20",
+        "reset": f"Reset-MpsbridgeSession -Sessions '{sessions}' {late} -TimeLimitSeconds 20",
         "lease": f"Set-MpsbridgeLease -Text '{held()}' -Expected $null {late}",
         "failsafe": f"Register-MpsbridgeFailsafe -Found 'enabled' -Set 'drain' -Owner 'ops@box' {late}",
         "failsafe-remove": f"Unregister-MpsbridgeFailsafe {late}",
