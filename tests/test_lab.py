@@ -155,7 +155,7 @@ def test_ending_a_session_ends_that_one_and_records_it(lab: Lab) -> None:
         left = guards_of(answer(runspaces, OBSERVE)["result"])
         again = answer(runspaces, act("Close-MpsbridgeSession", [alice]))["result"]["sessions"]
     assert [guard["user"] for guard in left] == ["bob", "carol"]
-    assert again == [{"id": 2, "result": "gone", "text": ""}]
+    assert again == [{"id": 2, "result": "gone", "text": "", "begun": False}]
     assert [(change.act, change.session_id, change.user) for change in lab.changes] == [("logoff", 2, "alice")]
 
 
