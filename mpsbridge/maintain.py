@@ -127,7 +127,7 @@ def read_plan(path: Path) -> Plan:
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"the plan {path} is not TOML: {error}") from error
     except ValidationError as error:
-        raise InputError("\n".join(_problems(path, text, error))) from error
+        raise InputError("; ".join(_problems(path, text, error))) from error
     if plan.notices.file is not None:
         beside = plan.notices.model_copy(update={"file": path.parent / plan.notices.file})
         return plan.model_copy(update={"notices": beside})

@@ -109,6 +109,8 @@ def test_the_floor_counts_hosts_that_are_down_already(
     assert "3 of 4 hosts serve, and 3 must (floor)" in reasons["alpha"]
     assert lab.changes == []
     assert 'hosts = ["alpha", "beta", "down", "delta"]' in found.err
+    plan.write_text(found.err[found.err.index("# The hosts that are left") :], encoding="utf-8")
+    assert read_plan(plan).hosts == ("alpha", "beta", "down", "delta")
 
 
 def test_a_dry_run_says_who_would_be_ended_and_sends_nothing(lab: Lab, mpsbridge: Command, plan: Path) -> None:

@@ -89,7 +89,9 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
     path = write(tmp_path, PLAN.replace("settle", "setle").replace("stop_after = 3", "stop_after = 0"))
     with pytest.raises(InputError) as caught:
         read_plan(path)
-    assert [line.split(": ")[0].rpartition(":")[2] for line in str(caught.value).splitlines()] == ["10", "18"]
+    said = str(caught.value)
+    assert [line.split(": ")[0].rpartition(":")[2] for line in said.split("; ")] == ["10", "18"]
+    assert "\n" not in said  # a terminal shows no line end within a message
 
 
 @pytest.mark.parametrize("text", ["schema = ", "[[", "\x00"])

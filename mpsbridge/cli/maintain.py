@@ -64,7 +64,7 @@ def _offer_again(call: Call, file: Path, hosts: list[str], failed_to: Path | Non
     """The hosts that are left, as a plan that can be run again: in a file, or printed."""
     text = again(file, hosts)
     if failed_to is None:
-        call.terminal.note(f"# The hosts that are left, as a plan (--failed-to FILE writes it):\n{text}")
+        call.terminal.lines(f"# The hosts that are left, as a plan (--failed-to FILE writes it):\n{text}")
         return
     try:
         failed_to.write_text(text, encoding="utf-8")

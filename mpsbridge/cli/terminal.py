@@ -59,6 +59,12 @@ class Terminal:
             self._noted.add(text)
             self._err.print(Text(harmless(text)), soft_wrap=True)
 
+    def lines(self, text: str) -> None:
+        """Several lines beside the answer, as they stand, so that a person can copy them into a file."""
+        if not self.quiet:
+            for line in text.splitlines():
+                self._err.print(Text(harmless(line)), soft_wrap=True)
+
     def warn(self, text: str) -> None:
         """A warning; shown with ``--quiet`` too."""
         self._err.print(Text(f"warning: {harmless(text)}", style="yellow"), soft_wrap=True)
