@@ -78,6 +78,8 @@ class FakeHost:
     facts: dict[str, Any] = field(default_factory=dict)
     ended_disconnected: set[str] = field(default_factory=set)
     forced_after: dict[str, float] = field(default_factory=dict)
+    stayed: set[str] = field(default_factory=set)
+    """Who was reset, and was still there after that."""
     """Seconds from the order to log off until the reset."""
     away_until: datetime | None = None
     _boots_left: int = 0
@@ -199,9 +201,7 @@ class FakeHost:
     def end(self, sessions: Sequence[Session], *, run: str) -> tuple[SessionResult, ...]:
         self._pass_time()
         self._fault("end")
-        lease = read_lease(self.lease)
-        assert isinstance(lease, Lease)
-        assert lease.run == run
+        self._belongs_to(run)
         results = []
         for session in sessions:
             person = self.people.get(session.id)
@@ -227,9 +227,7 @@ class FakeHost:
     def reset(self, sessions: Sequence[Session], *, run: str) -> tuple[SessionResult, ...]:
         self._pass_time()
         self._fault("reset")
-        lease = read_lease(self.lease)
-        assert isinstance(lease, Lease)
-        assert lease.run == run
+        self._belongs_to(run)
         results = []
         for session in sessions:
             person = self.people.get(session.id)
@@ -241,10 +239,17 @@ class FakeHost:
             self.forced_after[person.user] = (self.clock.now() - person.began_at).total_seconds()
             result, text = (Result.UNKNOWN, "the reset has begun") if person.deaf else (Result.ENDED, "")
             results.append(SessionResult(session=session, result=result, text=text, begun=True))
-            if not person.deaf:
+            if person.deaf:
+                self.stayed.add(person.user)
+            else:
                 self._leave(person)
         self._late_fault("reset")
         return tuple(results)
+
+    def _belongs_to(self, run: str) -> None:
+        lease = read_lease(self.lease)
+        assert isinstance(lease, Lease)
+        assert lease.run == run
 
     def _leave(self, person: Person) -> None:
         del self.people[person.id]
