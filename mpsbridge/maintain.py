@@ -19,7 +19,7 @@ import tomlkit
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator
 
 from mpsbridge.clock import Clock
-from mpsbridge.ending.policy import Closing, Then
+from mpsbridge.ending.policy import Allowances, Closing, Then
 from mpsbridge.errors import InputError, Interrupted, NotBegun
 from mpsbridge.models.durations import parse_duration
 from mpsbridge.models.frozen import Frozen
@@ -46,7 +46,7 @@ Amount = Annotated[int | str, BeforeValidator(_amount)]
 """A number of hosts, or a part of the plan's."""
 
 
-class PolicyTable(Frozen):
+class PolicyTable(Allowances):
     """``[policy]``: the options of ``end`` by their names, with ``_``. Without a selector it means every session."""
 
     all: bool = False
@@ -56,17 +56,8 @@ class PolicyTable(Frozen):
     idle_over: Duration | None = None
     keep_user: tuple[str, ...] = ()
     keep_session: tuple[str, ...] = ()
-    keep_running: tuple[str, ...] = ()
-    include_admins: bool = False
-    include_console: bool = False
-    disconnected_ok: bool = False
-    unwarned_ok: bool = False
-    leftover_ok: bool = False
-    take_over: bool = False
     logons: Closing = Closing.DEFAULT
-    hold_logons: bool = False
     no_failsafe: bool = False
-    only_if_reboot_pending: bool = False
     settle: Duration = "2m"
     force_after: Duration | None = None
     return_timeout: Duration = "60m"

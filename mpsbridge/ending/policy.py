@@ -42,7 +42,23 @@ class Closing(StrEnum):
     LOCAL = "local"
 
 
-class Policy(Frozen):
+class Allowances(Frozen):
+    """What is spared or refused unless the administrator says otherwise in so many words: each field is the option of
+    that name.
+    """
+
+    keep_running: tuple[str, ...] = ()
+    include_admins: bool = False
+    include_console: bool = False
+    disconnected_ok: bool = False
+    unwarned_ok: bool = False
+    leftover_ok: bool = False
+    take_over: bool = False
+    hold_logons: bool = False
+    only_if_reboot_pending: bool = False
+
+
+class Policy(Allowances):
     """All that the administrator decided. Durations are seconds."""
 
     selector: Selector
@@ -52,17 +68,8 @@ class Policy(Frozen):
     """Empty: no warning, said in so many words."""
     keep_users: tuple[str, ...] = ()
     keep_sessions: tuple[tuple[str, int], ...] = ()
-    keep_running: tuple[str, ...] = ()
-    include_admins: bool = False
-    include_console: bool = False
-    disconnected_ok: bool = False
-    unwarned_ok: bool = False
-    leftover_ok: bool = False
-    take_over: bool = False
     closing: Closing = Closing.DEFAULT
     failsafe: bool = True
-    hold_logons: bool = False
-    only_if_reboot_pending: bool = False
     settle_s: int = Field(default=120, ge=0)
     force_after_s: int | None = Field(default=None, ge=1)
     """How long after its log-off a session that has not ended is reset; ``None``: never."""
