@@ -15,7 +15,6 @@ from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
-import tomlkit
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator
 
 from mpsbridge.clock import Clock
@@ -157,6 +156,8 @@ def _line_of(text: str, keys: Sequence[str]) -> tuple[int, int]:
 
 def again(path: Path, hosts: Sequence[str]) -> str:
     """The same plan for these hosts only, as text; comments and order stay."""
+    import tomlkit  # noqa: PLC0415 - 10 ms, and only where something is left
+
     document = tomlkit.parse(path.read_text(encoding="utf-8-sig"))
     document["hosts"] = list(hosts)
     return tomlkit.dumps(document)

@@ -25,7 +25,7 @@ from mpsbridge.ending.policy import HostPlan, Policy, Then, plan_host
 from mpsbridge.ending.record import notices_told
 from mpsbridge.ending.run import EndValue, end_sessions
 from mpsbridge.ending.scene import Event, Scene
-from mpsbridge.errors import InputError, MpsBridgeError
+from mpsbridge.errors import InputError, MpsBridgeError, NotBegun, Refused
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
 from mpsbridge.journal import Entry, Journal, owner
@@ -115,7 +115,7 @@ def unfinished(journal: Journal, run: str, hosts: Sequence[str]) -> list[str]:
         entries = journal.entries(run, host=host)
         last = [entry for entry in entries if entry.step in {"finished", "stopped"}]
         acted = any(entry.kind == "intent" for entry in entries)
-        if last and (last[-1].step == "finished" or (not acted and last[-1].detail.get("error") == "refused")):
+        if last and (last[-1].step == "finished" or (not acted and last[-1].detail.get("error") == Refused.kind)):
             continue
         (begun if acted else untouched).append(host)
     return [*begun, *untouched]
@@ -155,18 +155,18 @@ def _record_the_others(journal: Journal, run: str, plans: Sequence[Outcome[HostP
     """A host that refuses, or could not be looked at, stands in the record as well."""
     for plan in plans:
         if isinstance(plan, Skipped):
-            text = plan.reason.removeprefix("refused: ")
-            journal.note(run, plan.host, "stopped", text=text, error="refused", may_have_run=False, phase="plan")
+            _record_untouched(journal, run, plan.host, plan.reason.removeprefix("refused: "), Refused.kind)
         elif isinstance(plan, Failed):
-            failure = plan.failure
-            journal.note(
-                run, plan.host, "stopped", text=failure.message, error=failure.kind, may_have_run=False, phase="plan"
-            )
+            _record_untouched(journal, run, plan.host, plan.failure.message, plan.failure.kind)
+
+
+def _record_untouched(journal: Journal, run: str, host: str, text: str, kind: str) -> None:
+    journal.note(run, host, "stopped", text=text, error=kind, may_have_run=False, phase="plan")
 
 
 def _not_begun(outcome: Outcome[EndValue]) -> Outcome[EndValue]:
     """A host whose turn never came is skipped: that is no failure of the host."""
-    if isinstance(outcome, Failed) and outcome.failure.kind == "not-begun":
+    if isinstance(outcome, Failed) and outcome.failure.kind == NotBegun.kind:
         reason = outcome.failure.message
         return Skipped(host=outcome.host, address=outcome.address, elapsed_s=outcome.elapsed_s, reason=reason)
     return outcome
@@ -225,7 +225,7 @@ def _job(
         try:
             turnstile.enter(host.name)
         except MpsBridgeError as error:
-            journal.note(run, host.name, "stopped", text=error.message, error=error.kind, may_have_run=False)
+            _record_untouched(journal, run, host.name, error.message, error.kind)
             raise
         serves = well = False
         try:
