@@ -24,6 +24,7 @@ from pypsrp.shell import Process, WinRS
 from mpsbridge.errors import SettingsError
 from mpsbridge.inventory import read_inventory
 from mpsbridge.lab import Lab, build_world, load_world
+from mpsbridge.lab.tables import quser_bytes
 from mpsbridge.models.answers import ActAnswer, LogonsAnswer, ObserveAnswer, RefusalAnswer, StationsAnswer
 
 
@@ -241,15 +242,14 @@ def test_a_function_must_have_been_defined_in_the_same_pool(lab: Lab) -> None:
         assert run(runspaces, OBSERVE, defined="").had_errors
 
 
+def client_of(lab: Lab, host: int | str = 0) -> Client:
+    client = Client("not used")
+    client.wsman = wsman(lab, host)
+    return client
+
+
 def test_execute_ps_and_execute_cmd_are_told_the_truth(lab: Lab) -> None:
-    settings: dict[str, Any] = {
-        "port": lab.port,
-        "ssl": False,
-        "auth": "basic",
-        "encryption": "never",
-        "no_proxy": True,
-    }
-    with Client(lab.hosts[0].address, username=lab.user, password=lab.password, **settings) as client:
+    with client_of(lab) as client:
         output, streams, had_errors = client.execute_ps("hello")
         assert had_errors
         assert output == ""
@@ -257,6 +257,24 @@ def test_execute_ps_and_execute_cmd_are_told_the_truth(lab: Lab) -> None:
         _, errors, code = client.execute_cmd("hostname")
     assert code == 1
     assert "no command shell" in errors
+
+
+def test_a_plain_quser_is_answered_in_both_kinds_of_shell() -> None:
+    world = load_world("small")
+    world.hosts["beta"].sessions.clear()
+    with Lab(world, auth="basic") as lab, client_of(lab) as client:
+        table = quser_bytes(world.hosts["alpha"]).decode("cp437")
+        for call in ("quser", "QUERY user\nexit $LASTEXITCODE"):
+            output, _, failed = client.execute_ps(call)
+            assert (output.splitlines(), failed) == (table.splitlines(), False)
+        assert client.execute_cmd("quser.exe")[::2] == (table, 0)
+        output, _, failed = client.execute_ps("quser; logoff 2")
+        assert (output, failed) == ("", True)
+    with Lab(world, auth="basic") as lab, client_of(lab, "beta") as client:
+        nobody = world.hosts["beta"].facts.words.nobody
+        output, streams, failed = client.execute_ps("quser")
+        assert (output, str(streams.error[0]), failed) == ("", nobody, True)
+        assert client.execute_cmd("quser") == ("", f"{nobody}\r\n", 1)
 
 
 def test_the_steps_of_a_command_shell_work(lab: Lab) -> None:

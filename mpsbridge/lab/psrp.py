@@ -132,7 +132,8 @@ class PsrpShell:
             with self._host.world.lock:
                 seconds = next(answer)
         except StopIteration as end:
-            pipeline.write_output(end.value)
+            for emitted in (end.value,) if isinstance(end.value, str) else end.value:
+                pipeline.write_output(emitted)
             pipeline.complete()
         except Terminating as error:
             self._fail(pipeline, error)
@@ -215,10 +216,13 @@ def _four(version: str) -> str:
 def _submitted(commands: list[psrpcore.Command]) -> Submitted:
     """What was asked for: one script, or one command with named parameters.
 
-    ``Client.execute_ps`` and its like send a pipeline of several commands; it comes through as their text, and an
-    engine that cannot run it says so.
+    ``Client.execute_ps`` sends a script as an argument of ``Invoke-Expression``, with ``Out-String -Stream`` behind it:
+    that is the script. Any other pipeline of several commands comes through as their text, and an engine that cannot
+    run it says so.
     """
     first = commands[0]
+    if [each.command_text for each in commands] == ["Invoke-Expression", "Out-String"]:
+        return Submitted(text=str(dict(first.parameters).get("Command")))
     if len(commands) == 1 and not first.is_script:
         return Submitted(
             text=None,

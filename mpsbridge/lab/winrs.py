@@ -1,7 +1,7 @@
-"""The plain command shell of WinRM (``winrs``, pywinrm): there, and honest about running nothing.
+"""The plain command shell of WinRM (``winrs``, pywinrm): it runs ``quser``, and is honest about running nothing else.
 
-A make-believe host has no ``cmd.exe``. Every command ends with exit code 1 and one sentence on standard error, so a
-tool that takes this way sees its own request fail instead of a made-up result.
+A make-believe host has no ``cmd.exe``. Every other command ends with exit code 1 and one sentence on standard error, so
+a tool that takes this way sees its own request fail instead of a made-up result.
 """
 
 from __future__ import annotations
@@ -9,10 +9,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 
+from mpsbridge.lab.engines.plain import Printed, calls_quser, quser
 from mpsbridge.lab.outbox import Outbox
+from mpsbridge.lab.world import LabHost
 
 RESOURCE = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell/cmd"
-_ANSWER = "This make-believe host has no command shell; it answers mpsbridge's own calls over PowerShell remoting.\r\n"
+_REFUSAL = Printed(
+    b"", b"This make-believe host has no command shell; it runs quser, and mpsbridge's calls over PowerShell.\r\n", 1
+)
 
 
 class WinrsShell:
@@ -21,7 +25,8 @@ class WinrsShell:
     streams = "stdout stderr"
     alive = True
 
-    def __init__(self, wake: Callable[[], None]) -> None:
+    def __init__(self, host: LabHost, wake: Callable[[], None]) -> None:
+        self._host = host
         self._wake = wake
         self._boxes: dict[uuid.UUID, Outbox] = {}
 
@@ -30,14 +35,20 @@ class WinrsShell:
         return self._boxes.get(command) if command is not None else None
 
     def open_command(self, command: uuid.UUID) -> None:
-        """A command starts, and has ended already."""
-        box = self._boxes[command] = Outbox()
-        box.put("stderr", _ANSWER.encode())
-        box.finish(exit_code=1)
-        self._wake()
+        """A command is to come."""
+        self._boxes[command] = Outbox()
 
     def feed(self, data: bytes, command: uuid.UUID | None) -> None:
-        """Standard input of a command that has ended goes nowhere; so does its argument list."""
+        """The first data of a command is its command line, which ends at once; standard input then goes nowhere."""
+        box = self.outbox(command)
+        if box is None or box.finished:
+            return
+        printed = quser(self._host) if calls_quser(data.decode()) else _REFUSAL
+        for stream, text in (("stdout", printed.out), ("stderr", printed.err)):
+            if text:
+                box.put(stream, text)
+        box.finish(printed.exit_code)
+        self._wake()
 
     def stop_command(self, command: uuid.UUID) -> None:
         """Ctrl+C after the end."""

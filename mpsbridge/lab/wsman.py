@@ -183,7 +183,7 @@ class Endpoint:
     def _inside(self, request: Request, wake: Callable[[], None]) -> Shell:
         resource = request.resource
         if resource == WINRS:
-            return WinrsShell(wake)
+            return WinrsShell(self.host, wake)
         configuration = resource.removeprefix(soap.POWERSHELL)
         jea = configuration.casefold() in {each.casefold() for each in self.host.facts.jea}
         if not resource.startswith(soap.POWERSHELL) or not (jea or configuration.casefold() == "microsoft.powershell"):
@@ -246,7 +246,9 @@ class Endpoint:
         command = _uuid((line.get("CommandId") if line is not None else None) or str(uuid.uuid4()))
         shell.commands.add(command)
         shell.inside.open_command(command)
-        if shell.resource != WINRS:
+        if shell.resource == WINRS:
+            shell.inside.feed(_command_line(request).encode(), command)
+        else:
             data = _decoded(_find_text(request, "rsp:CommandLine/rsp:Arguments"))
             if self._asks_for_calls():
                 shell.calls[command] = called_in(data)
@@ -367,6 +369,12 @@ class Endpoint:
 def _find_text(request: Request, path: str) -> str:
     element = request.find(path)
     return (element.text or "") if element is not None else ""
+
+
+def _command_line(request: Request) -> str:
+    """What is to run in a command shell; its parts may be quoted."""
+    parts = request.body.findall("rsp:CommandLine/*", soap.NAMESPACES)
+    return " ".join((part.text or "").strip().strip('"') for part in parts)
 
 
 def _decoded(text: str) -> bytes:

@@ -1,7 +1,7 @@
 """What an engine is: it takes one submitted call for one host and says what comes out.
 
 A call may take time, so an answer is a generator: it yields seconds to wait (by the world's clock) and returns the
-one string that the script emits. A script that ends in an error raises :class:`Terminating`.
+one string that the script emits, or several of them. A script that ends in an error raises :class:`Terminating`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from mpsbridge.lab.world import LabHost
 
-Answer = Generator[float, None, str]
+Answer = Generator[float, None, str | tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """The engine that knows mpsbridge's own calls and answers them from the world, in pure Python.
 
-It reads the last statement of a script and nothing else; whatever is not one of the calls below ends in an error that
-says so. Answers have the shapes of the real scripts' (one envelope, bytes as base64, times as CIM datetimes), and the
-acts run the same guard over the same bytes. It is no evidence about Windows, only about the way to it and back.
+It reads the last statement of a script and nothing else; whatever is not one of the calls below, or a plain ``quser``,
+ends in an error that says so. Answers have the shapes of the real scripts' (one envelope, bytes as base64, times as CIM
+datetimes), and the acts run the same guard over the same bytes. It is no evidence about Windows, only about the way to
+it and back.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from typing import Any
 from mpsbridge.lab.engines import acting, observing, ordering
 from mpsbridge.lab.engines.contract import Answer, Memory, Submitted, Terminating
 from mpsbridge.lab.engines.observing import Arguments, Problems, Refusal, Result
+from mpsbridge.lab.engines.plain import calls_quser, quser_in_powershell
 from mpsbridge.lab.engines.reader import NotACall, functions_in, last_call
 from mpsbridge.lab.world import LabHost
 
-NOT_OURS = "the scripted engine reads only mpsbridge's own calls; use --engine powershell"
+NOT_OURS = "the scripted engine reads only mpsbridge's own calls and 'quser'; use --engine powershell"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class ScriptedEngine:
 
     def answer(self, host: LabHost, submitted: Submitted, memory: Memory) -> Answer:
         """Find the call and run it. Raises ``Terminating`` for everything that is not one of ours."""
+        if submitted.text is not None and not memory.published and calls_quser(submitted.text):
+            return quser_in_powershell(host)
         name, arguments = _call(submitted, memory)
         known = _CALLS.get(name.lower())
         if known is None or not (memory.published or name.lower() in memory.functions):
