@@ -78,9 +78,9 @@ class FakeHost:
     facts: dict[str, Any] = field(default_factory=dict)
     ended_disconnected: set[str] = field(default_factory=set)
     forced_after: dict[str, float] = field(default_factory=dict)
+    """Seconds from the order to log off until the reset."""
     stayed: set[str] = field(default_factory=set)
     """Who was reset, and was still there after that."""
-    """Seconds from the order to log off until the reset."""
     away_until: datetime | None = None
     _boots_left: int = 0
 

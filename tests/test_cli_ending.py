@@ -99,7 +99,7 @@ def test_the_procedure_warns_waits_ends_and_gives_everything_back(
         assert hosts["alpha"].rows() == []
 
 
-def test_a_plan_is_shown_and_refuses_as_the_run_would(lab: Lab, mpsbridge: Command) -> None:
+def test_w40_a_plan_is_shown_and_refuses_as_the_run_would(lab: Lab, mpsbridge: Command) -> None:
     refused = mpsbridge("end", "beta", "--all", "--dry-run", "-o", "json")
     assert refused.code == 3
     assert "--disconnected-ok" in refused.outcome("beta")["reason"]

@@ -94,3 +94,22 @@ def test_the_plan_that_the_readme_shows_can_be_read(tmp_path: Path) -> None:
     path = tmp_path / "night.toml"
     path.write_text(plan, encoding="utf-8")
     assert read_plan(path).waves.limits
+
+
+def test_every_rule_about_windows_has_a_test_by_its_number_or_a_reason_why_not() -> None:
+    _, _, chapter = README.partition("## Rules about Windows")
+    table, _, reasons = chapter.partition("## ")[0].partition("What no code can keep")
+    kept = set(re.findall(r"^\| W(\d+) \| \S", table, re.MULTILINE))
+    unkept = {
+        number
+        for row in re.findall(r"^\| (W[^|]*) \| [^|]+ \| [^|]+ \|$", reasons, re.MULTILINE)
+        for number in re.findall(r"W(\d+)", row)
+    }
+    assert kept | unkept == {str(number) for number in range(1, 41)}
+    names = [
+        name
+        for path in (ROOT / "tests").glob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+    proved = {str(int(number)) for name in names for number in re.findall(r"_w(\d\d)_", name)}
+    assert proved == kept

@@ -147,7 +147,7 @@ def test_w23_what_disk_protection_undoes_is_said() -> None:
         (LogonMode.DRAIN_UNTIL_RESTART, {"then": Then.RESTART}, None),
     ],
 )
-def test_w17_w18_which_mode_is_set(found: LogonMode, policy: dict[str, Any], set_to: LogonMode | None) -> None:
+def test_w18_which_mode_is_set(found: LogonMode, policy: dict[str, Any], set_to: LogonMode | None) -> None:
     assert Policy(selector=EVERYONE, **policy).mode_to_set(found) is set_to
 
 

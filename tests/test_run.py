@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from fake_clock import FakeClock
-from fake_host import FakeHost, lost
+from fake_host import FIRST_BOOT, FakeHost, lost
 
 from mpsbridge.ending.lease import Lease, read_lease
 from mpsbridge.ending.people import BY_FORCE, after_reset
@@ -17,7 +17,7 @@ from mpsbridge.ending.plan import Selector
 from mpsbridge.ending.policy import Closing, Policy, Then, plan_host
 from mpsbridge.ending.run import EndValue, end_sessions
 from mpsbridge.ending.scene import Event, Scene
-from mpsbridge.errors import Interrupted, MpsBridgeError, NotSent, Refused, RemoteError, Unreachable
+from mpsbridge.errors import AuthRefused, Interrupted, MpsBridgeError, NotSent, Refused, RemoteError, Unreachable
 from mpsbridge.journal import Journal
 from mpsbridge.models.sessions import LogonMode, Observation, Result, SessionResult, State, to_cim
 
@@ -266,6 +266,32 @@ def test_w17_what_others_changed_is_left(stage: Stage, host: FakeHost) -> None:
     assert any("changed by others" in problem for problem in value.problems)
 
 
+@pytest.mark.parametrize(
+    ("policy", "modes"),
+    [
+        ({}, ["drain", "enabled"]),
+        ({"then": Then.RESTART}, ["drain-until-restart"]),  # Windows itself undoes it
+        ({"then": Then.RESTART, "hold_logons": True}, ["drain", "enabled"]),
+        ({"closing": Closing.LEAVE}, []),
+    ],
+)
+def test_w18_people_are_kept_out_as_long_as_needed(
+    stage: Stage, host: FakeHost, policy: dict[str, Any], modes: list[str]
+) -> None:
+    while_it_started: set[LogonMode] = set()
+
+    def watch(seen: FakeHost) -> None:
+        if seen.boot != FIRST_BOOT:
+            while_it_started.add(seen.mode)
+
+    host.on_look = watch
+    stage.run(warn_s=(), **policy)
+    assert [mode for what, mode in host.record if what == "logons"] == modes
+    assert (LogonMode.DRAIN in while_it_started) == policy.get("hold_logons", False)
+    assert [what for what, _ in host.record].count("failsafe") == (2 if modes else 0)
+    assert clean(host)
+
+
 def test_w19_no_failsafe_no_block(stage: Stage, host: FakeHost) -> None:
     host.faults["failsafe"] = ("before", RemoteError("no task scheduler"))
     with pytest.raises(RemoteError):
@@ -323,11 +349,37 @@ def test_a_stop_while_waiting_ends_nobody_and_gives_everything_back(stage: Stage
     assert clean(host)
 
 
+def test_w33_credentials_that_run_out_while_waiting_leave_the_failsafe(stage: Stage, host: FakeHost) -> None:
+    def run_out(seen: FakeHost) -> None:
+        if ("shown", ("alice", "5m")) in seen.record:
+            raise AuthRefused("the ticket has expired")
+
+    host.on_look = run_out
+    with pytest.raises(AuthRefused) as found:
+        stage.run()
+    assert (found.value.kind, found.value.may_have_run) == ("auth", False)
+    assert not [what for what, _ in host.record if what == "ended"]
+    assert host.failsafe == (LogonMode.ENABLED, LogonMode.DRAIN)  # it opens the host when the lease has run out
+    assert isinstance(read_lease(host.lease), Lease)
+    (stopped,) = [entry for entry in stage.journal.entries("r-1") if entry.step == "stopped"]
+    assert "the failsafe on the host restores logons" in str(stopped.detail["problems"])
+
+
 def test_a_restart_is_proved_by_another_boot(stage: Stage, host: FakeHost) -> None:
     value = stage.run(then=Then.RESTART)
     assert (value.outcome, results(value)) == ("back", {"alice": "ended", "bob": "ended"})
     assert host.record.count(("down", "restart")) == 1
     assert ("logons", "drain-until-restart") in host.record
+    assert clean(host)
+
+
+def test_w25_a_host_with_the_same_boot_has_not_restarted(
+    stage: Stage, host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host, "_go_down", lambda how: host.record.append(("down", how)))  # told, and stays up
+    with pytest.raises(Interrupted, match="did not come back"):
+        stage.run(then=Then.RESTART, warn_s=(), return_timeout_s=600)
+    assert host.record.count(("down", "restart")) == 1
     assert clean(host)
 
 

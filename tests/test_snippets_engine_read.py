@@ -221,6 +221,13 @@ def test_w26_what_keeps_a_host_from_being_ready_is_named(
     assert answer.unready == expected
 
 
+def test_w25_the_boot_is_the_birth_of_wininit_whatever_the_clock_says(engine: Path, tmp_path: Path) -> None:
+    host = WindowsHost(tmp_path, engine, [])
+    jumped = {"Win32_OperatingSystem": {"LastBootUpTime": "20261101060007.500000+000"}}
+    host.write([], cim=host.world["cim"] | jumped)
+    assert look(host)[0].boot == "20261101060000.000000+000"
+
+
 def test_w39_pending_reboots_are_named(engine: Path, tmp_path: Path, dialect: str) -> None:
     windows = r"Registry::HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows\CurrentVersion"
     registry = {
