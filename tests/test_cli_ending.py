@@ -15,9 +15,11 @@ from console import Command
 
 from mpsbridge.cli.carrying import unfinished
 from mpsbridge.clock import HastyClock, SystemClock
+from mpsbridge.ending.lease import Lease
 from mpsbridge.journal import Journal
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
+from mpsbridge.models.sessions import LogonMode
 
 HOSTS: list[dict[str, Any]] = [
     {
@@ -130,6 +132,33 @@ def test_w40_a_hold_keeps_every_run_away_until_it_is_released(lab: Lab, mpsbridg
     assert mpsbridge("release", "alpha", "--yes").code == 0
     assert acts(lab) == []
     assert mpsbridge("leases", "alpha", "-o", "json").outcome("alpha")["value"]["owner"] is None
+
+
+def test_w22_a_planted_lease_holds_the_host_and_nothing_in_it_is_done(
+    mpsbridge: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planted = Lease(
+        run="20261125-090000-abcd",
+        owner="ops",
+        since="20261125080000.000000+000",
+        expires=None,
+        found=LogonMode.ENABLED,
+        set=LogonMode.DISABLED,
+    ).text()
+    host = HOSTS[0] | {"logon_mode": "disabled", "lease": planted, "lease_folder": "writable"}
+    with Lab(build_world({"hosts": [host]}), auth="ntlm") as lab:
+        monkeypatch.setenv("MPSBRIDGE_INVENTORY", str(lab.inventory))
+        monkeypatch.setenv("MPSBRIDGE_PASSWORD", lab.password)
+        shown = mpsbridge("leases", "alpha", "-o", "json").outcome("alpha")["value"]
+        assert (shown["readable"], shown["run"], shown["set"]) == (False, None, None)
+        assert "may be written by S-1-5-32-545; only SYSTEM and Administrators should write there" in shown["text"]
+        refused = mpsbridge("end", "alpha", "--all", "--no-warning", "--yes", "-o", "json")
+        assert (refused.code, "may be written by" in refused.outcome("alpha")["reason"]) == (3, True)
+        for words in (["release", "alpha", "--yes"], ["end", "alpha", "--all", "--no-warning", "--take-over", "--yes"]):
+            failed = mpsbridge(*words, "-o", "json")
+            assert failed.code == 1
+            assert "may be written by S-1-5-32-545; nothing was done" in json.dumps(failed.document)
+        assert lab.changes == []
 
 
 def test_who_hangs_is_reset_when_the_time_granted_is_over(mpsbridge: Command, monkeypatch: pytest.MonkeyPatch) -> None:

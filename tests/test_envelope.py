@@ -163,7 +163,7 @@ def test_a_date_that_powershell_wrote_its_own_way_is_no_time_of_ours() -> None:
         envelope.answer(ActAnswer)
 
 
-@pytest.mark.parametrize("kind", ["constrained", "expired"])
+@pytest.mark.parametrize("kind", ["constrained", "expired", "untouched"])
 def test_a_script_that_refused_before_it_began_has_done_nothing(kind: str) -> None:
     answer = {"mpsbridge": 1, "snippet": "end", "ok": False, "result": {"kind": kind, "message": "no"}, "problems": []}
     with pytest.raises(RemoteError) as caught:

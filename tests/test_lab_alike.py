@@ -66,6 +66,13 @@ SPECIAL: list[dict[str, Any]] = [
     {"name": "lingers", "sessions": [session(2, "alice", linger_s=3600), session(3, "bob", logoff_s=3600)]},
     {"name": "own", "caller_session": 2, "sessions": [session(2, "alice"), session(3, "bob")]},
     {"name": "leased", "lease": LEASE % "20991231235959.000000+000", "sessions": PEOPLE},
+    {
+        "name": "lease-planted",
+        "lease": LEASE % "20991231235959.000000+000",
+        "lease_folder": "writable",
+        "sessions": PEOPLE,
+    },
+    {"name": "folder-writable", "lease_folder": "writable", "sessions": PEOPLE},
     {"name": "lease-damaged", "lease": "{'", "sessions": PEOPLE},
     {"name": "starting", "ready_s": 3600, "boots_twice": True, "sessions": PEOPLE},
     {"name": "captured-ru", "language": "ru", "playback": "ru"},
@@ -75,7 +82,20 @@ CROWD = {"name": "crowd", "sessions": [session(number, f"user{number}") for numb
 HOSTS = [*LANGUAGES, *SPECIAL]
 GENERATED = {"name": "generated"}
 IN_THE_OTHER_DIALECT = ["de", "stations-2016", "lease-damaged"]
-ORDERED = {"de", "es", "it", "pt", "ja", "nobody", "stations-2012", "stations-2016", "leased", "lease-damaged"}
+ORDERED = {
+    "de",
+    "es",
+    "it",
+    "pt",
+    "ja",
+    "nobody",
+    "stations-2012",
+    "stations-2016",
+    "leased",
+    "lease-damaged",
+    "lease-planted",
+    "folder-writable",
+}
 """Where orders about the whole host are tried, too: of MultiPoint, rights, logon mode and lease each kind is there."""
 CASES = [("", host["name"]) for host in HOSTS] + [("5.1", name) for name in IN_THE_OTHER_DIALECT]
 

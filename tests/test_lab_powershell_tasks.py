@@ -14,7 +14,7 @@ from snippet_calls import failsafe, held, mode, swap
 
 from mpsbridge.lab import Lab
 from mpsbridge.lab.engines.powershell.engine import PowerShellEngine
-from mpsbridge.lab.failsafe import EVERY_S
+from mpsbridge.lab.failsafe import EVERY_S, FAILSAFE_EVENT
 from mpsbridge.lab.world import LabHost
 from mpsbridge.models.sessions import LogonMode, from_cim, to_cim
 
@@ -93,6 +93,8 @@ def test_w19_the_registered_command_opens_a_host_that_its_run_has_left(lab: Lab)
         assert edited is not None
         edited.command = '-NoProfile -NonInteractive -Command "exit"'  # what is not in the command is not done
     before = len(lab.changes)
+    for host in left.values():
+        host.events.clear()
     pass_time(lab, EVERY_S + 1)
     assert {name: (host.logon_mode, host.failsafe is None) for name, host in left.items()} == {
         "dead": ("enabled", True),
@@ -101,6 +103,10 @@ def test_w19_the_registered_command_opens_a_host_that_its_run_has_left(lab: Lab)
         "damaged": ("drain", False),
         "changed": ("disabled", True),
         "edited": ("drain", False),
+    }
+    assert {name: host.events for name, host in left.items() if host.events} == {
+        "dead": [FAILSAFE_EVENT],
+        "reserved": [FAILSAFE_EVENT],
     }
     assert {(each.host, each.act) for each in lab.changes[before:]} == {
         ("dead", "logons"),

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from snippet_calls import held, swap
+from snippet_calls import box, failsafe, held, mode, swap
 from windows_host import WindowsHost, run_script
 
 from mpsbridge.errors import RemoteError
 from mpsbridge.models.answers import LeaseAnswer
-from mpsbridge.snippets.catalogue import LEASE, LOOK
+from mpsbridge.models.sessions import LogonMode, SessionGuard
+from mpsbridge.snippets.catalogue import FAILSAFE, LEASE, LOGONS_SET, LOOK, MESSAGE
 from mpsbridge.snippets.envelope import open_envelope
 from mpsbridge.snippets.parameters import LookParameters
 
@@ -156,6 +157,53 @@ def test_w22_a_folder_that_leads_elsewhere_is_refused(host: WindowsHost) -> None
     with pytest.raises(RemoteError, match="reparse point"):
         change(host, held(), None)
     assert list(elsewhere.iterdir()) == []
+
+
+def plant(host: WindowsHost, text: str, **access: Any) -> None:
+    """A lease in a folder that a standard user may write."""
+    folder(host).mkdir(parents=True)
+    (folder(host) / "lease.json").write_text(text)
+    host.write([], access={"owner": "S-1-5-32-544", "rules": [rule(USERS, EVERYTHING)]} | access)
+
+
+def test_w22_a_lease_that_a_standard_user_may_have_written_is_held_but_not_believed(host: WindowsHost) -> None:
+    plant(host, held("run-1", found="disabled", set="enabled"))
+    answer = open_envelope("look", host.run(LOOK.render(LookParameters())))
+    assert answer.result["lease"] == ""
+    (doubt,) = [problem for problem in answer.problems if "lease" in problem]
+    assert doubt.endswith(f"may be written by {USERS}; only SYSTEM and Administrators should write there")
+    for run in ("run-1", "run-2"):  # also not by the run that it names
+        with pytest.raises(RemoteError, match="the lease on this host cannot be read"):
+            LOGONS_SET.read(host.run(LOGONS_SET.render(mode(LogonMode.DRAIN, None, run=run))))
+    assert host.events == []
+
+
+def test_w22_a_lease_that_lies_elsewhere_is_not_believed(host: WindowsHost) -> None:
+    elsewhere = host.folder / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "lease.json").write_text(held())
+    folder(host).parent.mkdir()
+    folder(host).symlink_to(elsewhere)
+    answer = open_envelope("look", host.run(LOOK.render(LookParameters())))
+    assert answer.result["lease"] == ""
+    assert any("leads elsewhere" in problem for problem in answer.problems)
+
+
+def test_w22_no_failsafe_by_a_lease_that_is_not_believed(host: WindowsHost) -> None:
+    plant(host, held("run-1"))
+    with pytest.raises(RemoteError, match="the lease on this host cannot be read"):
+        FAILSAFE.read(host.run(FAILSAFE.render(failsafe(LogonMode.ENABLED, LogonMode.DRAIN))))
+
+
+def test_w22_no_notice_is_marked_in_a_lease_that_is_not_believed(host: WindowsHost) -> None:
+    plant(host, held("run-1"))
+    before = (folder(host) / "lease.json").read_text()
+    guard = SessionGuard.model_validate(
+        {"id": 2, "born": None, "user": "alice", "logon": "11/25/2026 9:00 AM", "state": "Active"}
+    )
+    (answer,) = MESSAGE.read(host.run(MESSAGE.render(box("15 minutes", guard, notice="15m")))).sessions
+    assert (answer.result, answer.text) == ("refused", "this run has no lease here in which the notice could be marked")
+    assert (folder(host) / "lease.json").read_text() == before
 
 
 def test_w22_without_access_lists_it_says_so(engine: Path, tmp_path: Path) -> None:

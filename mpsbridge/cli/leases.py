@@ -12,14 +12,14 @@ from datetime import datetime
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.fleets import exit_code, gather, new_run, open_fleet, present
 from mpsbridge.cli.tables import listed, when
-from mpsbridge.ending.lease import Damaged, Lease, read_lease
+from mpsbridge.ending.lease import Damaged, Lease, holder, read_lease
 from mpsbridge.errors import InputError, Refused
 from mpsbridge.host import Host
 from mpsbridge.journal import owner
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.outcomes import Done, Outcome
 from mpsbridge.models.scripts import Effect
-from mpsbridge.models.sessions import LogonMode, from_cim, to_cim
+from mpsbridge.models.sessions import LogonMode, Observation, from_cim, to_cim
 
 
 class LeaseValue(Frozen):
@@ -54,11 +54,11 @@ def hold(call: Call, hosts: Sequence[str], reason: str) -> int:
     def job(host: Host) -> LeaseValue:
         seen = host.look()
         if seen.lease is not None:
-            raise Refused(f"held already by {_who(_value(seen.lease, seen.logon_mode))}")
+            raise Refused(f"held already by {_who(_value(seen))}")
         lease = Lease(run=None, owner=owner(), reason=reason, since=to_cim(seen.observed), expires=None)
         if not call.settings.dry_run and not host.set_lease(lease.text(), expected=None, run=run).changed:
             raise Refused("somebody else was faster; look again")
-        return _value(lease.text(), seen.logon_mode).model_copy(update={"text": "held"})
+        return _value(seen.model_copy(update={"lease": lease.text()})).model_copy(update={"text": "held"})
 
     with open_fleet(call, call.targets(hosts)) as fleet:
         outcomes = gather(call, fleet, job)
@@ -88,7 +88,7 @@ def release(call: Call, hosts: Sequence[str], *, yes: bool) -> int:
 
 def _read(host: Host) -> LeaseValue:
     seen = host.look()
-    return _value(seen.lease, seen.logon_mode)
+    return _value(seen)
 
 
 def _release(host: Host, now: datetime) -> LeaseValue:
@@ -110,12 +110,12 @@ def _release(host: Host, now: datetime) -> LeaseValue:
     return LeaseValue(logons=mode, text="; ".join(said) or "nobody held it")
 
 
-def _value(text: str | None, mode: LogonMode | None) -> LeaseValue:
-    lease = read_lease(text)
+def _value(seen: Observation) -> LeaseValue:
+    lease, mode = read_lease(seen.lease), seen.logon_mode
     if lease is None:
         return LeaseValue(logons=mode)
     if isinstance(lease, Damaged):
-        return LeaseValue(logons=mode, readable=False, text="a lease that cannot be read: held")
+        return LeaseValue(logons=mode, readable=False, text=f"held: {holder(lease, seen.problems)}")
     return LeaseValue(
         run=lease.run,
         owner=lease.owner,

@@ -8,6 +8,7 @@ work: the logon mode that was found and the one that was set stand in it, and wh
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -51,7 +52,7 @@ class Lease(Answer):
 
 
 class Damaged(Answer):
-    """A lease that cannot be read: held, by nobody who could be named."""
+    """A lease that cannot be read, or not be believed (W22): held, by nobody who could be named."""
 
     content: str
 
@@ -66,9 +67,10 @@ def read_lease(text: str | None) -> Lease | Damaged | None:
         return Damaged(content=text[:200])
 
 
-def holder(lease: Lease | Damaged) -> str:
-    """Who holds it, for people."""
+def holder(lease: Lease | Damaged, problems: Sequence[str] = ()) -> str:
+    """Who holds it, for people; why it cannot be read stands among the ``problems`` of the look that found it."""
     if isinstance(lease, Damaged):
-        return "a lease that cannot be read"
+        why = [problem for problem in problems if problem.startswith("the lease ")]
+        return "a lease that cannot be read" + (f" ({'; '.join(why)})" if why else "")
     what = f"run {lease.run}" if lease.run else "a hold"
     return f"{what} of {lease.owner}" + (f" ({lease.reason})" if lease.reason else "")

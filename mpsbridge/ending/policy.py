@@ -248,7 +248,7 @@ def _objections(seen: Observation, policy: Policy, run: str) -> Iterable[Objecti
     lease = read_lease(seen.lease)
     free = lease is None or (isinstance(lease, Lease) and (lease.run == run or lease.is_over(seen.observed)))
     if not free and lease is not None and not policy.take_over:
-        yield Objection(reason=f"the host is held by {holder(lease)}", lifted_by="--take-over")
+        yield Objection(reason=f"the host is held by {holder(lease, seen.problems)}", lifted_by="--take-over")
     if seen.leftovers and not policy.leftover_ok:
         ids = ", ".join(map(str, seen.leftovers))
         yield Objection(reason=f"half-dead sessions without a row: {ids}", lifted_by="--leftover-ok")

@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 
 EVERY_S = 300.0
 AFTER_START_S = 180.0
+FAILSAFE_EVENT = "mpsbridge Information 1: The failsafe set logons back: a run has left."
+"""What the command writes into the host's log where it did that."""
 UNREADABLE_FOR = timedelta(days=1)
 
 

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from mpsbridge.clock import Clock, SystemClock
-from mpsbridge.lab.failsafe import AFTER_START_S, EVERY_S, Failsafe, is_over
+from mpsbridge.lab.failsafe import AFTER_START_S, EVERY_S, FAILSAFE_EVENT, Failsafe, is_over
 from mpsbridge.lab.faults import Fault
 from mpsbridge.lab.regions import PATTERNS, WORDS, Patterns, Words
 
@@ -124,6 +124,8 @@ class HostFacts:
     ready_s: float = 0.0
     """From its return until its Remote Desktop service runs."""
     disk_protection: str = "NotInstalled"
+    lease_folder: str = "ours"
+    """``writable`` where a standard user may write it too, so that what lies there proves nothing (W22)."""
 
     @property
     def words(self) -> Words:
@@ -282,6 +284,7 @@ class LabHost:
             self._record("failsafe", None, "acted")
             if self._logon_mode == task.set:
                 self.set_logon_mode(task.found)
+                self.events.append(FAILSAFE_EVENT)
 
     def _leave_station(self, session: LabSession) -> None:
         station = next((each for each in self.stations if each.session_id == session.id), None)

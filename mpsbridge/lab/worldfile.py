@@ -100,6 +100,7 @@ _HOST: dict[str, read.Reader] = {
     "reboot_s": read.seconds,
     "disk_protection": read.one_of("NotInstalled", "Passive", "Discard"),
     "lease": read.text,
+    "lease_folder": read.one_of("ours", "writable"),
     "playback": read.text,
     "playback_qwinsta": read.text,
     "sessions": read.rows,

@@ -248,7 +248,8 @@ class ActAnswer(Answer):
 class RefusalAnswer(Answer):
     """The result where ``ok`` is false: why the script as a whole did not do its work.
 
-    ``kind`` is ``denied``, ``blind``, ``missing-command``, ``constrained``, ``expired`` or ``remote``.
+    ``kind`` is ``denied``, ``blind``, ``missing-command``, ``constrained``, ``expired``, ``untouched`` (refused before
+    anything was done) or ``remote``.
     """
 
     kind: str = "remote"

@@ -123,6 +123,8 @@ def _refusal(refusal: RefusalAnswer) -> RemoteError:
         case "expired":
             hint = "Nothing was done: the script started too late. Look again, then repeat."
             return RemoteError(message, hint=hint, may_have_run=False)
+        case "untouched":
+            return RemoteError(message, may_have_run=False)
     return RemoteError(message)
 
 

@@ -20,6 +20,7 @@ from mpsbridge.lab.engines.observing import (
     Problems,
     Refusal,
     Result,
+    believed_lease,
     births,
     caller,
     cim,
@@ -46,8 +47,8 @@ def set_logons(host: LabHost, arguments: Arguments, problems: Problems) -> Resul
     wanted, expected = arguments["mode"], arguments.get("expected")
     if wanted not in MODES or expected not in {*MODES, None, ""}:
         raise ValueError(f"{wanted!r} or {expected!r} is no logon mode")
-    if refusal := objection_of(host, arguments, heeds_lease=True):
-        raise Refusal("expired" if refusal[0] == "expired" else "remote", refusal[1])
+    if refusal := objection_of(host, arguments, problems, heeds_lease=True):
+        raise Refusal("expired" if refusal[0] == "expired" else "untouched", refusal[1])
     was = host.logon_mode
     if was != wanted and (not expected or expected == was):
         if not elevated(host):
@@ -57,7 +58,7 @@ def set_logons(host: LabHost, arguments: Arguments, problems: Problems) -> Resul
     return logons(host) | {"was": was, "changed": host.logon_mode != was}
 
 
-def message(host: LabHost, arguments: Arguments, _: Problems) -> Result:
+def message(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
     """The result of ``Send-MpsbridgeMessage``: it counts as shown where somebody looked before and after (W2)."""
     text, notice = str(arguments["text"]), arguments.get("notice") or ""
     if _TEXT.fullmatch(text) is None:
@@ -66,9 +67,9 @@ def message(host: LabHost, arguments: Arguments, _: Problems) -> Result:
         raise ValueError(f"-Notice is {notice!r}")
     results: dict[int, Standing] = {}
     for guard in _guards(arguments):
-        found = marking.begin(host, guard, notice, arguments["run"]) if notice else None
+        found = marking.begin(host, guard, notice, arguments["run"], problems) if notice else None
         if found is None:
-            found = _show(host, guard, text, arguments)
+            found = _show(host, guard, text, arguments, problems)
             sent = found in _SENT
             if notice and (sent or found[0] != "unknown"):
                 marking.finish(host, guard, notice, arguments["run"], sent=sent)
@@ -76,8 +77,8 @@ def message(host: LabHost, arguments: Arguments, _: Problems) -> Result:
     return _result(host, results)
 
 
-def _show(host: LabHost, guard: Guard, text: str, arguments: Arguments) -> Standing:
-    found = objection_of(host, arguments, heeds_lease=False) or standing(guard, _look(host))
+def _show(host: LabHost, guard: Guard, text: str, arguments: Arguments, problems: Problems) -> Standing:
+    found = objection_of(host, arguments, problems, heeds_lease=False) or standing(guard, _look(host))
     if found[0] != "same":
         return found
     if not _seen(guard, _look(host)):
@@ -133,7 +134,7 @@ def end(host: LabHost, arguments: Arguments, problems: Problems) -> Generator[fl
 def reset(host: LabHost, arguments: Arguments, problems: Problems) -> Generator[float, None, Result]:
     """The result of ``Reset-MpsbridgeSession``; it goes by birth alone where the row is gone, and never without one."""
     if any(guard.born is None for guard in _guards(arguments)):
-        raise Refusal("remote", "a reset needs to know when each session began; nothing was done")
+        raise Refusal("untouched", "a reset needs to know when each session began; nothing was done")
     act = _Act(
         result="ended",
         cmdlet="",
@@ -174,7 +175,7 @@ def _carry_out(act: _Act, host: LabHost, arguments: Arguments, problems: Problem
 def _begin(act: _Act, guard: Guard, host: LabHost, arguments: Arguments, problems: Problems) -> tuple[Standing, bool]:
     """What came of the guard and the start, and whether the act was begun."""
     look = _look(host)
-    found = objection_of(host, arguments, heeds_lease=True) or standing(guard, look, rowless=act.rowless)
+    found = objection_of(host, arguments, problems, heeds_lease=True) or standing(guard, look, rowless=act.rowless)
     if found[0] != "same":
         return found, False
     if act.is_done(guard, look):
@@ -221,12 +222,12 @@ def _seen(guard: Guard, look: Look) -> bool:
     return any(match.session_name and f"{match.state} ".startswith(f"{guard.state} ") for match in matches(guard, look))
 
 
-def objection_of(host: LabHost, arguments: Arguments, *, heeds_lease: bool) -> Standing | None:
+def objection_of(host: LabHost, arguments: Arguments, problems: Problems, *, heeds_lease: bool) -> Standing | None:
     """Why nothing may be done on this host any more (W4), or ``None``."""
     not_after, run = arguments["notafter"], arguments["run"]
     if _CIM.fullmatch(not_after) is None or _RUN.fullmatch(run) is None:
         raise ValueError("-NotAfter or -Run cannot be read")
-    return objection(cim(host.now()), not_after, run, host.lease if heeds_lease else None)
+    return objection(cim(host.now()), not_after, run, believed_lease(host, problems) if heeds_lease else None)
 
 
 def _look(host: LabHost) -> Look:
@@ -242,9 +243,9 @@ def _guards(arguments: Arguments) -> list[Guard]:
     try:
         guards = [Guard.of(each) for each in json.loads(arguments["sessions"])["sessions"]]
     except (KeyError, TypeError, ValueError) as error:
-        raise Refusal("remote", "the list of sessions is not sound; nothing was done") from error
+        raise Refusal("untouched", "the list of sessions is not sound; nothing was done") from error
     if not guards or len({guard.id for guard in guards}) != len(guards):
-        raise Refusal("remote", "the list of sessions is not sound; nothing was done")
+        raise Refusal("untouched", "the list of sessions is not sound; nothing was done")
     return guards
 
 

@@ -10,15 +10,15 @@ import json
 from typing import Any
 
 from mpsbridge.lab.engines.guard import Guard, Standing
-from mpsbridge.lab.engines.observing import cim
+from mpsbridge.lab.engines.observing import Problems, believed_lease, cim
 from mpsbridge.lab.world import LabHost
 
 LEASE_LIMIT = 250_000
 
 
-def begin(host: LabHost, guard: Guard, notice: str, run: str) -> Standing | None:
+def begin(host: LabHost, guard: Guard, notice: str, run: str, problems: Problems) -> Standing | None:
     """Mark that the box is being sent, or say why it may not be."""
-    lease = _lease(host, run)
+    lease = _lease(believed_lease(host, problems), run)
     if lease is None:
         return "refused", "this run has no lease here in which the notice could be marked"
     before = next((each for each in lease["notices"] if _is(each, guard, notice)), None)
@@ -31,15 +31,15 @@ def begin(host: LabHost, guard: Guard, notice: str, run: str) -> Standing | None
 
 def finish(host: LabHost, guard: Guard, notice: str, run: str, *, sent: bool) -> None:
     """Mark what became of it."""
-    lease = _lease(host, run)
+    lease = _lease(host.lease, run)
     if lease is not None:
         _mark(host, lease, guard, notice, "delivered" if sent else "failed", run)
 
 
-def _lease(host: LabHost, run: str) -> dict[str, Any] | None:
+def _lease(text: str | None, run: str) -> dict[str, Any] | None:
     """The lease, if it is this run's."""
     try:
-        lease = json.loads(host.lease or "")
+        lease = json.loads(text or "")
     except ValueError:
         return None
     if not isinstance(lease, dict) or (lease.get("schema"), lease.get("run")) != ("mpsbridge-lease/1", run):

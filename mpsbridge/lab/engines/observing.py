@@ -15,6 +15,7 @@ from mpsbridge.lab import tables
 from mpsbridge.lab.world import LabHost, LabSession, sid_of
 
 NO_BOOT = "boot identity: this account may not read when wininit started"
+OTHERS_WRITE = r"C:\Program Files\mpsbridge may be written by S-1-5-32-545"
 MODES = {"enabled": (0, 0), "drain-until-restart": (0, 1), "drain": (0, 2), "disabled": (1, 0)}
 """Logon mode -> ``Logons``, ``SessionBrokerDrainMode`` of ``Win32_TerminalServiceSetting``."""
 
@@ -50,6 +51,16 @@ def elevated(host: LabHost) -> bool:
     return host.facts.rights == "admin"
 
 
+def believed_lease(host: LabHost, problems: Problems) -> str | None:
+    """The lease's text; empty where others than administrators may have written it: held, but nothing in it counts."""
+    if host.lease is None or host.facts.lease_folder == "ours":
+        return host.lease
+    doubt = f"the lease is not believed: {OTHERS_WRITE}; only SYSTEM and Administrators should write there"
+    if doubt not in problems:
+        problems.append(doubt)
+    return ""
+
+
 def look(host: LabHost, _: Arguments, problems: Problems) -> Result:
     """The result of ``Get-MpsbridgeLook``: what every look tells."""
     facts, witness = host.facts, host.processes_in()
@@ -67,7 +78,7 @@ def look(host: LabHost, _: Arguments, problems: Problems) -> Result:
         "witness": {"before": witness, "after": witness},
         "logons": logons(host),
         "caller": caller(host),
-        "lease": host.lease,
+        "lease": believed_lease(host, problems),
         "unready": host.unready(),
     }
 

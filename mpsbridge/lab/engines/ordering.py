@@ -11,7 +11,19 @@ import re
 from datetime import timedelta
 
 from mpsbridge.lab.engines.acting import note, objection_of
-from mpsbridge.lab.engines.observing import MODES, NO_BOOT, Arguments, Problems, Refusal, Result, boot, cim, elevated
+from mpsbridge.lab.engines.observing import (
+    MODES,
+    NO_BOOT,
+    OTHERS_WRITE,
+    Arguments,
+    Problems,
+    Refusal,
+    Result,
+    believed_lease,
+    boot,
+    cim,
+    elevated,
+)
 from mpsbridge.lab.failsafe import EVERY_S
 from mpsbridge.lab.world import LabHost
 
@@ -29,9 +41,11 @@ _NOT_SURE = "only an elevated administrator can be sure that nobody is left; not
 def lease(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
     """The result of ``Set-MpsbridgeLease``: compare and set (W22)."""
     text, expected = arguments["text"], arguments["expected"]
-    _unopposed(host, arguments, heeds_lease=False)
+    _unopposed(host, arguments, problems, heeds_lease=False)
     if text is not None and not _is_lease(text):
-        raise Refusal("remote", "the text is no lease; nothing was done")
+        raise Refusal("untouched", "the text is no lease; nothing was done")
+    if host.facts.lease_folder != "ours" and (text is not None or host.lease is not None):
+        raise Refusal("untouched", f"{OTHERS_WRITE}; nothing was done")
     found = host.lease
     changed = found == expected and not (text is None and found is None)
     if changed and not elevated(host):
@@ -50,9 +64,9 @@ def failsafe(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
     found, to, owner = arguments["found"], arguments["set"], str(arguments["owner"])
     if not {found, to} <= MODES.keys():
         raise ValueError(f"{found!r} or {to!r} is no logon mode")
-    _unopposed(host, arguments)
-    if _run_of(host.lease) != arguments["run"]:
-        raise Refusal("remote", "this run has no lease here, so its failsafe would act at once; nothing was done")
+    _unopposed(host, arguments, problems)
+    if _run_of(believed_lease(host, problems)) != arguments["run"]:
+        raise Refusal("untouched", "this run has no lease here, so its failsafe would act at once; nothing was done")
     if not elevated(host):
         raise Refusal("denied", "Access is denied.")
     host.register_failsafe(found, to, run=arguments["run"], owner=owner)
@@ -66,7 +80,7 @@ def failsafe(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
 
 def failsafe_remove(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
     """The result of ``Unregister-MpsbridgeFailsafe``."""
-    _unopposed(host, arguments)
+    _unopposed(host, arguments, problems)
     if not elevated(host):
         raise Refusal("denied", "Access is denied.")
     if host.failsafe is not None:
@@ -81,7 +95,7 @@ def power(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
     if action not in {"restart", "shutdown", "abort"}:
         raise ValueError(f"{action!r} is no action")
     allowed = _allowed(arguments)
-    _unopposed(host, arguments)
+    _unopposed(host, arguments, problems)
     answer: Result = {"boot": boot(host), "accepted": False, "going_down": False, "left": [], "text": ""}
     if not elevated(host):
         problems.append(NO_BOOT)
@@ -110,7 +124,7 @@ def mode(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
     wanted, allowed = arguments["mode"], _allowed(arguments)
     if wanted not in _OTHER_WORD:
         raise ValueError(f"{wanted!r} is no mode")
-    _unopposed(host, arguments)
+    _unopposed(host, arguments, problems)
     if host.facts.generation == "none":
         raise Refusal("missing-command", "this host has no MultiPoint module, so it has no modes")
     answer: Result = {"boot": boot(host), "accepted": False, "left": [], "before": host.mode, "after": None, "text": ""}
@@ -118,7 +132,7 @@ def mode(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
     if now == wanted:
         answer |= {"accepted": True, "after": host.mode, "text": "it was in this mode already"}
     elif now == "unknown" and host.facts.generation == "2012":
-        raise Refusal("remote", f"its mode reads '{host.mode}', and Switch-WmsSystem only toggles; nothing was done")
+        raise Refusal("untouched", f"its mode reads '{host.mode}', and Switch-WmsSystem only toggles; nothing was done")
     elif not elevated(host):
         problems.append(NO_BOOT)
         raise Refusal("denied", _NOT_SURE)
@@ -131,9 +145,9 @@ def mode(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
     return answer | {"now": cim(host.now())}
 
 
-def _unopposed(host: LabHost, arguments: Arguments, *, heeds_lease: bool = True) -> None:
-    if refusal := objection_of(host, arguments, heeds_lease=heeds_lease):
-        raise Refusal("expired" if refusal[0] == "expired" else "remote", refusal[1])
+def _unopposed(host: LabHost, arguments: Arguments, problems: Problems, *, heeds_lease: bool = True) -> None:
+    if refusal := objection_of(host, arguments, problems, heeds_lease=heeds_lease):
+        raise Refusal("expired" if refusal[0] == "expired" else "untouched", refusal[1])
 
 
 def _is_lease(text: str) -> bool:

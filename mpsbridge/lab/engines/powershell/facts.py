@@ -188,6 +188,11 @@ def task(host: LabHost, _: str) -> dict[str, str] | None:
     return {"arguments": host.failsafe.command, "next": cim(host.now() + timedelta(seconds=wait_s))}
 
 
+def writers(host: LabHost, _: str) -> list[str]:
+    """SIDs of those who, beside administrators, may write where the lease is."""
+    return [] if host.facts.lease_folder == "ours" else ["S-1-5-32-545"]
+
+
 def unregister_task(host: LabHost, _: str) -> None:
     """Remove that task."""
     if not elevated(host):
@@ -211,6 +216,7 @@ _QUESTIONS: dict[str, Callable[[LabHost, str], Any]] = {
     "switch": switch,
     "task": task,
     "unregister-task": unregister_task,
+    "writers": writers,
 }
 
 

@@ -124,13 +124,21 @@ function global:Unregister-ScheduledTask {
     if ($PSCmdlet.ShouldProcess($TaskName)) { [void](Get-LabFact 'unregister-task') }
 }
 
-# A folder as Windows keeps its programs in: owned by administrators, who alone may write there.
+# A folder as Windows keeps its programs in: owned by administrators, who alone may write there, unless the world says
+# that everybody may.
 function global:Get-Acl {
     [CmdletBinding()]
     param([Parameter(Mandatory = $true)][string]$LiteralPath)
     New-Object psobject |
         Add-Member -PassThru -MemberType ScriptMethod -Name GetOwner -Value { [pscustomobject]@{ Value = 'S-1-5-32-544' } } |
-        Add-Member -PassThru -MemberType ScriptMethod -Name GetAccessRules -Value { } |
+        Add-Member -PassThru -MemberType ScriptMethod -Name GetAccessRules -Value {
+            foreach ($sid in Get-LabFact 'writers') {
+                [pscustomobject]@{
+                    IdentityReference = [pscustomobject]@{ Value = $sid }
+                    FileSystemRights = 0x1F01FF; AccessControlType = 'Allow'
+                }
+            }
+        } |
         Add-Member -PassThru -MemberType ScriptMethod -Name SetSecurityDescriptorSddlForm -Value { }
 }
 

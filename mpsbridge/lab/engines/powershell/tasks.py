@@ -75,13 +75,15 @@ class Scheduler:
         if host.name in self._running or self._closing.is_set():
             return
         seat = self._seat(host)
-        words = [*_words(task.command)[:-1], f". '{self._prelude}'\n{_words(task.command)[-1]}"]
+        *words, command = _words(task.command)
+        # Compiled after the prelude has run: a class that PowerShell knows by itself would be bound to before.
+        after = f". '{self._prelude}'; . ([scriptblock]::Create($env:MPSBRIDGE_LAB_TASK))"
         process = subprocess.Popen(
-            [str(self._program), *words],
+            [str(self._program), *words, after],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env={**self._environment, "MPSBRIDGE_LAB_SEAT": seat},
+            env={**self._environment, "MPSBRIDGE_LAB_SEAT": seat, "MPSBRIDGE_LAB_TASK": command},
         )
         self._running[host.name] = process
         self._threads = [thread for thread in self._threads if thread.is_alive()]
