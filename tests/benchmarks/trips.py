@@ -62,14 +62,14 @@ def measure(auth: str, way: Auth, *, tls: bool, round_trip_s: float) -> list[tup
 def main() -> None:
     """Print the table."""
     round_trip_s = float(sys.argv[1]) / 1000 if len(sys.argv) > 1 else 0.0
-    print(f"{'':<24}{'requests':>9}{'bytes up':>10}{'bytes down':>12}{'seconds':>9}")  # noqa: T201 - a script's output
+    print(f"{'':<24}{'requests':>9}{'bytes up':>10}{'bytes down':>12}{'seconds':>9}")
     for name, auth, tls, way in WAYS:
         runs = [measure(auth, way, tls=tls, round_trip_s=round_trip_s) for _ in range(5)]
         for number, step in enumerate(("first listing", "one more", "close")):
             requests, up, down, _ = runs[-1][number]
             seconds = statistics.median(run[number][3] for run in runs)
             title = name if number == 0 else ""
-            print(f"{title:<24}{requests:>9}{up:>10}{down:>12}{seconds:>9.3f}  {step}")  # noqa: T201 - the same
+            print(f"{title:<24}{requests:>9}{up:>10}{down:>12}{seconds:>9.3f}  {step}")
 
 
 if __name__ == "__main__":
