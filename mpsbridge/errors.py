@@ -107,7 +107,7 @@ class Refused(InputError):
 
 
 class NotBegun(Refused):
-    """The host's turn in the waves of a plan never came; nothing was sent."""
+    """The host's turn never came: the waves of a plan, a deadline, an interrupt; nothing was sent."""
 
     kind = "not-begun"
 

@@ -1,42 +1,52 @@
-"""Many hosts: one job for each on threads, outcomes in the order asked for, and one dead host never stops the others.
+"""Many hosts: one job for each, outcomes as they come, and one dead host never stops the others.
 
-Rules: this is the only place where an error becomes an outcome (:func:`_attempt` holds the one broad ``except``). A
-host stays open between two calls of :meth:`Fleet.run`, so a plan and its acts share one connection. An outcome is
-handed out as soon as it is known; letting go of the connection happens after that, off the caller's path.
+Slots count the hosts that make progress. One that has not answered for a second gives its slot up, and another host
+begins; so a few silent hosts cost the others nothing, wherever they stand in the list. Rules: outcomes are handed out
+as soon as they are known and are not kept here; the deadline of the whole call is hard; a host whose turn never came is
+an outcome, too, and says so. Who does the jobs is :mod:`mpsbridge.workers`' matter.
 """
 
 from __future__ import annotations
 
-import logging
-import queue
+import functools
+import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 from mpsbridge.clock import Clock, SystemClock
-from mpsbridge.errors import Interrupted, MpsBridgeError
+from mpsbridge.errors import Interrupted, NotBegun, TimedOut
 from mpsbridge.host import Host
-from mpsbridge.models.outcomes import Done, Failed, Failure, Outcome
+from mpsbridge.models.outcomes import Outcome
 from mpsbridge.models.targets import Target
-
-log = logging.getLogger(__name__)
+from mpsbridge.workers.base import Workers, failed
+from mpsbridge.workers.threads import HostThreads
 
 V = TypeVar("V")
-CLOSE_LIMIT_S = 5.0
-"""Seconds that :meth:`Fleet.close` waits for connections to be let go; what hangs longer is left to its own limit."""
+MOST_AT_WORK = 256
+"""Hosts at work at the same time, those included that gave their slot up."""
+SILENT_S = 1.0
+"""A host without an answer for so long gives its slot up."""
+LOOK_S = 0.25
+"""How often it is looked who is silent, and whether somebody stopped the run."""
 CANCEL_LIMIT_S = 10.0
 """Seconds that an interrupted run waits for the hosts at work."""
 GRACE_LIMIT_S = 40.0
 """The same where they give back what they hold first: 10 s for the step at work, 30 s for giving back."""
+CUT_AFTER_S, GIVE_UP_AFTER_S = 0.5, 2.0
+"""Past the deadline: when the hosts at work, which should have ended by themselves, are cut off, and given up."""
 
 
 class Fleet:
     """The hosts of one call. Use it as a context manager; leaving it closes every connection.
 
-    ``concurrency`` bounds the threads; ``connect`` makes a host from a target (tests pass their own). Ctrl-C cancels
-    what runs; with ``graceful`` it only sets ``stop``, and jobs that heed it have 40 s to give back what they hold.
+    ``concurrency`` is the number of slots; ``connect`` makes a host from a target (tests pass their own). With ``keep``
+    a host stays connected between two calls of :meth:`run`, so that a plan and its acts share one connection; without
+    it nothing is kept of a host that has finished. ``deadline_s`` counts from here, for everything. Ctrl-C cancels what
+    runs; with ``graceful`` it only sets ``stop``, and jobs that heed it have 40 s to give back what they hold.
+    ``workers`` do the jobs in place of this process' own threads.
     """
 
     def __init__(
@@ -47,53 +57,51 @@ class Fleet:
         clock: Clock | None = None,
         connect: Callable[[Target], Host] = Host,
         graceful: bool = False,
+        keep: bool = True,
+        deadline_s: float | None = None,
+        workers: Workers | None = None,
     ) -> None:
         self.targets = tuple(targets)
-        self._clock = clock or SystemClock()
-        self._hosts = [connect(target) for target in self.targets]
-        self._pool = ThreadPoolExecutor(max(1, min(concurrency, len(self._hosts))), thread_name_prefix="mpsbridge")
-        self._graceful = graceful
         self.stop = threading.Event()
+        self._clock = clock or SystemClock()
+        self._slots = max(1, concurrency)
+        self._most = max(MOST_AT_WORK, self._slots)
+        self._graceful = graceful
+        self._deadline = None if deadline_s is None else self._clock.monotonic() + deadline_s
+        self._cut_off = False
+        self._workers: Workers = workers or HostThreads(
+            self.targets, connect=connect, clock=self._clock, stop=self.stop, most=self._most, keep=keep
+        )
 
     def run(self, job: Callable[[Host], V], *, only: Sequence[int] | None = None) -> list[Outcome[V]]:
         """Do ``job`` on every host (or those at the places ``only``); the outcomes in that order."""
-        places = range(len(self._hosts)) if only is None else only
+        places = range(len(self.targets)) if only is None else only
         found = dict(self.stream(job, only=places))
         return [found[place] for place in places]
 
     def stream(
         self, job: Callable[[Host], V], *, only: Sequence[int] | None = None
     ) -> Iterator[tuple[int, Outcome[V]]]:
-        """The same as they come: ``(place, outcome)``.
+        """The same as they come: ``(place, outcome)``. Whoever takes them slowly slows the whole down.
 
         A first Ctrl-C ends what runs and yields what became of it; a second one is raised.
         """
-        places = list(range(len(self._hosts)) if only is None else only)
-        results: queue.SimpleQueue[tuple[int, Outcome[V]]] = queue.SimpleQueue()
-
-        def work(place: int) -> None:
-            results.put((place, self._attempt(self._hosts[place], job)))
-
-        for place in places:
-            self._pool.submit(work, place)
-        missing = set(places)
-        end: float | None = None
-        while missing:
-            if self.interrupted and end is None:  # one limit for all hosts, however many of them hang
-                end = self._clock.monotonic() + (GRACE_LIMIT_S if self._graceful else CANCEL_LIMIT_S)
+        work: _Round[V] = _Round(range(len(self.targets)) if only is None else only)
+        while work.missing:
             try:
-                left_s = None if end is None else max(0.0, end - self._clock.monotonic())
-                place, outcome = results.get(timeout=left_s)
+                self._begin_more(work, job)
+                found = self._next(work)
+                if found is None:
+                    work.news.wait(LOOK_S)
+                    work.news.clear()
+                    continue
             except KeyboardInterrupt:
                 if self.interrupted:
                     raise
                 self._interrupt()
                 continue
-            except queue.Empty:
-                place = missing.pop()
-                outcome = self._interrupted_outcome(place)
-            missing.discard(place)
-            yield place, outcome
+            yield found
+            del work.missing[found[0]]
 
     @property
     def interrupted(self) -> bool:
@@ -106,46 +114,66 @@ class Fleet:
         else:
             self.cancel()
 
-    def _interrupted_outcome(self, place: int) -> Failed:
-        target = self.targets[place]
-        error = Interrupted("interrupted; the host did not answer any more")
-        return Failed(host=target.host, address=target.address, elapsed_s=0.0, failure=Failure.of(error))
+    def _begin_more(self, work: _Round[V], job: Callable[[Host], V]) -> None:
+        """Let hosts begin while there are slots; where nobody may begin any more, say so of each that waits."""
+        while work.todo and ((over := self._over()) is not None or self._has_slot(work)):
+            place = work.todo.popleft()  # first of all: after a Ctrl-C in between nothing is begun twice
+            if over is not None:
+                work.settled(place, failed(self.targets[place], over))
+            else:
+                work.at_work[place] = self._clock.monotonic()
+                left_s = None if self._deadline is None else self._deadline - self._clock.monotonic()
+                settled, free = functools.partial(work.settled, place), functools.partial(work.freed, place)
+                self._workers.begin(place, job, left_s=left_s, settled=settled, free=free)
 
-    def _attempt(self, host: Host, job: Callable[[Host], V]) -> Outcome[V]:
-        target, started = host.target, self._clock.monotonic()
-        try:
-            if self.interrupted:
-                raise Interrupted("interrupted before anything was sent", may_have_run=False)
-            value = job(host)
-        except MpsBridgeError as error:
-            failure = Failure.of(error)
-        except Exception as error:  # one broken host must never stop the others
-            log.debug("%s: unexpected %s", target.host, type(error).__name__, exc_info=True)
-            failure = Failure(
-                kind="internal",
-                message=f"unexpected {type(error).__name__}: {error}",
-                hint="This is a fault of mpsbridge; -v shows where.",
-                may_have_run=True,
-            )
-        else:
-            elapsed_s = self._clock.monotonic() - started
-            return Done(host=target.host, address=target.address, elapsed_s=elapsed_s, value=value)
-        elapsed_s = self._clock.monotonic() - started
-        return Failed(host=target.host, address=target.address, elapsed_s=elapsed_s, failure=failure)
+    def _has_slot(self, work: _Round[V]) -> bool:
+        """Whether another host may begin. Who is silent is counted four times a second, not for each host anew."""
+        now = self._clock.monotonic()
+        if len(work.at_work) >= self._slots and now >= work.next_look:
+            work.next_look = now + LOOK_S
+            started = list(work.at_work.items())
+            work.silent = sum(min(now - since, self._workers.silent_s(place)) >= SILENT_S for place, since in started)
+        return len(work.at_work) < min(self._most, self._slots + work.silent)
+
+    def _over(self) -> NotBegun | None:
+        """Why no further host may begin, if so."""
+        if self.interrupted:
+            return NotBegun("interrupted before its turn; nothing was sent")
+        if self._past_deadline(0.0):
+            words = "the time for the whole call was up before its turn; nothing was sent"
+            return NotBegun(words, hint="Give it more time with --deadline, or ask the rest in another call.")
+        return None
+
+    def _past_deadline(self, seconds: float) -> bool:
+        """Whether the deadline of the whole call was so long ago."""
+        return self._deadline is not None and self._clock.monotonic() >= self._deadline + seconds
+
+    def _next(self, work: _Round[V]) -> tuple[int, Outcome[V]] | None:
+        """The next outcome, if one is known: of a host that has finished, or that nobody waits for any more."""
+        if (found := work.first_result()) is not None:
+            return found
+        if self.interrupted and work.give_up is None:  # one limit for all hosts, however many of them hang
+            work.give_up = self._clock.monotonic() + (GRACE_LIMIT_S if self._graceful else CANCEL_LIMIT_S)
+        place = next(iter(work.missing))
+        if work.give_up is not None and self._clock.monotonic() >= work.give_up:
+            error: Interrupted = Interrupted("interrupted; the host did not answer any more")
+            return place, failed(self.targets[place], error)
+        if self._past_deadline(GIVE_UP_AFTER_S):
+            error = TimedOut("the time for the whole call was up while the host was at work")
+            return place, failed(self.targets[place], error)
+        if self._past_deadline(CUT_AFTER_S) and not self._cut_off:
+            self._cut_off = True
+            self._workers.cancel()
+        return None
 
     def cancel(self) -> None:
         """End every running job at once and begin no new one; may be called from any thread."""
         self.stop.set()
-        for host in self._hosts:
-            host.cancel()
+        self._workers.cancel()
 
     def close(self) -> None:
         """Let go of all hosts at the same time; never raises, and does not wait for one that hangs."""
-        for host in self._hosts:
-            self._pool.submit(host.close)
-        done = threading.Thread(target=self._pool.shutdown, daemon=True)
-        done.start()
-        done.join(CLOSE_LIMIT_S)
+        self._workers.close()
 
     def __enter__(self) -> Self:
         return self
@@ -154,3 +182,37 @@ class Fleet:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class _Round(Generic[V]):
+    """One job on its hosts: whose turn is to come, who is at work, and what is known and not handed out yet.
+
+    An outcome stays in ``results`` until it was handed out, and counts only while its place is in ``missing``: a Ctrl-C
+    between any two steps loses none, and a host that was given up and answers all the same is not told twice.
+    """
+
+    def __init__(self, places: Iterable[int]) -> None:
+        self.todo = deque(places)
+        self.missing = dict.fromkeys(self.todo)
+        self.at_work: dict[int, float] = {}
+        self.silent = 0
+        self.next_look = -math.inf
+        self.give_up: float | None = None
+        self.results: deque[tuple[int, Outcome[V]]] = deque()
+        self.news = threading.Event()
+
+    def settled(self, place: int, outcome: Outcome[V]) -> None:
+        """Take an outcome in, from any thread."""
+        self.results.append((place, outcome))
+        self.news.set()
+
+    def freed(self, place: int) -> None:
+        """A host is at work no longer, not even at letting go of its connection."""
+        self.at_work.pop(place, None)
+        self.news.set()
+
+    def first_result(self) -> tuple[int, Outcome[V]] | None:
+        """The oldest outcome that was not handed out."""
+        while self.results and self.results[0][0] not in self.missing:
+            self.results.popleft()
+        return self.results[0] if self.results else None

@@ -7,12 +7,13 @@ before it is used (W33), which is safe because nothing has been sent on the new 
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from mpsbridge.clock import Clock, SystemClock
-from mpsbridge.errors import Interrupted, MpsBridgeError, NotSent
+from mpsbridge.errors import ConnectTimedOut, Interrupted, MpsBridgeError, NotSent
 from mpsbridge.models.answers import (
     ActAnswer,
     FailsafeAnswer,
@@ -103,6 +104,8 @@ class Host:
         self._cancelled = threading.Event()
         self._last_used = 0.0
         self._seen_at: tuple[datetime, float] | None = None
+        self.deadline = math.inf
+        """A moment of the clock's ``monotonic()`` at which every command ends, and after which none is sent."""
 
     @property
     def name(self) -> str:
@@ -113,7 +116,7 @@ class Host:
         """Run one snippet and bring home the raw answer. Raises ``InputError``, ``NotSent``, ``Interrupted``."""
         try:
             script = snippet.render(parameters)
-            return self._ready().run(script, timeout_s=self.timeout_s)
+            return self._ready().run(script, timeout_s=self._left_s())
         except MpsBridgeError as error:
             if isinstance(error, NotSent | Interrupted):
                 self.close()
@@ -251,6 +254,19 @@ class Host:
             self._transport = self._connect(self.target)
         return self._transport
 
+    def silent_s(self) -> float:
+        """Seconds since the connection last made a step; infinite without one. From any thread."""
+        transport = self._transport
+        return math.inf if transport is None else transport.silent_s()
+
+    def _left_s(self) -> float:
+        """Seconds that the next command may take."""
+        left_s = min(self.timeout_s, self.deadline - self._clock.monotonic())
+        if left_s <= 0:
+            words = "the time for the whole call was up before this was sent"
+            raise ConnectTimedOut(words, hint="Give it more time with --deadline.")
+        return left_s
+
     def _not_after(self) -> str:
         """The host's own time at which this command's limit runs out: a script that starts later does nothing (W4)."""
         if self._seen_at is None:
@@ -261,7 +277,7 @@ class Host:
                 raise
         assert self._seen_at is not None  # noqa: S101 - observe sets it
         seen, at = self._seen_at
-        return to_cim(seen + timedelta(seconds=self._clock.monotonic() - at + self.timeout_s))
+        return to_cim(seen + timedelta(seconds=self._clock.monotonic() - at + self._left_s()))
 
     def _until_gone(self, results: tuple[SessionResult, ...]) -> tuple[SessionResult, ...]:
         """Look until each session whose log-off began is gone for sure, or the looks are used up."""

@@ -65,6 +65,7 @@ class Settings(BaseSettings):
     insecure_basic: bool = False
     configuration: EndpointName | None = None
     timeout: Duration = Field(default=60, ge=1, le=86_400)
+    deadline: Duration | None = Field(default=None, ge=1)
     concurrency: int = Field(default=32, ge=1, le=256)
     journal: Path | None = None
     dry_run: bool = False

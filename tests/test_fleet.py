@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import gc
 import pickle
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 
 import pytest
+from fake_clock import FakeClock
 from make_believe import Hands, envelope, observation, row
 
 from mpsbridge.clock import SystemClock
@@ -12,9 +15,10 @@ from mpsbridge.errors import Unreachable
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
 from mpsbridge.models.outcomes import Done, Failed
-from mpsbridge.models.scripts import Script
+from mpsbridge.models.scripts import RawOutput, Script
 from mpsbridge.models.sessions import Observation
 from mpsbridge.models.targets import Target
+from mpsbridge.transports.canned import CannedTransport
 
 TARGETS = [Target(host=f"ts{number}", address=f"ts{number}") for number in range(6)]
 
@@ -25,6 +29,11 @@ def connect(answer: Callable[[Target, Script], str | Unreachable]) -> Callable[[
         return Host(target, connect=hands.connect)
 
     return make
+
+
+def connect_with(clock: FakeClock) -> Callable[[Target], Host]:
+    hands = Hands({"observe": lambda _: envelope("observe", observation([row("alice", 2)]))})
+    return lambda target: Host(target, connect=hands.connect, clock=clock)
 
 
 def alice_everywhere_but_ts3(target: Target, _script: Script) -> str | Unreachable:
@@ -107,9 +116,135 @@ def test_a_cancel_ends_what_runs_and_begins_nothing_new() -> None:
         outcomes = fleet.run(job)
     assert fleet.interrupted
     assert [outcome.status for outcome in outcomes] == ["failed"] * 6
-    for outcome in outcomes:
-        assert isinstance(outcome, Failed)
-        assert (outcome.failure.kind, outcome.failure.may_have_run) == ("interrupted", False)
+    failures = [outcome.failure for outcome in outcomes if isinstance(outcome, Failed)]
+    assert [failure.kind for failure in failures] == ["interrupted"] * 2 + ["not-begun"] * 4
+    assert not any(failure.may_have_run for failure in failures)
+
+
+@pytest.mark.parametrize("where", ["first", "spread", "last"])
+def test_hosts_that_are_silent_give_their_slots_up(where: str) -> None:
+    silent = {"first": {0, 1, 2}, "spread": {0, 2, 4}, "last": {3, 4, 5}}[where]
+    release = threading.Event()
+
+    def job(host: Host) -> str:
+        if int(host.name[2:]) in silent:
+            assert release.wait(20), "the others waited for it"
+        return host.name
+
+    with Fleet(TARGETS, concurrency=2, connect=connect(alice_everywhere_but_ts3)) as fleet:
+        stream = fleet.stream(job)
+        first = {next(stream)[0] for _ in range(3)}
+        release.set()
+        rest = {place for place, _ in stream}
+    assert (first, rest) == (set(range(6)) - silent, silent)
+
+
+def test_hosts_that_make_progress_share_the_slots() -> None:
+    at_work = most = 0
+    lock = threading.Lock()
+
+    def job(host: Host) -> str:
+        nonlocal at_work, most
+        with lock:
+            at_work += 1
+            most = max(most, at_work)
+        try:
+            return str(host.observe().boot)
+        finally:
+            with lock:
+                at_work -= 1
+
+    targets = [Target(host=f"ts{number}", address=f"ts{number}") for number in range(200)]
+    with Fleet(targets, concurrency=3, connect=connect(alice_everywhere_but_ts3)) as fleet:
+        assert len(fleet.run(job)) == 200
+    assert most <= 3
+
+
+def test_never_more_than_so_many_hosts_are_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mpsbridge.fleet.MOST_AT_WORK", 4)
+    monkeypatch.setattr("mpsbridge.fleet.SILENT_S", 0.0)
+    monkeypatch.setattr("mpsbridge.fleet.LOOK_S", 0.01)
+    begun: list[str] = []
+    counted: list[int] = []
+    barrier = threading.Barrier(4, action=lambda: counted.append(len(begun)))
+
+    def job(host: Host) -> str:
+        begun.append(host.name)
+        if len(begun) <= 4:
+            barrier.wait(10)
+        return host.name
+
+    with Fleet(TARGETS, concurrency=1, connect=connect(alice_everywhere_but_ts3)) as fleet:
+        assert [outcome.status for outcome in fleet.run(job)] == ["done"] * 6
+    assert counted == [4]
+
+
+def test_nothing_is_kept_of_a_host_that_has_finished() -> None:
+    alive: weakref.WeakSet[Host] = weakref.WeakSet()
+    most = 0
+
+    def make(target: Target) -> Host:
+        host = connect(alice_everywhere_but_ts3)(target)
+        alive.add(host)
+        return host
+
+    targets = [Target(host=f"ts{number}", address=f"ts{number}") for number in range(100)]
+    with Fleet(targets, concurrency=4, connect=make, keep=False) as fleet:
+        for _ in fleet.stream(Host.observe):
+            most = max(most, len(alive))
+        gc.collect()
+    assert most <= 2 * 4 + 1  # at work, being closed, and the one that was just told of
+    assert len(alive) == 0
+
+
+def test_after_the_deadline_nobody_begins_and_who_is_at_work_is_cut_off() -> None:
+    clock = FakeClock()
+
+    def job(host: Host) -> str:
+        if host.name == "ts1":
+            clock.wait(61)
+        return str(len(host.observe().sessions))
+
+    with Fleet(TARGETS, concurrency=1, connect=connect_with(clock), clock=clock, deadline_s=60) as fleet:
+        outcomes = fleet.run(job)
+    assert not fleet.interrupted
+    assert [outcome.status for outcome in outcomes] == ["done"] + ["failed"] * 5
+    failures = [outcome.failure for outcome in outcomes if isinstance(outcome, Failed)]
+    assert [failure.kind for failure in failures] == ["timeout"] + ["not-begun"] * 4
+    assert not any(failure.may_have_run for failure in failures)
+    assert all("--deadline" in failure.hint for failure in failures)
+
+
+def test_a_command_gets_no_more_time_than_the_deadline_leaves() -> None:
+    clock, given = FakeClock(), list[float]()
+
+    class Timed(CannedTransport):
+        def run(self, script: Script, *, timeout_s: float) -> RawOutput:
+            given.append(timeout_s)
+            clock.wait(20)
+            return super().run(script, timeout_s=timeout_s)
+
+    def make(target: Target) -> Host:
+        answer = envelope("observe", observation([row("alice", 2)]))
+        return Host(target, connect=lambda _: Timed(lambda _: answer), clock=clock)
+
+    with Fleet(TARGETS[:2], concurrency=1, connect=make, clock=clock, deadline_s=45) as fleet:
+        fleet.run(Host.observe)
+    assert given == [45, 25]
+
+
+@pytest.mark.xdist_group("timing")
+def test_a_host_that_heeds_no_deadline_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mpsbridge.fleet.CUT_AFTER_S", 0.1)
+    monkeypatch.setattr("mpsbridge.fleet.GIVE_UP_AFTER_S", 0.2)
+    release = threading.Event()
+
+    with Fleet(TARGETS[:2], connect=connect(alice_everywhere_but_ts3), deadline_s=0.2) as fleet:
+        outcomes = fleet.run(lambda host: release.wait(20) if host.name == "ts0" else host.name)
+        release.set()
+    assert [outcome.status for outcome in outcomes] == ["failed", "done"]
+    assert isinstance(outcomes[0], Failed)
+    assert (outcomes[0].failure.kind, outcomes[0].failure.may_have_run) == ("timeout", True)
 
 
 def test_outcomes_survive_pickling_and_json_with_a_failure_inside() -> None:

@@ -19,6 +19,7 @@ ORDER = [
     {"inventory"},
     {"transports"},
     {"host"},
+    {"workers"},
     {"fleet"},
     {"journal"},
     {"ending"},

@@ -100,7 +100,11 @@ def go_on(
     call: Call, journal: Journal, run: str, targets: Sequence[Target], work: Work, *, events: Path | None
 ) -> tuple[int, list[Outcome[EndValue]]]:
     """Go on with a run that died, on the hosts that it has not finished."""
-    with open_fleet(call, targets, graceful=True) as fleet, following(call, events) as on_event:
+    with (
+        open_fleet(call, targets, graceful=True) as fleet,
+        following(call, events) as on_event,
+        _deadline(fleet, call.settings.deadline),
+    ):
         order = [target.host for target in targets]
         job = _job(call, journal, run, work, fleet, on_event, order=order, out=0)
         outcomes = [_not_begun(outcome) for outcome in fleet.run(job)]

@@ -208,7 +208,6 @@ def end(
     ] = None,
     return_timeout: Annotated[str, typer.Option(metavar="60m", help="Time for a host to come back.")] = "60m",
     host_deadline: Annotated[str, typer.Option(metavar="3h", help="For one host, from first to last.")] = "3h",
-    deadline: Annotated[str, typer.Option(metavar="6h", help="For the whole run.")] = "6h",
     events: Annotated[Path | None, typer.Option(metavar="FILE", help="What happens, as JSON lines.")] = None,
     yes: Yes = False,
 ) -> int:
@@ -237,7 +236,7 @@ def end(
         return_timeout=return_timeout,
         host_deadline=host_deadline,
     )
-    return ending.end(call, hosts, who, options, notice_file=notice_file, deadline=deadline, events=events, yes=yes)
+    return ending.end(call, hosts, who, options, notice_file=notice_file, events=events, yes=yes)
 
 
 @app.command(rich_help_panel=ACT)

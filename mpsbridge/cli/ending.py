@@ -19,6 +19,9 @@ from mpsbridge.errors import InputError
 from mpsbridge.maintain import WavesTable
 from mpsbridge.snippets.parameters import ProgramName
 
+DEADLINE_S = 6 * 3600
+"""For a whole run where no --deadline is given."""
+
 
 class Options(NamedTuple):
     """The options of ``end`` that make its policy, as they were typed."""
@@ -52,7 +55,6 @@ def end(
     options: Options,
     *,
     notice_file: Path | None,
-    deadline: str,
     events: Path | None,
     yes: bool,
 ) -> int:
@@ -63,7 +65,7 @@ def end(
     template = check_template(text_of(notice_file)) if notice_file else None
     targets = call.targets(hosts, who)
     work = Work("end", policy, template)
-    limit_s = duration("--deadline", deadline)
+    limit_s = call.settings.deadline or DEADLINE_S
     with open_journal(call) as journal:
         code, _ = carry_out(call, journal, targets, work, deadline_s=limit_s, events=events, yes=yes)
     return code

@@ -33,14 +33,24 @@ class ActValue(Frozen):
     sessions: tuple[SessionResult, ...]
 
 
-def open_fleet(call: Call, targets: Sequence[Target], *, graceful: bool = False) -> Fleet:
-    """The hosts of this call, with its limits; with ``graceful`` each waits in a thread of its own."""
+def open_fleet(call: Call, targets: Sequence[Target], *, graceful: bool = False, keep: bool = True) -> Fleet:
+    """The hosts of this call, with its limits; with ``graceful`` each waits in a thread of its own.
+
+    With ``graceful`` the deadline is the procedure's own matter: there it is a time to give back, not to break off.
+    """
 
     def connect(target: Target) -> Host:
         return Host(target, timeout_s=float(call.settings.timeout), clock=call.clock)
 
-    threads = min(MOST_THREADS, len(targets)) if graceful else call.settings.concurrency
-    return Fleet(targets, concurrency=threads, connect=connect, graceful=graceful, clock=call.clock)
+    return Fleet(
+        targets,
+        concurrency=min(MOST_THREADS, len(targets)) if graceful else call.settings.concurrency,
+        connect=connect,
+        graceful=graceful,
+        clock=call.clock,
+        keep=keep,
+        deadline_s=None if graceful else call.settings.deadline,
+    )
 
 
 def open_journal(call: Call) -> Journal:

@@ -27,7 +27,7 @@ def maintain(call: Call, file: Path, *, events: Path | None, failed_to: Path | N
     targets = call.targets(plan.hosts)
     work = Work("maintain", policy, template, plan.waves)
     with open_journal(call) as journal:
-        limit_s = duration("deadline", plan.policy.deadline)
+        limit_s = call.settings.deadline or duration("deadline", plan.policy.deadline)
         code, outcomes = carry_out(call, journal, targets, work, deadline_s=limit_s, events=events, yes=yes)
     failed = [outcome.host for outcome in outcomes if not _went_well(outcome)]
     if failed and not call.settings.dry_run:

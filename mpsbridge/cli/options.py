@@ -59,7 +59,10 @@ def _shared(
         typer.Option(metavar="NAME", help="A session configuration on the host (JEA), not PowerShell's own."),
     ] = None,
     timeout: Annotated[str | None, typer.Option(metavar="60s", help="For one command on one host.")] = None,
-    concurrency: Annotated[int | None, typer.Option(help="Hosts at the same time. Default 32.")] = None,
+    deadline: Annotated[str | None, typer.Option(metavar="10m", help="For the whole call; default none.")] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(help="Hosts that answer at the same time; silent ones do not count. Default 32.")
+    ] = None,
     journal: Annotated[Path | None, typer.Option(metavar="FILE", help="The record of all runs.")] = None,
     dry_run: Annotated[bool | None, typer.Option("--dry-run", help="Look and plan, change nothing.")] = None,
     verbose: Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more on standard error.")] = 0,

@@ -9,7 +9,7 @@
    :class:`~mpsbridge.errors.TransportClosed`. Closing twice is fine, and ``close`` itself never raises.
 5. Nothing is repeated by itself once the script may have been sent.
 6. No foreign exception escapes. Script text is never logged, only its name and digest.
-7. One transport for one host and one thread; only ``cancel`` may come from another thread.
+7. One transport for one host and one thread; only ``cancel`` and ``silent_s`` may come from another thread.
 """
 
 from __future__ import annotations
@@ -31,6 +31,10 @@ class Transport(Protocol):
 
     def cancel(self) -> None:
         """End a ``run`` in another thread at once; it raises ``Interrupted`` there, or ``NotSent`` where it knows."""
+        ...
+
+    def silent_s(self) -> float:
+        """Seconds since the host last answered or a ``run`` began; infinite where nobody knows. From any thread."""
         ...
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ Dry run is another thing: that observes real hosts.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from mpsbridge.errors import ConnectionLost, Interrupted, NotSent, TransportClosed
@@ -47,6 +48,10 @@ class CannedTransport:
     def cancel(self) -> None:
         """The answer that is being made is lost."""
         self._cancelled = self.closed = True
+
+    def silent_s(self) -> float:
+        """Nobody knows: there is no clock here."""
+        return math.inf
 
     def close(self) -> None:
         """No more answers."""

@@ -177,6 +177,7 @@ class HttpTransport:
             f"Content-Length: {len(body)}",
         )
         try:
+            self._limit.step()
             self._wire.send("\r\n".join((*head, "", "")).encode("ascii") + body)
             response = http.client.HTTPResponse(self._wire, method="POST")  # type: ignore[arg-type]  # only makefile
             response.begin()

@@ -26,11 +26,21 @@ class Limit:
         self.cancelled = False
         self._clock = clock
         self._end = -math.inf
+        self._stepped_at = -math.inf
         self._waiting: Future[object] | None = None
 
     def start(self, seconds: float) -> None:
         """From now on this much time is left."""
+        self.step()
         self._end = self._clock.monotonic() + seconds
+
+    def step(self) -> None:
+        """Note that the peer is not silent: it has answered, or has not been asked yet."""
+        self._stepped_at = self._clock.monotonic()
+
+    def silent_s(self) -> float:
+        """Seconds since the last :meth:`step`; from any thread."""
+        return self._clock.monotonic() - self._stepped_at
 
     def moment(self, seconds: float) -> float:
         """The moment so many seconds from now, for :meth:`left` and :meth:`call`."""

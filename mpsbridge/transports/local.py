@@ -104,6 +104,10 @@ class LocalTransport:
         if self._child is not None:
             self._child.kill()
 
+    def silent_s(self) -> float:
+        """Seconds since the host last answered or :meth:`run` began."""
+        return self._limit.silent_s()
+
     def close(self) -> None:
         """Let PowerShell end, within 3 s; never raises, may be called twice."""
         self._closed = True

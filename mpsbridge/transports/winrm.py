@@ -125,6 +125,10 @@ class WinrmTransport:
         self._closed = True
         self._http.cancel()
 
+    def silent_s(self) -> float:
+        """Seconds since the host last answered or :meth:`run` began."""
+        return self._limit.silent_s()
+
     def close(self) -> None:
         """Delete the shell, waiting no longer than 3 s, and let go of the host; never raises, may be called twice.
 

@@ -1,0 +1,1 @@
+"""Where the jobs of a fleet are done: on threads of this process, or through any executor."""
