@@ -1,9 +1,8 @@
 """HTTP as WinRM speaks it: one POST at a time on one connection, signed in and sealed.
 
-pypsrp's :class:`WSMan` hands each SOAP message to an object with ``send``, ``close`` and ``endpoint``; this one takes
-the place of its own, which is built on requests. What that buys: every wait ends in time and on ``cancel()``; signing
-in starts with the token, so it costs one request less and no proxy is looked for; and a connection that the host
-closed while it was idle is replaced, and signed in anew, *before* a message is sealed for it.
+Every wait ends in time and on ``cancel()``; signing in starts with the token, so it costs one request less than a
+probe, and no proxy is looked for; a connection that the host closed while it was idle is replaced, and signed in anew,
+*before* a message is sealed for it.
 
 Rules:
 
@@ -23,20 +22,18 @@ import binascii
 import contextlib
 import http.client
 import re
-import struct
 from typing import NamedTuple
 
 import spnego
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from pypsrp.encryption import WinRMEncryption
-from pypsrp.exceptions import AuthenticationError, WinRMError, WinRMTransportError
 from spnego.channel_bindings import GssChannelBindings
-from spnego.exceptions import SpnegoError
 
 from mpsbridge.models.targets import Auth, Target
+from mpsbridge.transports.answers import BadAnswer, HttpStatus, SignInRefused
 from mpsbridge.transports.limit import Limit
+from mpsbridge.transports.sealing import KERBEROS, SPNEGO, Seal
 from mpsbridge.transports.wire import Wire, tls_context
 from mpsbridge.version import __version__
 
@@ -46,9 +43,9 @@ BODY_LIMIT = 16 * 1024 * 1024
 _CLEAR = "application/soap+xml;charset=UTF-8"
 
 _SIGN_IN = {
-    Auth.NEGOTIATE: ("Negotiate", WinRMEncryption.SPNEGO),
-    Auth.NTLM: ("Negotiate", WinRMEncryption.SPNEGO),  # WinRM offers no scheme "NTLM"; its tokens go as Negotiate
-    Auth.KERBEROS: ("Kerberos", WinRMEncryption.KERBEROS),
+    Auth.NEGOTIATE: ("Negotiate", SPNEGO),
+    Auth.NTLM: ("Negotiate", SPNEGO),  # WinRM offers no scheme "NTLM"; its tokens go as Negotiate
+    Auth.KERBEROS: ("Kerberos", KERBEROS),
 }
 """HTTP scheme, and how a sealed body names its protocol (MS-WSMV 2.2.9.1)."""
 
@@ -62,11 +59,11 @@ class Answer(NamedTuple):
 
 
 class HttpTransport:
-    """The connection to one host; set as ``WSMan.transport``.
+    """The connection to one host.
 
     ``messages`` counts the messages whose first byte may have gone out; requests that only sign in are not messages.
-    Raises what sockets, TLS, ``http.client``, pyspnego and pypsrp raise; :mod:`mpsbridge.transports.trouble` gives
-    those their meaning.
+    Raises what sockets, TLS, ``http.client`` and pyspnego raise, and :mod:`mpsbridge.transports.answers`;
+    :mod:`mpsbridge.transports.trouble` gives those their meaning.
     """
 
     def __init__(self, target: Target, limit: Limit) -> None:
@@ -77,31 +74,29 @@ class HttpTransport:
         self._target = target
         self._limit = limit
         self._wire: Wire | None = None
-        self._sealing: WinRMEncryption | None = None
+        self._sealing: Seal | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether the next message needs no new connection."""
         return self._wire is not None and self._wire.is_quiet()
 
-    def send(self, message: bytes, **_: object) -> bytes:
-        """POST one SOAP message and return the SOAP message that answers it.
+    def send(self, message: bytes) -> tuple[int, bytes]:
+        """POST one SOAP message; the HTTP status, and the SOAP message that answers it.
 
-        pypsrp names retries and a timeout as well; here nothing is repeated and the deadline rules.
+        Nothing is repeated and the deadline rules. A fault that cannot be believed comes as an empty message.
         """
         if not self.is_open:
             self.close()
             self._open()
         sealing = self._sealing
-        kind, body = (_CLEAR, message) if sealing is None else _seal(sealing, message)
+        kind, body = (_CLEAR, message) if sealing is None else (sealing.content_type, sealing.wrap(message))
         self.messages += 1
         answer = self._post(body, f"Content-Type: {kind}", *self._basic())
         text = answer.body if sealing is None else _unseal(sealing, answer)
         if answer.status == 401 and self._target.auth is Auth.BASIC:
-            raise AuthenticationError(_refusal(answer, "Basic"))
-        if answer.status != 200:
-            raise WinRMTransportError("http", answer.status, text.decode("utf-8", "replace"))
-        return text
+            raise SignInRefused(_refusal(answer, "Basic"))
+        return answer.status, text
 
     def cancel(self) -> None:
         """End whatever waits in another thread; nothing is sent any more."""
@@ -138,11 +133,11 @@ class HttpTransport:
             if token is None:
                 break
         if answer.status not in {200, 401}:
-            raise WinRMTransportError("http", answer.status, "")
+            raise HttpStatus(answer.status)
         if answer.status == 401 or not context.complete:
-            raise AuthenticationError(_refusal(answer, scheme))
+            raise SignInRefused(_refusal(answer, scheme))
         if not self._target.tls:
-            self._sealing = WinRMEncryption(context, protocol)
+            self._sealing = Seal(context, protocol)
 
     def _first_token(self, certificate: bytes | None) -> tuple[spnego.ContextProxy, bytes | None]:
         target = self._target
@@ -195,7 +190,7 @@ def _body(response: http.client.HTTPResponse) -> bytes:
     while piece := response.read(65536):
         body += piece
         if len(body) > BODY_LIMIT:
-            raise WinRMError(f"the answer is longer than {BODY_LIMIT} bytes")
+            raise BadAnswer(f"the answer is longer than {BODY_LIMIT} bytes")
     if response.length:
         raise http.client.IncompleteRead(bytes(body), response.length)
     return bytes(body)
@@ -208,7 +203,7 @@ def _token(answer: Answer, scheme: str) -> bytes | None:
             try:
                 return base64.b64decode(found[1], validate=True)
             except binascii.Error as error:
-                raise AuthenticationError("the host's sign-in token is not base64") from error
+                raise SignInRefused("the host's sign-in token is not base64") from error
     return None
 
 
@@ -227,21 +222,12 @@ def _refusal(answer: Answer, scheme: str) -> str:
     return f"the host does not offer {scheme}, only {', '.join(offers)}"
 
 
-def _seal(sealing: WinRMEncryption, message: bytes) -> tuple[str, bytes]:
-    kind, body = sealing.wrap_message(message)
-    return f'{kind};protocol="{sealing.protocol}";boundary="Encrypted Boundary"', body
-
-
-def _unseal(sealing: WinRMEncryption, answer: Answer) -> bytes:
-    boundary = answer.headers.get_boundary()
-    if answer.headers.get_content_maintype() != "multipart" or boundary is None:
-        if answer.status == 200:
-            raise WinRMError("the host answered in clear where only a sealed answer can be trusted")
-        return b""
-    try:
-        return bytes(sealing.unwrap_message(answer.body, boundary))
-    except (IndexError, ValueError, struct.error, SpnegoError) as error:
-        raise WinRMError(f"the sealed answer cannot be opened: {error}") from error
+def _unseal(sealing: Seal, answer: Answer) -> bytes:
+    if answer.headers.get("Content-Type", "").lower().startswith("multipart/encrypted"):
+        return sealing.open(answer.body)
+    if answer.status == 200:
+        raise BadAnswer("the host answered in clear where only a sealed answer can be trusted")
+    return b""
 
 
 def _channel_bindings(certificate: bytes) -> GssChannelBindings:
