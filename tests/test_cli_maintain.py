@@ -68,7 +68,7 @@ def order(lab: Lab) -> list[str]:
     return [host for place, host in enumerate(hosts) if place == 0 or hosts[place - 1] != host]
 
 
-def test_peers_12_hosts_go_one_by_one_and_the_refused_one_is_a_plan_again(
+def test_hosts_go_one_by_one_and_the_refused_one_is_a_plan_again(
     lab: Lab, mpsbridge: Command, clock: HastyClock, plan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     summary = tmp_path / "summary.md"

@@ -116,7 +116,7 @@ def test_the_procedure_in_its_order(stage: Stage, host: FakeHost) -> None:
     assert [event.event for event in stage.events][:3] == ["verdict", "verdict", "leased"]
 
 
-def test_peers_4_the_wait_ends_early_when_nobody_is_left(stage: Stage, host: FakeHost, clock: FakeClock) -> None:
+def test_the_wait_ends_early_when_nobody_is_left(stage: Stage, host: FakeHost, clock: FakeClock) -> None:
     start = clock.now()
     for person in host.people.values():
         person.leaves_at = start + timedelta(seconds=90)

@@ -13,7 +13,8 @@ from mpsbridge.ending.scene import Event
 from mpsbridge.errors import InputError
 
 _TOLD = frozenset(
-    ("leased", "closed", "notice", "waiting", "empty", "ended", "ordered", "booted", "restored", "released", "failed")
+    {"leased", "closed", "notice", "waiting", "empty", "ended", "ordered", "booted"}
+    | {"restored", "left", "released", "failed"}
 )
 """Events that a person sees while the run goes on."""
 

@@ -114,7 +114,7 @@ class Holding:
             return
         scene.phase = "restore"
         if not self._attempt("restoring logons", self._restore):
-            scene.problems.append("the failsafe on the host restores logons when the lease has run out")
+            self._leave("the failsafe on the host restores logons when the lease has run out")
             return
         if self._guarded:
             self._attempt("removing the failsafe", self._remove_failsafe)
@@ -133,6 +133,11 @@ class Holding:
             return False
         return True
 
+    def _leave(self, why: str) -> None:
+        """Say what is not as it was found, also where the run ends in an error of its own."""
+        self._scene.problems.append(why)
+        self._scene.tell("left", why)
+
     def _restore(self) -> None:
         scene, lease = self._scene, self._lease
         if lease is None or lease.found is None or (lease.set is None and not self.restarted):
@@ -145,7 +150,7 @@ class Holding:
             wanted = LogonMode.ENABLED if wanted is LogonMode.DRAIN_UNTIL_RESTART else wanted
         mode = scene.look().logon_mode
         if mode is not wanted and mode not in ours:
-            scene.problems.append(f"logons are {mode}: changed by others, and left so")
+            self._leave(f"logons are {mode}: changed by others, and left so")
             return
         if mode is not wanted:
             done = scene.step(
@@ -168,7 +173,7 @@ class Holding:
         if text is None:
             return  # disk protection drops it at a restart (W23)
         if not (isinstance(found, Lease) and found.run == scene.run):
-            scene.problems.append("the lease is not this run's any more, and was left")
+            self._leave("the lease is not this run's any more, and was left")
             return
         sent: list[JsonValue] = [[mark.id, mark.born, mark.notice] for mark in found.notices if mark.mark != "failed"]
         scene.note("marks", marks=sent)  # before: whoever goes on with this run must know what the lease knew
