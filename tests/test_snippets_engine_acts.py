@@ -153,6 +153,7 @@ def test_w11_multipoint_refuses_and_the_program_does_it(engine: Path, tmp_path: 
     host = WindowsHost(tmp_path, engine, [ALICE, BOB], generation="2016", wms={"throws": "before"})
     (answer,) = answers(host, script("end", ALICE.guard()))
     assert (answer.result, "No session with the id 2" in answer.text) == (Result.ENDED, True)
+    assert "EndInvoke" not in answer.text  # what the cmdlet said, without PowerShell's wrapping
     assert told(host) == [("wms", "close"), ("logoff", "2")]
     assert host.ids == [5]
 

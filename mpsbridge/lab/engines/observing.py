@@ -24,7 +24,7 @@ Result = dict[str, Any]
 Problems = list[str]
 """What a call could not find out, as sentences; it adds to them."""
 
-_NO_MULTIPOINT = 'Exception calling "EndInvoke" with "1" argument(s): "Access is denied."'
+_NO_MULTIPOINT = "Access is denied."
 
 
 class Refusal(Exception):
@@ -210,7 +210,7 @@ def multipoint(host: LabHost) -> dict[str, Any] | None:
 def stations(host: LabHost, _: Arguments, __: Problems) -> Result:
     """The result of ``Get-MpsbridgeStation``."""
     if host.facts.generation != "none" and not sees(host):
-        raise Refusal("remote", _NO_MULTIPOINT)
+        raise Refusal("denied", _NO_MULTIPOINT)
     return {"wms": multipoint(host)}
 
 

@@ -11,6 +11,7 @@ function global:Get-LabFact([string]$Question, [string]$Key) {
     } finally {
         $socket.Dispose()
     }
+    if ($code -eq '5') { throw (New-Object System.UnauthorizedAccessException $text) }
     if ($code -ne '0') { throw $text }
     $found = ConvertFrom-Json -InputObject $text  # a list is enumerated here, whatever the version
     $found
