@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import inspect
 import socket
 import ssl
@@ -33,8 +32,6 @@ from mpsbridge.transports.trouble import OPERATION_TIMEOUT, REFUSALS, Stage, exp
 ARGUMENTS: dict[str, tuple[object, ...]] = {
     "HttpStatus": (500,),
     "WsmanFault": (5, "Access is denied."),
-    "IncompleteRead": (b"half",),
-    "UnknownTransferEncoding": (),
     "FeatureMissingError": (spnego.exceptions.NegotiateOptions.wrapping_winrm,),
 }
 NOT_RAISED = {"_InvalidStateError", "_GiveupOnSendfile", "NativeError", "GSSError", "WinError"}
@@ -56,7 +53,7 @@ def make(kind: type[Exception]) -> Exception:
 
 FOREIGN = [
     pytest.param(kind, id=f"{kind.__module__}.{kind.__name__}")
-    for module in (answers, spnego.exceptions, http.client, ssl, socket)
+    for module in (answers, spnego.exceptions, ssl, socket)
     for kind in raised_by(module)
 ] + [
     pytest.param(kind, id=kind.__name__)
@@ -121,7 +118,6 @@ def test_before_anything_is_sent_each_has_its_own_class(error: Exception, kind: 
         (answers.WsmanFault(2150859174, ""), ConnectionLost),
         (answers.SignInRefused("no"), ConnectionLost),
         (ConnectionResetError(), ConnectionLost),
-        (http.client.IncompleteRead(b"", 5), ConnectionLost),
         (ET.ParseError("no element found"), ConnectionLost),
         (KeyError("PipelineState"), Interrupted),
     ],

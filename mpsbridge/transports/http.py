@@ -20,9 +20,7 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
-import http.client
 import re
-from typing import NamedTuple
 
 import spnego
 from cryptography import x509
@@ -33,12 +31,10 @@ from spnego.channel_bindings import GssChannelBindings
 from mpsbridge.models.targets import Auth, Target
 from mpsbridge.transports.answers import BadAnswer, HttpStatus, SignInRefused
 from mpsbridge.transports.limit import Limit
+from mpsbridge.transports.reply import Answer, read_answer
 from mpsbridge.transports.sealing import KERBEROS, SPNEGO, Seal
 from mpsbridge.transports.wire import Wire, tls_context
 from mpsbridge.version import __version__
-
-BODY_LIMIT = 16 * 1024 * 1024
-"""Bytes of one answer; a longer one is refused. We ask for envelopes of at most 500 KiB."""
 
 _CLEAR = "application/soap+xml;charset=UTF-8"
 
@@ -50,19 +46,11 @@ _SIGN_IN = {
 """HTTP scheme, and how a sealed body names its protocol (MS-WSMV 2.2.9.1)."""
 
 
-class Answer(NamedTuple):
-    """One HTTP answer."""
-
-    status: int
-    headers: http.client.HTTPMessage
-    body: bytes
-
-
 class HttpTransport:
     """The connection to one host.
 
     ``messages`` counts the messages whose first byte may have gone out; requests that only sign in are not messages.
-    Raises what sockets, TLS, ``http.client`` and pyspnego raise, and :mod:`mpsbridge.transports.answers`;
+    Raises what sockets, TLS and pyspnego raise, and :mod:`mpsbridge.transports.answers`;
     :mod:`mpsbridge.transports.trouble` gives those their meaning.
     """
 
@@ -174,31 +162,18 @@ class HttpTransport:
         try:
             self._limit.step()
             self._wire.send("\r\n".join((*head, "", "")).encode("ascii") + body)
-            response = http.client.HTTPResponse(self._wire, method="POST")  # type: ignore[arg-type]  # only makefile
-            response.begin()
-            answer = Answer(response.status, response.msg, _body(response))
+            answer = read_answer(self._wire.receive)
         except BaseException:
             self.close()
             raise
-        if response.will_close:
+        if answer.last:
             self.close()
         return answer
 
 
-def _body(response: http.client.HTTPResponse) -> bytes:
-    body = bytearray()
-    while piece := response.read(65536):
-        body += piece
-        if len(body) > BODY_LIMIT:
-            raise BadAnswer(f"the answer is longer than {BODY_LIMIT} bytes")
-    if response.length:
-        raise http.client.IncompleteRead(bytes(body), response.length)
-    return bytes(body)
-
-
 def _token(answer: Answer, scheme: str) -> bytes | None:
     """The token that the host sent with its answer, if it sent one."""
-    for value in answer.headers.get_all("WWW-Authenticate", []):
+    for value in answer.headers.get("www-authenticate", []):
         if found := re.search(rf"\b{scheme}\s+([A-Za-z0-9+/]+=*)", value, re.IGNORECASE):
             try:
                 return base64.b64decode(found[1], validate=True)
@@ -211,11 +186,7 @@ def _refusal(answer: Answer, scheme: str) -> str:
     if answer.status != 401:
         return "the host ended the sign-in before it was complete"
     offers = sorted(
-        {
-            value.split(None, 1)[0].strip(",")
-            for value in answer.headers.get_all("WWW-Authenticate", [""])
-            if value.strip()
-        }
+        {value.split(None, 1)[0].strip(",") for value in answer.headers.get("www-authenticate", []) if value.strip()}
     )
     if any(offer.lower() == scheme.lower() for offer in offers) or not offers:
         return "the host refused the account or the password"
@@ -223,7 +194,7 @@ def _refusal(answer: Answer, scheme: str) -> str:
 
 
 def _unseal(sealing: Seal, answer: Answer) -> bytes:
-    if answer.headers.get("Content-Type", "").lower().startswith("multipart/encrypted"):
+    if answer.header("content-type").lower().startswith("multipart/encrypted"):
         return sealing.open(answer.body)
     if answer.status == 200:
         raise BadAnswer("the host answered in clear where only a sealed answer can be trusted")

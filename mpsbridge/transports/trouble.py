@@ -17,7 +17,6 @@ that no row names becomes a bare ``NotSent`` or ``Interrupted``, and a test walk
 
 from __future__ import annotations
 
-import http.client
 import socket
 import ssl
 import xml.etree.ElementTree as ET
@@ -126,7 +125,7 @@ def _interrupted(error: Exception, where: str) -> Interrupted:
     """After the script's first byte has gone out."""
     if isinstance(error, TimeoutError) or _code(error) == OPERATION_TIMEOUT:
         return TimedOut(f"{where}: the time was up after the script was sent")
-    if isinstance(error, OSError | http.client.HTTPException):
+    if isinstance(error, OSError):
         return ConnectionLost(f"{where}: the connection broke after the script was sent: {_said(error)}")
     if isinstance(error, BadAnswer | ET.ParseError):
         return ConnectionLost(f"{where}: the host broke off after the script was sent: {_said(error)}")
@@ -156,7 +155,7 @@ _ROWS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], type[NotSent],
     (SignInRefused, AuthRefused, "", None),
     ((WsmanFault, ShellBroken), ShellRefused, "no shell: ", None),
     (HttpStatus, Unreachable, "instead of WinRM's answer came ", None),
-    ((BadAnswer, ET.ParseError, http.client.HTTPException), Unreachable, _NO_WINRM, None),
+    ((BadAnswer, ET.ParseError), Unreachable, _NO_WINRM, None),
     ((ImportError, FeatureMissingError), TransportMissing, "", _KERBEROS_HINT),
 )
 """Foreign class, ours, what to say before its own words, and a hint where ours has no good one. The first row wins."""

@@ -1,8 +1,8 @@
 """One TCP or TLS connection whose every step ends in time.
 
-It offers what ``http.client.HTTPResponse`` needs of a socket (:meth:`Wire.makefile`). Rules: each single wait is given
-only what the :class:`~mpsbridge.transports.limit.Limit` has left; the socket is shut beneath TLS, never through it, so
-that no thread can be made to write in clear; names are looked up by the operating system, and no proxy is asked for.
+Rules: each single wait is given only what the :class:`~mpsbridge.transports.limit.Limit` has left; the socket is shut
+beneath TLS, never through it, so that no thread can be made to write in clear; names are looked up by the operating
+system, and no proxy is asked for.
 """
 
 from __future__ import annotations
@@ -10,20 +10,19 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
-import io
 import os
 import select
 import socket
 import ssl
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mpsbridge.errors import CertificateRefused
 from mpsbridge.transports.limit import Limit
 
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+PIECE_BYTES = 65536
+"""How much is read at a time."""
 
 
 class Wire:
@@ -114,13 +113,9 @@ class Wire:
         while rest:
             rest = rest[self._timed().send(rest) :]
 
-    def receive_into(self, buffer: WriteableBuffer) -> int:
-        """Read what is there, or wait for the first byte; 0 at the end."""
-        return self._timed().recv_into(buffer)
-
-    def makefile(self, mode: str) -> io.BufferedReader:  # noqa: ARG002 - http.client asks for "rb" only
-        """A reader; closing it leaves the connection open."""
-        return io.BufferedReader(_Reader(self))
+    def receive(self) -> bytes:
+        """Read what is there, or wait for the first bytes; none at the end."""
+        return self._timed().recv(PIECE_BYTES)
 
     def _timed(self) -> socket.socket:
         if self._socket is None:
@@ -142,19 +137,6 @@ class Wire:
             connection, self._socket = self._socket, None
         if connection is not None:
             connection.close()
-
-
-class _Reader(io.RawIOBase):
-    """The reading half as a file."""
-
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        return self._wire.receive_into(buffer)
 
 
 @functools.lru_cache(maxsize=16)
