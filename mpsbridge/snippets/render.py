@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import re
-from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +24,7 @@ import mpsbridge
 from mpsbridge.errors import RenderError
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.scripts import Effect, Script
+from mpsbridge.once import once
 from mpsbridge.snippets.literals import literal
 from mpsbridge.version import __version__
 
@@ -45,7 +45,7 @@ _WORD = re.compile(r"[a-z-]{1,32}")
 class Call(NamedTuple):
     """The last line of a template: which function, and which field feeds which of its parameters."""
 
-    line: str
+    line: jinja2.Template
     function: str
     fields: dict[str, str]
 
@@ -60,7 +60,7 @@ def render(snippet: str, effect: Effect, parameters: Frozen, *, reason: str = ""
     values = _values(parameters)
     if set(values) != set(call.fields.values()):
         raise RenderError(f"the template {snippet!r} and {type(parameters).__name__} disagree about the parameters")
-    line = _environment().from_string(call.line).render(values)
+    line = call.line.render(values)
     return Script(
         snippet=snippet,
         effect=effect,
@@ -98,14 +98,15 @@ def _finalize(value: object) -> str:
     return literal(value)
 
 
-@cache
+@once
 def _template(snippet: str) -> tuple[str, Call]:
-    """The definitions and the call of a template. Its static text is the same for every call, so it is read once."""
+    """The definitions and the call of a template. They are the same for every call, so they are compiled once."""
     environment = _environment()
     try:
         source, _, _ = _LOADER.get_source(environment, f"{snippet}.ps1.j2")
         head, _, last = source.rstrip("\n").rpartition("\n")
         definitions = environment.from_string(head).render().strip("\n")
+        line = environment.from_string(last)
     except jinja2.TemplateNotFound as error:
         raise RenderError(
             f"the template {error.name!r} is not in {TEMPLATES}", hint="Install mpsbridge again; a file is missing."
@@ -114,7 +115,7 @@ def _template(snippet: str) -> tuple[str, Call]:
         raise RenderError(f"the template {snippet!r} cannot be read: {error.message}") from None
     if (call := _CALL.fullmatch(last)) is None:
         raise RenderError(f"the last line of the template {snippet!r} is not one call")
-    return definitions, Call(last, call["function"], dict(_ARGUMENT.findall(call["arguments"])))
+    return definitions, Call(line, call["function"], dict(_ARGUMENT.findall(call["arguments"])))
 
 
 def _values(parameters: Frozen) -> dict[str, JsonValue]:

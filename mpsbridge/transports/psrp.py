@@ -10,7 +10,6 @@ errors.
 
 from __future__ import annotations
 
-import functools
 import struct
 import uuid
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
+from mpsbridge.once import once
 from mpsbridge.transports import clixml
 from mpsbridge.transports.answers import BadAnswer, ShellBroken
 
@@ -185,7 +185,7 @@ def _end(pipeline: Pipeline, body: bytes) -> None:
         pipeline.error_id = clixml.text_of(clixml.member(record, "FullyQualifiedErrorId"))
 
 
-@functools.lru_cache(maxsize=8)
+@once
 def _script(text: str, merged: tuple[str, ...]) -> bytes:
     """Most hosts of a fleet get the same text."""
     return _CREATE.format(

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from mpsbridge.errors import CertificateRefused
+from mpsbridge.once import once
 from mpsbridge.transports.limit import Limit
 
 PIECE_BYTES = 65536
@@ -139,7 +140,7 @@ class Wire:
             connection.close()
 
 
-@functools.lru_cache(maxsize=16)
+@once
 def tls_context(ca_file: Path | None, *, insecure: bool) -> ssl.SSLContext:
     """TLS as the target asks for it: the system's CAs, or only those of ``ca_file``, or anyone's word.
 
