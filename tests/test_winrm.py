@@ -28,6 +28,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from lab_target import TestEngine, reach, script
 from pydantic import SecretStr
 from rude_host import RudeHost, request
+from spnego import Password
+from spnego._ntlm import _NTLMCredential
 
 from mpsbridge.errors import (
     AuthRefused,
@@ -46,8 +48,8 @@ from mpsbridge.lab.engines.contract import Terminating
 from mpsbridge.lab.faults import Fault
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import load_world
-from mpsbridge.models.targets import Auth
-from mpsbridge.transports import clixml, http, open_transport, winrm
+from mpsbridge.models.targets import Auth, Target
+from mpsbridge.transports import clixml, http, ntlm, open_transport, winrm
 
 WAYS = [
     pytest.param("basic", False, Auth.BASIC, id="basic"),
@@ -247,6 +249,32 @@ def test_ntlm_takes_every_kind_of_name(username: str, domain: str, user: str) ->
         length, _, offset = struct.unpack_from("<HHI", tokens[1], place)
         assert tokens[1][offset : offset + length].decode("utf-16-le") == name
         place += 8
+
+
+@pytest.mark.parametrize("password", ["swordfish", "", "Tür \U0001f600", "a" * 200, f"{'0' * 32}:{'1f' * 16}"])
+def test_the_hash_of_a_password_is_pyspnegos(password: str) -> None:
+    """The password that looks like two hashes is taken as such by pyspnego, and so by us."""
+    target = Target(host="a", address="a", auth=Auth.NTLM, username="alice", password=SecretStr(password))
+    ours = ntlm.ntlm_hash(target)
+    assert ours is not None
+    assert ours.nt_hash is not None
+    own = _NTLMCredential(Password("alice", password))
+    assert bytes.fromhex(ours.nt_hash) == own.nt_hash
+
+
+def test_where_it_may_be_kerberos_the_password_itself_signs_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    target = Target(host="a", address="a", auth=Auth.NEGOTIATE, username="alice", password=SecretStr("swordfish"))
+    monkeypatch.setattr(ntlm, "_has_kerberos", lambda: False)
+    assert ntlm.ntlm_hash(target) == ntlm.ntlm_hash(target.model_copy(update={"auth": Auth.NTLM}))
+    assert ntlm.ntlm_hash(target.model_copy(update={"auth": Auth.KERBEROS})) is None
+    monkeypatch.setattr(ntlm, "_has_kerberos", lambda: True)
+    assert ntlm.ntlm_hash(target) is None
+
+
+def test_an_older_ntlm_gets_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    target = Target(host="a", address="a", auth=Auth.NTLM, username="alice", password=SecretStr("swordfish"))
+    monkeypatch.setenv("LM_COMPAT_LEVEL", "0")
+    assert ntlm.ntlm_hash(target) is None
 
 
 def test_nobody_is_named_and_no_ticket_is_there() -> None:

@@ -31,6 +31,7 @@ from spnego.channel_bindings import GssChannelBindings
 from mpsbridge.models.targets import Auth, Target
 from mpsbridge.transports.answers import BadAnswer, HttpStatus, SignInRefused
 from mpsbridge.transports.limit import Limit
+from mpsbridge.transports.ntlm import ntlm_hash
 from mpsbridge.transports.reply import Answer, read_answer
 from mpsbridge.transports.sealing import KERBEROS, SPNEGO, Seal
 from mpsbridge.transports.wire import Wire, tls_context
@@ -112,8 +113,10 @@ class HttpTransport:
 
     def _sign_in(self, certificate: bytes | None) -> None:
         scheme, protocol = _SIGN_IN[self._target.auth]
-        # In a thread, because Kerberos may ask its own servers here and knows nothing of our deadline.
-        context, token = self._limit.call(lambda: self._first_token(certificate))
+        if (hashed := ntlm_hash(self._target)) is not None:
+            context, token = self._first_token(certificate, hashed)
+        else:  # in a thread, because Kerberos may ask its own servers here and knows nothing of our deadline
+            context, token = self._limit.call(lambda: self._first_token(certificate))
         while True:
             answer = self._post(b"", f"Authorization: {scheme} {base64.b64encode(token or b'').decode('ascii')}")
             reply = _token(answer, scheme)
@@ -127,10 +130,12 @@ class HttpTransport:
         if not self._target.tls:
             self._sealing = Seal(context, protocol)
 
-    def _first_token(self, certificate: bytes | None) -> tuple[spnego.ContextProxy, bytes | None]:
+    def _first_token(
+        self, certificate: bytes | None, hashed: spnego.NTLMHash | None = None
+    ) -> tuple[spnego.ContextProxy, bytes | None]:
         target = self._target
         context = spnego.client(
-            target.username,
+            hashed or target.username,
             target.password.get_secret_value() if target.password is not None else None,
             hostname=target.address,
             service="host",  # every computer account has this name; HTTP/ and WSMAN/ are aliases of it
