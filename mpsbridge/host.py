@@ -1,6 +1,7 @@
 """One host: ask and act. Methods return models and raise the errors of :mod:`mpsbridge.errors`.
 
-Rules: an act goes only to sessions that were seen (each carries its guard); nothing that may have run is repeated by
+Rules: an act goes only to sessions that were seen (each carries its guard), and with ``lease="held"`` only while its
+run holds the host; nothing that may have run is repeated by
 itself; every error leaves with the host's and the snippet's name. A connection that was idle for long is replaced
 before it is used (W33), which is safe because nothing has been sent on the new one.
 """
@@ -57,8 +58,10 @@ from mpsbridge.snippets.catalogue import (
 )
 from mpsbridge.snippets.parameters import (
     ActParameters,
+    EndParameters,
     FailsafeParameters,
     FailsafeRemoveParameters,
+    Holding,
     LeaseParameters,
     LogonsParameters,
     LogonsSetParameters,
@@ -158,9 +161,11 @@ class Host:
         """The logon mode; changes nothing."""
         return self.ask(LOGONS, LogonsParameters())
 
-    def set_logons(self, mode: LogonMode, *, expected: LogonMode | None, run: str) -> Logons:
+    def set_logons(self, mode: LogonMode, *, expected: LogonMode | None, run: str, lease: Holding = "free") -> Logons:
         """Set the logon mode if it is still ``expected`` (W17), and read it back."""
-        parameters = LogonsSetParameters(mode=mode, expected=expected, not_after=self._not_after(), run=run)
+        parameters = LogonsSetParameters(
+            mode=mode, expected=expected, not_after=self._not_after(), run=run, lease=lease
+        )
         return self.ask(LOGONS_SET, parameters)
 
     def message(
@@ -186,17 +191,17 @@ class Host:
         parameters = ActParameters(sessions=_guards(sessions), not_after=self._not_after(), run=run)
         return _results(sessions, self.ask(DISCONNECT, parameters))
 
-    def end(self, sessions: Sequence[Session], *, run: str) -> tuple[SessionResult, ...]:
+    def end(self, sessions: Sequence[Session], *, run: str, lease: Holding = "free") -> tuple[SessionResult, ...]:
         """Log each session off and look until it is gone: at once, then after 1, 2, 4 and 5 s (W9)."""
-        parameters = ActParameters(sessions=_guards(sessions), not_after=self._not_after(), run=run)
+        parameters = EndParameters(sessions=_guards(sessions), not_after=self._not_after(), run=run, lease=lease)
         return self._until_gone(_results(sessions, self.ask(END, parameters)))
 
-    def reset(self, sessions: Sequence[Session], *, run: str) -> tuple[SessionResult, ...]:
+    def reset(self, sessions: Sequence[Session], *, run: str, lease: Holding = "free") -> tuple[SessionResult, ...]:
         """End each session by force and look until it is gone; what it has not saved is lost (W9).
 
         Only a session whose birth is known: nothing else proves who it is once its row has gone (W8).
         """
-        parameters = ResetParameters(sessions=_guards(sessions), not_after=self._not_after(), run=run)
+        parameters = ResetParameters(sessions=_guards(sessions), not_after=self._not_after(), run=run, lease=lease)
         return self._until_gone(_results(sessions, self.ask(RESET, parameters)))
 
     def set_lease(self, text: str | None, *, expected: str | None, run: str) -> LeaseAnswer:
@@ -212,7 +217,9 @@ class Host:
         """Remove that task."""
         return self.ask(FAILSAFE_REMOVE, FailsafeRemoveParameters(not_after=self._not_after(), run=run))
 
-    def power(self, action: str, *, allowed: Sequence[int], reason: str, run: str) -> PowerAnswer:
+    def power(
+        self, action: str, *, allowed: Sequence[int], reason: str, run: str, lease: Holding = "free"
+    ) -> PowerAnswer:
         """Look a last time and, where nobody but ``allowed`` is left, restart or shut down (W24)."""
         parameters = PowerParameters.model_validate(
             {
@@ -221,14 +228,15 @@ class Host:
                 "reason": reason,
                 "not_after": self._not_after(),
                 "run": run,
+                "lease": lease,
             }
         )
         return self.ask(POWER, parameters)
 
-    def set_mode(self, mode: str, *, allowed: Sequence[int], run: str) -> ModeAnswer:
+    def set_mode(self, mode: str, *, allowed: Sequence[int], run: str, lease: Holding = "free") -> ModeAnswer:
         """Look a last time and switch MultiPoint's mode (W27)."""
         parameters = ModeParameters.model_validate(
-            {"mode": mode, "allowed": tuple(allowed), "not_after": self._not_after(), "run": run}
+            {"mode": mode, "allowed": tuple(allowed), "not_after": self._not_after(), "run": run, "lease": lease}
         )
         return self.ask(MODE, parameters)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from snippet_calls import act, box, reset
+from snippet_calls import act, box, end, reset
 from windows_host import Person, WindowsHost
 
 from mpsbridge.models.answers import ActAnswer, SessionActAnswer
@@ -27,7 +27,9 @@ def script(name: str, *guards: SessionGuard, **changes: object) -> Script:
         return MESSAGE.render(box("Please save your work", *guards, **changes))
     if name == "reset":
         return RESET.render(reset(*guards, **changes))
-    return (END if name == "end" else DISCONNECT).render(act(*guards, **changes))
+    if name == "end":
+        return END.render(end(*guards, **changes))
+    return DISCONNECT.render(act(*guards, **changes))
 
 
 def answers(host: WindowsHost, sent: Script, **how: str) -> list[SessionActAnswer]:

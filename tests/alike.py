@@ -11,7 +11,7 @@ from typing import Any
 
 from fake_clock import FakeClock
 from lab_target import reach
-from snippet_calls import NEVER, act, box, failsafe, held, mode, order, reset, swap, switch
+from snippet_calls import NEVER, act, box, end, failsafe, held, mode, order, reset, swap, switch
 
 from mpsbridge.errors import MpsBridgeError
 from mpsbridge.host import Host
@@ -61,10 +61,12 @@ def calls(guards: list[SessionGuard], text: str = "it's <b>&amp; ‘five’") ->
         ("observe", ObserveParameters()),
         ("stations", StationsParameters()),
         ("logons", LogonsParameters()),
+        ("logons-set", mode(LogonMode.DRAIN, LogonMode.ENABLED, lease="held")),
         ("logons-set", mode(LogonMode.DRAIN, LogonMode.ENABLED)),
         ("message", box(text, *guards[:3])),
         ("disconnect", act(guards[0], *([stale] if len(guards) > 1 else []))),
-        ("end", act(*guards[:3])),
+        ("end", end(*guards[:3], lease="held")),
+        ("end", end(*guards[:3])),
         *([("reset", reset(*guards[:3], stale))] if all(each.born for each in guards) and len(guards) > 3 else []),
         ("look", LookParameters()),
         ("observe", ObserveParameters()),
@@ -90,7 +92,8 @@ def orders(guards: list[SessionGuard]) -> list[tuple[str, Frozen]]:
         ("message", box("15 minutes", one, notice="15m")),
         ("message", box("15 minutes", *guards[:2], notice="15m")),
         ("message", box("15 minutes", one, notice="5m", run="run-2")),
-        ("mode", switch("console", *ids[:1])),
+        ("end", end(one, lease="held", run="run-2")),
+        ("mode", switch("console", *ids[:1], lease="held")),
         ("power", order("restart", *ids[:1])),
         ("power", order("restart", *ids, run="run-2")),
         ("power", order("abort")),
@@ -99,7 +102,7 @@ def orders(guards: list[SessionGuard]) -> list[tuple[str, Frozen]]:
         ("power", order("abort")),
         ("mode", switch("station", *ids)),
         ("mode", switch("console", *ids)),
-        ("power", order("abort")),
+        ("power", order("abort", lease="held")),
         ("failsafe-remove", gone),
         ("failsafe-remove", gone),
         ("lease", swap(None, "")),

@@ -27,6 +27,7 @@ from mpsbridge.models.sessions import (
     Station,
     to_cim,
 )
+from mpsbridge.snippets.parameters import Holding
 
 FIRST_BOOT = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -198,10 +199,10 @@ class FakeHost:
         )
         self.lease = lease.model_copy(update={"notices": (*lease.notices, mark)}).text()
 
-    def end(self, sessions: Sequence[Session], *, run: str) -> tuple[SessionResult, ...]:
+    def end(self, sessions: Sequence[Session], *, run: str, lease: Holding) -> tuple[SessionResult, ...]:
         self._pass_time()
         self._fault("end")
-        self._belongs_to(run)
+        self._demand(lease, run)
         results = []
         for session in sessions:
             person = self.people.get(session.id)
@@ -224,10 +225,10 @@ class FakeHost:
         self._late_fault("end")
         return tuple(results)
 
-    def reset(self, sessions: Sequence[Session], *, run: str) -> tuple[SessionResult, ...]:
+    def reset(self, sessions: Sequence[Session], *, run: str, lease: Holding) -> tuple[SessionResult, ...]:
         self._pass_time()
         self._fault("reset")
-        self._belongs_to(run)
+        self._demand(lease, run)
         results = []
         for session in sessions:
             person = self.people.get(session.id)
@@ -246,19 +247,19 @@ class FakeHost:
         self._late_fault("reset")
         return tuple(results)
 
-    def _belongs_to(self, run: str) -> None:
+    def _demand(self, demand: Holding, run: str) -> None:
         lease = read_lease(self.lease)
-        assert isinstance(lease, Lease)
-        assert lease.run == run
+        assert demand == "free" or (isinstance(lease, Lease) and lease.run == run)
 
     def _leave(self, person: Person) -> None:
         del self.people[person.id]
         if person.user in self.station_users.values():  # and there they are again
             self.log_on(person.id + 100, person.user)
 
-    def set_logons(self, mode: LogonMode, *, expected: LogonMode | None, run: str) -> Logons:  # noqa: ARG002 - the lease says whose
+    def set_logons(self, mode: LogonMode, *, expected: LogonMode | None, run: str, lease: Holding) -> Logons:
         self._pass_time()
         self._fault("logons-set")
+        self._demand(lease, run)
         was = self.mode
         if expected is None or expected is self.mode:
             self.mode = mode
@@ -292,18 +293,28 @@ class FakeHost:
         self._late_fault("failsafe-remove")
         return FailsafeAnswer(now=to_cim(self.clock.now()), registered=False)
 
-    def power(self, action: str, *, allowed: Sequence[int], reason: str, run: str) -> PowerAnswer:  # noqa: ARG002 - for people
+    def power(
+        self,
+        action: str,
+        *,
+        allowed: Sequence[int],
+        reason: str,  # noqa: ARG002 - for people
+        run: str,
+        lease: Holding,
+    ) -> PowerAnswer:
         self._pass_time()
         self._fault("power")
+        self._demand(lease, run)
         left = tuple(id for id in self.people if id not in allowed)
         if not left:
             self._go_down(action)
         self._late_fault("power")
         return PowerAnswer(now=to_cim(self.clock.now()), boot=to_cim(self.boot), accepted=not left, left=left)
 
-    def set_mode(self, mode: str, *, allowed: Sequence[int], run: str) -> ModeAnswer:  # noqa: ARG002 - for people
+    def set_mode(self, mode: str, *, allowed: Sequence[int], run: str, lease: Holding) -> ModeAnswer:
         self._pass_time()
         self._fault("mode")
+        self._demand(lease, run)
         left = tuple(id for id in self.people if id not in allowed)
         if not left:
             self._go_down(mode)

@@ -9,6 +9,7 @@ from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.sessions import LogonMode, SessionGuard
 from mpsbridge.snippets.parameters import (
     ActParameters,
+    EndParameters,
     FailsafeParameters,
     FailsafeRemoveParameters,
     LeaseParameters,
@@ -28,8 +29,13 @@ NEVER = "20991231235959.000000+000"
 
 
 def act(*guards: SessionGuard, **changes: Any) -> ActParameters:
-    """Parameters of ``end`` and ``disconnect``."""
+    """Parameters of ``disconnect``."""
     return ActParameters.model_validate({"sessions": guards, "not_after": NEVER, "run": "run-1"} | changes)
+
+
+def end(*guards: SessionGuard, **changes: Any) -> EndParameters:
+    """Parameters of ``end``."""
+    return EndParameters.model_validate({"sessions": guards, "not_after": NEVER, "run": "run-1"} | changes)
 
 
 def reset(*guards: SessionGuard, **changes: Any) -> ResetParameters:
@@ -90,7 +96,7 @@ CALLS: dict[str, Frozen] = {
     "logons-set": mode(LogonMode.DRAIN, LogonMode.ENABLED),
     "message": box("The host restarts at 18:00.", ALICE),
     "disconnect": act(ALICE),
-    "end": act(ALICE),
+    "end": end(ALICE),
     "reset": reset(ALICE),
     "lease": swap(held(), None),
     "failsafe": failsafe(LogonMode.ENABLED, LogonMode.DRAIN),

@@ -110,7 +110,7 @@ def test_w31_any_bytes_are_compared_as_they_are(name: bytes) -> None:
 )
 def test_w04_too_late_and_somebody_elses_lease(now: str, lease: Any, expected: str | None) -> None:
     text = json.dumps(lease) if isinstance(lease, dict) else lease
-    found = objection(now, "20261125120000.000000+000", "run-1", text)
+    found = objection(now, "20261125120000.000000+000", "run-1", text, "free")
     assert (found[0] if found else None) == expected
 
 

@@ -14,7 +14,7 @@ import pytest
 from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
-from snippet_calls import ALICE, CALLS, NEVER, act, box, held, mode, swap
+from snippet_calls import ALICE, CALLS, NEVER, box, end, held, mode, swap
 
 from mpsbridge.errors import RenderError
 from mpsbridge.lab.engines.reader import last_call
@@ -52,23 +52,24 @@ def test_the_call_as_text_and_the_call_as_data_are_one(name: str) -> None:
 def test_the_calls_are_the_agreed_ones() -> None:
     sessions = json.dumps({"sessions": [ALICE.model_dump()]}, separators=(",", ":"))
     late = f"-NotAfter '{NEVER}' -Run 'run-1'"
+    free = f"{late} -Lease 'free'"
     expected = {
         "observe": """Get-MpsbridgeObservation -Programs '{"programs":["winword"]}' -TimeLimitSeconds 20""",
         "look": "Get-MpsbridgeLook -TimeLimitSeconds 20",
         "stations": "Get-MpsbridgeStation -TimeLimitSeconds 20",
         "logons": "Get-MpsbridgeLogonMode",
-        "logons-set": f"Set-MpsbridgeLogonMode -Mode 'drain' -Expected 'enabled' {late}",
+        "logons-set": f"Set-MpsbridgeLogonMode -Mode 'drain' -Expected 'enabled' {free}",
         "message": f"Send-MpsbridgeMessage -Sessions '{sessions}' -Text 'The host restarts at 18:00.'"
         f" -DisplaySeconds 60 -Notice $null {late} -TimeLimitSeconds 20",
         "disconnect": f"Disconnect-MpsbridgeSession -Sessions '{sessions}' {late} -TimeLimitSeconds 20",
-        "end": f"Close-MpsbridgeSession -Sessions '{sessions}' {late} -TimeLimitSeconds 20",
-        "reset": f"Reset-MpsbridgeSession -Sessions '{sessions}' {late} -TimeLimitSeconds 20",
+        "end": f"Close-MpsbridgeSession -Sessions '{sessions}' {free} -TimeLimitSeconds 20",
+        "reset": f"Reset-MpsbridgeSession -Sessions '{sessions}' {free} -TimeLimitSeconds 20",
         "lease": f"Set-MpsbridgeLease -Text '{held()}' -Expected $null {late}",
         "failsafe": f"Register-MpsbridgeFailsafe -Found 'enabled' -Set 'drain' -Owner 'ops@box' {late}",
         "failsafe-remove": f"Unregister-MpsbridgeFailsafe {late}",
-        "mode": """Set-MpsbridgeMode -Mode 'console' -Allowed '{"allowed":[3]}' """ f"{late} -TimeLimitSeconds 60",
+        "mode": """Set-MpsbridgeMode -Mode 'console' -Allowed '{"allowed":[3]}' """ f"{free} -TimeLimitSeconds 60",
         "power": """Invoke-MpsbridgePower -Action 'restart' -Allowed '{"allowed":[3]}' -Reason 'monthly patches' """
-        f"{late} -TimeLimitSeconds 20",
+        f"{free} -TimeLimitSeconds 20",
     }
     assert {name: CATALOGUE[name].render(CALLS[name]).call for name in CATALOGUE} == expected
 
@@ -81,7 +82,7 @@ def test_no_expectation_is_null() -> None:
 
 def test_bytes_of_any_code_page_travel_as_ascii() -> None:
     guard = ALICE.model_copy(update={"user": "J\x94rg'\x80\xa0", "logon": "25.11.2026 09:00"})
-    script = END.render(act(guard))
+    script = END.render(end(guard))
     assert script.call.isascii()
     sent = json.loads(str(script.parameters["Sessions"]))["sessions"][0]
     assert (sent["user"], sent["logon"]) == (guard.user, guard.logon)
@@ -118,9 +119,9 @@ def test_w35_the_header_shows_ids_and_modes_and_of_a_lease_only_a_digest() -> No
 
 
 def test_digests_are_of_what_runs_not_of_the_header() -> None:
-    one = END.render(act(ALICE), reason="one")
-    two = END.render(act(ALICE), reason="two")
-    other = END.render(act(ALICE, run="run-2"))
+    one = END.render(end(ALICE), reason="one")
+    two = END.render(end(ALICE), reason="two")
+    other = END.render(end(ALICE, run="run-2"))
     assert one.header != two.header
     assert one.digest == two.digest != other.digest
     assert one.definitions_digest == other.definitions_digest != OBSERVE.render(ObserveParameters()).definitions_digest

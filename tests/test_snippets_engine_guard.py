@@ -9,7 +9,7 @@ import pytest
 from acting import ACTS, ALICE, BOB, DONE, LATER, PROGRAM, USER, answers, lease, results, script, told
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from snippet_calls import act
+from snippet_calls import end
 from windows_host import Act, Person, WindowsHost, moved, run_script, session_of
 from windows_programs import row
 
@@ -141,7 +141,7 @@ def test_the_callers_own_session_is_refused(
 )
 def test_w34_the_list_is_checked_on_the_host(engine: Path, tmp_path: Path, sessions: str) -> None:
     good = json.dumps(ALICE.guard().model_dump())
-    sent = END.render(act(ALICE.guard()))
+    sent = END.render(end(ALICE.guard()))
     call = sent.call.replace(json.dumps({"sessions": [ALICE.guard().model_dump()]}, separators=(",", ":")), "@@")
     odd = sent.model_copy(update={"call": call.replace("@@", sessions.replace("GOOD", good))})
     assert "@@" in call
@@ -176,6 +176,24 @@ def test_w04_the_lease_is_asked_before_each_act(engine: Path, tmp_path: Path, te
     lease(tmp_path, text)
     host = WindowsHost(tmp_path, engine, [ALICE])
     assert results(host, script("end", ALICE.guard())) == [result]
+    assert bool(host.record) == (result is Result.ENDED)
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        ('{"run":"run-1","owner":"admin@box"}', Result.ENDED),
+        ('{"run":"run-2","owner":"admin@box","expires":"20200101000000.000000+000"}', Result.REFUSED),
+        (None, Result.REFUSED),
+    ],
+)
+def test_w19_what_a_run_sends_acts_only_while_that_run_holds_the_host(
+    engine: Path, tmp_path: Path, text: str | None, result: Result
+) -> None:
+    if text is not None:
+        lease(tmp_path, text)
+    host = WindowsHost(tmp_path, engine, [ALICE])
+    assert results(host, script("end", ALICE.guard(), lease="held")) == [result]
     assert bool(host.record) == (result is Result.ENDED)
 
 

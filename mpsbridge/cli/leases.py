@@ -51,17 +51,8 @@ def hold(call: Call, hosts: Sequence[str], reason: str) -> int:
         raise InputError("--reason: say why, for whoever finds the hold")
     run = new_run(call.clock.now())
 
-    def job(host: Host) -> LeaseValue:
-        seen = host.look()
-        if seen.lease is not None:
-            raise Refused(f"held already by {_who(_value(seen))}")
-        lease = Lease(run=None, owner=owner(), reason=reason, since=to_cim(seen.observed), expires=None)
-        if not call.settings.dry_run and not host.set_lease(lease.text(), expected=None, run=run).changed:
-            raise Refused("somebody else was faster; look again")
-        return _value(seen.model_copy(update={"lease": lease.text()})).model_copy(update={"text": "held"})
-
     with open_fleet(call, call.targets(hosts)) as fleet:
-        outcomes = gather(call, fleet, job)
+        outcomes = gather(call, fleet, lambda host: _hold(host, reason, run, dry_run=call.settings.dry_run))
         _show(call, outcomes)
         return exit_code(outcomes, Effect.DISRUPT, interrupted=fleet.interrupted)
 
@@ -89,6 +80,16 @@ def release(call: Call, hosts: Sequence[str], *, yes: bool) -> int:
 def _read(host: Host) -> LeaseValue:
     seen = host.look()
     return _value(seen)
+
+
+def _hold(host: Host, reason: str, run: str, *, dry_run: bool = False) -> LeaseValue:
+    seen = host.look()
+    if seen.lease is not None:
+        raise Refused(f"held already by {_who(_value(seen))}")
+    lease = Lease(run=None, owner=owner(), reason=reason, since=to_cim(seen.observed), expires=None)
+    if not dry_run and not host.set_lease(lease.text(), expected=None, run=run).changed:
+        raise Refused("somebody else was faster; look again")
+    return _value(seen.model_copy(update={"lease": lease.text()})).model_copy(update={"text": "held"})
 
 
 def _release(host: Host, now: datetime) -> LeaseValue:

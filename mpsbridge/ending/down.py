@@ -54,10 +54,14 @@ class Down:
         allowed = _comes_back(scene.observe())
         if then in {Then.CONSOLE_MODE, Then.STATION_MODE}:
             mode = then.value.removesuffix("-mode")
-            return scene.step("mode", lambda: scene.host.set_mode(mode, allowed=allowed, run=scene.run), mode=mode)
+            return scene.step(
+                "mode", lambda: scene.host.set_mode(mode, allowed=allowed, run=scene.run, lease="held"), mode=mode
+            )
         return scene.step(
             "power",
-            lambda: scene.host.power(then.value, allowed=allowed, reason=scene.policy.reason, run=scene.run),
+            lambda: scene.host.power(
+                then.value, allowed=allowed, reason=scene.policy.reason, run=scene.run, lease="held"
+            ),
             action=then.value,
         )
 

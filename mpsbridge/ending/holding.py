@@ -16,6 +16,7 @@ from mpsbridge.ending.lease import Lease, holder, read_lease
 from mpsbridge.ending.scene import Scene
 from mpsbridge.errors import MpsBridgeError, Refused, RemoteError
 from mpsbridge.models.sessions import LogonMode, Observation, from_cim, to_cim
+from mpsbridge.snippets.parameters import Holding as Demand
 
 SLACK_S = 900
 """A lease outlives what is planned by so much."""
@@ -101,7 +102,9 @@ class Holding:
         if not scene.step("lease", lambda: scene.host.set_lease(text, expected=before, run=scene.run)).changed:
             raise RemoteError("the lease was changed by somebody else")
         done = scene.step(
-            "logons-set", lambda: scene.host.set_logons(mode, expected=found, run=scene.run), mode=mode.value
+            "logons-set",
+            lambda: scene.host.set_logons(mode, expected=found, run=scene.run, lease="held"),
+            mode=mode.value,
         )
         if done.mode is not mode:
             raise RemoteError(f"logons are {done.mode} after they were set to {mode}")
@@ -153,9 +156,10 @@ class Holding:
             self._leave(f"logons are {mode}: changed by others, and left so")
             return
         if mode is not wanted:
+            demand: Demand = "free" if self.restarted else "held"  # disk protection drops the lease at a restart (W23)
             done = scene.step(
                 "logons-set",
-                lambda: scene.host.set_logons(wanted, expected=mode, run=scene.run),
+                lambda: scene.host.set_logons(wanted, expected=mode, run=scene.run, lease=demand),
                 mode=wanted.value,
             )
             mode = done.mode

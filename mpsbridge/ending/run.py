@@ -107,7 +107,7 @@ def _end(scene: Scene, people: People) -> None:
     if not ready:
         return
     results = scene.step(
-        "end", lambda: scene.host.end(ready, run=scene.run), sessions=[session.id for session in ready]
+        "end", lambda: scene.host.end(ready, run=scene.run, lease="held"), sessions=[session.id for session in ready]
     )
     people.was_ended(results)
 
@@ -128,7 +128,7 @@ def _force(scene: Scene, people: People) -> None:
     scene.check_stop()
 
     def reset() -> tuple[SessionResult, ...]:
-        return tuple(after_reset(result) for result in scene.host.reset(hanging, run=scene.run))
+        return tuple(after_reset(result) for result in scene.host.reset(hanging, run=scene.run, lease="held"))
 
     people.was_reset(scene.step("reset", reset, sessions=[session.id for session in hanging]))
     _see_them_gone(scene, people, scene.policy.settle_s)

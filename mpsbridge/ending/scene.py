@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol, TypeVar
 
 from pydantic import JsonValue
@@ -20,6 +20,7 @@ from mpsbridge.errors import Interrupted
 from mpsbridge.models.answers import FailsafeAnswer, LeaseAnswer, ModeAnswer, PowerAnswer
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.sessions import LogonMode, Logons, Observation, Session, SessionResult
+from mpsbridge.snippets.parameters import Holding
 
 T = TypeVar("T")
 Identity = tuple[int, datetime | None]
@@ -32,7 +33,11 @@ def identity(session: Session) -> Identity:
 
 
 class HostHands(Protocol):
-    """What the procedure needs of a host; :class:`mpsbridge.host.Host` is one."""
+    """What the procedure needs of a host; :class:`mpsbridge.host.Host` is one.
+
+    ``lease="held"``: only while this run's own lease is there, so that no script of it comes late when the host has
+    been given back.
+    """
 
     @property
     def name(self) -> str:
@@ -53,15 +58,15 @@ class HostHands(Protocol):
         """Show a box in each session, marked in the lease as ``notice``."""
         ...
 
-    def end(self, sessions: Sequence[Session], *, run: str) -> tuple[SessionResult, ...]:
+    def end(self, sessions: Sequence[Session], *, run: str, lease: Holding) -> tuple[SessionResult, ...]:
         """Log each session off and look until it is gone."""
         ...
 
-    def reset(self, sessions: Sequence[Session], *, run: str) -> tuple[SessionResult, ...]:
+    def reset(self, sessions: Sequence[Session], *, run: str, lease: Holding) -> tuple[SessionResult, ...]:
         """End each session by force and look until it is gone."""
         ...
 
-    def set_logons(self, mode: LogonMode, *, expected: LogonMode | None, run: str) -> Logons:
+    def set_logons(self, mode: LogonMode, *, expected: LogonMode | None, run: str, lease: Holding) -> Logons:
         """Set the logon mode if it is still ``expected``."""
         ...
 
@@ -77,11 +82,11 @@ class HostHands(Protocol):
         """Remove that task."""
         ...
 
-    def power(self, action: str, *, allowed: Sequence[int], reason: str, run: str) -> PowerAnswer:
+    def power(self, action: str, *, allowed: Sequence[int], reason: str, run: str, lease: Holding) -> PowerAnswer:
         """Look a last time and restart or shut down."""
         ...
 
-    def set_mode(self, mode: str, *, allowed: Sequence[int], run: str) -> ModeAnswer:
+    def set_mode(self, mode: str, *, allowed: Sequence[int], run: str, lease: Holding) -> ModeAnswer:
         """Look a last time and switch MultiPoint's mode."""
         ...
 
@@ -128,6 +133,7 @@ class Scene:
         self._journal = journal
         self._on_event = on_event
         self._ahead = timedelta()
+        self._zone: tzinfo | None = None
         self._deadline = clock.monotonic() + policy.host_deadline_s
 
     def observe(self) -> Observation:
@@ -141,7 +147,7 @@ class Scene:
         return self._take_in(self.host.look())
 
     def _take_in(self, seen: Observation) -> Observation:
-        self._ahead = seen.observed - self.clock.now()
+        self._ahead, self._zone = seen.observed - self.clock.now(), seen.observed.tzinfo
         self.note(
             "look",
             observed=seen.observed.isoformat(),
@@ -153,7 +159,7 @@ class Scene:
 
     def now(self) -> datetime:
         """The host's own time, in its own offset, as the last look told it."""
-        return self.clock.now() + self._ahead
+        return (self.clock.now() + self._ahead).astimezone(self._zone or UTC)
 
     def step(self, name: str, act: Callable[[], T], **detail: JsonValue) -> T:
         """Send one step: intent before, outcome after."""

@@ -30,6 +30,7 @@ from mpsbridge.parsing.wms import stations
 from mpsbridge.snippets.envelope import open_envelope
 from mpsbridge.snippets.parameters import (
     ActParameters,
+    EndParameters,
     FailsafeParameters,
     FailsafeRemoveParameters,
     LeaseParameters,
@@ -52,7 +53,7 @@ M = TypeVar("M")
 
 @dataclass(frozen=True)
 class Snippet(Generic[P, A, M]):
-    """One question or act: ``END.render(ActParameters(...))`` is a script, ``END.read(output)`` what came of it."""
+    """One question or act: ``END.render(EndParameters(...))`` is a script, ``END.read(output)`` what came of it."""
 
     name: str
     effect: Effect
@@ -100,7 +101,7 @@ MESSAGE = Snippet[MessageParameters, ActAnswer, ActAnswer](
 DISCONNECT = Snippet[ActParameters, ActAnswer, ActAnswer](
     "disconnect", Effect.DISRUPT, ActParameters, ActAnswer, _as_it_is
 )
-END = Snippet[ActParameters, ActAnswer, ActAnswer]("end", Effect.DISRUPT, ActParameters, ActAnswer, _as_it_is)
+END = Snippet[EndParameters, ActAnswer, ActAnswer]("end", Effect.DISRUPT, EndParameters, ActAnswer, _as_it_is)
 RESET = Snippet[ResetParameters, ActAnswer, ActAnswer]("reset", Effect.DISRUPT, ResetParameters, ActAnswer, _as_it_is)
 LEASE = Snippet[LeaseParameters, LeaseAnswer, LeaseAnswer](
     "lease", Effect.DISRUPT, LeaseParameters, LeaseAnswer, _as_it_is

@@ -67,6 +67,10 @@ SessionId = Annotated[int, Field(ge=1, le=65535)]
 ProgramName = Annotated[str, AfterValidator(_program_name)]
 MessageText = Annotated[str, AfterValidator(_message_text)]
 RunId = Annotated[str, AfterValidator(_run_id)]
+Holding = Literal["free", "held"]
+"""What a script demands of the lease before each act: nobody else holds the host (``free``), or this very run does
+(``held``), so that nothing of a run comes late when it, or somebody for it, has let go of the host (W19).
+"""
 
 
 class ObserveParameters(Frozen):
@@ -102,10 +106,11 @@ class LogonsSetParameters(Frozen):
     expected: LogonMode | None = None
     not_after: CimTime
     run: RunId
+    lease: Holding = "free"
 
 
 class ActParameters(Frozen):
-    """What ``end`` and ``disconnect`` carry (``Close-`` and ``Disconnect-MpsbridgeSession``)."""
+    """What ``disconnect`` carries (``Disconnect-MpsbridgeSession``), and every act on sessions."""
 
     sessions: tuple[SessionGuard, ...] = Field(min_length=1, max_length=1000)
     not_after: CimTime
@@ -122,7 +127,13 @@ class ActParameters(Frozen):
         return self
 
 
-class ResetParameters(ActParameters):
+class EndParameters(ActParameters):
+    """``Close-MpsbridgeSession``."""
+
+    lease: Holding = "free"
+
+
+class ResetParameters(EndParameters):
     """What ``reset`` carries (``Reset-MpsbridgeSession``): each session with its birth, for its row may be gone."""
 
     @model_validator(mode="after")
@@ -184,6 +195,7 @@ class PowerParameters(Frozen):
     reason: OneLine = Field(default="", max_length=300)
     not_after: CimTime
     run: RunId
+    lease: Holding = "free"
     time_limit_s: int = Field(default=20, ge=1, le=300)
 
 
@@ -194,4 +206,5 @@ class ModeParameters(Frozen):
     allowed: tuple[SessionId, ...] = ()
     not_after: CimTime
     run: RunId
+    lease: Holding = "free"
     time_limit_s: int = Field(default=60, ge=1, le=300)

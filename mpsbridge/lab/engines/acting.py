@@ -47,7 +47,7 @@ def set_logons(host: LabHost, arguments: Arguments, problems: Problems) -> Resul
     wanted, expected = arguments["mode"], arguments.get("expected")
     if wanted not in MODES or expected not in {*MODES, None, ""}:
         raise ValueError(f"{wanted!r} or {expected!r} is no logon mode")
-    if refusal := objection_of(host, arguments, problems, heeds_lease=True):
+    if refusal := objection_of(host, arguments, problems, demand_of(arguments)):
         raise Refusal("expired" if refusal[0] == "expired" else "untouched", refusal[1])
     was = host.logon_mode
     if was != wanted and (not expected or expected == was):
@@ -78,7 +78,7 @@ def message(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
 
 
 def _show(host: LabHost, guard: Guard, text: str, arguments: Arguments, problems: Problems) -> Standing:
-    found = objection_of(host, arguments, problems, heeds_lease=False) or standing(guard, _look(host))
+    found = objection_of(host, arguments, problems, "any") or standing(guard, _look(host))
     if found[0] != "same":
         return found
     if not _seen(guard, _look(host)):
@@ -175,7 +175,7 @@ def _carry_out(act: _Act, host: LabHost, arguments: Arguments, problems: Problem
 def _begin(act: _Act, guard: Guard, host: LabHost, arguments: Arguments, problems: Problems) -> tuple[Standing, bool]:
     """What came of the guard and the start, and whether the act was begun."""
     look = _look(host)
-    found = objection_of(host, arguments, problems, heeds_lease=True) or standing(guard, look, rowless=act.rowless)
+    found = objection_of(host, arguments, problems, demand_of(arguments)) or standing(guard, look, rowless=act.rowless)
     if found[0] != "same":
         return found, False
     if act.is_done(guard, look):
@@ -222,12 +222,22 @@ def _seen(guard: Guard, look: Look) -> bool:
     return any(match.session_name and f"{match.state} ".startswith(f"{guard.state} ") for match in matches(guard, look))
 
 
-def objection_of(host: LabHost, arguments: Arguments, problems: Problems, *, heeds_lease: bool) -> Standing | None:
-    """Why nothing may be done on this host any more (W4), or ``None``."""
+def demand_of(arguments: Arguments) -> str:
+    """What a call demands of the lease: ``free`` of others, or ``held`` by its run."""
+    demand = str(arguments.get("lease", "free"))
+    if demand not in {"free", "held"}:
+        raise ValueError(f"-Lease is {demand!r}")
+    return demand
+
+
+def objection_of(host: LabHost, arguments: Arguments, problems: Problems, demand: str) -> Standing | None:
+    """Why nothing may be done on this host any more (W4), or ``None``; with ``any`` the lease does not matter."""
     not_after, run = arguments["notafter"], arguments["run"]
     if _CIM.fullmatch(not_after) is None or _RUN.fullmatch(run) is None:
         raise ValueError("-NotAfter or -Run cannot be read")
-    return objection(cim(host.now()), not_after, run, believed_lease(host, problems) if heeds_lease else None)
+    return objection(
+        cim(host.now()), not_after, run, None if demand == "any" else believed_lease(host, problems), demand
+    )
 
 
 def _look(host: LabHost) -> Look:

@@ -114,12 +114,16 @@ def _absence(guard: Guard, look: Look, *, rowless: bool) -> Standing:
     return "gone", ""
 
 
-def objection(now: str, not_after: str, run: str, lease: str | None) -> Standing | None:
-    """Why nothing may be done on this host any more (W4), or ``None``. Times are CIM datetimes."""
+def objection(now: str, not_after: str, run: str, lease: str | None, demand: str) -> Standing | None:
+    """Why nothing may be done on this host any more (W4), or ``None``. Times are CIM datetimes.
+
+    ``demand`` of the lease: ``any``, ``free`` (nobody else holds the host) or ``held`` (this run does).
+    """
     if now > not_after:
         return "expired", f"it is {now}, and this was meant to be done by {not_after}"
-    if lease is None:
-        return None
+    lost = ("refused", "this run does not hold the host any more, so nothing was done") if demand == "held" else None
+    if demand == "any" or lease is None:
+        return lost
     try:
         held = json.loads(lease)
     except ValueError:
@@ -128,9 +132,9 @@ def objection(now: str, not_after: str, run: str, lease: str | None) -> Standing
     owner = " ".join(str(held[key]) for key in ("owner", "run") if held.get(key))
     if not owner:
         return "refused", "the lease on this host cannot be read; look at it, then release it"
-    expires = str(held.get("expires", ""))
-    if re.fullmatch(r"\d{14}\.\d{6}\+000", expires) and now > expires:
-        return None
     if held.get("run") == run:
         return None
+    expires = str(held.get("expires", ""))
+    if re.fullmatch(r"\d{14}\.\d{6}\+000", expires) and now > expires:
+        return lost
     return "refused", f"the host is leased to {owner}"

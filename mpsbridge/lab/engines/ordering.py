@@ -10,7 +10,7 @@ import json
 import re
 from datetime import timedelta
 
-from mpsbridge.lab.engines.acting import note, objection_of
+from mpsbridge.lab.engines.acting import demand_of, note, objection_of
 from mpsbridge.lab.engines.observing import (
     MODES,
     NO_BOOT,
@@ -41,7 +41,7 @@ _NOT_SURE = "only an elevated administrator can be sure that nobody is left; not
 def lease(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
     """The result of ``Set-MpsbridgeLease``: compare and set (W22)."""
     text, expected = arguments["text"], arguments["expected"]
-    _unopposed(host, arguments, problems, heeds_lease=False)
+    _unopposed(host, arguments, problems, "any")
     if text is not None and not _is_lease(text):
         raise Refusal("untouched", "the text is no lease; nothing was done")
     if host.facts.lease_folder != "ours" and (text is not None or host.lease is not None):
@@ -145,8 +145,8 @@ def mode(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
     return answer | {"now": cim(host.now())}
 
 
-def _unopposed(host: LabHost, arguments: Arguments, problems: Problems, *, heeds_lease: bool = True) -> None:
-    if refusal := objection_of(host, arguments, problems, heeds_lease=heeds_lease):
+def _unopposed(host: LabHost, arguments: Arguments, problems: Problems, demand: str | None = None) -> None:
+    if refusal := objection_of(host, arguments, problems, demand or demand_of(arguments)):
         raise Refusal("expired" if refusal[0] == "expired" else "untouched", refusal[1])
 
 
