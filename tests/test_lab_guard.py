@@ -206,7 +206,7 @@ def test_a_lease_of_another_run_stops_acts_but_not_messages() -> None:
     assert act(host, "Close-MpsbridgeSession", seen) == ["refused"]
     assert act(host, "Send-MpsbridgeMessage", seen, Text="hello") == ["shown"]
     mode = run(host, "Set-MpsbridgeLogonMode", Mode="drain", NotAfter="20991231235959.000000+000", Run="run-1")
-    assert (mode["ok"], mode["result"]["kind"]) == (False, "remote")
+    assert (mode["ok"], mode["result"]["kind"]) == (False, "untouched")
 
 
 COMMON = {"NotAfter": "20991231235959.000000+000", "Run": "r"}
@@ -238,7 +238,7 @@ def test_a_list_of_sessions_that_is_not_sound_is_refused_as_a_whole(sessions: st
     host = host_of()
     for function in ("Close-MpsbridgeSession", "Disconnect-MpsbridgeSession"):
         envelope = run(host, function, Sessions=sessions, **COMMON)
-        assert (envelope["ok"], envelope["result"]["kind"]) == (False, "remote")
+        assert (envelope["ok"], envelope["result"]["kind"]) == (False, "untouched")
     assert host.world.changes == []
 
 
