@@ -10,7 +10,7 @@ import re
 import threading
 import tomllib
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
@@ -22,6 +22,7 @@ from mpsbridge.ending.policy import Allowances, Closing, Then
 from mpsbridge.errors import InputError, Interrupted, NotBegun
 from mpsbridge.models.durations import parse_duration
 from mpsbridge.models.frozen import Frozen
+from mpsbridge.models.toml import problems
 
 SCHEMA = "mpsbridge-plan/1"
 
@@ -117,41 +118,11 @@ def read_plan(path: Path) -> Plan:
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"the plan {path} is not TOML: {error}") from error
     except ValidationError as error:
-        raise InputError("; ".join(_problems(path, text, error))) from error
+        raise InputError("; ".join(problems(path, text, error))) from error
     if plan.notices.file is not None:
         beside = plan.notices.model_copy(update={"file": path.parent / plan.notices.file})
         return plan.model_copy(update={"notices": beside})
     return plan
-
-
-def _problems(path: Path, text: str, error: ValidationError) -> Iterable[str]:
-    told: set[tuple[int, tuple[str, ...]]] = set()
-    for problem in error.errors():
-        keys = [str(part) for part in problem["loc"]]
-        line, depth = _line_of(text, keys)
-        message = problem["msg"].removeprefix("Value error, ")
-        if problem["type"] == "extra_forbidden":
-            message = "there is no such key"
-        if (line, tuple(keys[:depth])) not in told:  # a union complains of each of its forms
-            told.add((line, tuple(keys[:depth])))
-            yield f"{path}:{line}: {'.'.join(keys[: max(depth, 1)])}: {message}"
-
-
-def _line_of(text: str, keys: Sequence[str]) -> tuple[int, int]:
-    """Where a key stands, and how many of ``keys`` led there; the table's head for a missing key, or line 1."""
-    best, table = (1, 0), ""
-    for number, line in enumerate(text.splitlines(), start=1):
-        head = re.match(r"\s*\[\s*([^\[\]]+?)\s*\]", line)
-        key = re.match(r"\s*([\w.\"' -]+?)\s*=", line)
-        if head:
-            table = head[1]
-        elif not key:
-            continue
-        full = table if head or not key else f"{table}.{key[1]}".lstrip(".")
-        path = [part.strip(" \"'") for part in full.split(".")]
-        if path == list(keys[: len(path)]) and len(path) > best[1]:
-            best = number, len(path)
-    return best
 
 
 def again(path: Path, hosts: Sequence[str]) -> str:

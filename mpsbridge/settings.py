@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from platformdirs import user_config_path
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from mpsbridge.errors import SettingsError
@@ -73,6 +73,24 @@ class Settings(BaseSettings):
     quiet: bool = False
     no_color: bool = False
 
+    _flags: frozenset[str] = PrivateAttr(frozenset())
+
+    def place(self, name: str) -> str:
+        """Where a setting was said: ``--option``, a variable, or the settings file; empty where nowhere."""
+        if name in self._flags:
+            return "--" + name.replace("_", "-")
+        if name not in self.model_fields_set:
+            return ""
+        variable = ENVIRONMENT_PREFIX + name.upper()
+        return variable if variable in os.environ else str(settings_path())
+
+    @classmethod
+    def from_flags(cls, given: Mapping[str, Any]) -> Settings:
+        """Flags, environment and file as one. Raises what pydantic and ``tomllib`` raise."""
+        settings = cls(**given)
+        settings._flags = frozenset(given)
+        return settings
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -103,7 +121,7 @@ def load_settings(flags: Mapping[str, object]) -> Settings:
     if ENVIRONMENT_PREFIX + "SETTINGS" in os.environ and not path.is_file():
         raise SettingsError(f"the settings file {path}, named by MPSBRIDGE_SETTINGS, cannot be read: no such file")
     try:
-        return Settings(**given)
+        return Settings.from_flags(given)
     except ValidationError as error:
         raise SettingsError("; ".join(_sentence(problem, given, path) for problem in error.errors())) from error
     except tomllib.TOMLDecodeError as error:

@@ -11,6 +11,7 @@ import typer.main
 from conftest import ROOT
 
 from mpsbridge.cli.commands import app
+from mpsbridge.inventory.reading import read_inventory
 from mpsbridge.maintain import read_plan
 from mpsbridge.models.sessions import Result
 from mpsbridge.settings import Settings
@@ -40,7 +41,7 @@ def test_the_readme_names_no_command_that_is_not_there() -> None:
 @pytest.mark.parametrize("option", sorted(set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README))))
 def test_every_option_in_the_readme_exists(option: str) -> None:
     known = {name for command in COMMANDS.values() for parameter in command.params for name in parameter.opts}
-    foreign = {"--version", "--help"}
+    foreign = {"--version", "--help", "--list"}  # the last is of ansible-inventory
     assert option in known | foreign
 
 
@@ -113,3 +114,12 @@ def test_every_rule_about_windows_has_a_test_by_its_number_or_a_reason_why_not()
     ]
     proved = {str(int(number)) for name in names for number in re.findall(r"_w(\d\d)_", name)}
     assert proved == kept
+
+
+def test_the_inventory_that_the_readme_shows_can_be_read(tmp_path: Path) -> None:
+    (text,) = [
+        text for text in re.findall(r"^```toml\n(.*?)^```", README, re.DOTALL | re.MULTILINE) if "[hosts" in text
+    ]
+    path = tmp_path / "hosts.toml"
+    path.write_text(text, encoding="utf-8")
+    assert len(read_inventory(path).hosts) == 42

@@ -6,13 +6,16 @@ import pytest
 from pydantic import SecretStr
 
 from mpsbridge.errors import InputError, SettingsError
-from mpsbridge.inventory import resolve
+from mpsbridge.inventory.passwords import Passwords
+from mpsbridge.inventory.resolve import resolve
 from mpsbridge.models.targets import Auth, Target
 from mpsbridge.settings import Settings, load_settings
 
 
 def targets(*words: str, settings: Settings | None = None, stdin: str = "") -> list[Target]:
-    return resolve(words, settings or load_settings({}), SecretStr("x"), read_stdin=lambda: stdin)
+    settings = settings or load_settings({})
+    meant = resolve(words, settings, read_stdin=lambda: stdin)
+    return Passwords(settings, ask=lambda _: SecretStr("x")).fill(meant)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +86,7 @@ def test_an_endpoint_of_ones_own_comes_from_the_inventory_or_the_settings(tmp_pa
         ("Microsoft.PowerShell", False),
     ]
     found = targets("a", "b", settings=load_settings({"inventory": path, "configuration": "other"}))
-    assert [each.configuration_name for each in found] == ["mpsbridge", "other"]
+    assert [each.configuration_name for each in found] == ["other", "other"]  # what is typed counts more
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a/b", "a?x=1", "a\n", "-a", "é", "x" * 101])
@@ -155,8 +158,8 @@ def test_a_name_that_is_not_in_the_inventory_gets_a_suggestion(inventory: Path) 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("[hosts.a]\nprot = 5", "hosts.a.prot"),
-        ("[hots.a]", "unknown key 'hots'"),
+        ("[hosts.a]\nprot = 5", ":2: hosts.a.prot"),
+        ("[hots.a]", ":1: hots: there is no such key"),
         ("[hosts.a]\nport = 0", "hosts.a.port"),
         ("][", "is not TOML"),
     ],
@@ -168,3 +171,48 @@ def test_a_bad_inventory_names_file_and_key(tmp_path: Path, content: str, messag
         targets("a", settings=load_settings({"inventory": path}))
     assert message in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("plain plain:5999", "plain and plain:5999 are one host with different settings"),
+        ("plain:5986 PLAIN:5987", "are one host with different settings"),
+        ("school-de 127.0.0.9:4000", r"are one host \(127.0.0.9, port 4000\)"),
+    ],
+)
+def test_one_computer_is_one_host(inventory: Path, words: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        targets(*words.split(), settings=load_settings({"inventory": inventory}))
+
+
+def test_one_host_spelled_twice_in_the_same_way_is_dropped(inventory: Path) -> None:
+    settings = load_settings({"inventory": inventory})
+    assert [each.host for each in targets("plain", "PLAIN:5986", "[::1]", "::1", settings=settings)] == [
+        "plain",
+        "[::1]",
+    ]
+
+
+def test_a_port_behind_a_name_of_the_inventory_keeps_its_other_settings(inventory: Path) -> None:
+    (found,) = targets("School-DE:4001", settings=load_settings({"inventory": inventory}))
+    assert (found.host, found.address, found.port, found.tls) == ("School-DE:4001", "127.0.0.9", 4001, False)
+
+
+def test_what_is_typed_counts_more_than_the_inventory_and_that_more_than_a_variable(
+    inventory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MPSBRIDGE_PORT", "1")
+    monkeypatch.setenv("MPSBRIDGE_AUTH", "basic")
+
+    def found(**flags: object) -> dict[str, tuple[object, str]]:
+        (one,) = resolve(["school-de"], load_settings({"inventory": inventory, **flags}), read_stdin=str)
+        return {name: (getattr(one.target, name), one.sources[name]) for name in ("port", "auth", "insecure_tls")}
+
+    table = "[hosts.school-de]"
+    assert found() == {"port": (4000, table), "auth": (Auth.NTLM, table), "insecure_tls": (False, "default")}
+    assert found(port=2, auth="kerberos", insecure_tls=True) == {
+        "port": (2, "--port"),
+        "auth": (Auth.KERBEROS, "--auth"),
+        "insecure_tls": (True, "--insecure-tls"),
+    }

@@ -22,7 +22,7 @@ from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.shell import Process, WinRS
 
 from mpsbridge.errors import SettingsError
-from mpsbridge.inventory import read_inventory
+from mpsbridge.inventory.reading import read_inventory
 from mpsbridge.lab import Lab, build_world, load_world
 from mpsbridge.lab.tables import quser_bytes
 from mpsbridge.models.answers import ActAnswer, LogonsAnswer, ObserveAnswer, RefusalAnswer, StationsAnswer

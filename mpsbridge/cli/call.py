@@ -12,11 +12,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from mpsbridge.cli.tables import listed
 from mpsbridge.cli.terminal import Terminal
 from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.ending.plan import Selector
 from mpsbridge.errors import CertificateRefused, InputError, MpsBridgeError, SettingsError
-from mpsbridge.inventory import LOCAL, resolve
+from mpsbridge.inventory.passwords import Passwords
+from mpsbridge.inventory.resolve import Meant, resolve
+from mpsbridge.inventory.shard import parse_shard
 from mpsbridge.models.durations import parse_duration
 from mpsbridge.models.targets import Target
 from mpsbridge.settings import Output, Settings, load_settings, unknown_variables
@@ -35,22 +38,35 @@ class Call:
     terminal: Terminal
     clock: Clock
 
-    def targets(self, words: Sequence[str], who: Selector | None = None) -> list[Target]:
+    def targets(self, words: Sequence[str], who: Selector | None = None, *, shard: str | None = None) -> list[Target]:
         """Resolve HOST words, asking for a password where one is needed and none is set.
 
-        With ``who`` it also refuses an id that is looked for on more than one host.
+        With ``who`` it also refuses an id that is looked for on more than one host. Of a ``shard`` there may be none.
         """
-        only_here = all(word.lower() == LOCAL for word in words)
-        password = None if only_here else self.terminal.password(self.settings)
-        targets = resolve(words, self.settings, password, read_stdin=sys.stdin.read)
+        meant = self.meant(words, shard=shard)
+        if who is not None and who.session_ids and len(meant) != 1:
+            raise InputError("--session needs exactly one host: an id says nothing on another")
+        targets = Passwords(self.settings, ask=self.terminal.password).fill(meant)
         for path in {target.ca_file for target in targets if target.tls and target.ca_file}:
             try:
                 tls_context(path, insecure=False)
             except CertificateRefused as error:
                 raise SettingsError(str(error), hint=error.hint) from error
-        if who is not None and who.session_ids and len(targets) != 1:
-            raise InputError("--session needs exactly one host: an id says nothing on another")
         return targets
+
+    def meant(self, words: Sequence[str], *, shard: str | None = None) -> list[Meant]:
+        """The hosts that the words mean, and of a ``shard`` those that fall into it; says what is odd about them."""
+        part = parse_shard(shard) if shard else None
+        meant = resolve(words, self.settings, read_stdin=sys.stdin.read, shard=part)
+        if not meant:
+            self.terminal.note(f"no host falls into shard {part}: nothing to do")
+        unchecked = [one.target.host for one in meant if one.target.insecure_tls]
+        if unchecked and not self.settings.insecure_tls:
+            self.terminal.warn(
+                f"the inventory says so: the certificates of {listed(unchecked)} are NOT checked; "
+                "anybody in between can read and act"
+            )
+        return meant
 
 
 def answer(

@@ -20,7 +20,11 @@ from mpsbridge.cli.leaving import Exit
 
 Hosts = Annotated[
     list[str],
-    typer.Argument(metavar="HOST...", help="name, name:port, IPv4[:port], [IPv6]:port, local, @FILE or - (stdin)."),
+    typer.Argument(
+        metavar="HOST...",
+        help="name, name:port, IPv4[:port], [IPv6]:port, local, @FILE or - (stdin); a group, 'ts[01:40]', 'ts*', "
+        "'!not-this', '&only-in-this', 'several,in,!one': in single quotes, for the shell's sake.",
+    ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask. Needed where nobody can be asked.")]
 
@@ -44,7 +48,7 @@ def _selector(
 
 def _shared(
     output: Annotated[str | None, typer.Option("--output", "-o", metavar="table|json|jsonl|csv")] = None,
-    inventory: Annotated[Path | None, typer.Option(metavar="FILE", help="Hosts with their addresses (TOML).")] = None,
+    inventory: Annotated[Path | None, typer.Option(metavar="FILE", help="TOML, a list of names, or Ansible's.")] = None,
     username: Annotated[str | None, typer.Option("--username", "-u", help="NAME, DOMAIN\\NAME or name@domain.")] = None,
     auth: Annotated[str | None, typer.Option(metavar="negotiate|ntlm|kerberos|basic")] = None,
     port: Annotated[int | None, typer.Option(help="Default 5986, with --no-tls 5985.")] = None,

@@ -12,7 +12,6 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, SecretStr
@@ -23,7 +22,7 @@ from rich.text import Text
 from mpsbridge.errors import InputError, MpsBridgeError, Refused, SettingsError
 from mpsbridge.models.outcomes import Failed, Failure, Skipped
 from mpsbridge.parsing.text import harmless
-from mpsbridge.settings import Output, Settings
+from mpsbridge.settings import Output
 from mpsbridge.version import __version__
 
 SCHEMA = "mpsbridge/1"
@@ -140,46 +139,14 @@ class Terminal:
         if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
             raise Refused("stopped by your answer; nothing was sent")
 
-    def password(self, settings: Settings) -> SecretStr | None:
-        """The password: environment, file, key store, or a question on a terminal; ``None`` where no user is named."""
-        if settings.password is not None:
-            return settings.password
-        if settings.password_file is not None:
-            return SecretStr(_first_line(settings.password_file))
-        if settings.username is None:
-            return None
-        if (stored := _stored_password(settings.username)) is not None:
-            return SecretStr(stored)
+    def password(self, username: str) -> SecretStr:
+        """Ask for a password. Raises ``SettingsError`` where nobody is there to answer."""
         if not sys.stdin.isatty():
             raise SettingsError(
-                f"no password for {settings.username}",
+                f"no password for {username}",
                 hint="Set MPSBRIDGE_PASSWORD or MPSBRIDGE_PASSWORD_FILE.",
             )
-        return SecretStr(getpass.getpass(f"Password for {settings.username}: ", stream=sys.stderr))
-
-
-def _stored_password(username: str) -> str | None:
-    """From the desktop's key store (service ``mpsbridge``), where the extra ``keyring`` is installed."""
-    try:
-        import keyring  # noqa: PLC0415 - an optional extra
-        import keyring.errors  # noqa: PLC0415 - the same
-    except ImportError:
-        return None
-    try:
-        stored: str | None = keyring.get_password("mpsbridge", username)
-    except keyring.errors.KeyringError:
-        return None
-    return stored
-
-
-def _first_line(path: Path) -> str:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"the password file {path} cannot be read: {error}") from error
-    if not lines or not lines[0]:
-        raise SettingsError(f"the password file {path} is empty")
-    return lines[0]
+        return SecretStr(getpass.getpass(f"Password for {harmless(username)}: ", stream=sys.stderr))
 
 
 def _console(stream: Any, *, color: bool) -> Console:

@@ -1,0 +1,108 @@
+"""Where each host's password is, and the password itself: looked for once for all hosts of a call, before any thread.
+
+An inventory may say where (a variable, a file, the key store). Where it does not: ``MPSBRIDGE_PASSWORD``, else
+``MPSBRIDGE_PASSWORD_FILE``, else the key store under the user's name, else a question, one for each user's name.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from mpsbridge.errors import SettingsError
+from mpsbridge.inventory.entries import PasswordPlace
+from mpsbridge.inventory.resolve import Meant
+from mpsbridge.models.targets import Target
+from mpsbridge.settings import Settings
+
+SERVICE = "mpsbridge"
+"""The key store's name for what is ours."""
+
+
+class Passwords:
+    """Finds passwords; ``ask`` puts a question to a person and raises ``SettingsError`` where nobody is."""
+
+    def __init__(self, settings: Settings, *, ask: Callable[[str], SecretStr]) -> None:
+        self._settings = settings
+        self._ask = ask
+        self._found: dict[tuple[PasswordPlace | None, str | None], SecretStr | None] = {}
+
+    def fill(self, hosts: Iterable[Meant]) -> list[Target]:
+        """The targets with their passwords. Raises ``SettingsError`` for one that is not where it should be."""
+        return [
+            one.target if one.target.kind == "local" else one.target.model_copy(update={"password": self._of(one)})
+            for one in hosts
+        ]
+
+    def _of(self, one: Meant) -> SecretStr | None:
+        key = one.password, one.target.username
+        if key not in self._found:
+            self._found[key] = self._at(*key) if one.password else self._ours(one.target.username)
+        return self._found[key]
+
+    def _at(self, place: PasswordPlace | None, username: str | None) -> SecretStr | None:
+        if place is None or place.clear is not None:
+            return place.clear if place else None
+        if place.file is not None:
+            return SecretStr(_first_line(place.file))
+        if place.env is not None:
+            if not (value := os.environ.get(place.env)):
+                raise SettingsError(f"the variable {place.env}, where the inventory says the password is, is not set")
+            return SecretStr(value)
+        if username is None:
+            raise SettingsError("the inventory says that the password is in the key store, and names no user")
+        if (stored := _stored(username)) is None:
+            raise SettingsError(
+                f"the key store has no password for {username}",
+                hint="Store it: keyring set mpsbridge USER (pip install 'mpsbridge[keyring]').",
+            )
+        return SecretStr(stored)
+
+    def _ours(self, username: str | None) -> SecretStr | None:
+        if self._settings.password is not None:
+            return self._settings.password
+        if self._settings.password_file is not None:
+            return SecretStr(_first_line(self._settings.password_file))
+        if username is None:
+            return None
+        stored = _stored(username)
+        return SecretStr(stored) if stored is not None else self._ask(username)
+
+
+def where(one: Meant, settings: Settings) -> str:
+    """Where the password of a host will be looked for, in words; nothing is read but whether variables are set."""
+    place = one.password
+    if place is None:
+        if settings.password is not None or settings.password_file is not None:
+            return settings.place("password") or settings.place("password_file")
+        return "key store, or a question" if one.target.username else ""
+    if place.env is not None:
+        return place.env if os.environ.get(place.env) else f"{place.env}, which is not set"
+    return str(place.file) if place.file else "in clear" if place.clear else "key store"
+
+
+def _stored(username: str) -> str | None:
+    """From the desktop's key store, where the extra ``keyring`` is installed."""
+    try:
+        import keyring  # noqa: PLC0415 - an optional extra
+        import keyring.errors  # noqa: PLC0415 - the same
+    except ImportError:
+        return None
+    try:
+        stored: str | None = keyring.get_password(SERVICE, username)
+    except keyring.errors.KeyringError:
+        return None
+    return stored
+
+
+def _first_line(path: Path) -> str:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"the password file {path} cannot be read: {error}") from error
+    if not lines or not lines[0]:
+        raise SettingsError(f"the password file {path} is empty")
+    return lines[0]

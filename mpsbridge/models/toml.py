@@ -1,0 +1,54 @@
+"""What is wrong with a TOML file, told by file, line and key. Pure: text and a model's complaint in, sentences out."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+
+def problems(path: Path, text: str, error: ValidationError) -> Iterator[str]:
+    """One sentence for each key that the model complains of, each place only once."""
+    told: set[tuple[int, tuple[str, ...]]] = set()
+    for problem in error.errors():
+        keys = [str(part) for part in problem["loc"]]
+        line, depth = line_of(text, keys)
+        message = problem["msg"].removeprefix("Value error, ")
+        key = tuple(keys[: max(depth, 1)])  # what follows may be a form of a union, and no key
+        if problem["type"] == "extra_forbidden":
+            message, key = "there is no such key", tuple(keys)
+        if (line, key) not in told:
+            told.add((line, key))
+            yield f"{path}:{line}: {'.'.join(key)}: {message}"
+
+
+def line_of(text: str, keys: Sequence[str]) -> tuple[int, int]:
+    """Where a key stands, and how many of ``keys`` led there; the table's head for a missing key, or line 1."""
+    best: tuple[int, int] = (1, 0)
+    table: list[str] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if head := re.match(r"\s*\[([^\[].*?)\]\s*(?:#.*)?$", line):
+            table = path = _keys(f"[{head[1]}]")
+        elif key := re.match(r"\s*([^#=\[{]+?)\s*=", line):
+            path = [*table, *_keys(f"{key[1]} = 0")]
+        else:
+            continue
+        if path == list(keys[: len(path)]) and len(path) > best[1]:
+            best = number, len(path)
+    return best
+
+
+def _keys(line: str) -> list[str]:
+    """The keys that one line names: ``[a."b.c"]`` names ``a`` and ``b.c``."""
+    found: list[str] = []
+    try:
+        level: object = tomllib.loads(line)
+    except tomllib.TOMLDecodeError:
+        return found  # within a text of several lines, say
+    while isinstance(level, dict) and level:
+        ((key, level),) = level.items()
+        found.append(key)
+    return found

@@ -1,0 +1,175 @@
+"""Where passwords come from: looked for once for all hosts, in the order that is promised, and never shown."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from pydantic import SecretStr
+
+from mpsbridge.errors import SettingsError
+from mpsbridge.inventory.passwords import Passwords, where
+from mpsbridge.inventory.resolve import resolve
+from mpsbridge.settings import load_settings
+
+FARM = """
+[hosts.plain]
+[hosts.env]
+password_env = "FARM_PASSWORD"
+[hosts.file]
+password_file = "farm.txt"
+[hosts.store]
+keyring = true
+[hosts.other]
+username = "carol"
+[hosts.theirs]
+username = "dave"
+password_env = "FARM_PASSWORD"
+"""
+
+
+@pytest.fixture
+def farm(tmp_path: Path) -> Path:
+    path = tmp_path / "hosts.toml"
+    path.write_text(FARM, encoding="utf-8")
+    (tmp_path / "farm.txt").write_text("from the file\nnot this\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def found(farm: Path) -> Callable[..., dict[str, str | None]]:
+    """Hosts -> their passwords; a question is answered with the name asked for, and counted in ``asked``."""
+
+    def call(*hosts: str, asked: list[str] | None = None, **flags: object) -> dict[str, str | None]:
+        def ask(username: str) -> SecretStr:
+            (asked if asked is not None else []).append(username)
+            return SecretStr(f"asked for {username}")
+
+        settings = load_settings({"inventory": farm, **flags})
+        targets = Passwords(settings, ask=ask).fill(resolve(hosts, settings, read_stdin=str))
+        return {
+            target.host: target.password.get_secret_value() if target.password is not None else None
+            for target in targets
+        }
+
+    return call
+
+
+@pytest.fixture
+def key_store(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str], str]:
+    """A key store, as the library ``keyring`` would show it."""
+    stored: dict[tuple[str, str], str] = {}
+    module, errors = ModuleType("keyring"), ModuleType("keyring.errors")
+    vars(module).update(get_password=lambda service, user: stored.get((service, user)), errors=errors)
+    vars(errors)["KeyringError"] = OSError
+    monkeypatch.setitem(sys.modules, "keyring", module)
+    monkeypatch.setitem(sys.modules, "keyring.errors", errors)
+    return stored
+
+
+@pytest.fixture(autouse=True)
+def _no_key_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "keyring", None)
+
+
+def test_an_inventory_says_where_it_is(
+    found: Callable[..., dict[str, str | None]],
+    monkeypatch: pytest.MonkeyPatch,
+    key_store: dict[tuple[str, str], str],
+) -> None:
+    monkeypatch.setenv("MPSBRIDGE_PASSWORD", "ours")
+    monkeypatch.setenv("FARM_PASSWORD", "the farm's")
+    key_store["mpsbridge", "alice"] = "stored"
+    assert found("plain", "env", "file", "store", username="alice") == {
+        "plain": "ours",
+        "env": "the farm's",
+        "file": "from the file",
+        "store": "stored",
+    }
+
+
+def test_a_password_goes_with_the_user_beside_it_and_with_no_other(
+    found: Callable[..., dict[str, str | None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MPSBRIDGE_PASSWORD", "ours")
+    monkeypatch.setenv("FARM_PASSWORD", "dave's")
+    assert found("theirs") == {"theirs": "dave's"}
+    assert found("theirs", username="dave") == {"theirs": "dave's"}
+    assert found("theirs", username="alice") == {"theirs": "ours"}
+
+
+def test_a_question_is_put_once_for_each_user(found: Callable[..., dict[str, str | None]]) -> None:
+    asked: list[str] = []
+    hosts = [f"10.0.0.{number}" for number in range(1, 40)]
+    answers = found(*hosts, "other", "plain", "local", asked=asked, username=None)
+    assert (asked, answers["other"], answers["plain"], answers["local"]) == (["carol"], "asked for carol", None, None)
+    asked.clear()
+    found(*hosts, "plain", asked=asked, username="alice")
+    assert asked == ["alice"]
+
+
+def test_the_key_store_comes_before_a_question(
+    found: Callable[..., dict[str, str | None]], key_store: dict[tuple[str, str], str]
+) -> None:
+    key_store["mpsbridge", "carol"] = "stored"
+    assert found("other") == {"other": "stored"}
+
+
+def test_ours_is_a_variable_then_a_file(
+    found: Callable[..., dict[str, str | None]], monkeypatch: pytest.MonkeyPatch, farm: Path
+) -> None:
+    monkeypatch.setenv("MPSBRIDGE_PASSWORD_FILE", str(farm.parent / "farm.txt"))
+    assert found("plain") == {"plain": "from the file"}
+    monkeypatch.setenv("MPSBRIDGE_PASSWORD", "ours")
+    assert found("plain") == {"plain": "ours"}
+
+
+@pytest.mark.parametrize(
+    ("host", "message"),
+    [
+        ("env", "the variable FARM_PASSWORD, where the inventory says the password is, is not set"),
+        ("file", "farm.txt cannot be read"),
+        ("store", "names no user"),
+    ],
+)
+def test_a_password_that_is_not_where_it_should_be_is_never_replaced_by_another(
+    found: Callable[..., dict[str, str | None]], monkeypatch: pytest.MonkeyPatch, farm: Path, host: str, message: str
+) -> None:
+    monkeypatch.setenv("MPSBRIDGE_PASSWORD", "ours")
+    (farm.parent / "farm.txt").unlink()
+    with pytest.raises(SettingsError, match=message):
+        found(host)
+
+
+def test_a_missing_key_store_says_what_to_do(found: Callable[..., dict[str, str | None]]) -> None:
+    with pytest.raises(SettingsError, match="no password for alice") as caught:
+        found("store", username="alice")
+    assert "mpsbridge[keyring]" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("host", "flags", "place"),
+    [
+        ("plain", {}, ""),
+        ("plain", {"username": "alice"}, "key store, or a question"),
+        ("env", {}, "FARM_PASSWORD, which is not set"),
+        ("store", {}, "key store"),
+    ],
+)
+def test_where_it_will_be_looked_for_can_be_told_without_looking(
+    farm: Path, host: str, flags: dict[str, object], place: str
+) -> None:
+    settings = load_settings({"inventory": farm, **flags})
+    (one,) = resolve([host], settings, read_stdin=str)
+    assert where(one, settings) == place
+
+
+def test_our_own_places_are_told_too(farm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("MPSBRIDGE_PASSWORD_FILE", "MPSBRIDGE_PASSWORD"):
+        monkeypatch.setenv(variable, "x")
+        settings = load_settings({"inventory": farm})
+        (one,) = resolve(["plain"], settings, read_stdin=str)
+        assert where(one, settings) == variable
