@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from mpsbridge.version import __version__
@@ -12,10 +13,16 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         sys.stdout.write(f"mpsbridge {__version__}\n")
         sys.exit(0)
-    from mpsbridge.cli.main import end_like_ctrl_c, run  # noqa: PLC0415 - see the module docstring
+    from mpsbridge.cli.leaving import INTERRUPTED, heed_signals  # noqa: PLC0415 - see the module docstring
+    from mpsbridge.cli.main import run  # noqa: PLC0415 - the same
 
-    end_like_ctrl_c()
-    sys.exit(run(sys.argv[1:]))
+    heed_signals()
+    code = run(sys.argv[1:])
+    if code == INTERRUPTED:  # whoever interrupts does not wait for threads that talk to hosts which hang
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

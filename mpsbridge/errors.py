@@ -19,6 +19,7 @@
     │  ├─ TransportMissing      missing
     │  └─ TransportClosed       closed
     ├─ Interrupted              interrupted     unknown
+    │  ├─ Stopped               interrupted     no: between two steps, the next was not sent
     │  ├─ TimedOut              timeout
     │  └─ ConnectionLost        interrupted
     ├─ RemoteError              remote          yes: it ran and PowerShell said no
@@ -29,7 +30,8 @@
     └─ JournalLost              journal         yes: the record broke while a run was at work
 
 Rules of this file: an error is data (host, snippet, may_have_run, hint), survives pickling with all of it, and its
-``str()`` is one sentence for a person. Only ``InputError`` and ``NotSent`` may claim that nothing ran.
+``str()`` is one sentence for a person. Only ``InputError``, ``NotSent`` and ``Stopped`` may claim that
+nothing ran.
 """
 
 from __future__ import annotations
@@ -183,6 +185,13 @@ class Interrupted(MpsBridgeError):
 
     kind = "interrupted"
     default_hint = "Look at the host again before repeating anything."
+
+
+class Stopped(Interrupted):
+    """The call was stopped, or its time was up, between two steps: the next one was not sent."""
+
+    default_may_have_run = False
+    default_hint = ""
 
 
 class TimedOut(Interrupted):

@@ -14,7 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.errors import Interrupted, NotBegun, TimedOut
@@ -33,8 +33,8 @@ LOOK_S = 0.25
 """How often it is looked who is silent, and whether somebody stopped the run."""
 CANCEL_LIMIT_S = 10.0
 """Seconds that an interrupted run waits for the hosts at work."""
-GRACE_LIMIT_S = 40.0
-"""The same where they give back what they hold first: 10 s for the step at work, 30 s for giving back."""
+STEP_LIMIT_S, GRACE_LIMIT_S = 10.0, 40.0
+"""The same where they give back what they hold first: 10 s for the step at work, then 30 s for giving back."""
 CUT_AFTER_S, GIVE_UP_AFTER_S = 0.5, 2.0
 """Past the deadline: when the hosts at work, which should have ended by themselves, are cut off, and given up."""
 
@@ -57,6 +57,7 @@ class Fleet:
         clock: Clock | None = None,
         connect: Callable[[Target], Host] = Host,
         graceful: bool = False,
+        on_interrupt: Callable[[], None] = lambda: None,
         keep: bool = True,
         deadline_s: float | None = None,
         workers: Workers | None = None,
@@ -67,8 +68,11 @@ class Fleet:
         self._slots = max(1, concurrency)
         self._most = max(MOST_AT_WORK, self._slots)
         self._graceful = graceful
+        self._on_interrupt = on_interrupt
         self._deadline = None if deadline_s is None else self._clock.monotonic() + deadline_s
         self._cut_off = False
+        self._stopped_at = math.inf
+        self._round: _Round[Any] | None = None
         self._workers: Workers = workers or HostThreads(
             self.targets, connect=connect, clock=self._clock, stop=self.stop, most=self._most, keep=keep
         )
@@ -87,6 +91,7 @@ class Fleet:
         A first Ctrl-C ends what runs and yields what became of it; a second one is raised.
         """
         work: _Round[V] = _Round(range(len(self.targets)) if only is None else only)
+        self._round = work
         while work.missing:
             try:
                 self._begin_more(work, job)
@@ -104,11 +109,17 @@ class Fleet:
             del work.missing[found[0]]
 
     @property
+    def at_work(self) -> int:
+        """How many hosts are at work now."""
+        return 0 if self._round is None else len(self._round.at_work)
+
+    @property
     def interrupted(self) -> bool:
         """Whether the run was cut short (Ctrl-C, SIGTERM, :meth:`cancel`)."""
         return self.stop.is_set()
 
     def _interrupt(self) -> None:
+        self._on_interrupt()
         if self._graceful:
             self.stop.set()
         else:
@@ -154,6 +165,10 @@ class Fleet:
             return found
         if self.interrupted and work.give_up is None:  # one limit for all hosts, however many of them hang
             work.give_up = self._clock.monotonic() + (GRACE_LIMIT_S if self._graceful else CANCEL_LIMIT_S)
+            self._stopped_at = self._clock.monotonic()
+        if self._graceful and not self._cut_off and self._clock.monotonic() >= self._stopped_at + STEP_LIMIT_S:
+            self._cut_off = True
+            self._workers.interrupt(begun_before=self._stopped_at)
         place = next(iter(work.missing))
         if work.give_up is not None and self._clock.monotonic() >= work.give_up:
             error: Interrupted = Interrupted("interrupted; the host did not answer any more")

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from mpsbridge.clock import Clock, SystemClock
-from mpsbridge.errors import ConnectTimedOut, Interrupted, MpsBridgeError, NotSent
+from mpsbridge.errors import ConnectTimedOut, Interrupted, MpsBridgeError, NotSent, Stopped
 from mpsbridge.models.answers import (
     ActAnswer,
     FailsafeAnswer,
@@ -88,7 +88,7 @@ class Host:
     """One Windows computer: ``Host(Target(host="ts1", address="ts1.example", username="admin")).observe()``.
 
     ``timeout_s`` bounds each command. ``connect`` makes the transport; construction itself does no I/O. Use one host
-    in one thread at a time; only :meth:`cancel` may be called from another.
+    in one thread at a time; only :meth:`cancel` and :meth:`interrupt` may be called from another.
     """
 
     def __init__(
@@ -106,6 +106,7 @@ class Host:
         self._transport: Transport | None = None
         self._cancelled = threading.Event()
         self._last_used = 0.0
+        self._busy_since = math.inf
         self._seen_at: tuple[datetime, float] | None = None
         self.deadline = math.inf
         """A moment of the clock's ``monotonic()`` at which every command ends, and after which none is sent."""
@@ -119,6 +120,7 @@ class Host:
         """Run one snippet and bring home the raw answer. Raises ``InputError``, ``NotSent``, ``Interrupted``."""
         try:
             script = snippet.render(parameters)
+            self._busy_since = self._clock.monotonic()
             return self._ready().run(script, timeout_s=self._left_s())
         except MpsBridgeError as error:
             if isinstance(error, NotSent | Interrupted):
@@ -126,6 +128,7 @@ class Host:
             raise error.about(host=self.target.host, snippet=snippet.name)  # noqa: B904 - it is the same error
         finally:
             self._last_used = self._clock.monotonic()
+            self._busy_since = math.inf
 
     def ask(self, snippet: Snippet[P, A, M], parameters: P) -> M:
         """Run one snippet and read its answer. Raises, beyond :meth:`run`, ``RemoteError`` and ``ParseError``."""
@@ -240,6 +243,14 @@ class Host:
         )
         return self.ask(MODE, parameters)
 
+    def interrupt(self, *, begun_before: float) -> None:
+        """End the command at work in another thread, if it was sent before that moment of ``monotonic()``.
+
+        What follows is sent on a connection of its own: a host that hangs is left in time to give back what is held.
+        """
+        if (transport := self._transport) is not None and self._busy_since < begun_before:
+            transport.cancel()
+
     def cancel(self) -> None:
         """End whatever runs in another thread, at once and for good: nothing more is sent to this host."""
         self._cancelled.set()
@@ -254,7 +265,7 @@ class Host:
 
     def _ready(self) -> Transport:
         if self._cancelled.is_set():
-            raise Interrupted("cancelled before anything was sent", may_have_run=False)
+            raise Stopped("cancelled before anything was sent")
         idle_s = self._clock.monotonic() - self._last_used
         if self._transport is not None and idle_s > IDLE_LIMIT_S:
             self.close()

@@ -19,7 +19,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, fi
 
 from mpsbridge.clock import Clock
 from mpsbridge.ending.policy import Allowances, Closing, Then
-from mpsbridge.errors import InputError, Interrupted, NotBegun
+from mpsbridge.errors import InputError, NotBegun
 from mpsbridge.models.durations import parse_duration
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.toml import problems
@@ -212,13 +212,13 @@ class Turnstile:
         self._changed = threading.Condition()
 
     def enter(self, host: str) -> None:
-        """Wait for this host's turn. Raises ``NotBegun`` where it never comes, ``Interrupted`` where all is stopped."""
+        """Wait for this host's turn. Raises ``NotBegun`` where it never comes."""
         with self._changed:
             while not self._is_turn(host):
                 if self._never:
                     raise NotBegun(f"not begun: {self._never}")
                 if self._stop.is_set():
-                    raise Interrupted("stopped before its turn", may_have_run=False)
+                    raise NotBegun("stopped before its turn; nothing was sent")
                 self._changed.wait(self.LOOK_S)
             self._order.popleft()
             self._count = self._count._replace(at_work=self._count.at_work + 1)

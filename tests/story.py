@@ -23,7 +23,7 @@ from wire import TIMEOUT_S, Exchange, Wire
 from mpsbridge.cli import carrying, leases
 from mpsbridge.ending.policy import Policy
 from mpsbridge.ending.run import EndValue
-from mpsbridge.ending.scene import Event
+from mpsbridge.ending.scene import Event, Progress
 from mpsbridge.errors import Interrupted, JournalLost, MpsBridgeError, NotSent
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
@@ -185,7 +185,7 @@ class Story:
                 run.policy,
                 BOX_TEXT,
                 cast("Fleet", _Stops(life.stop)),
-                _ignore,
+                _NobodyFollows(),
             )
             host = self._connect(life)
             try:
@@ -292,8 +292,10 @@ class Story:
             box.journal.close()
 
 
-def _ignore(_: Event) -> None:
-    """Nobody follows along."""
+class _NobodyFollows:
+    def event(self, event: Event) -> None: ...
+
+    def progress(self, progress: Progress) -> None: ...
 
 
 def life_of(deed: Deed) -> Life | None:

@@ -11,7 +11,7 @@ from fake_clock import FakeClock
 from make_believe import Hands, envelope, observation, row
 
 from mpsbridge.clock import SystemClock
-from mpsbridge.errors import Unreachable
+from mpsbridge.errors import Interrupted, Unreachable
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
 from mpsbridge.models.outcomes import Done, Failed
@@ -99,16 +99,16 @@ def test_only_some_places_keep_their_connections() -> None:
 
 
 def test_a_cancel_ends_what_runs_and_begins_nothing_new() -> None:
-    started = threading.Event()
+    started = threading.Barrier(3)
 
     def job(host: Host) -> str:
-        started.set()
+        started.wait(10)
         fleet.stop.wait(10)
         host.observe()
         return "observed"
 
     def cancel_when_started() -> None:
-        started.wait(10)
+        started.wait(10)  # both slots are taken
         fleet.cancel()
 
     with Fleet(TARGETS, concurrency=2, connect=connect(alice_everywhere_but_ts3)) as fleet:
@@ -306,3 +306,58 @@ def test_hosts_that_hang_after_an_interrupt_share_one_limit(monkeypatch: pytest.
         release.set()
     assert [outcome.status for outcome in outcomes].count("failed") == len(TARGETS) - 1
     assert elapsed_s < 0.2 + 3 * 0.3
+
+
+class Hanging(CannedTransport):
+    """The first answer never comes; a cancel ends the wait for it."""
+
+    def __init__(self, hangs: bool) -> None:
+        self._over = threading.Event()
+        if not hangs:
+            self._over.set()
+        super().__init__(self._wait)
+
+    def _wait(self, _script: Script) -> str:
+        assert self._over.wait(30)
+        return envelope("observe", observation([row("alice", 2)]))
+
+    def cancel(self) -> None:
+        super().cancel()
+        self._over.set()
+
+
+class Fast(SystemClock):
+    """Twenty seconds pass in one."""
+
+    def monotonic(self) -> float:
+        return super().monotonic() * 20
+
+
+def test_an_interrupted_run_cuts_a_step_that_hangs_and_gives_back_on_a_new_connection() -> None:
+    opened: list[Hanging] = []
+    at_work = threading.Event()
+
+    def connect_one(_: Target) -> Hanging:
+        opened.append(Hanging(hangs=not opened))
+        return opened[-1]
+
+    def job(host: Host) -> str:
+        at_work.set()
+        with pytest.raises(Interrupted):
+            host.observe()
+        host.observe()
+        return "gave back"
+
+    def stop_when_at_work() -> None:
+        at_work.wait(10)
+        fleet.stop.set()
+
+    clock = Fast()
+    hosts = [Target(host="ts1", address="ts1")]
+    with Fleet(
+        hosts, connect=lambda target: Host(target, connect=connect_one, clock=clock), clock=clock, graceful=True
+    ) as fleet:
+        threading.Thread(target=stop_when_at_work).start()
+        (outcome,) = fleet.run(job)
+    assert isinstance(outcome, Done)
+    assert (outcome.value, len(opened)) == ("gave back", 2)

@@ -12,7 +12,7 @@ from fake_clock import FakeClock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mpsbridge.errors import InputError, Interrupted, NotBegun
+from mpsbridge.errors import InputError, NotBegun
 from mpsbridge.maintain import Count, Limits, Turnstile, WavesTable, again, decide, limits, read_plan
 
 NOW = datetime(2026, 11, 25, 22, 0, tzinfo=UTC)
@@ -209,6 +209,6 @@ def test_a_stop_ends_every_wait() -> None:
     gate = turnstile(Limits(1, 0), ["a", "b"], stop)
     gate.enter("a")
     stop.set()
-    with pytest.raises(Interrupted) as caught:
+    with pytest.raises(NotBegun) as caught:
         gate.enter("b")
     assert not caught.value.may_have_run

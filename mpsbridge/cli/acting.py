@@ -13,6 +13,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.fleets import ActValue, exit_code, found_nowhere, new_run, open_fleet, open_journal, present
+from mpsbridge.cli.leaving import leaving_behind
 from mpsbridge.cli.tables import RESULT_COLUMNS, SESSION_COLUMNS, counted, listed, result_row, session_row
 from mpsbridge.ending.plan import SAY_WHO, Act, Plan, Selector, make_plan
 from mpsbridge.ending.record import recorded
@@ -107,8 +108,12 @@ def _carry_out(
             }
             with open_journal(call) as journal:
                 journal.begin(run, command=act.value, reason="", options=options)
-                for place, outcome in _act(fleet, plans, places, do, _Record(journal, run, act)):
-                    outcomes[place] = outcome
+                tell = [
+                    f"run {run}: what was sent may go on; 'mpsbridge history {run}' tells which steps have no answer"
+                ]
+                with leaving_behind(lambda: tell):
+                    for place, outcome in _act(fleet, plans, places, do, _Record(journal, run, act)):
+                        outcomes[place] = outcome
                 journal.end(run, f"exit code {exit_code(outcomes, _EFFECTS[act], interrupted=fleet.interrupted)}")
         _show(call, outcomes, act)
         return exit_code(outcomes, _EFFECTS[act], interrupted=fleet.interrupted)

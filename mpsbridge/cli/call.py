@@ -27,6 +27,8 @@ from mpsbridge.transports.wire import tls_context
 
 CLOCK: ContextVar[Clock | None] = ContextVar("CLOCK", default=None)
 """What commands live by; only a rehearsal sets one."""
+HOST_WORDS: ContextVar[tuple[str, ...]] = ContextVar("HOST_WORDS", default=())
+"""The HOST words of the call that runs."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Call:
 
         With ``who`` it also refuses an id that is looked for on more than one host. Of a ``shard`` there may be none.
         """
+        HOST_WORDS.set(tuple(words))
         meant = self.meant(words, shard=shard)
         if who is not None and who.session_ids and len(meant) != 1:
             raise InputError("--session needs exactly one host: an id says nothing on another")

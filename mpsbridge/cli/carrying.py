@@ -18,13 +18,13 @@ from pydantic import JsonValue
 
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.fleets import exit_code, found_nowhere, new_run, open_fleet, present
-from mpsbridge.cli.following import following
+from mpsbridge.cli.following import Following, following
 from mpsbridge.cli.tables import SESSION_COLUMNS, counted, listed, result_row, session_row
 from mpsbridge.clock import Clock
 from mpsbridge.ending.policy import HostPlan, Policy, Then, plan_host
 from mpsbridge.ending.record import notices_told
 from mpsbridge.ending.run import EndValue, end_sessions
-from mpsbridge.ending.scene import Event, Scene
+from mpsbridge.ending.scene import Scene
 from mpsbridge.errors import InputError, MpsBridgeError, NotBegun, Refused
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
@@ -84,10 +84,10 @@ def carry_out(
         }
         journal.begin(run, command=work.command, reason=policy.reason, options=kept)
         _record_the_others(journal, run, plans)
-        with following(call, events) as on_event, _deadline(fleet, deadline_s):
-            out = sum(isinstance(plan, Failed) for plan in plans)
-            order = [targets[place].host for place in ready]
-            job = _job(call, journal, run, work, fleet, on_event, order=order, out=out)
+        out = sum(isinstance(plan, Failed) for plan in plans)
+        order = [targets[place].host for place in ready]
+        with following(call, events, run, order) as follower, _deadline(fleet, deadline_s):
+            job = _job(call, journal, run, work, fleet, follower, order=order, out=out)
             acted = dict(zip(ready, fleet.run(job, only=ready), strict=True))
         outcomes = [
             _not_begun(acted[place]) if place in acted else _planned(plan, run, policy)
@@ -100,13 +100,13 @@ def go_on(
     call: Call, journal: Journal, run: str, targets: Sequence[Target], work: Work, *, events: Path | None
 ) -> tuple[int, list[Outcome[EndValue]]]:
     """Go on with a run that died, on the hosts that it has not finished."""
+    order = [target.host for target in targets]
     with (
         open_fleet(call, targets, graceful=True) as fleet,
-        following(call, events) as on_event,
+        following(call, events, run, order) as follower,
         _deadline(fleet, call.settings.deadline),
     ):
-        order = [target.host for target in targets]
-        job = _job(call, journal, run, work, fleet, on_event, order=order, out=0)
+        job = _job(call, journal, run, work, fleet, follower, order=order, out=0)
         outcomes = [_not_begun(outcome) for outcome in fleet.run(job)]
     return _finish(call, journal, run, outcomes, interrupted=fleet.interrupted), outcomes
 
@@ -213,13 +213,13 @@ def _job(
     run: str,
     work: Work,
     fleet: Fleet,
-    on_event: Callable[[Event], None],
+    follower: Following,
     *,
     order: Sequence[str],
     out: int,
 ) -> Callable[[Host], EndValue]:
     """What is done on one host, in its turn where there are waves."""
-    procedure = _procedure(call.clock, journal, run, work.policy, work.template, fleet, on_event)
+    procedure = _procedure(call.clock, journal, run, work.policy, work.template, fleet, follower)
     if not work.waves.limits:
         return procedure
     limit = limits(work.waves, len(fleet.targets), call.clock.now())
@@ -249,7 +249,7 @@ def _procedure(
     policy: Policy,
     template: str | None,
     fleet: Fleet,
-    on_event: Callable[[Event], None],
+    follower: Following,
 ) -> Callable[[Host], EndValue]:
     def job(host: Host) -> EndValue:
         before = journal.entries(run, host=host.name)
@@ -261,7 +261,8 @@ def _procedure(
             journal=journal,
             clock=clock,
             stop=fleet.stop,
-            on_event=on_event,
+            on_event=follower.event,
+            on_progress=follower.progress,
             told=notices_told((entry.step, entry.detail) for entry in before),
         )
         _wait_out(journal.unanswered(run, host=host.name), clock, fleet.stop, host.timeout_s)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+import shlex
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TypeVar
 
-from mpsbridge.cli.call import Call
-from mpsbridge.cli.tables import counted
+from mpsbridge.cli.call import HOST_WORDS, Call
+from mpsbridge.cli.leaving import WORDS
+from mpsbridge.cli.progress import CallView
+from mpsbridge.cli.tables import counted, listed
+from mpsbridge.clock import SystemClock
 from mpsbridge.ending.run import EndValue
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
@@ -21,6 +27,8 @@ from mpsbridge.models.targets import Target
 from mpsbridge.settings import Output
 
 V = TypeVar("V")
+MANY_FAILURES = 3
+"""From here on failures are told by their kind, too."""
 MOST_THREADS = 512
 """Hosts in the whole procedure at the same time: it is mostly waiting."""
 
@@ -42,8 +50,13 @@ def open_fleet(call: Call, targets: Sequence[Target], *, graceful: bool = False,
     def connect(target: Target) -> Host:
         return Host(target, timeout_s=float(call.settings.timeout), clock=call.clock)
 
+    def interrupted() -> None:
+        what = "what runs has 10 s, then all that is held is given back" if graceful else "what runs is cut off"
+        call.terminal.note(f"interrupted: nothing new begins; {what}. Once more leaves at once.")
+
     return Fleet(
         targets,
+        on_interrupt=interrupted,
         concurrency=min(MOST_THREADS, len(targets)) if graceful else call.settings.concurrency,
         connect=connect,
         graceful=graceful,
@@ -96,10 +109,40 @@ def found_nowhere(missing: Sequence[Sequence[str]], *, hosts: int) -> str:
 def gather(call: Call, fleet: Fleet, job: Callable[[Host], V]) -> list[Outcome[V]]:
     """Do the job on all hosts; with ``--output jsonl`` each outcome is printed as it comes."""
     found: dict[int, Outcome[V]] = {}
-    for place, outcome in fleet.stream(job):
-        found[place] = outcome
-        call.terminal.stream(outcome)
+    with watched(call, fleet) as view:
+        for place, outcome in fleet.stream(job):
+            found[place] = outcome
+            view.settled(well=isinstance(outcome, Done))
+            call.terminal.stream(outcome)
     return [found[place] for place in sorted(found)]
+
+
+@contextmanager
+def watched(call: Call, fleet: Fleet) -> Iterator[CallView]:
+    """Show how far a call is: a bar on a terminal, elsewhere a line now and then, with ``--quiet`` nothing."""
+    clock, over = SystemClock(), threading.Event()
+    view = CallView(len(fleet.targets), began_s=clock.monotonic())
+
+    def bar(_height: int) -> list[tuple[str]]:
+        shown = view.bar(clock.monotonic(), at_work=fleet.at_work)
+        return [(shown,)] if shown else []
+
+    def say_now_and_then() -> None:
+        while not clock.wait(1.0, over):
+            if said := view.line(clock.monotonic(), at_work=fleet.at_work):
+                call.terminal.note(said)
+
+    if call.terminal.is_watched or call.terminal.quiet:
+        with call.terminal.live(bar):
+            yield view
+        return
+    thread = threading.Thread(target=say_now_and_then, name="mpsbridge-progress", daemon=True)
+    thread.start()
+    try:
+        yield view
+    finally:
+        over.set()
+        thread.join()
 
 
 def present(
@@ -131,8 +174,36 @@ def present(
             if empty and not rows(outcome.host, outcome.value):
                 terminal.say(f"{outcome.host}: {empty}")
     terminal.failures(outcomes)
+    if output is Output.TABLE:
+        for line in _grouped([outcome for outcome in outcomes if isinstance(outcome, Failed)]):
+            terminal.note(line)
     if output is Output.TABLE and not call.settings.quiet:
         terminal.say(_sum_up(outcomes, summary([outcome.value for outcome in done])))
+
+
+def _grouped(failures: Sequence[Failed]) -> list[str]:
+    """Many failures by their kind, and the call that repeats them."""
+    if len(failures) < MANY_FAILURES:
+        return []
+    kinds: dict[str, list[str]] = {}
+    for outcome in failures:
+        kinds.setdefault(outcome.failure.kind, []).append(outcome.host)
+    by_kind = sorted(kinds.items(), key=lambda kind: (-len(kind[1]), kind[0]))
+    again = repeat_for([outcome.host for outcome in failures])
+    return [
+        *(f"{kind}: {counted(len(hosts), 'host')} ({listed(hosts)})" for kind, hosts in by_kind),
+        *([f"again for these: {again}"] if again else []),
+    ]
+
+
+def repeat_for(hosts: Sequence[str]) -> str:
+    """This very call for other hosts, as one would type it; empty where it cannot be told."""
+    words = list(WORDS.get())
+    for given in HOST_WORDS.get():
+        if given not in words:
+            return ""
+        words.remove(given)
+    return shlex.join(["mpsbridge", *words, *hosts]) if words else ""
 
 
 def _sum_up(outcomes: Sequence[object], found: str) -> str:

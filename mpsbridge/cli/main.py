@@ -6,15 +6,13 @@ result is unknown; 130 interrupted.
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Sequence
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mpsbridge.cli.commands import app
-from mpsbridge.cli.leaving import Exit
+from mpsbridge.cli.leaving import INTERRUPTED, WORDS, Exit
 
 if TYPE_CHECKING:
     from mpsbridge.clock import Clock
@@ -30,6 +28,7 @@ def _top(version: Annotated[bool, typer.Option("--version", help="Print the vers
 
 def run(arguments: Sequence[str], *, clock: Clock | None = None) -> int:
     """Run one call, living by ``clock`` where one is given; the exit code."""
+    WORDS.set(tuple(arguments))
     if clock is not None:
         from mpsbridge.cli.call import CLOCK
 
@@ -43,7 +42,7 @@ def run(arguments: Sequence[str], *, clock: Clock | None = None) -> int:
     except Exit as leaving:
         return leaving.code
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     except Exception as error:
         explain = getattr(error, "format_message", None)  # typer's usage errors; their class moved between versions
         if explain is None:
@@ -52,12 +51,3 @@ def run(arguments: Sequence[str], *, clock: Clock | None = None) -> int:
 
         return usage_error(explain(), arguments, getattr(getattr(error, "ctx", None), "command_path", "mpsbridge"))
     return int(code or 0)
-
-
-def end_like_ctrl_c() -> None:
-    """Let SIGTERM (a cancelled CI job) end the call as Ctrl-C does: cleaning up, and saying what is left."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)

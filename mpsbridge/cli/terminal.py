@@ -11,7 +11,8 @@ import getpass
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from pydantic import BaseModel, SecretStr
@@ -63,6 +64,36 @@ class Terminal:
         if not self.quiet:
             for line in text.splitlines():
                 self._err.print(Text(harmless(line)), soft_wrap=True)
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether somebody sees standard error on a terminal on which lines can change, and nothing else mixes in."""
+        mixed = self.output is Output.JSONL and sys.stdout.isatty()
+        return self._err.is_terminal and not (self.quiet or mixed or self._err.is_dumb_terminal)
+
+    @contextmanager
+    def live(self, rows: Callable[[int], Sequence[Sequence[str]]]) -> Iterator[None]:
+        """Below whatever else is said, show lines that change: what ``rows`` tells for so many; on a terminal only."""
+        if not self.is_watched:
+            yield
+            return
+        from rich.live import Live  # noqa: PLC0415 - only where somebody watches
+
+        def picture() -> Table:
+            grid = Table.grid(padding=(0, 2, 0, 0))
+            for row in rows(max(3, self._err.height - 4)):
+                grid.add_row(*(Text(harmless(cell), no_wrap=True, overflow="ellipsis") for cell in row))
+            return grid
+
+        with Live(
+            console=self._err,
+            get_renderable=picture,
+            refresh_per_second=4,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        ):
+            yield
 
     def warn(self, text: str) -> None:
         """A warning; shown with ``--quiet`` too."""
@@ -176,6 +207,13 @@ def show_version() -> int:
     """The version, where it stands among other words; exit code 0."""
     sys.stdout.write(f"mpsbridge {__version__}\n")
     return 0
+
+
+def last_words(lines: Sequence[str]) -> None:
+    """Lines on standard error, at once: whoever holds a lock on it now, and whatever is shown there."""
+    shown = "".join(f"{harmless(line)}\n" for line in lines)
+    show_cursor = "\x1b[?25h" if os.isatty(2) else ""
+    os.write(2, f"{show_cursor}\ninterrupted again: left at once\n{shown}".encode(errors="replace"))
 
 
 def usage_error(message: str, arguments: Sequence[str], command_path: str) -> int:

@@ -149,9 +149,9 @@ class People:
         self.settle(absent)
 
     @property
-    def unsettled(self) -> bool:
-        """Whether somebody is left of whom nobody knows yet."""
-        return any(result.result is Result.UNKNOWN for result in self._results.values())
+    def unsettled(self) -> int:
+        """How many are left of whom nobody knows yet."""
+        return sum(result.result is Result.UNKNOWN for result in self._results.values())
 
     @property
     def results(self) -> tuple[SessionResult, ...]:

@@ -116,6 +116,7 @@ def _see_them_gone(scene: Scene, people: People, for_s: float) -> None:
     """Give whoever is slow to go so much time (W9)."""
     end = scene.clock.monotonic() + for_s
     while people.unsettled and (left_s := end - scene.clock.monotonic()) > 0:
+        scene.waits(for_s=left_s, people=people.unsettled)
         scene.pause(min(LOOK_OFTEN_S, left_s))
         people.settle_absent(scene.look())
 

@@ -16,7 +16,7 @@ from pydantic import JsonValue
 from mpsbridge.clock import Clock
 from mpsbridge.ending.policy import Policy
 from mpsbridge.ending.record import Record, Told, plain_time, recorded
-from mpsbridge.errors import Interrupted
+from mpsbridge.errors import Stopped
 from mpsbridge.models.answers import FailsafeAnswer, LeaseAnswer, ModeAnswer, PowerAnswer
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.sessions import LogonMode, Logons, Observation, Session, SessionResult
@@ -103,6 +103,15 @@ class Event(Frozen):
     text: str = ""
 
 
+class Progress(Frozen):
+    """How far one host is: ``phase``, how many people it waits for, and until when by our own clock, where it waits."""
+
+    host: str
+    phase: str
+    people: int | None = None
+    until: datetime | None = None
+
+
 class Scene:
     """One host during one run."""
 
@@ -117,6 +126,7 @@ class Scene:
         clock: Clock,
         stop: threading.Event | None = None,
         on_event: Callable[[Event], None] = lambda _event: None,
+        on_progress: Callable[[Progress], None] = lambda _progress: None,
         told: frozenset[Told] = frozenset(),
     ) -> None:
         self.host = host
@@ -125,16 +135,32 @@ class Scene:
         self.owner = owner
         self.clock = clock
         self.stop = stop or threading.Event()
-        self.phase = "observe"
         self.told = told
         """Notices that an earlier life of this run has shown."""
         self.problems: list[str] = []
         self.locale: str | None = None
         self._journal = journal
         self._on_event = on_event
+        self._on_progress = on_progress
+        self.phase = "observe"
         self._ahead = timedelta()
         self._zone: tzinfo | None = None
         self._deadline = clock.monotonic() + policy.host_deadline_s
+
+    @property
+    def phase(self) -> str:
+        """What is being done."""
+        return self._phase
+
+    @phase.setter
+    def phase(self, phase: str) -> None:
+        self._phase = phase
+        self.waits()
+
+    def waits(self, *, for_s: float | None = None, people: int | None = None) -> None:
+        """Let people follow along: so many are waited for, at most so long."""
+        until = None if for_s is None else self.clock.now() + timedelta(seconds=for_s)
+        self._on_progress(Progress(host=self.host.name, phase=self._phase, people=people, until=until))
 
     def observe(self) -> Observation:
         """All that one look tells."""
@@ -185,13 +211,13 @@ class Scene:
         )
 
     def pause(self, seconds: float) -> None:
-        """Wait. Raises :class:`~mpsbridge.errors.Interrupted` where the run is stopped or the host's time is over."""
+        """Wait. Raises :class:`~mpsbridge.errors.Stopped` where the run is stopped or the host's time is over."""
         if self.clock.monotonic() + seconds > self._deadline:
-            raise Interrupted(f"the host's deadline came in the phase {self.phase!r}", may_have_run=False)
+            raise Stopped(f"the host's deadline came in the phase {self.phase!r}")
         if self.clock.wait(seconds, self.stop):
-            raise Interrupted(f"stopped in the phase {self.phase!r}", may_have_run=False)
+            raise Stopped(f"stopped in the phase {self.phase!r}")
 
     def check_stop(self) -> None:
         """Begin nothing new where the run is stopped."""
         if self.stop.is_set():
-            raise Interrupted(f"stopped before the phase {self.phase!r}", may_have_run=False)
+            raise Stopped(f"stopped before the phase {self.phase!r}")

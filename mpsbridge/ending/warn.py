@@ -49,6 +49,7 @@ def warn_and_wait(scene: Scene, people: People, seen: Observation, template: str
         left_s = (ends - scene.now()).total_seconds()
         if left_s <= 0:
             return
+        scene.waits(for_s=left_s, people=len(there))
         pause_s = min(left_s, LOOK_OFTEN_S if left_s <= OFTEN_FROM_S else LOOK_EVERY_S)
         if due:
             pause_s = min(pause_s, max(0.0, (due[0][0] - scene.now()).total_seconds()))

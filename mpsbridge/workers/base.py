@@ -43,6 +43,10 @@ class Workers(Protocol):
         """Seconds since a host at work last made a step; infinite where nobody knows."""
         ...
 
+    def interrupt(self, *, begun_before: float) -> None:
+        """End each command that was sent before that moment of ``monotonic()``; the jobs go on; from any thread."""
+        ...
+
     def cancel(self) -> None:
         """End every job at once; from any thread."""
         ...

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from mpsbridge.clock import Clock
-from mpsbridge.errors import Interrupted
+from mpsbridge.errors import Stopped
 from mpsbridge.host import Host
 from mpsbridge.models.outcomes import Outcome
 from mpsbridge.models.targets import Target
@@ -74,13 +74,18 @@ class HostThreads:
         self._hosts[place] = host  # before the question whether all is over: who cancels either finds it or is seen
         host.deadline = deadline
         if self._stop.is_set():
-            raise Interrupted("interrupted before anything was sent", may_have_run=False)
+            raise Stopped("interrupted before anything was sent")
         return host
 
     def silent_s(self, place: int) -> float:
         """Seconds since the host's connection last made a step."""
         host = self._hosts.get(place)
         return math.inf if host is None else host.silent_s()
+
+    def interrupt(self, *, begun_before: float) -> None:
+        """End the commands that are older."""
+        for host in list(self._hosts.values()):
+            host.interrupt(begun_before=begun_before)
 
     def cancel(self) -> None:
         """End every running job at once."""

@@ -1,0 +1,116 @@
+"""What people see of a call while it goes on: a line for each host, a bar, and how to repeat it. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from mpsbridge.cli.call import HOST_WORDS
+from mpsbridge.cli.fleets import repeat_for
+from mpsbridge.cli.leaving import WORDS
+from mpsbridge.cli.progress import CallView, RunView
+from mpsbridge.ending.scene import Event, Progress
+
+NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+
+
+def event(host: str, name: str) -> Event:
+    return Event(at=NOW, run="run-1", host=host, phase="warn", event=name)
+
+
+def test_a_host_at_work_has_one_line_with_phase_people_and_time_left() -> None:
+    view = RunView(["alpha", "beta", "gamma"])
+    view.progress(Progress(host="alpha", phase="warn", people=5, until=NOW + timedelta(seconds=843.2)))
+    view.progress(Progress(host="beta", phase="end", people=1, until=NOW - timedelta(seconds=1)))
+    assert view.rows(NOW, 20) == [
+        ("alpha", "warning, waiting", "5 people", "14m4s left"),
+        ("beta", "ending sessions", "1 person", "now"),
+        ("", "1 to begin, 2 at work", "", ""),
+    ]
+    view.progress(Progress(host="alpha", phase="return"))
+    view.event(event("beta", "finished"))
+    assert view.rows(NOW, 20) == [
+        ("alpha", "coming back", "", ""),
+        ("", "1 to begin, 1 at work, 1 finished", "", ""),
+    ]
+
+
+def test_one_host_needs_no_count() -> None:
+    view = RunView(["alpha"])
+    assert view.rows(NOW, 20) == []
+    view.progress(Progress(host="alpha", phase="lease"))
+    assert view.rows(NOW, 20) == [("alpha", "taking the lease", "", "")]
+
+
+@pytest.mark.parametrize("height", [3, 10, 40])
+def test_many_hosts_fit_the_screen(height: int) -> None:
+    hosts = [f"ts{number:03}" for number in range(100)]
+    view = RunView(hosts)
+    for host in hosts:
+        view.progress(Progress(host=host, phase="warn"))
+    rows = view.rows(NOW, height)
+    assert len(rows) == height
+    assert rows[-2:] == [("...", f"{100 - (height - 2)} more at work", "", ""), ("", "100 at work", "", "")]
+
+
+def test_what_would_be_left_behind() -> None:
+    view = RunView(["alpha", "beta", "gamma", "delta"])
+    for host in ("alpha", "beta", "delta"):
+        view.progress(Progress(host=host, phase="warn"))
+        view.event(event(host, "leased"))
+        view.event(event(host, "closed"))
+    view.progress(Progress(host="beta", phase="restart"))
+    for name in ("restored", "released", "finished"):
+        view.event(event("delta", name))
+    assert view.left_behind() == [
+        "alpha: holds the lease and closed logons; was warning, waiting: a step of that may still run",
+        "beta: holds the lease and closed logons; was restarting: a step of that may still run",
+    ]
+
+
+def test_a_bar_counts_and_guesses() -> None:
+    view = CallView(40, began_s=100.0)
+    assert view.bar(100.9, at_work=32) == ""  # over in a moment: not worth one
+    assert view.bar(102.0, at_work=32) == "[........................] 0 of 40 hosts, 32 at work"
+    for place in range(20):
+        view.settled(well=place % 5 > 0)
+    assert view.bar(105.0, at_work=20) == (
+        "[############............] 20 of 40 hosts, 4 failed, 20 at work, 4.0/s, about 5s left"
+    )
+    assert view.bar(1300.0, at_work=20).endswith("20 at work, 1/min, about 20m left")
+
+
+def test_one_host_needs_no_bar() -> None:
+    assert CallView(1, began_s=0.0).bar(60.0, at_work=1) == ""
+
+
+def test_without_a_terminal_lines_come_at_growing_intervals() -> None:
+    view = CallView(3, began_s=0.0)
+    view.settled(well=True)
+    said = [second for second in range(1, 400) if view.line(float(second), at_work=2)]
+    assert said == [10, 30, 90, 180, 270, 360]
+    view.settled(well=True)
+    view.settled(well=False)
+    assert view.line(1000.0, at_work=0) == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "hosts", "expected"),
+    [
+        (("sessions", "a", "b", "c", "-o", "csv"), ("a", "b", "c"), "mpsbridge sessions -o csv b c"),
+        (("logoff", "@all hosts", "--user", "x y"), ("@all hosts",), "mpsbridge logoff --user 'x y' b c"),
+        (("sessions", "-"), ("-",), "mpsbridge sessions b c"),
+        (("sessions",), ("elsewhere",), ""),
+        ((), (), ""),
+    ],
+)
+def test_how_to_repeat_a_call_for_the_hosts_that_failed(
+    words: tuple[str, ...], hosts: tuple[str, ...], expected: str
+) -> None:
+    before = WORDS.set(words), HOST_WORDS.set(hosts)
+    try:
+        assert repeat_for(["b", "c"]) == expected
+    finally:
+        WORDS.reset(before[0])
+        HOST_WORDS.reset(before[1])
