@@ -278,7 +278,7 @@ class Lab:
             _post(self._loop, act)
 
     def _note_change(self, change: Change) -> None:
-        self._write_line({"kind": "change", **asdict(change)})
+        self._write_line("change", change)
         if change.act in {"restart", "shutdown"} and self._loop is not None:
             self._loop.call_soon_threadsafe(self._cut_off, change.host)
 
@@ -291,10 +291,11 @@ class Lab:
 
     def _note_request(self, record: Record) -> None:
         self.requests.append(record)
-        self._write_line({"kind": "request", **asdict(record)})
+        self._write_line("request", record)
 
-    def _write_line(self, line: dict[str, Any]) -> None:
+    def _write_line(self, kind: str, told: Record | Change) -> None:
         if self._record_file is not None:
+            line = {"kind": kind, **asdict(told)}
             with self.world.lock:
                 self._record_file.write(json.dumps(line, ensure_ascii=False) + "\n")
                 self._record_file.flush()

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import spnego
+from spnego._ntlm_raw.crypto import ntowfv1  # MD4 is in no public library any more
 from spnego.channel_bindings import GssChannelBindings
 from spnego.exceptions import SpnegoError
 
@@ -95,7 +96,9 @@ class UserFile:
         with cls._lock:
             if cls._current != account and cls._folder is not None:
                 domain, _, name = account.user.rpartition("\\")
-                (cls._folder / "ntlm-users").write_text(f"{domain}:{name}:{account.password}\n", encoding="utf-8")
+                # As hashes (smbpasswd's form): of a password pyspnego would make both anew for each connection.
+                who, hashed = f"{domain}\\{name}" if domain else name, ntowfv1(account.password).hex()
+                (cls._folder / "ntlm-users").write_text(f"{who}:0:{'0' * 32}:{hashed}::\n", encoding="utf-8")
                 cls._current = account
             yield
 

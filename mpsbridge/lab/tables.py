@@ -29,6 +29,8 @@ _TOKEN = re.compile(r"\S+")
 
 def cells(text: str) -> int:
     """How many cells of a console a text fills."""
+    if text.isascii():
+        return len(text)
     return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
 
 
