@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mpsbridge.cli.tables import listed
+from mpsbridge.cli.tables import counted, listed
 from mpsbridge.cli.terminal import Terminal
 from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.ending.plan import Selector
@@ -46,9 +46,7 @@ class Call:
         With ``who`` it also refuses an id that is looked for on more than one host. Of a ``shard`` there may be none.
         """
         HOST_WORDS.set(tuple(words))
-        meant = self.meant(words, shard=shard)
-        if who is not None and who.session_ids and len(meant) != 1:
-            raise InputError("--session needs exactly one host: an id says nothing on another")
+        meant = self.meant(words, who, shard=shard)
         targets = Passwords(self.settings, ask=self.terminal.password).fill(meant)
         for path in {target.ca_file for target in targets if target.tls and target.ca_file}:
             try:
@@ -57,12 +55,16 @@ class Call:
                 raise SettingsError(str(error), hint=error.hint) from error
         return targets
 
-    def meant(self, words: Sequence[str], *, shard: str | None = None) -> list[Meant]:
+    def meant(self, words: Sequence[str], who: Selector | None = None, *, shard: str | None = None) -> list[Meant]:
         """The hosts that the words mean, and of a ``shard`` those that fall into it; says what is odd about them."""
-        part = parse_shard(shard) if shard else None
-        meant = resolve(words, self.settings, read_stdin=sys.stdin.read, shard=part)
-        if not meant:
-            self.terminal.note(f"no host falls into shard {part}: nothing to do")
+        part = parse_shard(shard) if shard is not None else None
+        meant = resolve(words, self.settings, read_stdin=sys.stdin.read)
+        if who is not None and who.session_ids and len(meant) != 1:
+            raise InputError("--session needs exactly one host: an id says nothing on another")
+        if part is not None:
+            every, meant = len(meant), [one for one in meant if part.holds(one.target.host)]
+            if not meant:
+                self.terminal.note(f"none of {counted(every, 'host')} falls into shard {part}: nothing to do")
         unchecked = [one.target.host for one in meant if one.target.insecure_tls]
         if unchecked and not self.settings.insecure_tls:
             self.terminal.warn(

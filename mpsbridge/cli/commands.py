@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mpsbridge.cli.options import DisconnectedOk, Hosts, Yes, command, looking_back, on_hosts
+from mpsbridge.cli.options import DisconnectedOk, Hosts, Shard, Yes, command, looking_back, on_hosts
 
 if TYPE_CHECKING:
     from mpsbridge.cli.call import Call
@@ -31,20 +31,21 @@ def sessions(
     hosts: Hosts,
     who: Selector | None,
     watch: Annotated[str | None, typer.Option(metavar="5s", help="Look again and again, this far apart.")] = None,
+    shard: Shard = None,
 ) -> int:
     """Show who is on, everywhere at once."""
     from mpsbridge.cli import reading
 
-    return reading.sessions(call, hosts, who, watch)
+    return reading.sessions(call, hosts, who, watch, shard)
 
 
 @app.command(rich_help_panel=SEE)
 @command
-def stations(call: Call, hosts: Hosts) -> int:
+def stations(call: Call, hosts: Hosts, shard: Shard = None) -> int:
     """Show MultiPoint stations and who sits there."""
     from mpsbridge.cli import reading
 
-    return reading.stations(call, hosts)
+    return reading.stations(call, hosts, shard)
 
 
 @app.command(rich_help_panel=SEE)
@@ -61,11 +62,12 @@ def logons(
         ),
     ] = None,
     yes: Yes = False,
+    shard: Shard = None,
 ) -> int:
     """Show whether new logons are let in, or set it."""
     from mpsbridge.cli import reading
 
-    return reading.logons(call, hosts, mode, yes=yes)
+    return reading.logons(call, hosts, mode, shard, yes=yes)
 
 
 @app.command(rich_help_panel=SEE)
@@ -76,11 +78,12 @@ def doctor(
     save: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Record the raw answers (they hold user names) as JSON.")
     ] = None,
+    shard: Shard = None,
 ) -> int:
     """Check name, port, TLS, sign-in, PowerShell, rights, sight and MultiPoint, and say what to do."""
     from mpsbridge.cli import doctor as work
 
-    return work.doctor(call, hosts, save)
+    return work.doctor(call, hosts, save, shard)
 
 
 @app.command(rich_help_panel=ACT)
@@ -248,12 +251,13 @@ def maintain(
     failed_to: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the hosts that failed there, as a plan to run again.")
     ] = None,
+    shard: Shard = None,
     yes: Yes = False,
 ) -> int:
     """The same from a file, for CI: many hosts, in waves."""
     from mpsbridge.cli import maintain as work
 
-    return work.maintain(call, file, events=events, failed_to=failed_to, yes=yes)
+    return work.maintain(call, file, shard, events=events, failed_to=failed_to, yes=yes)
 
 
 @app.command(rich_help_panel=ACT)
@@ -275,11 +279,11 @@ def resume(
 
 @app.command(rich_help_panel=ACT)
 @command
-def leases(call: Call, hosts: Hosts) -> int:
+def leases(call: Call, hosts: Hosts, shard: Shard = None) -> int:
     """Show which run, or which person, holds each host."""
     from mpsbridge.cli import leases as work
 
-    return work.leases(call, hosts)
+    return work.leases(call, hosts, shard)
 
 
 @app.command(rich_help_panel=ACT)
@@ -306,6 +310,15 @@ def release(
     from mpsbridge.cli import leases as work
 
     return work.release(call, hosts, yes=yes)
+
+
+@app.command(rich_help_panel=OFFLINE)
+@command
+def hosts(call: Call, hosts: Hosts, shard: Shard = None) -> int:
+    """Show which hosts are meant, and which settings apply to each, from where. Nothing is contacted."""
+    from mpsbridge.cli import hosts as work
+
+    return work.hosts(call, hosts, shard)
 
 
 @app.command(rich_help_panel=OFFLINE)

@@ -62,9 +62,9 @@ class Diagnosis(Frozen):
     raw: RawOutput | None = None
 
 
-def doctor(call: Call, hosts: Sequence[str], save: Path | None) -> int:
+def doctor(call: Call, hosts: Sequence[str], save: Path | None, shard: str | None) -> int:
     """``doctor``: walk the steps on every host."""
-    with open_fleet(call, call.targets(hosts)) as fleet:
+    with open_fleet(call, call.targets(hosts, shard=shard)) as fleet:
         outcomes = gather(call, fleet, diagnose)
         if save is not None:
             _save(save, outcomes, call.clock.now())

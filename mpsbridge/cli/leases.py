@@ -37,9 +37,9 @@ class LeaseValue(Frozen):
     text: str = ""
 
 
-def leases(call: Call, hosts: Sequence[str]) -> int:
+def leases(call: Call, hosts: Sequence[str], shard: str | None) -> int:
     """``leases``: who is at work on each host."""
-    with open_fleet(call, call.targets(hosts)) as fleet:
+    with open_fleet(call, call.targets(hosts, shard=shard)) as fleet:
         outcomes = gather(call, fleet, _read)
         _show(call, outcomes)
         return exit_code(outcomes, Effect.READ, interrupted=fleet.interrupted)

@@ -16,7 +16,9 @@ from mpsbridge.maintain import Plan, again, read_plan
 from mpsbridge.models.outcomes import Done, Outcome
 
 
-def maintain(call: Call, file: Path, *, events: Path | None, failed_to: Path | None, yes: bool) -> int:
+def maintain(
+    call: Call, file: Path, shard: str | None, *, events: Path | None, failed_to: Path | None, yes: bool
+) -> int:
     """``maintain``: read the plan, look at every host, ask, carry out in waves."""
     plan = read_plan(file)
     try:
@@ -24,7 +26,14 @@ def maintain(call: Call, file: Path, *, events: Path | None, failed_to: Path | N
     except InputError as error:
         raise InputError(f"the plan {file}: {error}", hint=error.hint) from error
     template = check_template(text_of(plan.notices.file)) if plan.notices.file else None
-    targets = call.targets(plan.hosts)
+    if shard is not None and plan.waves.limits:
+        raise InputError(
+            f"the plan {file} has [waves], which count all its hosts: --shard would count only some of them",
+            hint="Leave --shard out, or the table [waves].",
+        )
+    targets = call.targets(plan.hosts, shard=shard)
+    if not targets:
+        return 0
     work = Work("maintain", policy, template, plan.waves)
     with open_journal(call) as journal:
         limit_s = call.settings.deadline or duration("deadline", plan.policy.deadline)

@@ -26,6 +26,10 @@ Hosts = Annotated[
         "'!not-this', '&only-in-this', 'several,in,!one': in single quotes, for the shell's sake.",
     ),
 ]
+Shard = Annotated[
+    str | None,
+    typer.Option(metavar="I/N", help="Only the I-th of N parts of the hosts, told by their names: for CI matrices."),
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask. Needed where nobody can be asked.")]
 
 DisconnectedOk = Annotated[

@@ -16,13 +16,15 @@ from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import LogonMode, Observation
 
 
-def sessions(call: Call, hosts: Sequence[str], who: Selector | None, watch: str | None) -> int:
+def sessions(call: Call, hosts: Sequence[str], who: Selector | None, watch: str | None, shard: str | None) -> int:
     """``sessions``: one look at every host, or one after another with ``--watch``."""
     chosen = who or Selector(everyone=True)
     every_s = duration("--watch", watch)
     if every_s is not None and every_s < 1:
         raise InputError("--watch: at least 1s")
-    targets = call.targets(hosts, chosen)
+    targets = call.targets(hosts, chosen, shard=shard)
+    if not targets:
+        every_s = None
 
     def look(host: Host) -> Observation:
         seen = host.observe()
@@ -38,9 +40,9 @@ def sessions(call: Call, hosts: Sequence[str], who: Selector | None, watch: str 
             call.terminal.say()
 
 
-def stations(call: Call, hosts: Sequence[str]) -> int:
+def stations(call: Call, hosts: Sequence[str], shard: str | None) -> int:
     """``stations``: MultiPoint's stations and who sits there."""
-    with open_fleet(call, call.targets(hosts)) as fleet:
+    with open_fleet(call, call.targets(hosts, shard=shard)) as fleet:
         outcomes = gather(call, fleet, Host.stations)
         present(
             call,
@@ -54,13 +56,15 @@ def stations(call: Call, hosts: Sequence[str]) -> int:
         return exit_code(outcomes, Effect.READ, interrupted=fleet.interrupted)
 
 
-def logons(call: Call, hosts: Sequence[str], wanted: str | None, *, yes: bool) -> int:
+def logons(call: Call, hosts: Sequence[str], wanted: str | None, shard: str | None, *, yes: bool) -> int:
     """``logons``: the logon mode of every host, or a change of it."""
     try:
         mode = None if wanted is None else LogonMode(wanted)
     except ValueError as error:
         raise InputError(f"--set: {wanted!r} is not one of {', '.join(LogonMode)}") from error
-    with open_fleet(call, call.targets(hosts)) as fleet:
+    if mode is not None and shard is not None:
+        raise InputError("--shard is for looking, and --set acts: name the hosts that it shall act on")
+    with open_fleet(call, call.targets(hosts, shard=shard)) as fleet:
         outcomes = gather(call, fleet, Host.logons) if mode is None else set_logons(call, fleet, mode, yes=yes)
         present(
             call,

@@ -7,9 +7,11 @@ from datetime import datetime
 
 from mpsbridge.models.durations import format_duration
 from mpsbridge.models.sessions import Session, SessionResult, Station
+from mpsbridge.models.targets import Target
 
 SESSION_COLUMNS = ("HOST", "ID", "USER", "SESSION", "STATE", "IDLE", "LOGON", "")
 RESULT_COLUMNS = ("HOST", "ID", "USER", "RESULT", "")
+HOST_COLUMNS = ("HOST", "ADDRESS", "PORT", "TLS", "AUTH", "USER", "GROUPS")
 STATION_COLUMNS = ("HOST", "STATION", "NAME", "ID", "USER", "")
 
 
@@ -31,6 +33,14 @@ def result_row(host: str, result: SessionResult) -> tuple[object, ...]:
     """One session and what became of it."""
     session = result.session
     return host, session.id, session.account or session.user, result.result.value, result.text
+
+
+def host_row(target: Target, groups: Sequence[str]) -> tuple[object, ...]:
+    """One host as it would be reached."""
+    if target.kind == "local":
+        return target.host, "this machine", None, None, None, None, None
+    tls = "no" if not target.tls else "unchecked" if target.insecure_tls else "yes"
+    return target.host, target.address, target.port, tls, target.auth.value, target.username, ", ".join(groups)
 
 
 def station_row(host: str, station: Station) -> tuple[object, ...]:

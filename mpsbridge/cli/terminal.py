@@ -108,7 +108,7 @@ class Terminal:
         """A plain table; ``None`` is shown as nothing."""
         grid = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
         for column in columns:
-            right = column in {"ID", "IDLE", "STATION"}
+            right = column in {"ID", "IDLE", "PORT", "STATION"}
             grid.add_column(column, justify="right" if right else "left", no_wrap=True)
         for row in rows:
             grid.add_row(*(_cell(cell) for cell in row))

@@ -19,7 +19,6 @@ from mpsbridge.inventory.entries import LOCAL, Inventory, InventoryHost, Passwor
 from mpsbridge.inventory.names import bare, split
 from mpsbridge.inventory.patterns import choose
 from mpsbridge.inventory.reading import read_inventory
-from mpsbridge.inventory.shard import Shard
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.targets import POWERSHELL, Target
 from mpsbridge.settings import Settings
@@ -35,22 +34,15 @@ class Meant(Frozen):
     """Where the inventory says that the password is."""
 
 
-def resolve(
-    words: Iterable[str],
-    settings: Settings,
-    *,
-    read_stdin: Callable[[], str],
-    shard: Shard | None = None,
-) -> list[Meant]:
-    """The hosts that the words mean, in order and without doubles; of a shard, those that fall into it (maybe none).
+def resolve(words: Iterable[str], settings: Settings, *, read_stdin: Callable[[], str]) -> list[Meant]:
+    """The hosts that the words mean, in order and without doubles.
 
     Raises :class:`~mpsbridge.errors.InputError` for a word that is no host, a name that is not in the inventory (with
     "did you mean"), an unreadable file, a setting that cannot be used, and when no host is left.
     """
     inventory = read_inventory(settings.inventory) if settings.inventory else None
     names = choose(words, inventory, read_stdin=read_stdin)
-    found = _without_doubles(_meant(name, inventory, settings) for name in names)
-    return [one for one in found if shard is None or shard.holds(one.target.host)]
+    return _without_doubles(_meant(name, inventory, settings) for name in names)
 
 
 def _without_doubles(found: Iterable[Meant]) -> list[Meant]:
@@ -100,8 +92,8 @@ def _meant(word: str, inventory: Inventory | None, settings: Settings) -> Meant:
         insecure_basic=settings.insecure_basic,
         configuration_name=picked.value("configuration", ours=settings.configuration) or POWERSHELL,
     )
-    for name, source in (("address", "HOST"), ("port", "default"), ("configuration", "default")):
-        picked.sources.setdefault(name, source)
+    for setting, source in (("address", "HOST"), ("port", "default"), ("configuration", "default")):
+        picked.sources.setdefault(setting, source)
     return Meant(
         target=target,
         groups=inventory.groups_of(name) if inventory else (),
