@@ -114,7 +114,7 @@ def read_plan(path: Path) -> Plan:
         text = path.read_text(encoding="utf-8-sig")
         plan = Plan.model_validate(tomllib.loads(text))
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"the plan {path} cannot be read: {error}") from error
+        raise InputError(f"the plan {path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"the plan {path} is not TOML: {error}") from error
     except ValidationError as error:

@@ -232,6 +232,7 @@ def test_logons_are_read_and_set(lab: Lab, mpsbridge: Command) -> None:
         (["sessions", "alpha", "--watsh", "5s"], "--watch"),
         (["sesions", "alpha"], "sessions"),
         (["sessions"], "HOST"),
+        (["sessions"], "Try 'mpsbridge sessions --help'"),
         (["sessions", "alpa"], "did you mean alpha?"),
         (["sessions", "al pha"], "is no host"),
         (["sessions", "alpha", "--timeout", "5"], "write 5s, 5m or 5h"),
@@ -271,6 +272,10 @@ def test_bad_input_is_2_before_any_host_is_contacted(
     assert as_json.code == 2
     assert as_json.document["error"]["may_have_run"] is False
     assert lab.requests == []
+
+
+def test_an_option_that_lacks_its_value_is_an_error_of_mpsbridge(mpsbridge: Command) -> None:
+    assert mpsbridge("logoff", "alpha", "--user").err.startswith("mpsbridge: ")
 
 
 def test_a_wrong_password_is_one_attempt_and_that_hosts_outcome(

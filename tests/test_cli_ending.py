@@ -114,9 +114,27 @@ def test_w40_a_plan_is_shown_and_refuses_as_the_run_would(lab: Lab, mpsbridge: C
     assert lab.changes == []
 
 
-def test_without_a_yes_nothing_is_sent(lab: Lab, mpsbridge: Command) -> None:
-    assert mpsbridge("end", "alpha", "--all").code == 3
+def test_without_a_yes_nothing_is_sent_and_who_refuses_is_told_before_the_question(
+    lab: Lab, mpsbridge: Command
+) -> None:
+    found = mpsbridge("end", "alpha", "beta", "--all")
+    assert found.code == 3
+    assert 0 < found.err.index("beta: skipped: refused: session 5, dave") < found.err.index("End 2 sessions on alpha")
     assert lab.changes == []
+
+
+def test_what_is_the_same_of_many_hosts_is_said_once(lab: Lab, mpsbridge: Command) -> None:
+    found = mpsbridge("end", "alpha", "beta", "--all", "--disconnected-ok", "--dry-run")
+    assert found.err.count("mstsc /admin") == 1
+    assert "alpha, beta: drain does not keep everybody out" in found.err
+
+
+def test_where_events_cannot_be_written_no_run_begins(lab: Lab, mpsbridge: Command, tmp_path: Path) -> None:
+    found = mpsbridge("end", "alpha", "--all", "--no-warning", "--yes", "--events", str(tmp_path / "none" / "events"))
+    assert found.code == 2
+    assert lab.requests == []
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        assert journal.runs() == []  # nor would 'resume' begin it
 
 
 def test_w40_a_hold_keeps_every_run_away_until_it_is_released(lab: Lab, mpsbridge: Command) -> None:
@@ -219,7 +237,10 @@ def test_what_has_ended_is_not_resumed(lab: Lab, mpsbridge: Command) -> None:
         (["--keep-running", "a/b"], "no program name"),
         (["--settle", "x"], "--settle"),
         (["--force-after", "0s"], "--force-after: 0s"),
-        (["--notice-file", "/no/such"], "/no/such"),
+        (["--notice-file", "/no/such"], "/no/such cannot be read: No such file"),
+        (["--warn", "5m", "--no-warning"], "say one of them"),
+        (["--warn", "15m", "--host-deadline", "15m"], "--host-deadline: 15m is over before"),
+        (["--deadline", "15m"], "--deadline: all of it may take 15m"),
     ],
 )
 def test_bad_options_are_2(lab: Lab, mpsbridge: Command, options: list[str], message: str) -> None:

@@ -337,14 +337,32 @@ def test_what_may_have_run_stays_without_an_outcome(stage: Stage, host: FakeHost
     assert [entry.step for entry in stage.journal.unanswered("r-1")] == [step]
 
 
+def test_what_breaks_after_a_log_off_began_says_that_something_ran(stage: Stage, host: FakeHost) -> None:
+    host.people[2].hung = True
+    with pytest.raises(Interrupted, match="deadline") as late:
+        stage.run(warn_s=(), settle_s=3600, host_deadline_s=600)
+    assert late.value.may_have_run
+
+    def vanish(seen: FakeHost) -> None:
+        if ("ended", "carol") in seen.record:
+            raise Unreachable("no route")
+
+    host.log_on(4, "carol")
+    host.on_look = vanish
+    with pytest.raises(Unreachable) as gone:
+        stage.run("r-2", warn_s=(), settle_s=3600)
+    assert gone.value.may_have_run
+
+
 def test_a_stop_while_waiting_ends_nobody_and_gives_everything_back(stage: Stage, host: FakeHost) -> None:
     def press(seen: FakeHost) -> None:
         if ("shown", ("alice", "5m")) in seen.record:
             stage.stop.set()
 
     host.on_look = press
-    with pytest.raises(Interrupted, match="warn"):
+    with pytest.raises(Interrupted, match="warn") as found:
         stage.run()
+    assert not found.value.may_have_run
     assert not [what for what in host.record if what[0] == "ended"]
     assert clean(host)
 

@@ -18,7 +18,7 @@ from pydantic import JsonValue
 
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.fleets import exit_code, found_nowhere, new_run, open_fleet, present
-from mpsbridge.cli.following import Following, following
+from mpsbridge.cli.following import Following, events_to, following
 from mpsbridge.cli.tables import SESSION_COLUMNS, counted, listed, result_row, session_row
 from mpsbridge.clock import Clock
 from mpsbridge.ending.policy import HostPlan, Policy, Then, plan_host
@@ -68,13 +68,20 @@ def carry_out(
 ) -> tuple[int, list[Outcome[EndValue]]]:
     """Plan on every host, ask, and carry out; the exit code, and what became of each host in the order given."""
     policy, run = work.policy, new_run(call.clock.now())
-    with open_fleet(call, targets, graceful=True) as fleet:
+    if deadline_s is not None and deadline_s <= max(policy.warn_s, default=0):
+        first = format_duration(max(policy.warn_s))
+        raise InputError(
+            f"--deadline: all of it may take {format_duration(deadline_s)}, but the first notice is {first}"
+            " before the end"
+        )
+    with open_fleet(call, targets, graceful=True) as fleet, events_to(events) as stream:
         plans = _plan(call, fleet, policy, run)
         ready = _in_order(plans, policy)
         if call.settings.dry_run or not ready:
             outcomes = [_planned(plan, run, policy) for plan in plans]
             _show(call, outcomes, dry_run=call.settings.dry_run)
             return exit_code(outcomes, Effect.READ, interrupted=fleet.interrupted), outcomes
+        call.terminal.failures(plans)
         _ask(call, policy, {targets[place].host: plans[place] for place in ready}, yes=yes)
         kept: dict[str, JsonValue] = {
             "hosts": [target.host for target in targets],
@@ -86,7 +93,7 @@ def carry_out(
         _record_the_others(journal, run, plans)
         out = sum(isinstance(plan, Failed) for plan in plans)
         order = [targets[place].host for place in ready]
-        with following(call, events, run, order) as follower, _deadline(fleet, deadline_s):
+        with following(call, stream, run, order) as follower, _deadline(fleet, deadline_s):
             job = _job(call, journal, run, work, fleet, follower, order=order, out=out)
             acted = dict(zip(ready, fleet.run(job, only=ready), strict=True))
         outcomes = [
@@ -103,7 +110,8 @@ def go_on(
     order = [target.host for target in targets]
     with (
         open_fleet(call, targets, graceful=True) as fleet,
-        following(call, events, run, order) as follower,
+        events_to(events) as stream,
+        following(call, stream, run, order) as follower,
         _deadline(fleet, call.settings.deadline),
     ):
         job = _job(call, journal, run, work, fleet, follower, order=order, out=0)
@@ -142,10 +150,18 @@ def _plan(call: Call, fleet: Fleet, policy: Policy, run: str) -> list[Outcome[Ho
             plans.append(skipped)
         else:
             plans.append(outcome)
-        if isinstance(outcome, Done):
-            for note in outcome.value.notes:
-                call.terminal.note(f"{target.host}: {note}")
+    _note(call, [(each.host, each.value.notes) for each in looks if isinstance(each, Done)])
     return plans
+
+
+def _note(call: Call, notes: Sequence[tuple[str, Sequence[str]]]) -> None:
+    """Say what should be known of some hosts; what is the same of many is said once."""
+    hosts: dict[str, list[str]] = {}
+    for host, texts in notes:
+        for text in texts:
+            hosts.setdefault(text, []).append(host)
+    for text, names in hosts.items():
+        call.terminal.note(f"{listed(names)}: {text}")
 
 
 def _in_order(plans: Sequence[Outcome[HostPlan]], policy: Policy) -> list[int]:
@@ -348,5 +364,4 @@ def _show(call: Call, outcomes: Sequence[Outcome[EndValue]], *, dry_run: bool) -
     for outcome in outcomes:
         if isinstance(outcome, Done):
             call.terminal.say(f"{outcome.host}: {outcome.value.outcome}")
-            for problem in outcome.value.problems:
-                call.terminal.note(f"{outcome.host}: {problem}")
+    _note(call, [(outcome.host, outcome.value.problems) for outcome in outcomes if isinstance(outcome, Done)])

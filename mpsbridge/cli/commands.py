@@ -167,8 +167,12 @@ def end(
     hosts: Hosts,
     who: Selector | None,
     warn: Annotated[
-        str, typer.Option(metavar="15m,5m,1m", help="When people are told, before the end; the first is the wait.")
-    ] = "15m,5m,1m",
+        str | None,
+        typer.Option(
+            metavar="15m,5m,1m",
+            help="When people are told, before the end; the first is the wait. Default 15m,5m,1m.",
+        ),
+    ] = None,
     no_warning: Annotated[bool, typer.Option("--no-warning", help="Tell nobody and do not wait.")] = False,
     reason: Annotated[str, typer.Option(help="Why: for the people, the lease and the record.")] = "",
     notice_file: Annotated[
@@ -218,7 +222,7 @@ def end(
     from mpsbridge.cli import ending
 
     options = ending.Options(
-        warn="" if no_warning else warn,
+        warn=ending.notices(warn, no_warning=no_warning),
         reason=reason,
         then=then,
         keep_user=tuple(keep_user or ()),

@@ -21,6 +21,8 @@ from mpsbridge.snippets.parameters import ProgramName
 
 DEADLINE_S = 6 * 3600
 """For a whole run where no --deadline is given."""
+WARN = "15m,5m,1m"
+"""When people are told where nothing is said about it."""
 
 
 class Options(NamedTuple):
@@ -101,6 +103,13 @@ def resume(call: Call, prefix: str | None, only: Sequence[str], *, events: Path 
     return code
 
 
+def notices(warn: str | None, *, no_warning: bool) -> str:
+    """When people are told, as ``--warn`` and ``--no-warning`` say together; empty: never. Raises ``InputError``."""
+    if warn is not None and no_warning:
+        raise InputError("--warn tells people and --no-warning tells nobody; say one of them")
+    return "" if no_warning else warn or WARN
+
+
 def make_policy(who: Selector, options: Options) -> Policy:
     """The policy that the options describe. Raises ``InputError`` that names the option."""
     for option, value, known in (("--then", options.then, Then), ("--logons", options.logons, Closing)):
@@ -117,6 +126,10 @@ def make_policy(who: Selector, options: Options) -> Policy:
         ("host_deadline", "--host-deadline"),
     ):
         fields[f"{name}_s"] = duration(option, fields.pop(name))
+    if (fields["host_deadline_s"] or 0) <= max(warn_s, default=0):
+        raise InputError(
+            f"--host-deadline: {options.host_deadline} is over before the notices are ({options.warn}); give it more"
+        )
     if fields["force_after_s"] == 0:
         raise InputError(
             "--force-after: 0s would leave a log-off no time at all; leave the option out, or give it some"
@@ -144,4 +157,6 @@ def text_of(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"--notice-file: {path} cannot be read: {error}") from error
+        raise InputError(
+            f"--notice-file: {path} cannot be read: {getattr(error, 'strerror', None) or error}"
+        ) from error

@@ -210,7 +210,7 @@ def _sum_up(outcomes: Sequence[object], found: str) -> str:
     done = sum(isinstance(outcome, Done) for outcome in outcomes)
     failed = sum(isinstance(outcome, Failed) for outcome in outcomes)
     skipped = sum(isinstance(outcome, Skipped) for outcome in outcomes)
-    parts = [f"{found} on {counted(done, 'host')}"]
+    parts = [f"{found} on {counted(done, 'host')}"] if done or not outcomes else []
     if failed:
         parts.append(f"{counted(failed, 'host')} failed")
     if skipped:

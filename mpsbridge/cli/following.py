@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Protocol, TextIO
 
@@ -78,16 +78,19 @@ class Follower:
 
 
 @contextmanager
-def following(call: Call, path: Path | None, run: str, hosts: Sequence[str]) -> Iterator[Follower]:
-    """Tell people what happens as it happens, and write it as JSON lines where asked to."""
+def events_to(path: Path | None) -> Iterator[TextIO | None]:
+    """The file for events, if one was asked for. Raises ``InputError``, so it is opened before anything begins."""
     try:
         stream = path.open("a", encoding="utf-8") if path else None
     except OSError as error:
         raise InputError(f"--events: {path} cannot be written: {error.strerror or error}") from error
+    with stream or nullcontext():
+        yield stream
+
+
+@contextmanager
+def following(call: Call, stream: TextIO | None, run: str, hosts: Sequence[str]) -> Iterator[Follower]:
+    """Tell people what happens as it happens, and write it as JSON lines to ``stream`` where there is one."""
     follower = Follower(call, run, hosts, stream)
-    try:
-        with leaving_behind(follower.left_behind), call.terminal.live(follower.rows):
-            yield follower
-    finally:
-        if stream is not None:
-            stream.close()
+    with leaving_behind(follower.left_behind), call.terminal.live(follower.rows):
+        yield follower

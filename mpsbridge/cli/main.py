@@ -38,7 +38,7 @@ def run(arguments: Sequence[str], *, clock: Clock | None = None) -> int:
         finally:
             CLOCK.reset(before)
     try:
-        code: Any = app(args=list(arguments), standalone_mode=False)
+        code: Any = app(args=list(arguments), prog_name="mpsbridge", standalone_mode=False)
     except Exit as leaving:
         return leaving.code
     except KeyboardInterrupt:

@@ -92,10 +92,10 @@ def command(function: Callable[..., int], *, journal: bool = False, contacts: bo
     """
     own = _parameters(function)
     del own["call"]
-    who = _parameters(_selector) if own.pop("who", None) else {}
+    who = _parameters(_selector, panel="Whom") if own.pop("who", None) else {}
     shared = {
         key: entry
-        for key, entry in _parameters(_shared).items()
+        for key, entry in _parameters(_shared, panel="Hosts and output").items()
         if contacts or "hosts" in own or key in _WITHOUT_HOSTS or (journal and key == "journal")
     }
 
@@ -122,8 +122,14 @@ on_hosts = functools.partial(command, contacts=True)
 """The same, for a command whose hosts stand in a file."""
 
 
-def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """A function's parameters with their annotations evaluated; what loads slowly is named, not imported."""
+def _parameters(function: Callable[..., Any], *, panel: str | None = None) -> dict[str, inspect.Parameter]:
+    """A function's parameters with their annotations evaluated; what loads slowly is named, not imported.
+
+    With ``panel`` the help lists them under that heading.
+    """
     types = get_type_hints(function, localns={"Call": object, "Selector": object}, include_extras=True)
     entries = inspect.signature(function).parameters
+    for name in entries if panel else ():
+        (option,) = types[name].__metadata__
+        option.rich_help_panel = panel
     return {name: entry.replace(annotation=types[name]) for name, entry in entries.items()}

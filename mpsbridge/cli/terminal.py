@@ -155,7 +155,7 @@ class Terminal:
         failure = Failure.of(error)
         if self.output is Output.JSON:
             self.document({"error": failure.model_dump(mode="json")})
-        self._failure(failure, prefix=f"mpsbridge {self.command}: ")
+        self._failure(failure, prefix=" ".join(filter(None, ("mpsbridge", self.command))) + ": ")
         if isinstance(error, Refused):
             return 3
         return 2 if isinstance(error, InputError) else 1

@@ -41,11 +41,13 @@ def end_sessions(scene: Scene, *, template: str | None = None, ordered_at: datet
     ``template`` is a text of one's own for notices. ``ordered_at`` is, for a run that died after it gave the order to
     go down, the boot identity from before: with another one now, the order was carried out and is not given again.
     Raises :class:`~mpsbridge.errors.Refused` while nothing has been changed, and later whatever a step raises, after
-    giving back what the run holds. The last thing in the record is what became of the host.
+    giving back what the run holds; once log-offs have begun, ``may_have_run`` says so whatever the error is of. The
+    last thing in the record is what became of the host.
     """
     try:
         value = _procedure(scene, template, ordered_at)
     except MpsBridgeError as error:
+        error.may_have_run |= scene.disrupted
         scene.tell(
             "stopped",
             str(error),

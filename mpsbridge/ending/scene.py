@@ -16,13 +16,15 @@ from pydantic import JsonValue
 from mpsbridge.clock import Clock
 from mpsbridge.ending.policy import Policy
 from mpsbridge.ending.record import Record, Told, plain_time, recorded
-from mpsbridge.errors import Stopped
+from mpsbridge.errors import MpsBridgeError, Stopped
 from mpsbridge.models.answers import FailsafeAnswer, LeaseAnswer, ModeAnswer, PowerAnswer
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.sessions import LogonMode, Logons, Observation, Session, SessionResult
 from mpsbridge.snippets.parameters import Holding
 
 T = TypeVar("T")
+DISRUPTING = frozenset({"end", "reset", "power", "mode"})
+"""Steps that end sessions or take the host down."""
 Identity = tuple[int, datetime | None]
 """A session's id and birth: what people are told apart by (W5)."""
 
@@ -138,6 +140,8 @@ class Scene:
         self.told = told
         """Notices that an earlier life of this run has shown."""
         self.problems: list[str] = []
+        self.disrupted = False
+        """Whether an order that ends sessions or takes the host down was sent, or may have been."""
         self.locale: str | None = None
         self._journal = journal
         self._on_event = on_event
@@ -189,7 +193,13 @@ class Scene:
 
     def step(self, name: str, act: Callable[[], T], **detail: JsonValue) -> T:
         """Send one step: intent before, outcome after."""
-        return recorded(self._journal, self.run, self.host.name, name, act, phase=self.phase, **detail)
+        try:
+            answer = recorded(self._journal, self.run, self.host.name, name, act, phase=self.phase, **detail)
+        except MpsBridgeError as error:
+            self.disrupted |= name in DISRUPTING and error.may_have_run
+            raise
+        self.disrupted |= name in DISRUPTING
+        return answer
 
     def note(self, what: str, **detail: JsonValue) -> None:
         """Record something that was not sent."""

@@ -38,7 +38,9 @@ def load_world(path: str | Path, clock: Clock | None = None) -> World:
     try:
         text = file.read_text(encoding="utf-8")
         raw = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
         raise SettingsError(f"{file}: {error}") from error
     return build_world(raw, clock, source=file)
 
