@@ -28,7 +28,7 @@ def test_another_name_is_an_attribute_error() -> None:
     [
         ("import mpsbridge", ["pydantic", "typer", "jinja2", "pypsrp"]),
         ("import mpsbridge.cli.main", ["pydantic", "jinja2", "pypsrp", "psrpcore", "cryptography"]),
-        ("import mpsbridge.host, mpsbridge.transports.winrm", ["pypsrp", "psrpcore", "requests", "typer"]),
+        ("import mpsbridge.host", ["pypsrp", "requests", "typer"]),
     ],
 )
 def test_slow_libraries_are_loaded_only_when_needed(code: str, absent: list[str]) -> None:

@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mpsbridge.transports import reply
-from mpsbridge.transports.answers import BadAnswer
-from mpsbridge.transports.reply import Answer, read_answer
+from mpsbridge.transports.reply import Answer, BadAnswer, read_answer
 
 NAMES = st.sampled_from(["Content-Type", "WWW-Authenticate", "Server", "X-A"])
 VALUES = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=20)

@@ -9,8 +9,12 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from types import ModuleType
 
+import pypsrp.exceptions
+import pypsrp.wsman
 import pytest
+import requests.exceptions
 import spnego.exceptions
+from pypsrp.complex_objects import PSInvocationState, RunspacePoolState
 
 from mpsbridge.errors import (
     AuthRefused,
@@ -26,12 +30,15 @@ from mpsbridge.errors import (
     TransportMissing,
     Unreachable,
 )
-from mpsbridge.transports import answers
+from mpsbridge.transports import reply
+from mpsbridge.transports.http import HttpTransport
 from mpsbridge.transports.trouble import OPERATION_TIMEOUT, REFUSALS, Stage, explain
 
 ARGUMENTS: dict[str, tuple[object, ...]] = {
-    "HttpStatus": (500,),
-    "WsmanFault": (5, "Access is denied."),
+    "WinRMTransportError": ("http", 500, "<html>a whole page</html>"),
+    "WSManFaultError": (5, "ts1", "Access is denied.", None, None, None),
+    "InvalidRunspacePoolStateError": (RunspacePoolState.CLOSED, RunspacePoolState.OPENED, "open"),
+    "InvalidPipelineStateError": (PSInvocationState.FAILED, PSInvocationState.RUNNING, "stop"),
     "FeatureMissingError": (spnego.exceptions.NegotiateOptions.wrapping_winrm,),
 }
 NOT_RAISED = {"_InvalidStateError", "_GiveupOnSendfile", "NativeError", "GSSError", "WinError"}
@@ -48,12 +55,14 @@ def raised_by(module: ModuleType) -> Iterator[type[Exception]]:
 def make(kind: type[Exception]) -> Exception:
     if issubclass(kind, spnego.exceptions.SpnegoError) and not hasattr(kind, "ERROR_CODE"):
         return kind(spnego.exceptions.ErrorCode.failure)
+    if issubclass(kind, requests.exceptions.JSONDecodeError):
+        return kind("bad", "{", 0)
     return kind(*ARGUMENTS.get(kind.__name__, () if issubclass(kind, spnego.exceptions.SpnegoError) else ("said",)))
 
 
 FOREIGN = [
     pytest.param(kind, id=f"{kind.__module__}.{kind.__name__}")
-    for module in (answers, spnego.exceptions, ssl, socket)
+    for module in (pypsrp.exceptions, reply, requests.exceptions, spnego.exceptions, ssl, socket)
     for kind in raised_by(module)
 ] + [
     pytest.param(kind, id=kind.__name__)
@@ -84,6 +93,7 @@ def test_no_class_is_left_without_a_meaning(kind: type[Exception]) -> None:
     assert running.may_have_run is True
     for ours in (before, running):
         assert str(ours).startswith("ts1 (port 5986): ")
+        assert "a whole page" not in str(ours)
 
 
 @pytest.mark.parametrize(
@@ -94,13 +104,13 @@ def test_no_class_is_left_without_a_meaning(kind: type[Exception]) -> None:
         (ssl.SSLError("wrong version"), Unreachable),
         (socket.gaierror(-2, "unknown"), Unreachable),
         (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), NotSent),
-        (answers.SignInRefused("no"), AuthRefused),
-        (answers.HttpStatus(401), AuthRefused),
-        (answers.HttpStatus(503), Unreachable),
-        (answers.WsmanFault(OPERATION_TIMEOUT, ""), ConnectTimedOut),
-        (answers.WsmanFault(5, ""), ShellRefused),
-        (answers.WsmanFault("w:InternalError", "too many"), ShellRefused),
-        (answers.ShellBroken("broken"), ShellRefused),
+        (pypsrp.exceptions.AuthenticationError("no"), AuthRefused),
+        (pypsrp.exceptions.WinRMTransportError("http", 401, ""), AuthRefused),
+        (pypsrp.exceptions.WinRMTransportError("http", 503, ""), Unreachable),
+        (pypsrp.exceptions.WSManFaultError(OPERATION_TIMEOUT, "", "", "", "", ""), ConnectTimedOut),
+        (pypsrp.exceptions.WSManFaultError(5, "", "", "", "", ""), ShellRefused),
+        (pypsrp.exceptions.WSManFaultError("w:InternalError", "", "too many", "", "", ""), ShellRefused),
+        (pypsrp.exceptions.InvalidPSRPOperation("broken"), ShellRefused),
         (spnego.exceptions.NoCredentialError(), AuthRefused),
         (ImportError("gssapi"), TransportMissing),
         (KeyError("PSVersion"), NotSent),
@@ -114,9 +124,9 @@ def test_before_anything_is_sent_each_has_its_own_class(error: Exception, kind: 
     ("error", "kind"),
     [
         (TimeoutError(), TimedOut),
-        (answers.WsmanFault(OPERATION_TIMEOUT, ""), TimedOut),
-        (answers.WsmanFault(2150859174, ""), ConnectionLost),
-        (answers.SignInRefused("no"), ConnectionLost),
+        (pypsrp.exceptions.WSManFaultError(OPERATION_TIMEOUT, "", "", "", "", ""), TimedOut),
+        (pypsrp.exceptions.WSManFaultError(2150859174, "", "", "", "", ""), ConnectionLost),
+        (pypsrp.exceptions.AuthenticationError("no"), ConnectionLost),
         (ConnectionResetError(), ConnectionLost),
         (ET.ParseError("no element found"), ConnectionLost),
         (KeyError("PipelineState"), Interrupted),
@@ -131,11 +141,11 @@ def test_between_asked_and_accepted_only_a_known_refusal_proves_it() -> None:
         return explain(error, where="ts1", stage=Stage.ASKED)
 
     for known in REFUSALS:
-        assert type(asked(answers.WsmanFault(known, ""))) is ShellRefused
+        assert type(asked(pypsrp.exceptions.WSManFaultError(known, "", "", "", "", ""))) is ShellRefused
     for unknown in (OPERATION_TIMEOUT, 995, "w:InternalError", None):
-        assert asked(answers.WsmanFault(unknown, "")).may_have_run
-    assert type(asked(answers.SignInRefused("no"))) is AuthRefused
-    assert asked(answers.HttpStatus(401)).may_have_run
+        assert asked(pypsrp.exceptions.WSManFaultError(unknown, "", "", "", "", "")).may_have_run
+    assert type(asked(pypsrp.exceptions.AuthenticationError("no"))) is AuthRefused
+    assert asked(pypsrp.exceptions.WinRMTransportError("http", 401, "")).may_have_run
     assert asked(ConnectionResetError()).may_have_run
 
 
@@ -150,8 +160,19 @@ def test_a_cancel_is_called_one(stage: Stage, kind: type[MpsBridgeError]) -> Non
 
 
 def test_what_a_host_says_is_harmless_and_short() -> None:
-    fault = answers.WsmanFault("\x1b[2J", "\x1b[31mred\u202e" + "x" * 9999)
+    fault = pypsrp.exceptions.WSManFaultError("\x1b[2J", "", "\x1b[31mred\u202e" + "x" * 9999, "", "", "")
     for stage in Stage:
         text = str(explain(fault, where="ts1", stage=stage))
         assert text.isprintable()
         assert len(text) < 400
+
+
+def test_pypsrp_asks_no_more_of_its_transport_than_ours_offers() -> None:
+    """``WSMan.transport`` is pypsrp's internal matter; this fails when an update changes it."""
+    source = inspect.getsource(pypsrp.wsman.WSMan)
+    used = {part.split("(")[0].split()[0].strip(",.)") for part in source.split("self.transport.")[1:]}
+    assert used == {"send", "close", "endpoint"}
+    asked = list(inspect.signature(pypsrp.wsman._TransportHTTP.send).parameters)
+    assert asked == ["self", "message", "retries_on_read_timeout", "timeout"], "the last two may be ignored"
+    assert callable(HttpTransport.send)
+    assert callable(HttpTransport.close)

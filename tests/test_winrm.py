@@ -15,6 +15,8 @@ import select
 import socket
 import ssl
 import struct
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +29,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from lab_target import TestEngine, reach, script
 from pydantic import SecretStr
+from pypsrp.serializer import Serializer
 from rude_host import RudeHost, request
 from spnego import Password
 from spnego._ntlm import _NTLMCredential
@@ -49,7 +52,7 @@ from mpsbridge.lab.faults import Fault
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import load_world
 from mpsbridge.models.targets import Auth, Target
-from mpsbridge.transports import clixml, http, ntlm, open_transport, winrm
+from mpsbridge.transports import http, ntlm, open_transport, winrm
 
 WAYS = [
     pytest.param("basic", False, Auth.BASIC, id="basic"),
@@ -207,7 +210,7 @@ def test_a_terminating_error_is_an_answer() -> None:
     ],
 )
 def test_an_object_comes_home_as_its_text(xml: str, text: str) -> None:
-    assert clixml.text_of(clixml.read(xml.encode())) == text
+    assert winrm._text(Serializer().deserialize(xml)) == text
 
 
 # Signing in.
@@ -698,12 +701,23 @@ def test_no_log_holds_a_script_an_answer_or_a_token(fault: Fault | None, all_log
         with contextlib.suppress(NotSent, Interrupted):
             transport.run(script(), timeout_s=10)
         transport.close()
-    ours = [each for each in all_logs.records if each.name.startswith(("mpsbridge.transports", "spnego"))]
+    ours = [each for each in all_logs.records if each.name.startswith(("mpsbridge.transports", "pypsrp", "spnego"))]
     text = "\n".join(each.getMessage() for each in ours)
     assert "running observe (digest dddd" in text
     for secret in ("swordfish", "catfish", "Get-Thing", "Envelope", "TlRMTVNTUA"):
         assert secret not in text
         assert all(secret not in (each.exc_text or "") for each in ours)
+
+
+def test_what_pypsrp_would_print_is_silenced() -> None:
+    """A host can make pypsrp warn, with any text; Python would print it, escapes and all."""
+    code = (
+        "import warnings, mpsbridge.transports.winrm\n"
+        "from pypsrp.powershell import RunspacePoolWarning\n"
+        "warnings.warn('from the host', RunspacePoolWarning)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("", "")
 
 
 def _hang_up(lab: Lab) -> None:

@@ -1,8 +1,9 @@
 """HTTP as WinRM speaks it: one POST at a time on one connection, signed in and sealed.
 
-Every wait ends in time and on ``cancel()``; signing in starts with the token, so it costs one request less than a
-probe, and no proxy is looked for; a connection that the host closed while it was idle is replaced, and signed in anew,
-*before* a message is sealed for it.
+pypsrp's :class:`WSMan` hands each SOAP message to an object with ``send``, ``close`` and ``endpoint``; this one takes
+the place of its own, which is built on requests. What that buys: every wait ends in time and on ``cancel()``; signing
+in starts with the token, so it costs one request less and no proxy is looked for; and a connection that the host
+closed while it was idle is replaced, and signed in anew, *before* a message is sealed for it.
 
 Rules:
 
@@ -21,38 +22,40 @@ import base64
 import binascii
 import contextlib
 import re
+import struct
 
 import spnego
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
+from pypsrp.encryption import WinRMEncryption
+from pypsrp.exceptions import AuthenticationError, WinRMTransportError
 from spnego.channel_bindings import GssChannelBindings
+from spnego.exceptions import SpnegoError
 
 from mpsbridge.models.targets import Auth, Target
-from mpsbridge.transports.answers import BadAnswer, HttpStatus, SignInRefused
 from mpsbridge.transports.limit import Limit
 from mpsbridge.transports.ntlm import ntlm_hash
-from mpsbridge.transports.reply import Answer, read_answer
-from mpsbridge.transports.sealing import KERBEROS, SPNEGO, Seal
+from mpsbridge.transports.reply import Answer, BadAnswer, read_answer
 from mpsbridge.transports.wire import Wire, tls_context
 from mpsbridge.version import __version__
 
 _CLEAR = "application/soap+xml;charset=UTF-8"
+_BOUNDARY = "Encrypted Boundary"
 
 _SIGN_IN = {
-    Auth.NEGOTIATE: ("Negotiate", SPNEGO),
-    Auth.NTLM: ("Negotiate", SPNEGO),  # WinRM offers no scheme "NTLM"; its tokens go as Negotiate
-    Auth.KERBEROS: ("Kerberos", KERBEROS),
+    Auth.NEGOTIATE: ("Negotiate", WinRMEncryption.SPNEGO),
+    Auth.NTLM: ("Negotiate", WinRMEncryption.SPNEGO),  # WinRM offers no scheme "NTLM"; its tokens go as Negotiate
+    Auth.KERBEROS: ("Kerberos", WinRMEncryption.KERBEROS),
 }
 """HTTP scheme, and how a sealed body names its protocol (MS-WSMV 2.2.9.1)."""
 
 
 class HttpTransport:
-    """The connection to one host.
+    """The connection to one host; set as ``WSMan.transport``.
 
     ``messages`` counts the messages whose first byte may have gone out; requests that only sign in are not messages.
-    Raises what sockets, TLS and pyspnego raise, and :mod:`mpsbridge.transports.answers`;
-    :mod:`mpsbridge.transports.trouble` gives those their meaning.
+    Raises what sockets, TLS, pyspnego and pypsrp raise; :mod:`mpsbridge.transports.trouble` gives those their meaning.
     """
 
     def __init__(self, target: Target, limit: Limit) -> None:
@@ -63,29 +66,31 @@ class HttpTransport:
         self._target = target
         self._limit = limit
         self._wire: Wire | None = None
-        self._sealing: Seal | None = None
+        self._sealing: WinRMEncryption | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether the next message needs no new connection."""
         return self._wire is not None and self._wire.is_quiet()
 
-    def send(self, message: bytes) -> tuple[int, bytes]:
-        """POST one SOAP message; the HTTP status, and the SOAP message that answers it.
+    def send(self, message: bytes, **_: object) -> bytes:
+        """POST one SOAP message and return the SOAP message that answers it.
 
-        Nothing is repeated and the deadline rules. A fault that cannot be believed comes as an empty message.
+        pypsrp names retries and a timeout as well; here nothing is repeated and the deadline rules.
         """
         if not self.is_open:
             self.close()
             self._open()
         sealing = self._sealing
-        kind, body = (_CLEAR, message) if sealing is None else (sealing.content_type, sealing.wrap(message))
+        kind, body = (_CLEAR, message) if sealing is None else _seal(sealing, message)
         self.messages += 1
         answer = self._post(body, f"Content-Type: {kind}", *self._basic())
         text = answer.body if sealing is None else _unseal(sealing, answer)
         if answer.status == 401 and self._target.auth is Auth.BASIC:
-            raise SignInRefused(_refusal(answer, "Basic"))
-        return answer.status, text
+            raise AuthenticationError(_refusal(answer, "Basic"))
+        if answer.status != 200:
+            raise WinRMTransportError("http", answer.status, text.decode("utf-8", "replace"))
+        return text
 
     def cancel(self) -> None:
         """End whatever waits in another thread; nothing is sent any more."""
@@ -124,11 +129,11 @@ class HttpTransport:
             if token is None:
                 break
         if answer.status not in {200, 401}:
-            raise HttpStatus(answer.status)
+            raise WinRMTransportError("http", answer.status, "")
         if answer.status == 401 or not context.complete:
-            raise SignInRefused(_refusal(answer, scheme))
+            raise AuthenticationError(_refusal(answer, scheme))
         if not self._target.tls:
-            self._sealing = Seal(context, protocol)
+            self._sealing = WinRMEncryption(context, protocol)
 
     def _first_token(
         self, certificate: bytes | None, hashed: spnego.NTLMHash | None = None
@@ -183,7 +188,7 @@ def _token(answer: Answer, scheme: str) -> bytes | None:
             try:
                 return base64.b64decode(found[1], validate=True)
             except binascii.Error as error:
-                raise SignInRefused("the host's sign-in token is not base64") from error
+                raise AuthenticationError("the host's sign-in token is not base64") from error
     return None
 
 
@@ -198,12 +203,20 @@ def _refusal(answer: Answer, scheme: str) -> str:
     return f"the host does not offer {scheme}, only {', '.join(offers)}"
 
 
-def _unseal(sealing: Seal, answer: Answer) -> bytes:
-    if answer.header("content-type").lower().startswith("multipart/encrypted"):
-        return sealing.open(answer.body)
-    if answer.status == 200:
-        raise BadAnswer("the host answered in clear where only a sealed answer can be trusted")
-    return b""
+def _seal(sealing: WinRMEncryption, message: bytes) -> tuple[str, bytes]:
+    kind, body = sealing.wrap_message(message)
+    return f'{kind};protocol="{sealing.protocol}";boundary="{_BOUNDARY}"', body
+
+
+def _unseal(sealing: WinRMEncryption, answer: Answer) -> bytes:
+    if not answer.header("content-type").lower().startswith("multipart/encrypted"):
+        if answer.status == 200:
+            raise BadAnswer("the host answered in clear where only a sealed answer can be trusted")
+        return b""
+    try:
+        return bytes(sealing.unwrap_message(answer.body, _BOUNDARY))
+    except (IndexError, ValueError, struct.error, SpnegoError) as error:
+        raise BadAnswer(f"the sealed answer cannot be opened: {error}") from error
 
 
 def _channel_bindings(certificate: bytes) -> GssChannelBindings:

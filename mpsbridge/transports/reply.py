@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from mpsbridge.transports.answers import BadAnswer
+from pypsrp.exceptions import WinRMError
 
 HEAD_LIMIT = 64 * 1024
 """Bytes of status line and headers, and of a chunk's own line."""
@@ -25,6 +25,10 @@ _LENGTH = re.compile(r"[0-9]{1,12}")
 
 Receive = Callable[[], bytes]
 """The bytes that are there, or the first that come; none at the end."""
+
+
+class BadAnswer(WinRMError):
+    """The answer has not the form that it must have."""
 
 
 class Answer(NamedTuple):

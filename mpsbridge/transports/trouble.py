@@ -22,6 +22,14 @@ import ssl
 import xml.etree.ElementTree as ET
 from enum import Enum, auto
 
+from pypsrp.exceptions import (
+    AuthenticationError,
+    InvalidPSRPOperation,
+    InvalidRunspacePoolStateError,
+    WinRMError,
+    WinRMTransportError,
+    WSManFaultError,
+)
 from spnego.exceptions import FeatureMissingError
 
 from mpsbridge.errors import (
@@ -41,7 +49,6 @@ from mpsbridge.errors import (
 from mpsbridge.models.harmless import harmless
 from mpsbridge.models.scripts import Script
 from mpsbridge.models.targets import Target
-from mpsbridge.transports.answers import BadAnswer, HttpStatus, ShellBroken, SignInRefused, WsmanFault
 
 OPERATION_TIMEOUT = 2150858793
 """Nothing came within the OperationTimeout (ERROR_WSMAN_OPERATION_TIMEDOUT)."""
@@ -118,7 +125,7 @@ def refuse_unpublished(error_id: str, target: Target, script: Script) -> None:
 
 
 def _proves_refusal(error: Exception) -> bool:
-    return isinstance(error, SignInRefused) or (isinstance(error, WsmanFault) and error.code in REFUSALS)
+    return isinstance(error, AuthenticationError) or (isinstance(error, WSManFaultError) and error.code in REFUSALS)
 
 
 def _interrupted(error: Exception, where: str) -> Interrupted:
@@ -127,7 +134,7 @@ def _interrupted(error: Exception, where: str) -> Interrupted:
         return TimedOut(f"{where}: the time was up after the script was sent")
     if isinstance(error, OSError):
         return ConnectionLost(f"{where}: the connection broke after the script was sent: {_said(error)}")
-    if isinstance(error, BadAnswer | ET.ParseError):
+    if isinstance(error, WinRMError | ET.ParseError):
         return ConnectionLost(f"{where}: the host broke off after the script was sent: {_said(error)}")
     return Interrupted(f"{where}: failed after the script was sent: {_said(error)}")
 
@@ -136,7 +143,7 @@ def _not_sent(error: Exception, where: str) -> NotSent:
     """Before the script's first byte has gone out, or refused for certain."""
     if isinstance(error, TimeoutError) or _code(error) == OPERATION_TIMEOUT:
         return ConnectTimedOut(f"{where}: no answer in time; nothing was sent")
-    if isinstance(error, HttpStatus) and error.status == 401:
+    if isinstance(error, WinRMTransportError) and error.code == 401:
         return AuthRefused(f"{where}: the host does not accept the sign-in any more")
     for kinds, kind, words, hint in _ROWS:
         if isinstance(error, kinds):
@@ -152,10 +159,10 @@ _ROWS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], type[NotSent],
     (ssl.SSLError, Unreachable, "no TLS connection: ", _PORT_HINT),
     (socket.gaierror, Unreachable, "the name cannot be looked up: ", None),
     (OSError, Unreachable, "", None),
-    (SignInRefused, AuthRefused, "", None),
-    ((WsmanFault, ShellBroken), ShellRefused, "no shell: ", None),
-    (HttpStatus, Unreachable, "instead of WinRM's answer came ", None),
-    ((BadAnswer, ET.ParseError), Unreachable, _NO_WINRM, None),
+    (AuthenticationError, AuthRefused, "", None),
+    ((WSManFaultError, InvalidPSRPOperation, InvalidRunspacePoolStateError), ShellRefused, "no shell: ", None),
+    (WinRMTransportError, Unreachable, "instead of WinRM's answer came ", None),
+    ((WinRMError, ET.ParseError), Unreachable, _NO_WINRM, None),
     ((ImportError, FeatureMissingError), TransportMissing, "", _KERBEROS_HINT),
 )
 """Foreign class, ours, what to say before its own words, and a hint where ours has no good one. The first row wins."""
@@ -163,16 +170,17 @@ _ROWS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], type[NotSent],
 
 def _code(error: Exception) -> int | str | None:
     """The number of a WSMan fault; text or nothing where the host gave no number."""
-    return error.code if isinstance(error, WsmanFault) else None
+    return error.code if isinstance(error, WSManFaultError) else None
 
 
 def _said(error: Exception) -> str:
     """What the error says, as one harmless line."""
     match error:
-        case WsmanFault():
-            known = REFUSALS.get(error.code) if isinstance(error.code, int) else None
-            text = known or error.reason or "a fault without a reason"
+        case WSManFaultError():
+            text = REFUSALS.get(error.code) or error.reason or error.provider_fault or "a fault without a reason"
             return f"{harmless(str(text), limit=200)} (WSMan fault {harmless(str(error.code), limit=40)})"
+        case WinRMTransportError():
+            return f"HTTP status {error.code}"  # not its text: that holds the whole page
         case ssl.SSLCertVerificationError():
             return harmless(getattr(error, "verify_message", "") or str(error), limit=200)
         case OSError() if error.strerror:

@@ -1,4 +1,4 @@
-"""Scripts over WinRM: PowerShell's own remoting protocol (MS-PSRP) in the messages of WS-Management.
+"""Scripts over WinRM: PowerShell's own remoting protocol (MS-PSRP) through pypsrp.
 
 One shell (runspace pool) is opened by the first script and kept: a script costs two requests from then on, and its
 function definitions go to the host only once (W16). Each script is one pipeline; the last Receive brings its output
@@ -16,7 +16,10 @@ Rules:
 * After any error the transport is closed, and nothing is ever sent twice.
 * Script text goes only to PowerShell's own endpoints. On any other (JEA, ``Target.configuration_name``) the same call
   goes as a command with parameters, because such an endpoint runs nothing but the functions that it publishes.
-* pyspnego's own log holds sign-in tokens: it is silenced, for this process.
+* pypsrp's and pyspnego's own logs hold script text and sign-in tokens, pypsrp's warnings what a host likes to say: they
+  are silenced, for this process.
+* The only foreign attribute set is ``WSMan.transport``; its shape (``send``, ``close``, ``endpoint``) is pypsrp's
+  internal matter, so pypsrp is pinned to one minor version and a test holds the two together.
 """
 
 from __future__ import annotations
@@ -24,18 +27,20 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-from collections.abc import Iterator
+import warnings
+
+from pypsrp.complex_objects import GenericComplexObject, PSInvocationState, RunspacePoolState
+from pypsrp.exceptions import InvalidRunspacePoolStateError
+from pypsrp.powershell import PowerShell, RunspacePool, RunspacePoolWarning
+from pypsrp.wsman import WSMan
 
 from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.errors import InputError, MpsBridgeError, TransportClosed
 from mpsbridge.models.scripts import RawOutput, Script
 from mpsbridge.models.targets import Auth, Target
-from mpsbridge.transports.answers import BadAnswer, WsmanFault
 from mpsbridge.transports.http import HttpTransport
 from mpsbridge.transports.limit import Limit
-from mpsbridge.transports.psrp import COMPLETED, FAILED, Pipeline, Pool
-from mpsbridge.transports.shell import LARGE_ENVELOPE_BYTES, Shell
-from mpsbridge.transports.trouble import OPERATION_TIMEOUT, Stage, explain, refuse_unpublished
+from mpsbridge.transports.trouble import Stage, explain, refuse_unpublished
 
 IDLE_TIMEOUT_S = 180
 """The host ends a shell that it heard nothing of for so long (W33); Windows' own default is two hours."""
@@ -45,9 +50,13 @@ signalled or its shell is deleted; one Delete and three requests cost less than 
 POLL_S = 20
 """How long the host may hold a Receive: a word now and then keeps firewalls from forgetting the connection."""
 CLOSE_LIMIT_S = 3.0
+LOCALE = "en-US"
+"""Windows takes it as the culture of the script's thread (W7), so it is always the same one."""
 
 _log = logging.getLogger(__name__)
-logging.getLogger("spnego").setLevel(logging.CRITICAL)
+for _name in ("pypsrp", "spnego"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
+warnings.filterwarnings("ignore", category=RunspacePoolWarning)
 
 
 class WinrmTransport:
@@ -68,15 +77,16 @@ class WinrmTransport:
         self._target = target
         self._limit = Limit(self._clock)
         self._http = HttpTransport(target, self._limit)
+        self._wsman = WSMan(target.address, port=target.port, ssl=target.tls, locale=LOCALE)
+        self._wsman.transport = self._http  # type: ignore[assignment]  # pypsrp knows no protocol for it, only its own
         self._where = f"{target.host} (port {target.port})"
         if target.address != target.host:
             self._where = f"{target.host} ({self._http.authority})"
-        self._pool = Pool()
-        self._shell: Shell | None = None
+        self._pool: RunspacePool | None = None
         self._commands = 0
         self._defined: set[str] = set()
+        self._pipeline: PowerShell | None = None
         self._messages_before = 0
-        self._stage = Stage.BEFORE
         self._closed = False
 
     def run(self, script: Script, *, timeout_s: float) -> RawOutput:
@@ -89,11 +99,11 @@ class WinrmTransport:
         _log.debug("%s: running %s (digest %s)", self._target.host, script.snippet, script.digest)
         started = self._clock.monotonic()
         self._limit.start(timeout_s)
-        self._stage = Stage.BEFORE
+        self._pipeline = None
         try:
             pipeline = self._invoke(script, reserve_s=min(1.0, timeout_s / 10))
         except BaseException as error:
-            stage, cancelled = self._reached(), self._limit.cancelled
+            stage, cancelled = self._stage(), self._limit.cancelled
             self.cancel()
             self._http.close()
             if isinstance(error, MpsBridgeError):
@@ -103,10 +113,10 @@ class WinrmTransport:
             trouble = explain(error, where=self._where, stage=stage, cancelled=cancelled)
             raise trouble.about(host=self._target.host, snippet=script.snippet) from error
         return RawOutput(
-            output=tuple(pipeline.output),
-            errors=tuple(pipeline.errors),
-            warnings=tuple(pipeline.warnings),
-            failed=pipeline.state != COMPLETED,
+            output=tuple(_text(item) for item in pipeline.output),
+            errors=tuple(_text(record) for record in pipeline.streams.error),
+            warnings=tuple(_text(record.message) for record in pipeline.streams.warning),
+            failed=pipeline.state != PSInvocationState.COMPLETED,
             elapsed_s=self._clock.monotonic() - started,
         )
 
@@ -130,82 +140,65 @@ class WinrmTransport:
             self._delete_shell()
         self._http.close()
 
-    def _invoke(self, script: Script, *, reserve_s: float) -> Pipeline:
-        shell = self._open_shell()
-        pipeline = Pipeline()
-        command = self._begin(shell, pipeline, script)
-        while pipeline.state is None:
-            seconds = min(POLL_S, self._limit.left() - reserve_s)
+    def _invoke(self, script: Script, *, reserve_s: float) -> PowerShell:
+        pool = self._open_shell()
+        pipeline = PowerShell(pool)
+        if not self._target.restricted:
+            known = script.definitions_digest in self._defined
+            # Not in a scope of its own: the functions that it defines shall outlive it.
+            pipeline.add_script(script.short if known else script.text, use_local_scope=False)
+        else:
+            pipeline.add_cmdlet(script.function).add_parameters(dict(script.parameters))
+        self._messages_before, self._pipeline = self._http.messages, pipeline
+        pipeline.begin_invoke(remote_stream_options=0)  # 0: records come without the lines of script around them
+        self._commands += 1
+        while pipeline.state == PSInvocationState.RUNNING:
+            seconds = round(min(POLL_S, self._limit.left() - reserve_s), 3)
             if seconds <= 0:
-                self._stop(shell, command)
-            with _nothing_yet():
-                received = shell.receive(command, timeout_s=seconds)
-                self._pool.receive(received.data, pipeline)
-                if received.done and pipeline.state is None:
-                    raise BadAnswer("the host ended the script without saying how")
-        if self._target.restricted and pipeline.state == FAILED:
-            refuse_unpublished(pipeline.error_id, self._target, script)
-        if pipeline.state == COMPLETED:
+                self._stop(pipeline)
+            pipeline.poll_invoke(timeout=seconds)  # type: ignore[arg-type]  # sent as xs:duration, which has fractions
+        pool.pipelines.pop(pipeline.id, None)  # pypsrp would keep it, with its output, until it is signalled
+        if self._target.restricted and pipeline.state == PSInvocationState.FAILED and pipeline.streams.error:
+            refuse_unpublished(str(pipeline.streams.error[-1].fq_error), self._target, script)
+        if pipeline.state == PSInvocationState.COMPLETED:
             self._defined.add(script.definitions_digest)
         return pipeline
 
-    def _begin(self, shell: Shell, pipeline: Pipeline, script: Script) -> str:
-        """Send the script; the host's id for it."""
-        limit = shell.payload_bytes
-        if self._target.restricted:
-            first, *rest = self._pool.command(pipeline, script.function, script.parameters, limit=limit)
-        else:
-            known = script.definitions_digest in self._defined
-            first, *rest = self._pool.script(pipeline, script.short if known else script.text, limit=limit)
-        self._messages_before, self._stage = self._http.messages, Stage.ASKED
-        command = shell.command(pipeline.id, first, timeout_s=POLL_S)
-        self._stage = Stage.RUNNING
-        self._commands += 1
-        for fragment in rest:
-            shell.send(command, fragment, timeout_s=POLL_S)
-        return command
-
-    def _open_shell(self) -> Shell:
+    def _open_shell(self) -> RunspacePool:
         if self._commands >= COMMANDS_PER_SHELL:
             with self._limit.at_most(CLOSE_LIMIT_S):
                 self._delete_shell()
-        if self._shell is None:
-            pool = Pool()
-            shell = Shell(self._http.send, to=self._http.endpoint, configuration=self._target.configuration_name)
+        if self._pool is None:
             # A host may be slow to start PowerShell; a fault for the operation's own timeout would end the opening.
-            patience_s = math.ceil(self._limit.left())
-            shell.create(pool.id, pool.opening(), idle_timeout_s=IDLE_TIMEOUT_S, timeout_s=patience_s)
-            while not pool.opened:
-                pool.receive(shell.receive(None, timeout_s=patience_s).data)
-                if pool.speaks(2, 2):
-                    shell.envelope_bytes = LARGE_ENVELOPE_BYTES
-            self._pool, self._shell, self._commands, self._defined = pool, shell, 0, set()
-        return self._shell
+            self._wsman.operation_timeout = math.ceil(self._limit.left())
+            pool = RunspacePool(
+                self._wsman,
+                configuration_name=self._target.configuration_name,
+                no_profile=True,
+                idle_timeout=IDLE_TIMEOUT_S,
+            )
+            pool.open()
+            if pool.state != RunspacePoolState.OPENED:
+                raise InvalidRunspacePoolStateError(pool.state, RunspacePoolState.OPENED, "use a shell")
+            self._wsman.operation_timeout = POLL_S
+            self._pool, self._commands, self._defined = pool, 0, set()
+        return self._pool
 
     def _delete_shell(self) -> None:
-        shell, self._shell, self._commands = self._shell, None, 0
-        if shell is not None and self._http.is_open:
+        pool, self._pool, self._commands = self._pool, None, 0
+        if pool is not None and self._http.is_open:
             with contextlib.suppress(Exception):  # it ends by its idle timeout then
-                shell.delete(timeout_s=POLL_S)
+                pool.close()
 
-    def _stop(self, shell: Shell, command: str) -> None:
+    def _stop(self, pipeline: PowerShell) -> None:
         with contextlib.suppress(Exception):  # asking is all that can be done
-            shell.stop(command, timeout_s=POLL_S)
+            pipeline.stop()
         raise TimeoutError("the time is up")
 
-    def _reached(self) -> Stage:
-        """How far the script has got."""
-        return Stage.BEFORE if self._http.messages == self._messages_before else self._stage
-
-
-@contextlib.contextmanager
-def _nothing_yet() -> Iterator[None]:
-    """A script may take longer than a Receive: then it is asked again."""
-    try:
-        yield
-    except WsmanFault as fault:
-        if fault.code != OPERATION_TIMEOUT:
-            raise
+    def _stage(self) -> Stage:
+        if self._pipeline is None or self._http.messages == self._messages_before:
+            return Stage.BEFORE
+        return Stage.ASKED if self._pipeline.state == PSInvocationState.NOT_STARTED else Stage.RUNNING
 
 
 def _check(target: Target) -> None:
@@ -223,3 +216,10 @@ def _check(target: Target) -> None:
         target.address.encode("idna")
     except UnicodeError as error:
         raise InputError(f"{target.host}: {target.address!r} is no host name").about(host=target.host) from error
+
+
+def _text(value: object) -> str:
+    """An emitted object as text: a string itself, another object by the ToString that the host sent with it."""
+    if isinstance(value, GenericComplexObject):
+        value = value.to_string
+    return "" if value is None else str(value)
