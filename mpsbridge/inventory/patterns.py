@@ -12,7 +12,7 @@ not fewer hosts: behind a mistyped ``!term`` would stand a host that somebody wa
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
@@ -46,12 +46,15 @@ def choose(words: Iterable[str], inventory: Inventory | None, *, read_stdin: Cal
         naming = [Term("", (EVERY,))]
     chosen: dict[str, str] = {}
     for term in naming:
-        for name in _names(term, inventory, chosen):
+        for name in _names(term, inventory):
             chosen.setdefault(name.casefold(), name)
-    for term in sorted((term for term in terms if term.sign), key=lambda term: term.sign == "!"):
-        named = {name.casefold() for name in _names(term, inventory, chosen)}
-        kept = term.sign == "&"
-        chosen = {key: name for key, name in chosen.items() if (key in named or bare(key) in named) == kept}
+    bare_keys = {key: bare(key) for key in chosen}  # !ts1 takes out ts1:5985, too
+    for term in (term for term in terms if term.sign == "&"):
+        named = {name.casefold() for name in _names(term, inventory)}
+        chosen = {key: name for key, name in chosen.items() if not named.isdisjoint((key, bare_keys[key]))}
+    known = {*bare_keys, *bare_keys.values(), LOCAL}
+    taken = {key for term in terms if term.sign == "!" for key in _taken_out(term, inventory, known)}
+    chosen = {key: name for key, name in chosen.items() if taken.isdisjoint((key, bare_keys[key]))}
     if not chosen:
         raise InputError(f"{' '.join(words)!r} leaves no host" if terms else "no host named")
     return list(chosen.values())
@@ -143,17 +146,20 @@ def _is_known(item: str, inventory: Inventory | None) -> bool:
     return inventory is not None and (key == EVERY or key in inventory.host_names or key in inventory.group_names)
 
 
-def _names(term: Term, inventory: Inventory | None, chosen: Mapping[str, str]) -> Iterator[str]:
-    """The names of one term. Behind ``!`` a host that is spelled out must be among the chosen ones; a host of the
-    inventory need not.
-    """
-    known = {*chosen, *map(bare, chosen), *(inventory.host_names if inventory else ()), LOCAL}
+def _names(term: Term, inventory: Inventory | None) -> Iterator[str]:
     for item in term.items:
         names = list(_meant(item, inventory, may_be_none=term.sign == "!"))
-        if term.sign == "!" and (lost := [name for name in names if name.casefold() not in known]):
-            raise InputError(f"{'!' + item!r} takes out {lost[0]}, which no other word names")
         _refuse_places(item, names, inventory)
         yield from names
+
+
+def _taken_out(term: Term, inventory: Inventory | None, known: Container[str]) -> Iterator[str]:
+    """The keys of a term behind ``!``: hosts of the inventory, or among ``known``, which other words name."""
+    for name in _names(term, inventory):
+        key = name.casefold()
+        if key not in known and (inventory is None or key not in inventory.host_names):
+            raise InputError(f"{'!' + name!r} takes out a host that no other word names")
+        yield key
 
 
 def _meant(item: str, inventory: Inventory | None, *, may_be_none: bool) -> Iterator[str]:

@@ -18,7 +18,6 @@ from mpsbridge.errors import InputError
 from mpsbridge.inventory.entries import LOCAL, Inventory, InventoryHost, PasswordPlace
 from mpsbridge.inventory.names import bare, split
 from mpsbridge.inventory.patterns import choose
-from mpsbridge.inventory.reading import read_inventory
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.targets import POWERSHELL, Target
 from mpsbridge.settings import Settings
@@ -40,7 +39,11 @@ def resolve(words: Iterable[str], settings: Settings, *, read_stdin: Callable[[]
     Raises :class:`~mpsbridge.errors.InputError` for a word that is no host, a name that is not in the inventory (with
     "did you mean"), an unreadable file, a setting that cannot be used, and when no host is left.
     """
-    inventory = read_inventory(settings.inventory) if settings.inventory else None
+    inventory = None
+    if settings.inventory:
+        from mpsbridge.inventory.reading import read_inventory  # noqa: PLC0415 - 15 ms, only where one is named
+
+        inventory = read_inventory(settings.inventory)
     names = choose(words, inventory, read_stdin=read_stdin)
     return _without_doubles(_meant(name, inventory, settings) for name in names)
 
