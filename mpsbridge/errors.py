@@ -13,6 +13,11 @@
     │  ├─ Unreachable           unreachable
     │  ├─ ConnectTimedOut       timeout
     │  ├─ AuthRefused           auth
+    │  │  ├─ TicketMissing      no-ticket
+    │  │  ├─ TicketExpired      expired
+    │  │  ├─ NotInRealm         not-in-realm
+    │  │  └─ ClockSkewed        clock
+    │  ├─ KdcUnreachable        kdc
     │  ├─ CertificateRefused    certificate
     │  ├─ ShellRefused          shell
     │  ├─ NotPublished          not-published
@@ -140,6 +145,53 @@ class AuthRefused(NotSent):
 
     kind = "auth"
     default_hint = "Check --username, the password and --auth; one attempt was made, so no account was locked by it."
+
+
+class TicketMissing(AuthRefused):
+    """There is neither a Kerberos ticket nor anything to get one with."""
+
+    kind = "no-ticket"
+    default_hint = (
+        "Get a ticket (kinit), or name a key table (--keytab, KRB5_CLIENT_KTNAME), or --username and a password; "
+        "klist shows what is there, KRB5CCNAME says where it lies."
+    )
+
+
+class TicketExpired(AuthRefused):
+    """The Kerberos ticket has run out; nothing was sent."""
+
+    kind = "expired"
+    default_hint = (
+        "Get a new one (kinit); a key table (--keytab) gets them by itself, also in the middle of a long run. "
+        "What a run has blocked on a host, its failsafe there opens again."
+    )
+
+
+class NotInRealm(AuthRefused):
+    """The realm knows no computer by the name that was asked for (the host's SPN), or by another key."""
+
+    kind = "not-in-realm"
+    default_hint = (
+        "Use the host's full name in the domain, or say its name there: --spn host/ts1.example.org "
+        "(setspn -L shows a computer's names)."
+    )
+
+
+class ClockSkewed(AuthRefused):
+    """The clocks of this machine, the KDC and the host differ by more than Kerberos allows (five minutes)."""
+
+    kind = "clock"
+    default_hint = "Set the clocks by one time server (timedatectl here, w32tm /query /status on the host)."
+
+
+class KdcUnreachable(NotSent):
+    """No KDC of the realm answers, or it is not known where one is; nothing was sent to the host."""
+
+    kind = "kdc"
+    default_hint = (
+        "Check the realm in krb5.conf (default_realm, kdc) and in --username name@REALM, DNS, and port 88 of the "
+        "domain controllers; --auth ntlm does without."
+    )
 
 
 class CertificateRefused(NotSent):

@@ -20,7 +20,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from mpsbridge.errors import SettingsError
 from mpsbridge.models.durations import parse_duration
-from mpsbridge.models.targets import Auth, EndpointName
+from mpsbridge.models.targets import Auth, EndpointName, ServiceName
 
 ENVIRONMENT_PREFIX = "MPSBRIDGE_"
 OTHER_VARIABLES = frozenset(
@@ -58,6 +58,8 @@ class Settings(BaseSettings):
     password: SecretStr | None = None
     password_file: Path | None = None
     auth: Auth = Auth.NEGOTIATE
+    keytab: Path | None = None
+    spn: ServiceName | None = None
     port: int | None = Field(default=None, ge=1, le=65535)
     no_tls: bool = False
     ca_file: Path | None = None

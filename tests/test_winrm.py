@@ -52,7 +52,7 @@ from mpsbridge.lab.faults import Fault
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import load_world
 from mpsbridge.models.targets import Auth, Target
-from mpsbridge.transports import http, ntlm, open_transport, winrm
+from mpsbridge.transports import http, ntlm, open_transport, signin, winrm
 
 WAYS = [
     pytest.param("basic", False, Auth.BASIC, id="basic"),
@@ -265,13 +265,37 @@ def test_the_hash_of_a_password_is_pyspnegos(password: str) -> None:
     assert bytes.fromhex(ours.nt_hash) == own.nt_hash
 
 
-def test_where_it_may_be_kerberos_the_password_itself_signs_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    target = Target(host="a", address="a", auth=Auth.NEGOTIATE, username="alice", password=SecretStr("swordfish"))
-    monkeypatch.setattr(ntlm, "_has_kerberos", lambda: False)
-    assert ntlm.ntlm_hash(target) == ntlm.ntlm_hash(target.model_copy(update={"auth": Auth.NTLM}))
-    assert ntlm.ntlm_hash(target.model_copy(update={"auth": Auth.KERBEROS})) is None
-    monkeypatch.setattr(ntlm, "_has_kerberos", lambda: True)
-    assert ntlm.ntlm_hash(target) is None
+@pytest.mark.parametrize(
+    ("auth", "username", "password", "address", "tried"),
+    [
+        (Auth.NTLM, "alice@corp.example", "swordfish", "ts1", False),
+        (Auth.NTLM, None, None, "ts1", False),
+        (Auth.KERBEROS, "alice", "swordfish", "ts1", True),
+        (Auth.NEGOTIATE, "alice@corp.example", "swordfish", "ts1", True),
+        (Auth.NEGOTIATE, "alice@corp.example", "swordfish", "10.1.2.3", False),
+        (Auth.NEGOTIATE, "alice@corp.example", "swordfish", "fe80::1%eth0", False),
+        (Auth.NEGOTIATE, "CORP\\alice", "swordfish", "ts1", False),
+        (Auth.NEGOTIATE, "alice", "swordfish", "ts1", False),
+        (Auth.NEGOTIATE, "alice", None, "ts1", True),
+        (Auth.NEGOTIATE, None, None, "ts1", True),
+    ],
+)
+def test_when_kerberos_is_tried(
+    monkeypatch: pytest.MonkeyPatch,
+    auth: Auth,
+    username: str | None,
+    password: str | None,
+    address: str,
+    *,
+    tried: bool,
+) -> None:
+    """A name without a realm may be a local account of the host: then no KDC is shown its password."""
+    secret = SecretStr(password) if password is not None else None
+    target = Target(host="a", address=address, auth=auth, username=username, password=secret)
+    monkeypatch.setattr(signin, "has_kerberos", lambda: True)
+    assert signin.may_be_kerberos(target) is tried
+    monkeypatch.setattr(signin, "has_kerberos", lambda: False)
+    assert signin.may_be_kerberos(target) is (auth is Auth.KERBEROS)
 
 
 def test_an_older_ntlm_gets_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,8 +21,9 @@ from mpsbridge.inventory.passwords import Passwords
 from mpsbridge.inventory.resolve import Meant, resolve
 from mpsbridge.inventory.shard import parse_shard
 from mpsbridge.models.durations import parse_duration
-from mpsbridge.models.targets import Target
+from mpsbridge.models.targets import Auth, Target
 from mpsbridge.settings import Output, Settings, load_settings, unknown_variables
+from mpsbridge.transports import KERBEROS_EXTRA, has_kerberos
 from mpsbridge.transports.wire import tls_context
 
 CLOCK: ContextVar[Clock | None] = ContextVar("CLOCK", default=None)
@@ -53,6 +54,7 @@ class Call:
                 tls_context(path, insecure=False)
             except CertificateRefused as error:
                 raise SettingsError(str(error), hint=error.hint) from error
+        _check_kerberos(targets)
         return targets
 
     def meant(self, words: Sequence[str], who: Selector | None = None, *, shard: str | None = None) -> list[Meant]:
@@ -72,6 +74,15 @@ class Call:
                 "anybody in between can read and act"
             )
         return meant
+
+
+def _check_kerberos(targets: Sequence[Target]) -> None:
+    """Refuse once for all hosts what no host could help."""
+    if any(target.auth is Auth.KERBEROS for target in targets) and not has_kerberos():
+        raise SettingsError("--auth kerberos: the library for it is not installed", hint=KERBEROS_EXTRA)
+    for path in {target.keytab for target in targets if target.keytab}:
+        if not os.access(path, os.R_OK):
+            raise SettingsError(f"--keytab: {path} cannot be read")
 
 
 def answer(

@@ -55,6 +55,12 @@ def _shared(
     inventory: Annotated[Path | None, typer.Option(metavar="FILE", help="TOML, a list of names, or Ansible's.")] = None,
     username: Annotated[str | None, typer.Option("--username", "-u", help="NAME, DOMAIN\\NAME or name@domain.")] = None,
     auth: Annotated[str | None, typer.Option(metavar="negotiate|ntlm|kerberos|basic")] = None,
+    keytab: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Kerberos: sign in from this key table, without a password.")
+    ] = None,
+    spn: Annotated[
+        str | None, typer.Option(metavar="host/NAME", help="Kerberos: the host's name, where its address is another.")
+    ] = None,
     port: Annotated[int | None, typer.Option(help="Default 5986, with --no-tls 5985.")] = None,
     no_tls: Annotated[bool | None, typer.Option("--no-tls", help="HTTP with sealed messages instead of HTTPS.")] = None,
     ca_file: Annotated[Path | None, typer.Option(metavar="PEM", help="Trust only this CA (faster, too).")] = None,

@@ -175,7 +175,7 @@ class Terminal:
         if not sys.stdin.isatty():
             raise SettingsError(
                 f"no password for {username}",
-                hint="Set MPSBRIDGE_PASSWORD or MPSBRIDGE_PASSWORD_FILE.",
+                hint="Set MPSBRIDGE_PASSWORD or MPSBRIDGE_PASSWORD_FILE; --auth kerberos uses a ticket.",
             )
         return SecretStr(getpass.getpass(f"Password for {harmless(username)}: ", stream=sys.stderr))
 

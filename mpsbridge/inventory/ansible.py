@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, Valid
 
 from mpsbridge.errors import InputError
 from mpsbridge.inventory.entries import EVERY, Inventory, InventoryHost, PasswordPlace, build, descendants, flatten
-from mpsbridge.models.targets import Auth, EndpointName
+from mpsbridge.models.targets import Auth, EndpointName, ServiceName
 
 _TEMPLATE = re.compile(r"\{\{\s*([A-Za-z_]\w*)\s*\}\}")
 _LOOKUP = re.compile(r"""\s*\{\{\s*lookup\(\s*["'](?:ansible\.builtin\.)?env["']\s*,\s*["'](\w+)["']\s*\)\s*\}\}\s*""")
@@ -126,6 +126,15 @@ def _endpoint(value: Any) -> str:
         raise _Unusable("is no name of a session configuration") from error
 
 
+def _service_name(value: Any) -> str | None:
+    if not str(value):
+        return None
+    try:
+        return TypeAdapter[str](ServiceName).validate_python(f"host/{value}")
+    except ValidationError as error:
+        raise _Unusable("is no name of a host in Kerberos") from error
+
+
 def _scheme(value: Any) -> bool:
     if str(value).lower() not in {"http", "https"}:
         raise _Unusable("is neither http nor https")
@@ -166,6 +175,7 @@ _PLUGINS: dict[str, dict[str, _Reader]] = {
         "address": _Reader(("ansible_host", "ansible_psrp_host"), _text),
         "port": _Reader(("ansible_port", "ansible_psrp_port"), _port),
         "username": _Reader(("ansible_user", "ansible_psrp_user"), _text),
+        "spn": _Reader(("ansible_psrp_negotiate_hostname_override",), _service_name),
         "tls": _Reader(("ansible_psrp_protocol",), _scheme),
         "auth": _Reader(("ansible_psrp_auth",), _auth),
         "insecure_tls": _Reader(("ansible_psrp_cert_validation",), _ignores),
@@ -176,6 +186,7 @@ _PLUGINS: dict[str, dict[str, _Reader]] = {
         "address": _Reader(("ansible_host", "ansible_winrm_host"), _text),
         "port": _Reader(("ansible_port", "ansible_winrm_port"), _port),
         "username": _Reader(("ansible_user", "ansible_winrm_user"), _text),
+        "spn": _Reader(("ansible_winrm_kerberos_hostname_override",), _service_name),
         "tls": _Reader(("ansible_winrm_scheme",), _scheme),
         "auth": _Reader(("ansible_winrm_transport",), _auth),
         "insecure_tls": _Reader(("ansible_winrm_server_cert_validation",), _ignores),
@@ -193,10 +204,8 @@ _FIXED: dict[str, tuple[frozenset[str] | set[str], str]] = {
     "negotiate_send_cbt": (_YES, "mpsbridge always binds the sign-in to the TLS connection"),
     "negotiate_delegate": (_NO, "mpsbridge delegates no credentials"),
     "kerberos_delegation": (_NO, "mpsbridge delegates no credentials"),
-    "negotiate_hostname_override": ({""}, "mpsbridge asks for a ticket for the host's address"),
-    "kerberos_hostname_override": ({""}, "mpsbridge asks for a ticket for the host's address"),
-    "negotiate_service": ({"", "wsman", "http"}, "mpsbridge asks for a ticket for HTTP"),
-    "service": ({"", "wsman", "http"}, "mpsbridge asks for a ticket for HTTP"),
+    "negotiate_service": ({"", "wsman", "http", "host"}, "mpsbridge asks for a ticket for host"),
+    "service": ({"", "wsman", "http", "host"}, "mpsbridge asks for a ticket for host"),
 }
 """Options that have one value here, without ``ansible_psrp_`` or ``ansible_winrm_``: what may be written, and why."""
 

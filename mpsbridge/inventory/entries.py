@@ -17,7 +17,7 @@ from pydantic import Field, SecretStr
 
 from mpsbridge.errors import InputError
 from mpsbridge.models.frozen import Frozen
-from mpsbridge.models.targets import Auth, EndpointName
+from mpsbridge.models.targets import Auth, EndpointName, ServiceName
 
 EVERY = "all"
 """The word for every host of the inventory."""
@@ -46,6 +46,7 @@ class InventoryHost(Frozen):
     tls: bool | None = None
     auth: Auth | None = None
     username: str | None = None
+    spn: ServiceName | None = None
     password: PasswordPlace | None = None
     ca_file: Path | None = None
     insecure_tls: bool | None = None

@@ -40,7 +40,7 @@ from mpsbridge.inventory.entries import (
 )
 from mpsbridge.inventory.names import expand, is_name
 from mpsbridge.models.frozen import Frozen
-from mpsbridge.models.targets import Auth, EndpointName
+from mpsbridge.models.targets import Auth, EndpointName, ServiceName
 from mpsbridge.models.toml import line_of, problems
 
 
@@ -68,6 +68,7 @@ class Variables(Frozen):
     tls: bool | None = None
     auth: Auth | None = None
     username: str | None = None
+    spn: ServiceName | None = None
     ca_file: Path | None = None
     insecure_tls: bool | None = None
     configuration: EndpointName | None = None

@@ -1,7 +1,8 @@
 """Where each host's password is, and the password itself: looked for once for all hosts of a call, before any thread.
 
 An inventory may say where (a variable, a file, the key store). Where it does not: ``MPSBRIDGE_PASSWORD``, else
-``MPSBRIDGE_PASSWORD_FILE``, else the key store under the user's name, else a question, one for each user's name.
+``MPSBRIDGE_PASSWORD_FILE``, else the key store under the user's name, else a question, one for each user's name; with
+``--keytab`` none is looked for, and for ``--auth kerberos`` nobody is asked.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pydantic import SecretStr
 from mpsbridge.errors import SettingsError
 from mpsbridge.inventory.entries import PasswordPlace
 from mpsbridge.inventory.resolve import Meant
-from mpsbridge.models.targets import Target
+from mpsbridge.models.targets import Auth, Target
 from mpsbridge.settings import Settings
 
 SERVICE = "mpsbridge"
@@ -28,7 +29,7 @@ class Passwords:
     def __init__(self, settings: Settings, *, ask: Callable[[str], SecretStr]) -> None:
         self._settings = settings
         self._ask = ask
-        self._found: dict[tuple[PasswordPlace | None, str | None], SecretStr | None] = {}
+        self._found: dict[tuple[PasswordPlace | None, str | None, bool], SecretStr | None] = {}
 
     def fill(self, hosts: Iterable[Meant]) -> list[Target]:
         """The targets with their passwords. Raises ``SettingsError`` for one that is not where it should be."""
@@ -38,9 +39,14 @@ class Passwords:
         ]
 
     def _of(self, one: Meant) -> SecretStr | None:
-        key = one.password, one.target.username
+        target = one.target
+        if target.keytab is not None and one.password is None:
+            return None
+        needed = target.auth is not Auth.KERBEROS  # else the ticket that is there will do
+        key = one.password, target.username, needed
         if key not in self._found:
-            self._found[key] = self._at(*key) if one.password else self._ours(one.target.username)
+            at = one.password
+            self._found[key] = self._at(at, target.username) if at else self._ours(target.username, needed=needed)
         return self._found[key]
 
     def _at(self, place: PasswordPlace | None, username: str | None) -> SecretStr | None:
@@ -61,7 +67,7 @@ class Passwords:
             )
         return SecretStr(stored)
 
-    def _ours(self, username: str | None) -> SecretStr | None:
+    def _ours(self, username: str | None, *, needed: bool) -> SecretStr | None:
         if self._settings.password is not None:
             return self._settings.password
         if self._settings.password_file is not None:
@@ -69,6 +75,8 @@ class Passwords:
         if username is None:
             return None
         stored = _stored(username)
+        if stored is None and not needed:
+            return None
         return SecretStr(stored) if stored is not None else self._ask(username)
 
 

@@ -90,6 +90,8 @@ def _meant(word: str, inventory: Inventory | None, settings: Settings) -> Meant:
         tls=tls,
         auth=picked.value("auth", ours=settings.auth),
         username=picked.value("username", ours=settings.username),
+        keytab=settings.keytab,
+        spn=picked.value("spn", ours=settings.spn),
         ca_file=picked.value("ca_file", ours=settings.ca_file),
         insecure_tls=picked.value("insecure_tls", ours=settings.insecure_tls),
         insecure_basic=settings.insecure_basic,

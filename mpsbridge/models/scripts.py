@@ -59,3 +59,5 @@ class RawOutput(Frozen):
     warnings: tuple[str, ...] = ()
     failed: bool = False
     elapsed_s: float = 0.0
+    signed_in: str = ""
+    """How the client signed in there: ``kerberos``, ``ntlm``, ``basic``; empty where nobody had to."""

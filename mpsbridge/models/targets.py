@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
@@ -24,6 +25,12 @@ EndpointName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 """The name of a session configuration. It becomes the end of a URI, so it is held to what needs no quoting there."""
 
 
+ServiceName = Annotated[
+    str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,40}/[A-Za-z0-9._-]{1,255}(@[A-Za-z0-9._-]{1,255})?$")
+]
+"""``service/name`` or ``service/name@REALM``."""
+
+
 POWERSHELL = "Microsoft.PowerShell"
 """The endpoint of Windows PowerShell, which is there wherever WinRM is."""
 
@@ -43,6 +50,10 @@ class Target(Frozen):
     auth: Auth = Auth.NEGOTIATE
     username: str | None = None
     password: SecretStr | None = None
+    keytab: Path | None = None
+    """A key table to sign in from by Kerberos, in place of a password."""
+    spn: ServiceName | None = None
+    """The host's name in Kerberos, where it is not ``host/`` and ``address``."""
     ca_file: Path | None = None
     insecure_tls: bool = False
     """Accept any certificate."""
@@ -52,6 +63,22 @@ class Target(Frozen):
     """Seconds for name look-up and TCP (and, apart, for the TLS handshake); never more than the call's own limit."""
     configuration_name: EndpointName = POWERSHELL
     """The session configuration (endpoint) on the host."""
+
+    @property
+    def service_name(self) -> str:
+        """What Kerberos is asked for. Every computer account has ``host/``; HTTP/ and WSMAN/ are aliases of it."""
+        return self.spn or f"host/{self.address}"
+
+    @property
+    def has_service_name(self) -> bool:
+        """Whether that can be a name in a realm; an IP address is none."""
+        if self.spn is not None:
+            return True
+        try:
+            ipaddress.ip_address(self.address.partition("%")[0])
+        except ValueError:
+            return True
+        return False
 
     @property
     def restricted(self) -> bool:

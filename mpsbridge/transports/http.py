@@ -12,6 +12,8 @@ Rules:
 * Over plain HTTP everything but Basic is sealed (MS-WSMV 2.2.9.1). Then an answer in clear is never believed: a 200 is
   an error, and the body of a fault is dropped, for it might come from someone who would have us think that nothing ran.
 * Over TLS the sign-in is bound to the certificate (RFC 5929, ``tls-server-end-point``).
+* A connection is not used any longer than the ticket is good that signed it in; then it is signed in anew, before a
+  message is sealed (W33).
 * Signing in sends no message. So a message only ever goes to a host that has accepted us, and one answered 401 later
   was not necessarily left undone.
 """
@@ -21,10 +23,11 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import logging
+import math
 import re
 import struct
 
-import spnego
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -33,22 +36,21 @@ from pypsrp.exceptions import AuthenticationError, WinRMTransportError
 from spnego.channel_bindings import GssChannelBindings
 from spnego.exceptions import SpnegoError
 
+from mpsbridge.errors import KdcUnreachable
 from mpsbridge.models.targets import Auth, Target
 from mpsbridge.transports.limit import Limit
-from mpsbridge.transports.ntlm import ntlm_hash
 from mpsbridge.transports.reply import Answer, BadAnswer, read_answer
+from mpsbridge.transports.signin import SignIn, begin, may_be_kerberos
 from mpsbridge.transports.wire import Wire, tls_context
 from mpsbridge.version import __version__
+
+_log = logging.getLogger(__name__)
 
 _CLEAR = "application/soap+xml;charset=UTF-8"
 _BOUNDARY = "Encrypted Boundary"
 
-_SIGN_IN = {
-    Auth.NEGOTIATE: ("Negotiate", WinRMEncryption.SPNEGO),
-    Auth.NTLM: ("Negotiate", WinRMEncryption.SPNEGO),  # WinRM offers no scheme "NTLM"; its tokens go as Negotiate
-    Auth.KERBEROS: ("Kerberos", WinRMEncryption.KERBEROS),
-}
-"""HTTP scheme, and how a sealed body names its protocol (MS-WSMV 2.2.9.1)."""
+KDC_LIMIT_S = 15.0
+"""How long a KDC is waited for; the library itself would ask a silent one for about half a minute."""
 
 
 class HttpTransport:
@@ -67,11 +69,14 @@ class HttpTransport:
         self._limit = limit
         self._wire: Wire | None = None
         self._sealing: WinRMEncryption | None = None
+        self._expires = math.inf
+        self.signed_in = target.auth.value
+        """What the last sign-in was: ``kerberos``, ``ntlm`` or ``basic``."""
 
     @property
     def is_open(self) -> bool:
         """Whether the next message needs no new connection."""
-        return self._wire is not None and self._wire.is_quiet()
+        return self._wire is not None and self._limit.moment(0) < self._expires and self._wire.is_quiet()
 
     def send(self, message: bytes, **_: object) -> bytes:
         """POST one SOAP message and return the SOAP message that answers it.
@@ -100,7 +105,7 @@ class HttpTransport:
 
     def close(self) -> None:
         """Close the connection; the next message makes a new one."""
-        wire, self._wire, self._sealing = self._wire, None, None
+        wire, self._wire, self._sealing, self._expires = self._wire, None, None, math.inf
         if wire is not None:
             wire.close()
 
@@ -117,11 +122,7 @@ class HttpTransport:
             raise
 
     def _sign_in(self, certificate: bytes | None) -> None:
-        scheme, protocol = _SIGN_IN[self._target.auth]
-        if (hashed := ntlm_hash(self._target)) is not None:
-            context, token = self._first_token(certificate, hashed)
-        else:  # in a thread, because Kerberos may ask its own servers here and knows nothing of our deadline
-            context, token = self._limit.call(lambda: self._first_token(certificate))
+        method, scheme, sealed_as, context, token = self._begin(certificate)
         while True:
             answer = self._post(b"", f"Authorization: {scheme} {base64.b64encode(token or b'').decode('ascii')}")
             reply = _token(answer, scheme)
@@ -132,23 +133,24 @@ class HttpTransport:
             raise WinRMTransportError("http", answer.status, "")
         if answer.status == 401 or not context.complete:
             raise AuthenticationError(_refusal(answer, scheme))
+        self.signed_in = method
+        if isinstance(lifetime_s := getattr(context, "lifetime_s", None), float):
+            self._expires = self._limit.moment(lifetime_s)
+        _log.info("%s: signed in by %s", self._target.host, method)
         if not self._target.tls:
-            self._sealing = WinRMEncryption(context, protocol)
+            self._sealing = WinRMEncryption(context, sealed_as)
 
-    def _first_token(
-        self, certificate: bytes | None, hashed: spnego.NTLMHash | None = None
-    ) -> tuple[spnego.ContextProxy, bytes | None]:
+    def _begin(self, certificate: bytes | None) -> SignIn:
         target = self._target
-        context = spnego.client(
-            hashed or target.username,
-            target.password.get_secret_value() if target.password is not None else None,
-            hostname=target.address,
-            service="host",  # every computer account has this name; HTTP/ and WSMAN/ are aliases of it
-            channel_bindings=_channel_bindings(certificate) if certificate is not None else None,
-            protocol=target.auth.value,
-            options=spnego.NegotiateOptions.none if target.tls else spnego.NegotiateOptions.wrapping_winrm,
-        )
-        return context, context.step()
+        bindings = _channel_bindings(certificate) if certificate is not None else None
+        if not may_be_kerberos(target):
+            return begin(target, bindings)
+        # In a thread, because the library asks its own servers here and knows nothing of our deadline.
+        try:
+            return self._limit.call(lambda: begin(target, bindings), self._limit.moment(KDC_LIMIT_S))
+        except TimeoutError:
+            self._limit.left()  # was it the whole call's time?
+            raise KdcUnreachable(f"{target.host}: the KDC did not answer within {KDC_LIMIT_S:.0f} s") from None
 
     def _basic(self) -> tuple[str, ...]:
         target = self._target
@@ -181,6 +183,9 @@ class HttpTransport:
         return answer
 
 
+_SCHEME = re.compile(r"(?:^|,)\s*([A-Za-z]+)(?=\s|,|$)")
+
+
 def _token(answer: Answer, scheme: str) -> bytes | None:
     """The token that the host sent with its answer, if it sent one."""
     for value in answer.headers.get("www-authenticate", []):
@@ -195,10 +200,10 @@ def _token(answer: Answer, scheme: str) -> bytes | None:
 def _refusal(answer: Answer, scheme: str) -> str:
     if answer.status != 401:
         return "the host ended the sign-in before it was complete"
-    offers = sorted(
-        {value.split(None, 1)[0].strip(",") for value in answer.headers.get("www-authenticate", []) if value.strip()}
-    )
+    offers = sorted({name for value in answer.headers.get("www-authenticate", []) for name in _SCHEME.findall(value)})
     if any(offer.lower() == scheme.lower() for offer in offers) or not offers:
+        if scheme == "Kerberos":
+            return "the host refused the ticket"
         return "the host refused the account or the password"
     return f"the host does not offer {scheme}, only {', '.join(offers)}"
 

@@ -49,6 +49,8 @@ from mpsbridge.errors import (
 from mpsbridge.models.harmless import harmless
 from mpsbridge.models.scripts import Script
 from mpsbridge.models.targets import Target
+from mpsbridge.transports import KERBEROS_EXTRA
+from mpsbridge.transports.kerberos_codes import meaning, said
 
 OPERATION_TIMEOUT = 2150858793
 """Nothing came within the OperationTimeout (ERROR_WSMAN_OPERATION_TIMEDOUT)."""
@@ -86,7 +88,6 @@ Not here: the operation timeout (the request may have been taken), and faults wi
 _CREDENTIALS_HINT = (
     "Check --username, the password and --auth; for Kerberos also the ticket (klist) and the host's name."
 )
-_KERBEROS_HINT = "Kerberos needs the extra: pip install 'mpsbridge[kerberos]' (and the system's Kerberos library)."
 _PORT_HINT = "Port 5986 speaks TLS and 5985 does not: check --port and --no-tls."
 
 
@@ -149,6 +150,8 @@ def _not_sent(error: Exception, where: str) -> NotSent:
         if isinstance(error, kinds):
             return kind(f"{where}: {words}{_said(error)}", hint=hint)
     if type(error).__module__.partition(".")[0] in {"spnego", "gssapi", "krb5"}:
+        if (known := meaning(error)) is not None:
+            return known.kind(f"{where}: {known.words}{harmless(said(error), limit=200)}", hint=known.hint)
         return AuthRefused(f"{where}: signing in failed: {_said(error)}", hint=_CREDENTIALS_HINT)
     return NotSent(f"{where}: failed before the script was sent: {_said(error)}")
 
@@ -163,7 +166,7 @@ _ROWS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], type[NotSent],
     ((WSManFaultError, InvalidPSRPOperation, InvalidRunspacePoolStateError), ShellRefused, "no shell: ", None),
     (WinRMTransportError, Unreachable, "instead of WinRM's answer came ", None),
     ((WinRMError, ET.ParseError), Unreachable, _NO_WINRM, None),
-    ((ImportError, FeatureMissingError), TransportMissing, "", _KERBEROS_HINT),
+    ((ImportError, FeatureMissingError), TransportMissing, "", KERBEROS_EXTRA),
 )
 """Foreign class, ours, what to say before its own words, and a hint where ours has no good one. The first row wins."""
 

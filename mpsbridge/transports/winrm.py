@@ -118,6 +118,7 @@ class WinrmTransport:
             warnings=tuple(_text(record.message) for record in pipeline.streams.warning),
             failed=pipeline.state != PSInvocationState.COMPLETED,
             elapsed_s=self._clock.monotonic() - started,
+            signed_in=self._http.signed_in,
         )
 
     def cancel(self) -> None:
@@ -201,12 +202,29 @@ class WinrmTransport:
         return Stage.ASKED if self._pipeline.state == PSInvocationState.NOT_STARTED else Stage.RUNNING
 
 
+def _check_kerberos(target: Target) -> None:
+    wrong = hint = ""
+    if not target.has_service_name:
+        wrong = f"Kerberos knows names, and {target.address} is an address"
+        hint = "Use the host's name, or say its name in the domain: --spn host/ts1.example.org."
+    elif "\\" in (target.username or ""):
+        wrong = f"{target.username} is no name in Kerberos"
+        hint = "Write name@REALM, the realm being the domain's full name."
+    elif target.password is not None and not target.username and target.keytab is None:
+        wrong = "there is a password, but no --username"
+        hint = "Name the user as name@REALM, or take the password away and use a ticket."
+    if wrong:
+        raise InputError(f"{target.host}: {wrong}", hint=hint).about(host=target.host)
+
+
 def _check(target: Target) -> None:
     """Refuse before any I/O what could never work, or only by giving a password away."""
     if target.auth in {Auth.BASIC, Auth.NTLM} and (not target.username or target.password is None):
         raise InputError(f"{target.host}: --auth {target.auth} needs a user name and a password").about(
             host=target.host
         )
+    if target.auth is Auth.KERBEROS:
+        _check_kerberos(target)
     if target.auth is Auth.BASIC and not target.tls and not target.insecure_basic:
         raise InputError(
             f"{target.host}: Basic over plain HTTP would show the password to everyone on the way",
