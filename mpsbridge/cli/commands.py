@@ -383,7 +383,10 @@ def lab(
         Path | None, typer.Option(metavar="FILE", help="The hosts, as TOML or JSON. Without it: the demo's.")
     ] = None,
     engine: Annotated[str, typer.Option(metavar="scripted|powershell", help="How scripts are answered.")] = "scripted",
-    auth: Annotated[str, typer.Option(metavar="ntlm|basic", help="How clients sign in.")] = "ntlm",
+    auth: Annotated[str, typer.Option(metavar="ntlm|basic|kerberos", help="How clients sign in.")] = "ntlm",
+    keytab: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Kerberos: the keys of host/NAME for each host.")
+    ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
     tls: Annotated[bool, typer.Option("--tls", help="HTTPS, with a CA made for this run.")] = False,
     ready_file: Annotated[
@@ -397,7 +400,15 @@ def lab(
     from mpsbridge.cli import rehearsal
 
     return rehearsal.lab(
-        call, world=world, engine=engine, auth=auth, port=port, tls=tls, ready_file=ready_file, record=record
+        call,
+        world=world,
+        engine=engine,
+        auth=auth,
+        keytab=keytab,
+        port=port,
+        tls=tls,
+        ready_file=ready_file,
+        record=record,
     )
 
 

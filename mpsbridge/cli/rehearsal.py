@@ -24,7 +24,7 @@ from mpsbridge.reports.page import page
 from mpsbridge.reports.summary import make_report
 
 ENGINES = ("scripted", "powershell")
-SIGN_INS = ("ntlm", "basic")
+SIGN_INS = ("ntlm", "basic", "kerberos")
 
 
 def lab(
@@ -33,6 +33,7 @@ def lab(
     world: Path | None,
     engine: str,
     auth: str,
+    keytab: Path | None,
     port: int,
     tls: bool,
     ready_file: Path | None,
@@ -43,10 +44,10 @@ def lab(
         if value not in known:
             raise InputError(f"{option}: {value!r} is not one of {', '.join(known)}")
     hosts = load_world(world) if world else demo_world()
-    sign_in = cast("Literal['ntlm', 'basic']", auth)
+    sign_in = cast("Literal['ntlm', 'basic', 'kerberos']", auth)
     chosen = cast("Literal['scripted', 'powershell']", engine)
     with (
-        _lab(hosts, engine=chosen, auth=sign_in, port=port, tls=tls, record=record) as running,
+        _lab(hosts, engine=chosen, auth=sign_in, keytab=keytab, port=port, tls=tls, record=record) as running,
         _until_stopped() as stopped,
     ):
         if ready_file is not None:
@@ -68,13 +69,14 @@ def _lab(
     world: World,
     *,
     engine: Literal["scripted", "powershell"] = "scripted",
-    auth: Literal["ntlm", "basic"],
+    auth: Literal["ntlm", "basic", "kerberos"],
+    keytab: Path | None = None,
     port: int,
     tls: bool,
     record: Path | None,
     clock: Clock | None = None,
 ) -> Iterator[Lab]:
-    running = Lab(world, engine=engine, auth=auth, port=port, tls=tls, record=record, clock=clock)
+    running = Lab(world, engine=engine, auth=auth, keytab=keytab, port=port, tls=tls, record=record, clock=clock)
     try:
         running.start()
     except OSError as error:
@@ -113,10 +115,10 @@ def _environment(running: Lab) -> dict[str, str]:
     ready = running.ready()
     found = {
         "MPSBRIDGE_INVENTORY": str(ready["inventory"]),
-        "MPSBRIDGE_USERNAME": running.user,
-        "MPSBRIDGE_PASSWORD": running.password,
         "MPSBRIDGE_AUTH": running.auth,
     }
+    if running.keytab is None:
+        found |= {"MPSBRIDGE_USERNAME": running.user, "MPSBRIDGE_PASSWORD": running.password}
     if running.tls:
         found["MPSBRIDGE_CA_FILE"] = str(running.ca_file)
     else:

@@ -30,8 +30,15 @@ from mpsbridge.lab.connection import Connection, Record
 from mpsbridge.lab.engines.contract import Engine
 from mpsbridge.lab.engines.powershell.engine import PowerShellEngine
 from mpsbridge.lab.engines.scripted import ScriptedEngine
+from mpsbridge.lab.kerberos import KerberosSignIn, KeyTable, service_names
 from mpsbridge.lab.shells import ShellEngine
-from mpsbridge.lab.signin import Account, BasicSignIn, NegotiateSignIn, SignIn, UserFile
+from mpsbridge.lab.signin import (
+    Account,
+    BasicSignIn,
+    NegotiateSignIn,
+    SignIn,
+    UserFile,
+)
 from mpsbridge.lab.world import Change, LabHost, World
 from mpsbridge.lab.wsman import Endpoint
 
@@ -52,6 +59,8 @@ class _Listener:
     def new_sign_in(self) -> SignIn:
         if self._lab.auth == "basic":
             return BasicSignIn(self._lab.account)
+        if self._lab.keytab is not None:
+            return KerberosSignIn(self._lab.account, self.channel.binding if self.channel else None)
         return NegotiateSignIn(self._lab.account, self.channel.binding if self.channel else None)
 
     def record(self, record: Record) -> None:
@@ -77,7 +86,8 @@ class Lab:
         *,
         engine: Literal["scripted", "powershell"] | Engine | ShellEngine = "scripted",
         port: int = 0,
-        auth: Literal["ntlm", "basic"] = "ntlm",
+        auth: Literal["ntlm", "basic", "kerberos"] = "ntlm",
+        keytab: Path | None = None,
         tls: bool = False,
         record: Path | None = None,
         user: str = "Administrator",
@@ -89,6 +99,7 @@ class Lab:
         self.world = world
         self.port = port
         self.auth = auth
+        self.keytab = keytab
         self.tls = tls
         self.account = Account(user, password or secrets.token_urlsafe(15))
         self.requests: list[Record] = []
@@ -98,6 +109,12 @@ class Lab:
         self.inventory: Path | None = None
         """An inventory (TOML) that names every host, while the lab runs."""
         self.hosts = places(world.hosts.values())
+        self.service_names: dict[str, str] = {}
+        """What each host is called in Kerberos, where clients sign in by that."""
+        if (auth == "kerberos") != (keytab is not None):
+            raise SettingsError("--auth kerberos and --keytab (with the hosts' keys) go together")
+        if keytab is not None:
+            self.service_names = service_names(keytab, list(world.hosts))
         self._engine = _engine(engine)
         self._record = record
         self._record_file: TextIO | None = None
@@ -141,6 +158,8 @@ class Lab:
         """Listen, once. Raises ``SettingsError`` where that is not possible, in this thread."""
         if self._stopping.is_set():
             raise RuntimeError("a lab that was stopped does not start again")
+        if self.keytab is not None:
+            KeyTable.start(self.keytab)
         self._folder = Path(tempfile.mkdtemp(prefix="mpsbridge-lab-"))
         UserFile.start()
         try:
@@ -188,6 +207,8 @@ class Lab:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
             UserFile.stop()
+            if self.keytab is not None:
+                KeyTable.stop()
 
     def _run(self, sockets: dict[str, socket.socket], started: asyncio.Future[None]) -> None:
         loop = started.get_loop()
@@ -304,7 +325,7 @@ class Lab:
 
     def ready(self) -> dict[str, Any]:
         """What a client needs: the ready file's content. ``inventory`` is a file for ``--inventory``."""
-        return {
+        known: dict[str, Any] = {
             "port": self.port,
             "tls": self.tls,
             "auth": self.auth,
@@ -314,6 +335,13 @@ class Lab:
             "inventory": str(self.inventory),
             "hosts": [{"name": place.name, "address": place.address} for place in self.hosts],
         }
+        if self.keytab is not None:
+            known["kerberos"] = {
+                "keytab": str(self.keytab),
+                "krb5_conf": os.environ.get("KRB5_CONFIG"),
+                "service_names": self.service_names,
+            }
+        return known
 
     def _inventory_text(self) -> str:
         """Each host by name, with all that a client needs but the password; JSON strings are TOML strings too."""
@@ -321,9 +349,15 @@ class Lab:
         return "".join(
             f"[hosts.{json.dumps(place.name)}]\naddress = {json.dumps(place.address)}\nport = {self.port}\n"
             f"tls = {str(self.tls).lower()}\nauth = {json.dumps(self.auth)}\n"
-            f"username = {json.dumps(self.user)}\n{trust}\n"
+            f"{self._who(place.name)}{trust}\n"
             for place in self.hosts
         )
+
+    def _who(self, name: str) -> str:
+        """The user, or the host's name in Kerberos, where whoever has a ticket is let in."""
+        if self.keytab is not None:
+            return f"spn = {json.dumps(self.service_names[name])}\n"
+        return f"username = {json.dumps(self.user)}\n"
 
     def write_ready_file(self, path: Path) -> None:
         """Write :meth:`ready` and move it into place when complete, readable by its owner only."""

@@ -1,4 +1,4 @@
-"""Signing in, one object for each connection: Basic, and NTLM raw or inside SPNEGO (``Negotiate``).
+"""Signing in, one object for each connection: Basic; NTLM raw or inside SPNEGO (``Negotiate``).
 
 Authentication belongs to the connection, as on Windows. Over plain HTTP the messages after it are sealed
 (multipart/encrypted); over HTTPS they are plain and NTLM must be bound to the channel (``tls-server-end-point``), with
@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import spnego
 from spnego._ntlm_raw.crypto import ntowfv1  # MD4 is in no public library any more
@@ -30,7 +31,7 @@ from mpsbridge.lab.http import HttpRequest
 
 SOAP_TYPE = "application/soap+xml;charset=UTF-8"
 _BOUNDARY = "Encrypted Boundary"
-_PROTOCOL = "application/HTTP-SPNEGO-session-encrypted"
+SPNEGO_SEALED = "application/HTTP-SPNEGO-session-encrypted"
 _USER_FILE = "NTLM_USER_FILE"
 
 
@@ -147,12 +148,14 @@ class NegotiateSignIn:
     """NTLM, raw or in SPNEGO. ``binding`` is the channel binding that must be there (HTTPS)."""
 
     challenge = "Negotiate"
+    _schemes: ClassVar[dict[str, str]] = {"negotiate": SPNEGO_SEALED}
 
     def __init__(self, account: Account, binding: GssChannelBindings | None) -> None:
         self._seals = binding is None
         self._account = account
         self._binding = binding
         self._context: spnego.ContextProxy | None = None
+        self._protocol = SPNEGO_SEALED
         self._signed_in = False
 
     def check(self, request: HttpRequest) -> Verdict:
@@ -160,25 +163,33 @@ class NegotiateSignIn:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if not token:
             return Verdict(allowed=True) if self._signed_in else Verdict(allowed=False, header=self.challenge)
-        if scheme.lower() != "negotiate":
+        if scheme.lower() not in self._schemes:
             return Verdict(allowed=False, header=self.challenge, refused=True)
         try:
-            with UserFile.holding(self._account):
-                return self._step(base64.b64decode(token, validate=True))
-        except (binascii.Error, SpnegoError, ValueError, struct.error, IndexError):
-            # A wrong password, a missing channel binding, or bytes that are no token: Windows says 401 to all.
+            return self._step(scheme, base64.b64decode(token, validate=True))
+        except (binascii.Error, SpnegoError, ValueError, struct.error, IndexError, AttributeError):
+            # A wrong password, a missing channel binding, or bytes that are no token: Windows says 401 to all. (The
+            # AttributeError is pyspnego's, when the Kerberos library refuses a ticket and has a word for the client.)
             self._context, self._signed_in = None, False
             return Verdict(allowed=False, header=self.challenge, refused=True)
 
-    def _step(self, token: bytes) -> Verdict:
+    def _step(self, scheme: str, token: bytes) -> Verdict:
         if self._context is None or self._context.complete:
-            protocol = "ntlm" if token.startswith(b"NTLMSSP") else "negotiate"
             self._signed_in = False
-            self._context = spnego.server(protocol=protocol, channel_bindings=self._binding)
-        answer = self._context.step(token)
-        header = "Negotiate" + (f" {base64.b64encode(answer).decode()}" if answer else "")
+            self._context = self._accept(token)
+        self._protocol = self._schemes[scheme.lower()]
+        answer = self._take(self._context, token)
+        header = scheme + (f" {base64.b64encode(answer).decode()}" if answer else "")
         self._signed_in = self._context.complete
         return Verdict(allowed=self._signed_in, header=header if answer or not self._signed_in else None)
+
+    def _accept(self, token: bytes) -> spnego.ContextProxy:
+        protocol = "ntlm" if token.startswith(b"NTLMSSP") else "negotiate"
+        return spnego.server(protocol=protocol, channel_bindings=self._binding)
+
+    def _take(self, context: spnego.ContextProxy, token: bytes) -> bytes | None:
+        with UserFile.holding(self._account):
+            return context.step(token)
 
     def open(self, request: HttpRequest) -> bytes:
         """The SOAP envelope in a request, unsealed over HTTP. Raises ``BadSeal``."""
@@ -198,7 +209,8 @@ class NegotiateSignIn:
         """Content type and body for an envelope, sealed over HTTP."""
         if not self._seals or self._context is None:
             return SOAP_TYPE, xml
-        return f'multipart/encrypted;protocol="{_PROTOCOL}";boundary="{_BOUNDARY}"', _seal(self._context, xml)
+        kind = f'multipart/encrypted;protocol="{self._protocol}";boundary="{_BOUNDARY}"'
+        return kind, _seal(self._context, xml, self._protocol)
 
 
 SignIn = BasicSignIn | NegotiateSignIn
@@ -224,12 +236,12 @@ def _unseal(context: spnego.ContextProxy, body: bytes) -> bytes:
     return text
 
 
-def _seal(context: spnego.ContextProxy, xml: bytes) -> bytes:
+def _seal(context: spnego.ContextProxy, xml: bytes, protocol: str) -> bytes:
     sealed = context.wrap_winrm(xml)
     head = "\r\n".join(
         (
             f"--{_BOUNDARY}",
-            f"\tContent-Type: {_PROTOCOL}",
+            f"\tContent-Type: {protocol}",
             f"\tOriginalContent: type={SOAP_TYPE};Length={len(xml) + sealed.padding_length}",
             f"--{_BOUNDARY}",
             "\tContent-Type: application/octet-stream",
