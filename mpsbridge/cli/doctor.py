@@ -22,6 +22,7 @@ from mpsbridge.errors import (
     CertificateRefused,
     ConnectTimedOut,
     InputError,
+    KdcUnreachable,
     MpsBridgeError,
     NotSent,
     Unreachable,
@@ -29,15 +30,17 @@ from mpsbridge.errors import (
 from mpsbridge.host import Host
 from mpsbridge.models.answers import ObserveAnswer, ProgramAnswer
 from mpsbridge.models.frozen import Frozen
+from mpsbridge.models.harmless import harmless
 from mpsbridge.models.outcomes import Done, Outcome
 from mpsbridge.models.scripts import Effect, RawOutput
 from mpsbridge.models.sessions import Observation
-from mpsbridge.models.targets import Target
+from mpsbridge.models.targets import Auth, Target
 from mpsbridge.parsing.text import decode
 from mpsbridge.settings import Output
 from mpsbridge.snippets.catalogue import OBSERVE
 from mpsbridge.snippets.envelope import open_envelope
 from mpsbridge.snippets.parameters import ObserveParameters
+from mpsbridge.transports import has_kerberos
 from mpsbridge.version import __version__
 
 STEPS = ("name", "port", "tls", "sign-in", "powershell", "rights", "sight", "multipoint")
@@ -108,7 +111,7 @@ def diagnose(host: Host) -> Diagnosis:
         raise
     except MpsBridgeError as error:
         return _finish([*checks, *_not_answered(error, host)])
-    checks += _connected(host)
+    checks += _connected(host, raw.signed_in)
     try:
         envelope = open_envelope(OBSERVE.name, raw)
         answer = envelope.answer(ObserveAnswer)
@@ -139,7 +142,7 @@ def _finish(checks: list[Check], raw: RawOutput | None = None) -> Diagnosis:
     return Diagnosis(checks=(*checks, *rest), raw=raw)
 
 
-def _connected(host: Host) -> list[Check]:
+def _connected(host: Host, signed_in: str = "") -> list[Check]:
     target = host.target
     if target.kind == "local":
         here = "not on the way: PowerShell on this very machine"
@@ -149,8 +152,28 @@ def _connected(host: Host) -> list[Check]:
     return [
         _check("port", ok=True, text=f"{target.port} answers"),
         _check("tls", ok=True, text=tls if target.tls else f"none: {sealed}"),
-        _check("sign-in", ok=True, text=f"{target.username or 'the current ticket'} by {target.auth}"),
+        _check("sign-in", ok=True, text=_signed_in(target, signed_in)),
     ]
+
+
+def _signed_in(target: Target, method: str) -> str:
+    text = f"{target.username or 'whoever has the ticket'} by {method or target.auth}"
+    if method != Auth.KERBEROS:
+        return text
+    from mpsbridge.transports.kerberos import describe  # noqa: PLC0415 - an optional extra
+
+    try:
+        return f"{text}, to {target.service_name}, {describe(target)}"
+    except Exception:  # noqa: BLE001 - it ended just now; signing in has gone well all the same
+        return f"{text}, to {target.service_name}"
+
+
+def _sign_in_failed(target: Target, error: MpsBridgeError) -> str:
+    if not has_kerberos() or target.auth not in {Auth.KERBEROS, Auth.NEGOTIATE}:
+        return str(error)
+    from mpsbridge.transports.kerberos import surroundings  # noqa: PLC0415 - an optional extra
+
+    return f"{error}; Kerberos: asks for {target.service_name}, {harmless(surroundings())}"
 
 
 def _not_answered(error: MpsBridgeError, host: Host) -> list[Check]:
@@ -160,8 +183,9 @@ def _not_answered(error: MpsBridgeError, host: Host) -> list[Check]:
         ConnectTimedOut: "port",
         CertificateRefused: "tls",
         AuthRefused: "sign-in",
+        KdcUnreachable: "sign-in",
     }
-    step = steps.get(type(error), "powershell")
+    step = next((step for kind, step in steps.items() if isinstance(error, kind)), "powershell")
     passed: list[Check] = []
     for check in _connected(host):
         if check.step == step:
@@ -169,7 +193,8 @@ def _not_answered(error: MpsBridgeError, host: Host) -> list[Check]:
         passed.append(check)
     if not isinstance(error, NotSent):
         step = "powershell"
-    return [*passed, _check(step, ok=False, text=str(error), remedy=error.hint)]
+    text = _sign_in_failed(host.target, error) if step == "sign-in" else str(error)
+    return [*passed, _check(step, ok=False, text=text, remedy=error.hint)]
 
 
 def _answered(answer: ObserveAnswer, raw: RawOutput) -> list[Check]:

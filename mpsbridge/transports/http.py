@@ -203,7 +203,7 @@ def _refusal(answer: Answer, scheme: str) -> str:
     offers = sorted({name for value in answer.headers.get("www-authenticate", []) for name in _SCHEME.findall(value)})
     if any(offer.lower() == scheme.lower() for offer in offers) or not offers:
         if scheme == "Kerberos":
-            return "the host refused the ticket"
+            return "the host refused the ticket: its key is another one, or the clocks differ, or the account may not"
         return "the host refused the account or the password"
     return f"the host does not offer {scheme}, only {', '.join(offers)}"
 

@@ -24,6 +24,7 @@ from concurrent.futures import Future
 from typing import Any
 
 import gssapi
+import krb5
 from gssapi.raw import IOV, ChannelBindings, GSSError, IOVBuffer, IOVBufferType, unwrap_iov, wrap_iov
 from gssapi.raw import acquire_cred_with_password as with_password
 from spnego import WinRMWrapResult
@@ -31,7 +32,7 @@ from spnego.channel_bindings import GssChannelBindings
 
 from mpsbridge.errors import TicketMissing
 from mpsbridge.models.targets import Target
-from mpsbridge.transports.kerberos_codes import NO_CACHE, number, refuses_secret
+from mpsbridge.transports.kerberos_codes import NO_CACHE, number, refuses_secret, said
 
 _MECHANISM = gssapi.OID.from_int_seq("1.2.840.113554.1.2.2")  # RFC 4121
 _FLAGS = (
@@ -104,10 +105,21 @@ def principal_of(username: str) -> str:
 
 
 def describe(target: Target) -> str:
-    """Whose ticket there is and for how long, as a phrase for a person. Raises what signing in would raise."""
+    """Whose ticket there is and for how long, as a phrase. Raises what signing in would raise."""
     credentials = _credentials(target)
     minutes = int(credentials.lifetime) // 60
-    return f"a ticket of {credentials.name} is good for {minutes // 60} h {minutes % 60} min"
+    return f"with a ticket of {credentials.name}, good for {minutes // 60} h {minutes % 60} min"
+
+
+def surroundings() -> str:
+    """Where tickets are looked for and the realm of bare names, as a phrase; asks nobody and never raises."""
+    try:
+        context = krb5.init_context()
+        cache = krb5.cc_default_name(context).decode()
+        realm = krb5.get_default_realm(context).decode()
+    except krb5.Krb5Error as error:
+        return said(error)
+    return f"default realm {realm}, ticket cache {cache}"
 
 
 def _name(principal: str) -> gssapi.Name:
