@@ -179,6 +179,23 @@ def test_w22_a_planted_lease_holds_the_host_and_nothing_in_it_is_done(
         assert lab.changes == []
 
 
+def test_when_the_time_for_the_run_is_up_all_is_given_back_and_that_is_no_interrupt(
+    mpsbridge: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hung = HOSTS[0] | {"sessions": [{"id": 2, "user": "alice", "hung": True, "logon": "1h"}]}
+    clock = HastyClock(60)
+    with Lab(build_world({"hosts": [hung]}, clock), auth="ntlm", clock=clock) as lab:
+        monkeypatch.setenv("MPSBRIDGE_INVENTORY", str(lab.inventory))
+        monkeypatch.setenv("MPSBRIDGE_PASSWORD", lab.password)
+        words = ["end", "alpha", "--all", "--no-warning", "--settle", "30m", "--deadline", "3m", "--yes"]
+        found = mpsbridge(*words, clock=clock)
+        assert found.code == 4  # the log-off began, and nobody knows how it ends
+        assert "the time for the whole run is up" in found.err
+        assert "mpsbridge resume" in found.err
+        with lab.world.changing() as hosts:
+            assert (hosts["alpha"].logon_mode, hosts["alpha"].lease) == ("enabled", None)
+
+
 def test_who_hangs_is_reset_when_the_time_granted_is_over(mpsbridge: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = HastyClock(100)
     host = {"name": "alpha", "sessions": [{"id": 2, "user": "alice", "hung": True}, {"id": 3, "user": "bob"}]}

@@ -651,3 +651,22 @@ def test_a_run_that_goes_on_gives_back_what_it_holds_though_nothing_is_left_to_d
     else:
         assert stage.run().outcome == "nothing to do"
     assert clean(host)
+
+
+@pytest.mark.parametrize("moment", ["look", "lease", "failsafe", "logons-set"])
+def test_once_it_is_stopped_nothing_new_begins_and_all_is_given_back(stage: Stage, host: FakeHost, moment: str) -> None:
+    """A stop that comes while a step is at work is heeded before the next one, not at the next wait."""
+    act = {"look": "observe", "lease": "set_lease", "failsafe": "set_failsafe", "logons-set": "set_logons"}[moment]
+    first = getattr(host, act)
+
+    def at_work(*words: object, **more: object) -> object:
+        stage.stop.set()
+        return first(*words, **more)
+
+    setattr(host, act, at_work)
+    with pytest.raises(Interrupted, match="stopped before") as caught:
+        stage.run()
+    assert not caught.value.may_have_run
+    later = {"shown", "ended"}
+    assert not later & {step for step, _ in host.record}
+    assert (host.mode, host.lease) == (LogonMode.ENABLED, None)

@@ -93,14 +93,14 @@ def carry_out(
         _record_the_others(journal, run, plans)
         out = sum(isinstance(plan, Failed) for plan in plans)
         order = [targets[place].host for place in ready]
-        with following(call, stream, run, order) as follower, _deadline(fleet, deadline_s):
+        with following(call, stream, run, order) as follower, _deadline(call, fleet, deadline_s) as late:
             job = _job(call, journal, run, work, fleet, follower, order=order, out=out)
             acted = dict(zip(ready, fleet.run(job, only=ready), strict=True))
         outcomes = [
             _not_begun(acted[place]) if place in acted else _planned(plan, run, policy)
             for place, plan in enumerate(plans)
         ]
-        return _finish(call, journal, run, outcomes, interrupted=fleet.interrupted), outcomes
+        return _finish(call, journal, run, outcomes, fleet, late=late.is_set()), outcomes
 
 
 def go_on(
@@ -112,11 +112,11 @@ def go_on(
         open_fleet(call, targets, graceful=True) as fleet,
         events_to(events) as stream,
         following(call, stream, run, order) as follower,
-        _deadline(fleet, call.settings.deadline),
+        _deadline(call, fleet, call.settings.deadline) as late,
     ):
         job = _job(call, journal, run, work, fleet, follower, order=order, out=0)
         outcomes = [_not_begun(outcome) for outcome in fleet.run(job)]
-    return _finish(call, journal, run, outcomes, interrupted=fleet.interrupted), outcomes
+    return _finish(call, journal, run, outcomes, fleet, late=late.is_set()), outcomes
 
 
 def unfinished(journal: Journal, run: str, hosts: Sequence[str]) -> list[str]:
@@ -306,21 +306,31 @@ def _boot_of_the_order(entries: Sequence[Entry]) -> datetime | None:
 
 
 @contextmanager
-def _deadline(fleet: Fleet, seconds: int | None) -> Iterator[None]:
-    """Stop the whole run when its time is over; the hosts give back what it holds."""
-    timer = threading.Timer(seconds or 0, fleet.stop.set)
-    timer.daemon = True
+def _deadline(call: Call, fleet: Fleet, seconds: int | None) -> Iterator[threading.Event]:
+    """Stop the whole run when its time is over, and say so by the event; the hosts give back what it holds."""
+    late, over = threading.Event(), threading.Event()
+
+    def watch(limit_s: int) -> None:
+        if not call.clock.wait(limit_s, over):
+            late.set()
+            fleet.stop.set()
+            call.terminal.note("the time for the whole run is up: nothing new begins, all that is held is given back")
+
     if seconds:
-        timer.start()
+        threading.Thread(target=watch, args=(seconds,), name="mpsbridge-deadline", daemon=True).start()
     try:
-        yield
+        yield late
     finally:
-        timer.cancel()
+        over.set()
 
 
-def _finish(call: Call, journal: Journal, run: str, outcomes: Sequence[Outcome[EndValue]], *, interrupted: bool) -> int:
-    code = exit_code(outcomes, Effect.DISRUPT, interrupted=interrupted)
-    unsettled = interrupted or any(isinstance(outcome, Failed) and outcome.failure.may_have_run for outcome in outcomes)
+def _finish(
+    call: Call, journal: Journal, run: str, outcomes: Sequence[Outcome[EndValue]], fleet: Fleet, *, late: bool
+) -> int:
+    code = exit_code(outcomes, Effect.DISRUPT, interrupted=fleet.interrupted and not late)
+    unsettled = fleet.interrupted or any(
+        isinstance(outcome, Failed) and outcome.failure.may_have_run for outcome in outcomes
+    )
     if not unsettled:
         journal.end(run, "done" if code == 0 else f"exit code {code}")
     _show(call, outcomes, dry_run=False)

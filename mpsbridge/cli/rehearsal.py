@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from mpsbridge.cli.call import Call
+from mpsbridge.cli.leaving import INTERRUPTED
 from mpsbridge.cli.tables import counted
 from mpsbridge.clock import Clock, HastyClock
 from mpsbridge.errors import InputError
@@ -172,7 +173,10 @@ def _show(call: Call, clock: Clock, *words: str) -> int:
     call.terminal.say()
     shown = " ".join(f'"{word}"' if " " in word else word for word in words)
     call.terminal.say(f"$ mpsbridge {shown}", style="bold")
-    return run(words, clock=clock)
+    code = run(words, clock=clock)
+    if code == INTERRUPTED:
+        raise KeyboardInterrupt
+    return code
 
 
 def _write_report(call: Call, record: Path, path: Path) -> int:

@@ -81,6 +81,7 @@ class Holding:
         """Set the failsafe, then keep new people out. Raises ``RemoteError`` where either cannot be proved."""
         scene, lease = self._scene, self._lease
         scene.phase = "close"
+        scene.check_stop()
         found, mode = seen.logon_mode, scene.policy.mode_to_set(seen.logon_mode)
         dropped = found is LogonMode.DISABLED and scene.policy.restarts  # by Windows, at the restart (W17)
         if lease is None or lease.set is not None or found is None or not (mode or dropped):
@@ -97,6 +98,7 @@ class Holding:
                 raise RemoteError("the failsafe could not be set, so logons stay open (--no-failsafe goes without)")
         if mode is None:
             return
+        scene.check_stop()
         before, self._lease = lease.text(), lease.model_copy(update={"set": mode})
         text = self._lease.text()
         if not scene.step("lease", lambda: scene.host.set_lease(text, expected=before, run=scene.run)).changed:

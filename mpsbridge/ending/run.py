@@ -83,6 +83,7 @@ def _all_of_it(scene: Scene, people: People, holding: Holding, seen: Observation
     if not people.unsettled and not scene.policy.restarts:
         return "nothing to do"
     if not holding.held:
+        scene.check_stop()
         holding.take(seen)
     holding.close_logons(seen)
     warn_and_wait(scene, people, seen, template)

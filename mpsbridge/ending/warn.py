@@ -77,6 +77,7 @@ def _tell(
         reason=scene.policy.reason,
         sender=scene.owner,
     )
+    scene.check_stop()
     display_s = max(SHORTEST_S, min(LONGEST_S, int(left_s) - 10))
     results = scene.step(
         "message",
