@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     )
     from mpsbridge.fleet import Fleet
     from mpsbridge.host import Host
+    from mpsbridge.inventory.finding import find_targets
     from mpsbridge.models.outcomes import Done, Failed, Failure, Skipped
     from mpsbridge.models.sessions import LogonMode, Observation, Result, Session, SessionResult, State
     from mpsbridge.models.targets import Auth, Target
@@ -47,6 +48,7 @@ _HOMES = {
     ],
     "mpsbridge.fleet": ["Fleet"],
     "mpsbridge.host": ["Host"],
+    "mpsbridge.inventory.finding": ["find_targets"],
     "mpsbridge.models.outcomes": ["Done", "Failed", "Failure", "Skipped"],
     "mpsbridge.models.sessions": ["LogonMode", "Observation", "Result", "Session", "SessionResult", "State"],
     "mpsbridge.models.targets": ["Auth", "Target"],
@@ -84,6 +86,7 @@ __all__ = [
     "Target",
     "Unreachable",
     "__version__",
+    "find_targets",
     "make_plan",
 ]
 

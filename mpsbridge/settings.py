@@ -146,6 +146,8 @@ def unknown_variables(environment: Mapping[str, str]) -> list[str]:
 
 def _sentence(problem: Mapping[str, Any], flags: Mapping[str, object], path: Path) -> str:
     name = str(problem["loc"][0]) if problem["loc"] else "?"
+    if problem["type"] == "extra_forbidden" and name in flags:
+        return f"there is no setting {name!r}"
     if problem["type"] == "extra_forbidden":
         near = difflib.get_close_matches(name, Settings.model_fields, n=1)
         advice = f"; did you mean {near[0]!r}?" if near else ""

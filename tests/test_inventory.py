@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+import shutil
+import tempfile
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from mpsbridge.errors import InputError, SettingsError
 from mpsbridge.inventory.passwords import Passwords
+from mpsbridge.inventory.reading import read_inventory
 from mpsbridge.inventory.resolve import resolve
 from mpsbridge.models.targets import Auth, Target
 from mpsbridge.settings import Settings, load_settings
@@ -216,3 +222,17 @@ def test_what_is_typed_counts_more_than_the_inventory_and_that_more_than_a_varia
         "auth": (Auth.KERBEROS, "--auth"),
         "insecure_tls": (True, "--insecure-tls"),
     }
+
+
+@given(st.text(max_size=60) | st.binary(max_size=40), st.sampled_from(["hosts", "hosts.toml", "hosts.json", "h.yml"]))
+def test_any_file_is_an_inventory_or_a_sentence_that_names_it(content: str | bytes, name: str) -> None:
+    """Whatever stands in it; Ansible is not asked here, for its program takes a second."""
+    with tempfile.TemporaryDirectory() as folder, patch.object(shutil, "which", lambda *_, **__: None):
+        path = Path(folder) / name
+        path.write_bytes(content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content)
+        try:
+            found = read_inventory(path)
+        except InputError as error:
+            assert name in str(error)  # noqa: PT017 - either is right
+        else:
+            assert all(name.isprintable() for name in found.hosts)

@@ -151,10 +151,10 @@ def test_a_list_of_names_is_an_inventory(tmp_path: Path) -> None:
         "fe80::2": None,
     }
     path.write_text("ts1\nts1:5985\n", encoding="utf-8")
-    with pytest.raises(InputError, match="ts1 is listed twice with different ports"):
+    with pytest.raises(InputError, match=":2: ts1 is listed twice with different ports"):
         read_inventory(path)
     path.write_text("ts1\nts 2\n", encoding="utf-8")
-    with pytest.raises(InputError, match="'ts 2' is no host"):
+    with pytest.raises(InputError, match=":2: 'ts 2' is no host"):
         read_inventory(path)
 
 

@@ -10,7 +10,8 @@ from types import ModuleType
 import pytest
 from pydantic import SecretStr
 
-from mpsbridge.errors import SettingsError
+from mpsbridge import find_targets
+from mpsbridge.errors import InputError, SettingsError
 from mpsbridge.inventory.passwords import Passwords, where
 from mpsbridge.inventory.resolve import resolve
 from mpsbridge.settings import load_settings
@@ -173,3 +174,21 @@ def test_our_own_places_are_told_too(farm: Path, monkeypatch: pytest.MonkeyPatch
         settings = load_settings({"inventory": farm})
         (one,) = resolve(["plain"], settings, read_stdin=str)
         assert where(one, settings) == variable
+
+
+def test_the_library_finds_targets_as_the_command_line_does(farm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FARM_PASSWORD", "dave's")
+    found = find_targets("*", "!plain", "!store", "!other", inventory=str(farm), password="x", port=5985, no_tls=True)
+    assert [(one.host, one.username, one.password and one.password.get_secret_value()) for one in found] == [
+        ("env", None, "dave's"),
+        ("file", None, "from the file"),
+        ("theirs", "dave", "dave's"),
+    ]
+    assert {(one.port, one.tls) for one in found} == {(5985, False)}
+    assert "dave's" not in repr(found)
+    with pytest.raises(SettingsError, match="no password for alice"):
+        find_targets("ts1", username="alice")
+    with pytest.raises(SettingsError, match="there is no setting 'user'"):
+        find_targets("ts1", user="alice")
+    with pytest.raises(InputError, match="standard input"):
+        find_targets("-")

@@ -60,9 +60,10 @@ def choose(words: Iterable[str], inventory: Inventory | None, *, read_stdin: Cal
     return list(chosen.values())
 
 
-def lines_of(text: str) -> list[str]:
-    """The lines of a list that hold something; ``#`` begins a comment."""
-    return [entry for line in text.splitlines() if (entry := line.split("#", 1)[0].strip())]
+def lines_of(text: str) -> list[tuple[int, str]]:
+    """The lines of a list that hold something, with their numbers; ``#`` begins a comment."""
+    lines = ((number, line.split("#", 1)[0].strip()) for number, line in enumerate(text.splitlines(), start=1))
+    return [(number, line) for number, line in lines if line]
 
 
 def read_text(path: Path) -> str:
@@ -78,7 +79,7 @@ def _terms(word: str, inventory: Inventory | None, read_stdin: Callable[[], str]
     sign, rest = _sign(word.strip())
     if rest == "-" or rest.startswith("@"):
         text = read_stdin() if rest == "-" else read_text(Path(rest[1:]))
-        terms = [term for line in lines_of(text) for term in _pieces(line, inventory)]
+        terms = [term for _, line in lines_of(text) for term in _pieces(line, inventory)]
         if not sign:
             yield from terms
         elif any(term.sign for term in terms):

@@ -45,22 +45,24 @@ def _is_ansible(path: Path, text: str) -> bool:
         return True
     if text.startswith(("$ANSIBLE_VAULT;", "---", "{")):
         return True
-    lines = lines_of(text)
     return any(
         line.startswith(";")
         or "=" in line
         or re.match(r"[\w.-]+:(\s|$)", line)
         or ((section := _SECTION.match(line)) and not is_address(section[1]))
-        for line in lines
+        for _, line in lines_of(text)
     )
 
 
 def _read_list(path: Path, text: str) -> Inventory:
     hosts: dict[str, InventoryHost] = {}
-    for line in lines_of(text):
-        for word in expand(line):
-            name, port = split(word)
+    for number, line in lines_of(text):
+        try:
+            words = [split(word) for word in expand(line)]
+        except InputError as error:
+            raise InputError(f"{path}:{number}: {error}") from error
+        for name, port in words:
             entry = InventoryHost(port=port, sources={"port": str(path)} if port else {})
             if hosts.setdefault(name, entry) != entry:
-                raise InputError(f"{path}: {name} is listed twice with different ports")
+                raise InputError(f"{path}:{number}: {name} is listed twice with different ports")
     return build(path, hosts, {})
