@@ -77,7 +77,7 @@ from mpsbridge.transports import open_transport
 from mpsbridge.transports.base import Transport
 
 LOOKS_AFTER_S = (0, 1, 2, 4, 5)
-"""Seconds before each look for a session that is being ended."""
+"""Seconds before each look for a session that is being ended, where nothing says when to look."""
 GONE_APART_S = 2.0
 """Gone means: absent in two looks at least this far apart (W9)."""
 IDLE_LIMIT_S = 60.0
@@ -195,7 +195,11 @@ class Host:
         return _results(sessions, self.ask(DISCONNECT, parameters))
 
     def end(self, sessions: Sequence[Session], *, run: str, lease: Holding = "free") -> tuple[SessionResult, ...]:
-        """Log each session off and look until it is gone: at once, then after 1, 2, 4 and 5 s (W9)."""
+        """Log each session off and look until it is gone (W9).
+
+        Whom the script has seen go needs one look more, two seconds later; for others it is looked at once, then after
+        1, 2, 4 and 5 s.
+        """
         parameters = EndParameters(sessions=_guards(sessions), not_after=self._not_after(), run=run, lease=lease)
         return self._until_gone(_results(sessions, self.ask(END, parameters)))
 
@@ -300,8 +304,10 @@ class Host:
 
     def _until_gone(self, results: tuple[SessionResult, ...]) -> tuple[SessionResult, ...]:
         """Look until each session whose log-off began is gone for sure, or the looks are used up."""
-        watch = GoneWatch([result for result in results if result.result in {Result.ENDED, Result.UNKNOWN}])
-        for pause_s in LOOKS_AFTER_S:
+        open_ = [result for result in results if result.result in {Result.ENDED, Result.UNKNOWN}]
+        watch = GoneWatch(open_, at_s=self._clock.monotonic())
+        for planned_s in LOOKS_AFTER_S:
+            pause_s = watch.missing_s(self._clock.monotonic()) or planned_s
             if watch.settled or self._clock.wait(pause_s, self._cancelled):
                 break
             try:
@@ -330,11 +336,15 @@ def _results(sessions: Sequence[Session], answer: ActAnswer) -> tuple[SessionRes
 
 
 class GoneWatch:
-    """Which sessions are gone: absent in two looks, at least :data:`GONE_APART_S` apart, without row and process."""
+    """Which sessions are gone: absent in two looks, at least :data:`GONE_APART_S` apart, without row and process.
 
-    def __init__(self, results: Sequence[SessionResult]) -> None:
+    ``at_s`` is when the results came. Of a session that is ``ended`` the script itself has seen neither any more, just
+    before: that is the first of the two looks.
+    """
+
+    def __init__(self, results: Sequence[SessionResult], *, at_s: float) -> None:
         self._open = {result.session.id: result.session for result in results}
-        self._first_absent: dict[int, float] = {}
+        self._first_absent = {result.session.id: at_s for result in results if result.result is Result.ENDED}
         self._gone: set[int] = set()
         self._why: dict[int, str] = {}
 
@@ -342,6 +352,13 @@ class GoneWatch:
     def settled(self) -> bool:
         """Whether nobody is left to look for."""
         return set(self._open) == self._gone
+
+    def missing_s(self, now_s: float) -> float:
+        """Seconds until one more look may settle everybody; 0 where that is past, or somebody was still there."""
+        waiting = set(self._open) - self._gone
+        if not waiting or not waiting <= set(self._first_absent):
+            return 0.0
+        return max(0.0, max(self._first_absent[session_id] for session_id in waiting) + GONE_APART_S - now_s)
 
     def look(self, seen: Observation, *, at_s: float) -> None:
         """Take in one observation."""

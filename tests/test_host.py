@@ -69,12 +69,40 @@ def test_w04_the_act_carries_the_hosts_own_time_limit() -> None:
 
 def test_w09_gone_is_believed_only_after_two_looks_some_seconds_apart() -> None:
     clock = FakeClock()
-    hands = Hands({"observe": looks([ALICE], []), "end": acted("end", s2="ended")})
+    hands = Hands({"observe": looks([ALICE], []), "end": acted("end", s2="begun")})
     host = hands.host(clock=clock)
     (result,) = host.end(host.observe().sessions, run="r1")
     assert result.result is Result.ENDED
-    assert hands.calls == ["observe", "end", "observe", "observe", "observe"]
-    assert clock.waits == [0, 1, 2]
+    assert hands.calls == ["observe", "end", "observe", "observe"]
+    assert clock.waits == [0, 2]
+
+
+def test_w09_what_the_script_saw_go_needs_one_look_more() -> None:
+    clock = FakeClock()
+    hands = Hands({"observe": looks([ALICE, BOB], []), "end": acted("end", s2="ended", s3="ended")})
+    host = hands.host(clock=clock)
+    results = host.end(host.observe().sessions, run="r1")
+    assert [result.result for result in results] == [Result.ENDED, Result.ENDED]
+    assert hands.calls == ["observe", "end", "observe"]
+    assert clock.waits == [2]
+
+
+def test_w09_a_look_that_fails_is_made_up_for_later() -> None:
+    clock = FakeClock()
+
+    def observe(script: Script) -> str | ConnectionLost:
+        match hands.calls.count("observe"):
+            case 1:
+                return looks([ALICE])(script)
+            case 2:
+                return ConnectionLost("the link broke")
+        return envelope("observe", observation([]))
+
+    hands = Hands({"observe": observe, "end": acted("end", s2="ended")})
+    host = hands.host(clock=clock)
+    (result,) = host.end(host.observe().sessions, run="r1")
+    assert result.result is Result.ENDED
+    assert clock.waits == [2, 1]
 
 
 def test_w09_a_session_that_stays_is_unknown_after_the_last_look() -> None:
@@ -103,7 +131,7 @@ def test_whose_log_off_did_not_begin_is_not_told_to_be_logging_off() -> None:
 
 
 def test_w09_a_row_that_comes_back_starts_the_count_anew() -> None:
-    hands = Hands({"observe": looks([ALICE], [], [ALICE], [], []), "end": acted("end", s2="ended")})
+    hands = Hands({"observe": looks([ALICE], [], [ALICE], [], []), "end": acted("end", s2="begun")})
     host = hands.host(clock=FakeClock())
     (result,) = host.end(host.observe().sessions, run="r1")
     assert result.result is Result.ENDED

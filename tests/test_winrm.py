@@ -34,6 +34,7 @@ from rude_host import RudeHost, request
 from spnego import Password
 from spnego._ntlm import _NTLMCredential
 
+from mpsbridge.clock import HastyClock
 from mpsbridge.errors import (
     AuthRefused,
     CertificateRefused,
@@ -47,10 +48,12 @@ from mpsbridge.errors import (
     TransportClosed,
     Unreachable,
 )
+from mpsbridge.host import Host
 from mpsbridge.lab.engines.contract import Terminating
 from mpsbridge.lab.faults import Fault
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import load_world
+from mpsbridge.models.sessions import Result
 from mpsbridge.models.targets import Auth, Target
 from mpsbridge.transports import http, ntlm, open_transport, signin, winrm
 
@@ -99,6 +102,21 @@ def test_the_price_of_a_script(auth: str, way: Auth, *, tls: bool) -> None:
         transport.close()
         assert len(steps(lab)) == len(signing_in) + 8
         assert len({each.connection for each in lab.requests}) == 1
+
+
+def test_a_guarded_log_off_on_an_open_shell_takes_six_requests() -> None:
+    """Look, end, look again: the script itself has looked once after the end (W9)."""
+    clock = HastyClock(100)
+    with Lab(load_world("small"), clock=clock) as lab:
+        host = Host(reach(lab), clock=clock)
+        host.observe()
+        before = len(lab.requests)
+        bob = next(session for session in host.look().sessions if session.user == "bob")
+        (result,) = host.end([bob], run="r1")
+        assert result.result is Result.ENDED
+        assert steps(lab)[before:] == COMMAND * 3
+        assert "bob" not in {session.user for session in host.look().sessions}
+        host.close()
 
 
 def test_w16_definitions_go_to_a_shell_once(monkeypatch: pytest.MonkeyPatch) -> None:
