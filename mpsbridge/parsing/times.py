@@ -7,6 +7,7 @@ that is not idle is ``None`` (W1). The raw text is kept elsewhere; ``None`` lose
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -119,6 +120,7 @@ def _by_patterns(text: str, patterns: PatternsAnswer, zone: timezone) -> datetim
     return _moment(year, int(found["month"]), int(found["day"]), hour, int(found["minute"]), zone)
 
 
+@functools.lru_cache(maxsize=64)  # a host's rows share one, and most hosts of a farm
 def _expression(pattern: str) -> tuple[str, bool]:
     """A Windows date and time pattern as a regular expression; false where the numbers alone do not tell the moment."""
     parts: list[str] = []
