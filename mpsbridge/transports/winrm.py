@@ -28,16 +28,19 @@ import contextlib
 import logging
 import math
 import warnings
+import xml.etree.ElementTree as ET
 
 from pypsrp.complex_objects import GenericComplexObject, PSInvocationState, RunspacePoolState
 from pypsrp.exceptions import InvalidRunspacePoolStateError
 from pypsrp.powershell import PowerShell, RunspacePool, RunspacePoolWarning
+from pypsrp.serializer import Serializer
 from pypsrp.wsman import WSMan
 
 from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.errors import InputError, MpsBridgeError, TransportClosed
 from mpsbridge.models.scripts import RawOutput, Script
 from mpsbridge.models.targets import Auth, Target
+from mpsbridge.once import once
 from mpsbridge.transports.http import HttpTransport
 from mpsbridge.transports.limit import Limit
 from mpsbridge.transports.trouble import Stage, explain, refuse_unpublished
@@ -147,7 +150,10 @@ class WinrmTransport:
         if not self._target.restricted:
             known = script.definitions_digest in self._defined
             # Not in a scope of its own: the functions that it defines shall outlive it.
-            pipeline.add_script(script.short if known else script.text, use_local_scope=False)
+            pipeline.add_script(
+                _serialised(script.short if known else script.text),  # type: ignore[arg-type]  # an element is as good
+                use_local_scope=False,
+            )
         else:
             pipeline.add_cmdlet(script.function).add_parameters(dict(script.parameters))
         self._messages_before, self._pipeline = self._http.messages, pipeline
@@ -234,6 +240,14 @@ def _check(target: Target) -> None:
         target.address.encode("idna")
     except UnicodeError as error:
         raise InputError(f"{target.host}: {target.address!r} is no host name").about(host=target.host) from error
+
+
+@once
+def _serialised(text: str) -> ET.Element:
+    """A script as it travels, escaped once for all hosts; pypsrp takes such an element for a value and copies it."""
+    element = Serializer().serialize(text)
+    assert element is not None  # noqa: S101 - only nothing becomes nothing
+    return element
 
 
 def _text(value: object) -> str:
