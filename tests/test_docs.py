@@ -45,6 +45,15 @@ def test_every_option_in_the_readme_exists(option: str) -> None:
     assert option in known | foreign
 
 
+def test_every_call_in_the_readme_uses_options_of_its_command() -> None:
+    blocks = re.findall(r"^```\w*\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    calls = [found for block in blocks for found in re.findall(r"(?<!from )\bmpsbridge ([a-z]+)\b([^\n#]*)", block)]
+    assert len(calls) > 30
+    for name, words in calls:
+        known = {option for parameter in COMMANDS[name].params for option in parameter.opts}
+        assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", words)) <= known | {"--help"}, f"mpsbridge {name}{words}"
+
+
 def test_every_shared_setting_is_an_option() -> None:
     known = {name for parameter in COMMANDS["sessions"].params for name in parameter.opts}
     secret = {"password", "password_file"}
