@@ -11,6 +11,7 @@
     │     └─ NotBegun           not-begun       no: its turn never came
     ├─ NotSent                  not-sent        no: the script did not reach PowerShell
     │  ├─ Unreachable           unreachable
+    │  │  └─ NotWinrm           not-winrm
     │  ├─ ConnectTimedOut       timeout
     │  ├─ AuthRefused           auth
     │  │  ├─ TicketMissing      no-ticket
@@ -26,7 +27,8 @@
     ├─ Interrupted              interrupted     unknown
     │  ├─ Stopped               interrupted     no: between two steps, the next was not sent
     │  ├─ TimedOut              timeout
-    │  └─ ConnectionLost        interrupted
+    │  ├─ ConnectionLost        interrupted
+    │  └─ WorkerLost            worker-lost
     ├─ RemoteError              remote          yes: it ran and PowerShell said no
     │  ├─ AccessDenied          denied
     │  ├─ CommandMissing        missing-command
@@ -131,6 +133,13 @@ class Unreachable(NotSent):
 
     kind = "unreachable"
     default_hint = "Check the name, that WinRM listens there (winrm enumerate winrm/config/listener) and the firewall."
+
+
+class NotWinrm(Unreachable):
+    """Somebody answers there, but not as WinRM does: another service, something in between, or a broken host."""
+
+    kind = "not-winrm"
+    default_hint = "Check the address and --port, and what else answers there (a proxy, a portal)."
 
 
 class ConnectTimedOut(NotSent):
@@ -254,6 +263,13 @@ class TimedOut(Interrupted):
 
 class ConnectionLost(Interrupted):
     """The connection broke after the script was sent, or the run was cancelled then."""
+
+
+class WorkerLost(Interrupted):
+    """The worker process, or the cluster, that was to read the host is gone; acts never leave this process."""
+
+    kind = "worker-lost"
+    default_hint = "Read it again; where a worker dies each time, read it without --processes and --executor."
 
 
 class RemoteError(MpsBridgeError):

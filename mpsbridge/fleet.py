@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import functools
 import math
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from types import TracebackType
+from contextlib import ExitStack, contextmanager
+from types import FrameType, TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from mpsbridge.clock import Clock, SystemClock
@@ -37,6 +39,9 @@ STEP_LIMIT_S, GRACE_LIMIT_S = 10.0, 40.0
 """The same where they give back what they hold first: 10 s for the step at work, then 30 s for giving back."""
 CUT_AFTER_S, GIVE_UP_AFTER_S = 0.5, 2.0
 """Past the deadline: when the hosts at work, which should have ended by themselves, are cut off, and given up."""
+
+_NOT_WAITED_FOR = "interrupted; the host was at work and had not answered"
+_TOO_LATE = "the time for the whole call was up while the host was at work"
 
 
 class Fleet:
@@ -92,21 +97,24 @@ class Fleet:
         """
         work: _Round[V] = _Round(range(len(self.targets)) if only is None else only)
         self._round = work
-        while work.missing:
-            try:
-                self._begin_more(work, job)
-                found = self._next(work)
-                if found is None:
-                    work.news.wait(LOOK_S)
-                    work.news.clear()
+        with _first_signal_is_a_flag() as told_to_stop:
+            while work.missing:
+                try:
+                    if told_to_stop.is_set() and not self.interrupted:
+                        self._interrupt()
+                    self._begin_more(work, job)
+                    found = self._next(work)
+                    if found is None:
+                        work.news.wait(LOOK_S)
+                        work.news.clear()
+                        continue
+                except KeyboardInterrupt:
+                    if self.interrupted:
+                        raise
+                    self._interrupt()
                     continue
-            except KeyboardInterrupt:
-                if self.interrupted:
-                    raise
-                self._interrupt()
-                continue
-            yield found
-            del work.missing[found[0]]
+                yield found
+                del work.missing[found[0]]
 
     @property
     def at_work(self) -> int:
@@ -171,20 +179,18 @@ class Fleet:
             self._workers.interrupt(begun_before=self._stopped_at)
         place = next(iter(work.missing))
         if work.give_up is not None and self._clock.monotonic() >= work.give_up:
-            error: Interrupted = Interrupted("interrupted; the host did not answer any more")
-            return place, failed(self.targets[place], error)
-        if self._past_deadline(GIVE_UP_AFTER_S):
-            error = TimedOut("the time for the whole call was up while the host was at work")
-            return place, failed(self.targets[place], error)
+            return place, failed(self.targets[place], Interrupted(_NOT_WAITED_FOR))
         if self._past_deadline(CUT_AFTER_S) and not self._cut_off:
             self._cut_off = True
-            self._workers.cancel()
+            self._workers.cancel(TimedOut(_TOO_LATE))
+        if self._past_deadline(GIVE_UP_AFTER_S):
+            return place, failed(self.targets[place], TimedOut(_TOO_LATE))
         return None
 
     def cancel(self) -> None:
         """End every running job at once and begin no new one; may be called from any thread."""
         self.stop.set()
-        self._workers.cancel()
+        self._workers.cancel(Interrupted(_NOT_WAITED_FOR))
 
     def close(self) -> None:
         """Let go of all hosts at the same time; never raises, and does not wait for one that hangs."""
@@ -196,7 +202,38 @@ class Fleet:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is not None:  # nobody will hear what becomes of the hosts at work: do not wait for them
+            self._interrupt()
         self.close()
+
+
+@contextmanager
+def _first_signal_is_a_flag() -> Iterator[threading.Event]:
+    """Let the first Ctrl-C or SIGTERM set a flag, so that it cannot strike where the caller handles an outcome.
+
+    Whoever has a handler hears of both; only the ``KeyboardInterrupt`` that the first one raises is held back.
+    """
+    flag = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield flag
+        return
+    with ExitStack() as restored:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if callable(before := signal.getsignal(number)):
+                signal.signal(number, functools.partial(_hold_back, flag, before))
+                restored.callback(signal.signal, number, before)
+        yield flag
+
+
+def _hold_back(
+    flag: threading.Event, handler: Callable[[int, FrameType | None], Any], number: int, frame: FrameType | None
+) -> None:
+    try:
+        handler(number, frame)
+    except KeyboardInterrupt:
+        if flag.is_set():
+            raise
+        flag.set()
 
 
 class _Round(Generic[V]):

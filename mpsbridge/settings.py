@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from platformdirs import user_config_path
 from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError
@@ -69,6 +69,10 @@ class Settings(BaseSettings):
     timeout: Duration = Field(default=60, ge=1, le=86_400)
     deadline: Duration | None = Field(default=None, ge=1)
     concurrency: int = Field(default=32, ge=1, le=256)
+    processes: int | None = Field(default=None, ge=1, le=64)
+    executor: Literal["dask"] | None = None
+    scheduler: str | None = None
+    worker_password_variable: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     journal: Path | None = None
     dry_run: bool = False
     verbose: int = Field(default=0, ge=0)

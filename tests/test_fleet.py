@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import pickle
+import signal
 import threading
 import weakref
 from collections.abc import Callable, Sequence
@@ -361,3 +362,29 @@ def test_an_interrupted_run_cuts_a_step_that_hangs_and_gives_back_on_a_new_conne
         (outcome,) = fleet.run(job)
     assert isinstance(outcome, Done)
     assert (outcome.value, len(opened)) == ("gave back", 2)
+
+
+def test_a_ctrl_c_while_the_caller_handles_an_outcome_loses_none() -> None:
+    told: list[tuple[int, str]] = []
+    with Fleet(TARGETS, concurrency=1, connect=connect(alice_everywhere_but_ts3)) as fleet:
+        for place, outcome in fleet.stream(Host.observe):
+            if not told:
+                signal.raise_signal(signal.SIGINT)
+            told.append((place, outcome.status))
+    assert fleet.interrupted
+    assert sorted(place for place, _ in told) == list(range(6))
+    assert told[0] == (0, "done")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_ctrl_c_is_raised() -> None:
+    release = threading.Event()
+
+    def listen_until_the_second() -> None:
+        for _ in fleet.stream(lambda host: host.name == "ts0" or release.wait(10)):
+            signal.raise_signal(signal.SIGINT)
+            release.set()
+            signal.raise_signal(signal.SIGINT)
+
+    with Fleet(TARGETS, connect=connect(alice_everywhere_but_ts3)) as fleet, pytest.raises(KeyboardInterrupt):
+        listen_until_the_second()

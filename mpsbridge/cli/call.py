@@ -48,7 +48,10 @@ class Call:
         """
         HOST_WORDS.set(tuple(words))
         meant = self.meant(words, who, shard=shard)
-        targets = Passwords(self.settings, ask=self.terminal.password).fill(meant)
+        if self.settings.worker_password_variable:
+            targets = _without_passwords(meant)
+        else:
+            targets = Passwords(self.settings, ask=self.terminal.password).fill(meant)
         for path in {target.ca_file for target in targets if target.tls and target.ca_file}:
             try:
                 tls_context(path, insecure=False)
@@ -83,6 +86,15 @@ def _check_kerberos(targets: Sequence[Target]) -> None:
     for path in {target.keytab for target in targets if target.keytab}:
         if not os.access(path, os.R_OK):
             raise SettingsError(f"--keytab: {path} cannot be read")
+
+
+def _without_passwords(meant: Sequence[Meant]) -> list[Target]:
+    """The targets as they travel to workers who know the password, which is one for all."""
+    needs = {(one.target.username, one.password) for one in meant if one.target.kind != "local"}
+    if len(needs) > 1:
+        words = f"--worker-password-variable names one password, and these hosts need {len(needs)}"
+        raise InputError(words, hint="Read the hosts of each account in a call of their own.")
+    return [one.target for one in meant]
 
 
 def answer(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from mpsbridge.cli.call import Call
-from mpsbridge.cli.fleets import exit_code, gather, open_fleet
+from mpsbridge.cli.fleets import exit_code, gather, open_reading
 from mpsbridge.cli.tables import counted
 from mpsbridge.errors import (
     AuthRefused,
@@ -67,8 +67,8 @@ class Diagnosis(Frozen):
 
 def doctor(call: Call, hosts: Sequence[str], save: Path | None, shard: str | None) -> int:
     """``doctor``: walk the steps on every host."""
-    with open_fleet(call, call.targets(hosts, shard=shard)) as fleet:
-        outcomes = gather(call, fleet, diagnose)
+    with open_reading(call, call.targets(hosts, shard=shard)) as fleet:
+        outcomes = gather(call, fleet, diagnose, keep=True)
         if save is not None:
             _save(save, outcomes, call.clock.now())
         if call.settings.output is Output.JSON:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from mpsbridge.cli.call import HOST_WORDS, Call
+from mpsbridge.cli.elsewhere import Elsewhere, elsewhere, refuse_elsewhere
 from mpsbridge.cli.leaving import WORDS
 from mpsbridge.cli.progress import CallView
 from mpsbridge.cli.tables import counted, listed
@@ -41,12 +42,30 @@ class ActValue(Frozen):
     sessions: tuple[SessionResult, ...]
 
 
-def open_fleet(call: Call, targets: Sequence[Target], *, graceful: bool = False, keep: bool = True) -> Fleet:
-    """The hosts of this call, with its limits; with ``graceful`` each waits in a thread of its own.
+def open_fleet(call: Call, targets: Sequence[Target], *, graceful: bool = False) -> Fleet:
+    """The hosts of a call that may act; with ``graceful`` each waits in a thread of its own.
 
     With ``graceful`` the deadline is the procedure's own matter: there it is a time to give back, not to break off.
     """
+    refuse_elsewhere(call.settings, f"'{call.command}' stays in the process that keeps the record")
+    return _open(call, targets, graceful=graceful, keep=True)
 
+
+def open_reading(call: Call, targets: Sequence[Target], *, keep: bool = False) -> Fleet:
+    """The hosts of a call that only reads, wherever it is told to; with ``keep`` they stay connected, here."""
+    if keep:
+        refuse_elsewhere(call.settings, "connections that are kept never leave this process")
+    return _open(call, targets, keep=keep, readers=elsewhere(call, targets))
+
+
+def _open(
+    call: Call,
+    targets: Sequence[Target],
+    *,
+    graceful: bool = False,
+    keep: bool,
+    readers: Elsewhere | None = None,
+) -> Fleet:
     def connect(target: Target) -> Host:
         return Host(target, timeout_s=float(call.settings.timeout), clock=call.clock)
 
@@ -54,15 +73,17 @@ def open_fleet(call: Call, targets: Sequence[Target], *, graceful: bool = False,
         what = "what runs has 10 s, then all that is held is given back" if graceful else "what runs is cut off"
         call.terminal.note(f"interrupted: nothing new begins; {what}. Once more leaves at once.")
 
+    slots = readers.slots if readers else call.settings.concurrency
     return Fleet(
         targets,
         on_interrupt=interrupted,
-        concurrency=min(MOST_THREADS, len(targets)) if graceful else call.settings.concurrency,
+        concurrency=min(MOST_THREADS, len(targets)) if graceful else slots,
         connect=connect,
         graceful=graceful,
         clock=call.clock,
         keep=keep,
         deadline_s=None if graceful else call.settings.deadline,
+        workers=readers.workers if readers else None,
     )
 
 
@@ -106,15 +127,41 @@ def found_nowhere(missing: Sequence[Sequence[str]], *, hosts: int) -> str:
     return f"found nowhere: {', '.join(nowhere)}" if nowhere else ""
 
 
-def gather(call: Call, fleet: Fleet, job: Callable[[Host], V]) -> list[Outcome[V]]:
-    """Do the job on all hosts; with ``--output jsonl`` each outcome is printed as it comes."""
+def gather(
+    call: Call,
+    fleet: Fleet,
+    job: Callable[[Host], V],
+    *,
+    problems: Callable[[V], Sequence[str]] = lambda _: (),
+    keep: bool = False,
+) -> list[Outcome[V]]:
+    """Do the job on all hosts; the outcomes in the order asked for.
+
+    With ``--output jsonl`` each is printed as it comes, and what is ``done`` is not kept (unless ``keep``), so that
+    memory does not grow with the hosts. ``problems`` are what a host's answer says beside the answer itself.
+    """
+    streams = call.settings.output is Output.JSONL
     found: dict[int, Outcome[V]] = {}
     with watched(call, fleet) as view:
         for place, outcome in fleet.stream(job):
-            found[place] = outcome
             view.settled(well=isinstance(outcome, Done))
             call.terminal.stream(outcome)
+            if keep or not streams or not isinstance(outcome, Done):
+                found[place] = outcome
+            if streams:
+                _say_beside(call, outcome, problems)
+    if not streams:
+        for place in sorted(found):
+            _say_beside(call, found[place], problems)
     return [found[place] for place in sorted(found)]
+
+
+def _say_beside(call: Call, outcome: Outcome[V], problems: Callable[[V], Sequence[str]]) -> None:
+    if outcome.note:
+        call.terminal.note(f"{outcome.host}: {outcome.note}")
+    if isinstance(outcome, Done):
+        for problem in problems(outcome.value):
+            call.terminal.note(f"{outcome.host}: {problem}")
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from mpsbridge.cli.call import Call
-from mpsbridge.cli.fleets import exit_code, gather, new_run, open_fleet, present
+from mpsbridge.cli.fleets import exit_code, gather, new_run, open_fleet, open_reading, present
 from mpsbridge.cli.tables import listed, when
 from mpsbridge.ending.lease import Damaged, Lease, holder, read_lease
 from mpsbridge.errors import InputError, Refused
@@ -39,7 +39,7 @@ class LeaseValue(Frozen):
 
 def leases(call: Call, hosts: Sequence[str], shard: str | None) -> int:
     """``leases``: who is at work on each host."""
-    with open_fleet(call, call.targets(hosts, shard=shard)) as fleet:
+    with open_reading(call, call.targets(hosts, shard=shard)) as fleet:
         outcomes = gather(call, fleet, _read)
         _show(call, outcomes)
         return exit_code(outcomes, Effect.READ, interrupted=fleet.interrupted)

@@ -77,6 +77,14 @@ def _shared(
     concurrency: Annotated[
         int | None, typer.Option(help="Hosts that answer at the same time; silent ones do not count. Default 32.")
     ] = None,
+    processes: Annotated[int | None, typer.Option(metavar="N", help="Read in N processes; acts never do.")] = None,
+    executor: Annotated[str | None, typer.Option(metavar="dask", help="Read by a cluster; acts never do.")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Of the Dask cluster: tcp:// or tls://.")
+    ] = None,
+    worker_password_variable: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Where the workers' own environment holds the password.")
+    ] = None,
     journal: Annotated[Path | None, typer.Option(metavar="FILE", help="The record of all runs.")] = None,
     dry_run: Annotated[bool | None, typer.Option("--dry-run", help="Look and plan, change nothing.")] = None,
     verbose: Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more on standard error.")] = 0,

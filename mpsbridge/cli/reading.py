@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 from mpsbridge.cli.acting import set_logons
 from mpsbridge.cli.call import Call, duration
-from mpsbridge.cli.fleets import exit_code, gather, open_fleet, present
+from mpsbridge.cli.fleets import exit_code, gather, open_fleet, open_reading, present
 from mpsbridge.cli.tables import SESSION_COLUMNS, STATION_COLUMNS, counted, session_row, station_row
 from mpsbridge.ending.plan import Selector, matching
 from mpsbridge.errors import InputError
 from mpsbridge.host import Host
-from mpsbridge.models.outcomes import Done, Outcome
+from mpsbridge.models.outcomes import Outcome
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import LogonMode, Observation
 
@@ -25,24 +26,24 @@ def sessions(call: Call, hosts: Sequence[str], who: Selector | None, watch: str 
     targets = call.targets(hosts, chosen, shard=shard)
     if not targets:
         every_s = None
-
-    def look(host: Host) -> Observation:
-        seen = host.observe()
-        return seen.model_copy(update={"sessions": matching(seen, chosen)})
-
     clock = call.clock
-    with open_fleet(call, targets) as fleet:
+    with open_reading(call, targets, keep=every_s is not None) as fleet:
         while True:
-            outcomes = gather(call, fleet, look)
+            outcomes = gather(call, fleet, functools.partial(_look, chosen), problems=lambda seen: seen.problems)
             _show_sessions(call, outcomes)
             if every_s is None or fleet.interrupted or clock.wait(every_s, fleet.stop):
                 return exit_code(outcomes, Effect.READ, interrupted=fleet.interrupted)
             call.terminal.say()
 
 
+def _look(chosen: Selector, host: Host) -> Observation:
+    seen = host.observe()
+    return seen.model_copy(update={"sessions": matching(seen, chosen)})
+
+
 def stations(call: Call, hosts: Sequence[str], shard: str | None) -> int:
     """``stations``: MultiPoint's stations and who sits there."""
-    with open_fleet(call, call.targets(hosts, shard=shard)) as fleet:
+    with open_reading(call, call.targets(hosts, shard=shard)) as fleet:
         outcomes = gather(call, fleet, Host.stations)
         present(
             call,
@@ -64,7 +65,8 @@ def logons(call: Call, hosts: Sequence[str], wanted: str | None, shard: str | No
         raise InputError(f"--set: {wanted!r} is not one of {', '.join(LogonMode)}") from error
     if mode is not None and shard is not None:
         raise InputError("--shard is for looking, and --set acts: name the hosts that it shall act on")
-    with open_fleet(call, call.targets(hosts, shard=shard)) as fleet:
+    opened = open_reading if mode is None else open_fleet
+    with opened(call, call.targets(hosts, shard=shard)) as fleet:
         outcomes = gather(call, fleet, Host.logons) if mode is None else set_logons(call, fleet, mode, yes=yes)
         present(
             call,
@@ -87,7 +89,3 @@ def _show_sessions(call: Call, outcomes: Sequence[Outcome[Observation]]) -> None
         summary=lambda values: counted(sum(len(value.sessions) for value in values), "session"),
         empty="nobody",
     )
-    for outcome in outcomes:
-        if isinstance(outcome, Done) and isinstance(outcome.value, Observation):
-            for problem in outcome.value.problems:
-                call.terminal.note(f"{outcome.host}: {problem}")

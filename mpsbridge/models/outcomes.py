@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from mpsbridge.errors import MpsBridgeError
 from mpsbridge.models.frozen import Frozen
@@ -26,7 +26,19 @@ class Failure(Frozen):
         return cls(kind=error.kind, message=error.message, hint=error.hint, may_have_run=error.may_have_run)
 
 
-class Done(Frozen, Generic[V]):
+class _OfOneHost(Frozen):
+    """``note`` says what was unusual on the way to the outcome; it is left out of every dump where it is empty."""
+
+    note: str = Field(default="", repr=False)
+
+    @model_serializer(mode="wrap")
+    def _without_an_empty_note(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        dumped: dict[str, Any] = dump(self)
+        note = dumped.pop("note", "")
+        return dumped | {"note": note} if note else dumped
+
+
+class Done(_OfOneHost, Generic[V]):
     """The host answered."""
 
     status: Literal["done"] = "done"
@@ -36,7 +48,7 @@ class Done(Frozen, Generic[V]):
     value: V
 
 
-class Failed(Frozen):
+class Failed(_OfOneHost):
     """The host, or the way to it, failed."""
 
     status: Literal["failed"] = "failed"
@@ -46,7 +58,7 @@ class Failed(Frozen):
     failure: Failure
 
 
-class Skipped(Frozen):
+class Skipped(_OfOneHost):
     """Nothing was done to this host, and that is no failure of the host."""
 
     status: Literal["skipped"] = "skipped"

@@ -40,6 +40,7 @@ from mpsbridge.errors import (
     Interrupted,
     NotPublished,
     NotSent,
+    NotWinrm,
     ShellRefused,
     TimedOut,
     TransportClosed,
@@ -165,7 +166,7 @@ _ROWS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], type[NotSent],
     (AuthenticationError, AuthRefused, "", None),
     ((WSManFaultError, InvalidPSRPOperation, InvalidRunspacePoolStateError), ShellRefused, "no shell: ", None),
     (WinRMTransportError, Unreachable, "instead of WinRM's answer came ", None),
-    ((WinRMError, ET.ParseError), Unreachable, _NO_WINRM, None),
+    ((WinRMError, ET.ParseError), NotWinrm, _NO_WINRM, None),
     ((ImportError, FeatureMissingError), TransportMissing, "", KERBEROS_EXTRA),
 )
 """Foreign class, ours, what to say before its own words, and a hint where ours has no good one. The first row wins."""

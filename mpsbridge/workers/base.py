@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import BrokenExecutor
 from typing import Protocol, TypeVar
 
 from mpsbridge.clock import Clock
-from mpsbridge.errors import MpsBridgeError
+from mpsbridge.errors import Interrupted, MpsBridgeError
 from mpsbridge.host import Host
 from mpsbridge.models.outcomes import Done, Failed, Failure, Outcome
 from mpsbridge.models.targets import Target
@@ -19,6 +20,10 @@ from mpsbridge.models.targets import Target
 log = logging.getLogger(__name__)
 
 V = TypeVar("V")
+
+
+class WorkerDied(BrokenExecutor):
+    """The process that had a task is gone; nobody knows how far it came."""
 
 
 class Workers(Protocol):
@@ -47,8 +52,8 @@ class Workers(Protocol):
         """End each command that was sent before that moment of ``monotonic()``; the jobs go on; from any thread."""
         ...
 
-    def cancel(self) -> None:
-        """End every job at once; from any thread."""
+    def cancel(self, error: Interrupted) -> None:
+        """End every job at once; from any thread. ``error`` is the outcome of a host that is not waited for."""
         ...
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from mpsbridge.clock import Clock
-from mpsbridge.errors import Stopped
+from mpsbridge.errors import Interrupted, Stopped
 from mpsbridge.host import Host
 from mpsbridge.models.outcomes import Outcome
 from mpsbridge.models.targets import Target
@@ -87,7 +87,7 @@ class HostThreads:
         for host in list(self._hosts.values()):
             host.interrupt(begun_before=begun_before)
 
-    def cancel(self) -> None:
+    def cancel(self, error: Interrupted) -> None:  # noqa: ARG002 - each host knows better how far it came
         """End every running job at once."""
         for host in list(self._hosts.values()):
             host.cancel()

@@ -1,0 +1,188 @@
+"""Many hosts on the command line: streams, processes, deadlines, interrupts."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import signal
+import subprocess
+import sys
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from console import Command
+
+from mpsbridge.cli.terminal import Terminal
+from mpsbridge.lab import Lab, build_world
+from mpsbridge.models.outcomes import Done
+from mpsbridge.models.sessions import Observation
+
+PEOPLE = [{"id": 2, "user": "alice"}]
+
+
+@pytest.fixture
+def farm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    hosts: list[dict[str, Any]] = [{"name": f"ts{number}", "sessions": PEOPLE} for number in range(12)]
+    hosts.append({"name": "silent", "faults": [{"step": "create", "do": "hang"}]})
+    with Lab(build_world({"hosts": hosts})) as running:
+        monkeypatch.setenv("MPSBRIDGE_INVENTORY", str(running.inventory))
+        monkeypatch.setenv("MPSBRIDGE_PASSWORD", running.password)
+        yield running
+
+
+GOOD = [f"ts{number}" for number in range(12)]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("logoff", "ts1", "--all", "--yes"),
+        ("message", "ts1", "--all", "--text", "hello"),
+        ("disconnect", "ts1", "--all", "--yes"),
+        ("logons", "ts1", "--set", "drain", "--yes"),
+        ("end", "ts1", "--all", "--yes", "--dry-run"),
+        ("hold", "ts1", "--reason", "exam"),
+        ("release", "ts1", "--yes"),
+    ],
+    ids=lambda words: words[0],
+)
+@pytest.mark.parametrize(
+    "elsewhere", [("--processes", "2"), ("--executor", "dask", "--scheduler", "tcp://127.0.0.1:9")]
+)
+def test_acts_never_leave_this_process(
+    mpsbridge: Command, farm: Lab, words: tuple[str, ...], elsewhere: tuple[str, ...]
+) -> None:
+    done = mpsbridge(*words, *elsewhere)
+    assert done.code == 2
+    assert f"{elsewhere[0]} is for reading only" in done.err
+    assert farm.requests == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--executor", "dask"), "needs --scheduler"),
+        (("--scheduler", "tcp://127.0.0.1:9"), "belong to --executor dask"),
+        (("--executor", "dask", "--processes", "2", "--scheduler", "tcp://127.0.0.1:9"), "exclude each other"),
+        (("--executor", "ray"), "--executor: Input should be 'dask'"),
+        (("--processes", "2", "--watch", "5s"), "never leave this process"),
+        (("--processes", "0"), "--processes: Input should be greater"),
+        (("--deadline", "10"), "--deadline"),
+    ],
+)
+def test_what_cannot_be_meant_is_an_error_before_anything_is_sent(
+    mpsbridge: Command, farm: Lab, words: tuple[str, ...], message: str
+) -> None:
+    done = mpsbridge("sessions", "ts1", *words)
+    assert (done.code, farm.requests) == (2, [])
+    assert message in done.err
+
+
+def test_without_the_extra_one_message_says_what_to_install(
+    mpsbridge: Command, farm: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    done = mpsbridge("sessions", "ts1", "--executor", "dask", "--scheduler", "tcp://127.0.0.1:9")
+    assert done.code == 2
+    assert done.err.splitlines() == [
+        "mpsbridge sessions: --executor dask needs an extra",
+        "  pip install 'mpsbridge[dask]'",
+    ]
+
+
+@pytest.mark.parametrize("command", ["sessions", "logons", "leases", "doctor"])
+def test_every_reading_command_can_read_in_processes(mpsbridge: Command, farm: Lab, command: str) -> None:
+    here = mpsbridge(command, *GOOD[:3], "--output", "csv")
+    elsewhere = mpsbridge(command, *GOOD[:3], "--output", "csv", "--processes", "1")
+    assert (elsewhere.code, elsewhere.err) == (0, "")
+    assert elsewhere.out == here.out
+
+
+def test_streamed_outcomes_are_not_kept(mpsbridge: Command, farm: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[weakref.ref[Any]] = []
+    most = 0
+    stream = Terminal.stream
+
+    def watched(terminal: Terminal, outcome: Any) -> None:
+        nonlocal most
+        told.append(weakref.ref(outcome.value))
+        gc.collect()
+        most = max(most, sum(seen() is not None for seen in told))
+        stream(terminal, outcome)
+
+    monkeypatch.setattr(Terminal, "stream", watched)
+    done = mpsbridge("sessions", *GOOD, "--output", "jsonl", "--concurrency", "1")
+    assert (done.code, len(done.out.splitlines()), len(told)) == (0, 12, 12)
+    assert most <= 2  # the one that is being told, and perhaps the one before
+
+
+def test_of_silent_hosts_the_others_are_told_at_once_and_the_deadline_is_kept(farm: Lab) -> None:
+    """A real process, because what is flushed and when is the point."""
+    command = [sys.executable, "-m", "mpsbridge", "sessions", "silent", *GOOD, "--output", "jsonl"]
+    with subprocess.Popen([*command, "--deadline", "4s"], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        told = [json.loads(line) for line in child.stdout]
+        assert child.wait(30) == 1
+    assert [outcome["host"] for outcome in told][-1] == "silent"
+    assert {outcome["status"] for outcome in told[:-1]} == {"done"}
+    assert told[-1]["failure"]["kind"] == "timeout"
+
+
+@pytest.mark.parametrize("elsewhere", [(), ("--processes", "2")], ids=["threads", "processes"])
+def test_ctrl_c_leaves_what_is_finished_and_says_what_may_have_run(farm: Lab, elsewhere: tuple[str, ...]) -> None:
+    command = [sys.executable, "-m", "mpsbridge", "sessions", "silent", *GOOD, "--output", "jsonl", *elsewhere]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as child:
+        assert child.stdout is not None
+        told = [json.loads(child.stdout.readline()) for _ in GOOD]
+        os.killpg(child.pid, signal.SIGINT)  # as a terminal does: to every process of the group
+        out, err = child.communicate(timeout=20)
+    assert child.returncode == 130
+    told += [json.loads(line) for line in out.splitlines()]
+    assert [outcome["status"] for outcome in told] == ["done"] * 12 + ["failed"]
+    assert told[-1]["failure"]["kind"] in {"interrupted", "closed"}
+    assert "Traceback" not in err
+    assert "silent: " in err
+
+
+def test_a_read_again_is_said_in_every_form(mpsbridge: Command, farm: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def again(*_: Any, **_kwargs: Any) -> Iterator[tuple[int, Done[Observation]]]:
+        from mpsbridge.fleet import Fleet  # noqa: PLC0415
+
+        for place, outcome in stream(*_, **_kwargs):
+            assert isinstance(_[0], Fleet)
+            yield place, outcome.model_copy(update={"note": "read a second time"})
+
+    from mpsbridge.fleet import Fleet  # noqa: PLC0415
+
+    stream: Any = Fleet.stream
+    monkeypatch.setattr(Fleet, "stream", again)
+    for form in ("table", "json", "jsonl", "csv"):
+        assert "ts1: read a second time" in mpsbridge("sessions", "ts1", "--output", form).err
+    (outcome,) = json.loads(mpsbridge("sessions", "ts1", "--output", "json").out)["outcomes"]
+    assert outcome["note"] == "read a second time"
+
+
+def test_a_password_file_is_needed_by_no_one_where_the_workers_know_it(
+    mpsbridge: Command, farm: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("MPSBRIDGE_PASSWORD")
+    monkeypatch.setenv("MPSBRIDGE_PASSWORD_FILE", str(tmp_path / "nowhere"))
+    words = ("--executor", "dask", "--scheduler", "nonsense", "--worker-password-variable", "WORKERS_PASSWORD")
+    done = mpsbridge("sessions", "ts1", *words)
+    assert done.code == 2
+    assert "the Dask scheduler nonsense cannot be used" in done.err
+
+
+def test_one_variable_of_the_workers_is_one_password(mpsbridge: Command, tmp_path: Path) -> None:
+    inventory = tmp_path / "farm.toml"
+    inventory.write_text("[hosts.ts1]\nusername = 'a'\n[hosts.ts2]\nusername = 'b'\n", encoding="utf-8")
+    words = ("--executor", "dask", "--scheduler", "nonsense", "--worker-password-variable", "WORKERS_PASSWORD")
+    done = mpsbridge("sessions", "ts1", "ts2", "--inventory", str(inventory), *words)
+    assert done.code == 2
+    assert "names one password, and these hosts need 2" in done.err
