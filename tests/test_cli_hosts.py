@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import getpass
 import io
 import json
 import re
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,10 +19,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mpsbridge.cli.commands import app
+from mpsbridge.cli.hosts import SETTINGS
 from mpsbridge.errors import InputError
 from mpsbridge.inventory.shard import Shard, parse_shard
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
+from mpsbridge.models.targets import Target
 
 FARM = r"""
 [defaults]
@@ -78,6 +83,7 @@ def test_one_host_is_a_table_of_settings_and_where_they_come_from(
         ["auth", "ntlm", "[groups.school]"],
         ["username", "SCHOOL\\admin", "[defaults]"],
         ["insecure_tls", "no", "default"],
+        ["insecure_basic", "no", "default"],
         ["configuration", "mpsbridge", "MPSBRIDGE_CONFIGURATION"],
         ["password", "****", "FARM_PASSWORD"],
     ]
@@ -104,6 +110,23 @@ def test_the_other_forms_hold_the_same(farm: Path, mpsbridge: Command) -> None:
         ("local", "", ""),
     ]
     assert mpsbridge("hosts", "local").out.split()[-4:] == ["local", "kind", "local", "HOST"]
+
+
+def test_every_setting_of_a_target_is_shown() -> None:
+    elsewhere = {"host", "kind", "password", "connect_timeout_s"}
+    assert set(SETTINGS.values()) == set(Target.model_fields) - elsewhere
+
+
+def test_a_key_table_that_is_typed_stands_in_for_the_password(
+    farm: Path, mpsbridge: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed = mpsbridge("hosts", "ts1", "--keytab", "x.keytab", "-o", "json").outcome("ts1")["value"]["settings"]
+    assert typed["keytab"] == {"value": "x.keytab", "source": "--keytab"}
+    assert "password" not in typed
+    monkeypatch.setenv("MPSBRIDGE_KEYTAB", "x.keytab")
+    found = mpsbridge("hosts", "ts1", "-o", "json").outcome("ts1")["value"]["settings"]
+    assert found["keytab"]["source"] == "MPSBRIDGE_KEYTAB"
+    assert found["password"]["source"] == "FARM_PASSWORD, which is not set"
 
 
 @pytest.mark.parametrize("words", [["nope"], ["ts*", "!ts*"], ["odd:99999"], ["ts1", "ts1:1"], ["all", "!x"]])
@@ -239,3 +262,21 @@ def test_a_plan_names_hosts_by_patterns(lab: Lab, mpsbridge: Command, tmp_path: 
     found = mpsbridge("maintain", str(plan), "--dry-run", "-o", "json")
     assert [each["host"] for each in found.document["outcomes"]] == ["ts1", "ts3"]
     assert lab.changes == []
+
+
+def test_a_person_is_asked_once_for_all_hosts_before_any_thread_begins(
+    lab: Lab, mpsbridge: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    questions: list[tuple[str, bool]] = []
+
+    def answer(question: str, **_: object) -> str:
+        questions.append((question, threading.current_thread() is threading.main_thread()))
+        return lab.password
+
+    monkeypatch.setenv("MPSBRIDGE_INVENTORY", str(lab.inventory))
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(getpass, "getpass", answer)
+    found = mpsbridge("sessions", "all", "-o", "json")
+    assert (found.code, len(found.document["outcomes"])) == (0, 4)
+    assert questions == [(f"Password for {lab.user}: ", True)]
+    assert lab.password not in found.out + found.err

@@ -60,6 +60,8 @@ def meant(tmp_path: Path) -> Any:
         ({"ansible_port": 1, "ansible_psrp_port": 5985}, {"port": 5985, "tls": False}),
         ({"ansible_psrp_host": "a", "ansible_host": "b"}, {"address": "a"}),
         ({"ansible_psrp_auth": "kerberos"}, {"auth": Auth.KERBEROS}),
+        ({"ansible_psrp_negotiate_hostname_override": "ts1.example.org"}, {"spn": "host/ts1.example.org"}),
+        ({"ansible_winrm_kerberos_hostname_override": "a", "ansible_winrm_service": "HTTP"}, {"spn": "host/a"}),
         ({"ansible_psrp_cert_validation": "ignore"}, {"insecure_tls": True}),
         ({"ansible_psrp_cert_trust_path": "/a", "ansible_psrp_ca_cert": "/b"}, {"ca_file": Path("/b")}),
         ({"ansible_psrp_configuration_name": "mpsbridge"}, {"configuration": "mpsbridge"}),

@@ -70,7 +70,7 @@ class Call:
             every, meant = len(meant), [one for one in meant if part.holds(one.target.host)]
             if not meant:
                 self.terminal.note(f"none of {counted(every, 'host')} falls into shard {part}: nothing to do")
-        unchecked = [one.target.host for one in meant if one.target.insecure_tls]
+        unchecked = [one.target.host for one in meant if one.target.tls and one.target.insecure_tls]
         if unchecked and not self.settings.insecure_tls:
             self.terminal.warn(
                 f"the inventory says so: the certificates of {listed(unchecked)} are NOT checked; "

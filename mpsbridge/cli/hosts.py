@@ -19,8 +19,11 @@ SETTINGS = {
     "tls": "tls",
     "auth": "auth",
     "username": "username",
+    "keytab": "keytab",
+    "spn": "spn",
     "ca_file": "ca_file",
     "insecure_tls": "insecure_tls",
+    "insecure_basic": "insecure_basic",
     "configuration": "configuration_name",
 }
 """What is shown, by the names of the inventory -> the target's names."""
@@ -78,7 +81,7 @@ def _value(one: Meant, settings: Settings) -> HostValue:
     dumped = target.model_dump(mode="json")
     for name, field in SETTINGS.items():
         if (value := dumped[field]) is not None:
-            shown[name] = Setting(value=value, source=one.sources.get(name, "default"))
+            shown[name] = Setting(value=value, source=one.sources.get(name) or settings.place(name) or "default")
     if place := where(one, settings):
         shown["password"] = Setting(value=None, source=place)
     return HostValue(kind=target.kind, groups=one.groups, settings=shown)

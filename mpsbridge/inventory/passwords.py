@@ -40,7 +40,7 @@ class Passwords:
 
     def _of(self, one: Meant) -> SecretStr | None:
         target = one.target
-        if target.keytab is not None and one.password is None:
+        if _signs_in_without(one, self._settings):
             return None
         needed = target.auth is not Auth.KERBEROS  # else the ticket that is there will do
         key = one.password, target.username, needed
@@ -80,9 +80,17 @@ class Passwords:
         return SecretStr(stored) if stored is not None else self._ask(username)
 
 
+def _signs_in_without(one: Meant, settings: Settings) -> bool:
+    """Whether a key table stands in for the password; one that is typed counts more than what the inventory says."""
+    typed = settings.place("keytab").startswith("--")
+    return one.target.keytab is not None and (typed or one.password is None)
+
+
 def where(one: Meant, settings: Settings) -> str:
     """Where the password of a host will be looked for, in words; nothing is read but whether variables are set."""
     place = one.password
+    if _signs_in_without(one, settings):
+        return ""
     if place is None:
         if settings.password is not None or settings.password_file is not None:
             return settings.place("password") or settings.place("password_file")
