@@ -115,20 +115,30 @@ class Actor:
             self._hand_over()
 
 
-class ActorsClock:
-    """The clock of the machine that an actor runs on, ``ahead_s`` of everybody else's."""
+class BoxClock:
+    """The clock of a machine, ``ahead_s`` of everybody else's."""
 
-    def __init__(self, timeline: Timeline, actor: Actor, *, ahead_s: float = 0.0) -> None:
+    def __init__(self, timeline: Timeline, *, ahead_s: float) -> None:
         self._timeline = timeline
-        self._actor = actor
         self._ahead = timedelta(seconds=ahead_s)
-        self._wake_early: Callable[[], None] = lambda: None
 
     def now(self) -> datetime:
         return self._timeline.clock.now() + self._ahead
 
     def monotonic(self) -> float:
         return self._timeline.clock.monotonic()
+
+    def wait(self, seconds: float, stop: threading.Event | None = None) -> bool:
+        raise NotImplementedError("only an actor can wait")
+
+
+class ActorsClock(BoxClock):
+    """The same for an actor, which hands over the baton while it waits."""
+
+    def __init__(self, timeline: Timeline, actor: Actor, *, ahead_s: float) -> None:
+        super().__init__(timeline, ahead_s=ahead_s)
+        self._actor = actor
+        self._wake_early: Callable[[], None] = lambda: None
 
     def wait(self, seconds: float, stop: threading.Event | None = None) -> bool:
         if stop is not None and stop.is_set():

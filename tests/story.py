@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from fake_clock import FakeClock
-from interleaving import Actor, ActorsClock, Killed, Timeline
+from interleaving import Actor, ActorsClock, BoxClock, Killed, Timeline
 from pydantic import JsonValue
 from watched_host import Deed, WatchedHost
 from wire import TIMEOUT_S, Exchange, Wire
@@ -146,7 +146,7 @@ class Story:
         self.world.add(self.host)
         self.wire = Wire(self.timeline, self.host)
         self.boxes = [
-            Box(name, ahead, Journal(Path(":memory:"), clock=self.clock))
+            Box(name, ahead, Journal(Path(":memory:"), clock=BoxClock(self.timeline, ahead_s=ahead)))
             for name, ahead in (("box-1", 0.0), ("box-2", ahead_s))
         ]
         self.runs: list[RunStory] = []

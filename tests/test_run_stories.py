@@ -85,3 +85,110 @@ def test_w19_what_would_close_logons_late_finds_the_host_given_back(story: Story
     story.pass_time(4 * HOUR_S)
     assert acts(story, "logons") == []
     assert story.host.logon_mode == "enabled"
+
+
+def test_w19_what_would_close_logons_while_the_host_is_given_back_finds_no_lease(story: Story) -> None:
+    """Late by one second: between the looks and steps of giving back."""
+    somebody(story)
+    story.wire.faults.append(Fault("logons-set", Fate.LATE, late_s=1))
+    story.begin(policy(), story.boxes[0])
+    story.pass_time(4 * HOUR_S)
+    assert story.host.logon_mode == "enabled"
+
+
+@pytest.mark.parametrize("why", ["stopped", "deadline"])
+def test_a_log_off_that_has_begun_is_in_doubt_whatever_stops_the_run(story: Story, why: str) -> None:
+    somebody(story, hung=True)
+    run = story.begin(policy(host_deadline_s=320 if why == "deadline" else 3600), story.boxes[0])
+    until(story, "end")
+    story.pass_time(10)
+    if why == "stopped":
+        story.stop(run.lives[-1])
+    story.pass_time(600)
+    error = run.lives[-1].error
+    assert error is not None
+    assert error.may_have_run
+    assert run.is_open
+
+
+@pytest.mark.parametrize("lease", ["is there", "was released"])
+def test_w02_a_notice_of_which_nobody_knows_is_no_warning_and_not_sent_again(story: Story, lease: str) -> None:
+    """PowerShell dies with the box marked as being sent: before it is shown, or after."""
+    guest = somebody(story)
+    story.wire.faults.append(Fault("message", Fate.DIES, change=2))  # the first change is the mark in the lease
+    run = story.begin(policy(warn_s=(60,)), story.boxes[0])
+    until(story, "message")
+    story.kill(run.lives[-1])
+    story.pass_time(5)
+    if lease == "was released":
+        story.release(story.boxes[1])
+        story.pass_time(5)
+    story.resume(run)
+    story.pass_time(HOUR_S)
+    assert guest.session.boxes == []
+    assert acts(story, "logoff") == []
+    (result,) = run.lives[-1].value.sessions if run.lives[-1].value else ()
+    assert (result.result, result.text.startswith("no notice")) == ("refused", True)
+
+
+def test_w17_a_run_that_takes_over_gives_back_what_the_dead_one_found(story: Story) -> None:
+    somebody(story)
+    first = story.begin(policy(then="restart"), story.boxes[0])
+    until(story, "message")
+    story.kill(first.lives[-1])
+    assert story.host.logon_mode == "drain-until-restart"
+    story.begin(policy(take_over=True), story.boxes[1])
+    story.pass_time(HOUR_S)
+    assert story.host.logon_mode == "enabled"
+    assert (story.host.lease, story.host.failsafe) == (None, None)
+
+
+def test_w02_who_disconnects_before_a_notice_is_not_ended_without_consent(story: Story) -> None:
+    guest = somebody(story)
+    run = story.begin(policy(), story.boxes[0])
+    until(story, "failsafe")
+    story.host.disconnect(guest.session.id)
+    story.pass_time(HOUR_S)
+    assert acts(story, "logoff") == []
+    assert story.host.is_there(guest)
+    assert [one.result for one in run.lives[-1].value.sessions] == ["refused"] if run.lives[-1].value else False
+
+
+def test_w02_who_comes_back_while_the_end_is_on_its_way_is_not_ended(story: Story) -> None:
+    guest = somebody(story, state="disconnected")
+    story.begin(policy(disconnected_ok=True), story.boxes[0])
+    until(story, "end")
+    story.host.reconnect(guest.session.id)
+    story.pass_time(HOUR_S)
+    assert acts(story, "logoff") == []
+
+
+def test_w08_a_station_whose_log_off_hangs_is_not_restarted_over(stories: list[Story]) -> None:
+    story = tell(stories, kiosk=True)
+    (guest,) = story.host.present
+    guest.session.hung = True
+    run = story.begin(policy(then="restart"), story.boxes[0])
+    story.pass_time(HOUR_S)
+    assert acts(story, "order") == []
+    assert "still there" in str(run.lives[-1].error)
+
+
+def test_w17_what_others_close_at_the_same_moment_stays_closed(story: Story) -> None:
+    somebody(story)
+    run = story.begin(policy(), story.boxes[0])
+    until(story, "logons-set")
+    story.host.set_logon_mode("drain")
+    story.pass_time(HOUR_S)
+    assert story.host.logon_mode == "drain"
+    assert "somebody else closed logons" in str(run.lives[-1].error)
+
+
+def test_w17_what_others_closed_until_the_next_restart_does_not_outlive_it(stories: list[Story]) -> None:
+    story = tell(stories, mode="drain-until-restart")
+    somebody(story)
+    run = story.begin(policy(), story.boxes[0])
+    until(story, "message")
+    story.kill(run.lives[-1])
+    story.host.restart()
+    story.pass_time(4 * HOUR_S)
+    assert story.host.logon_mode == "enabled"

@@ -180,6 +180,22 @@ def test_w04_the_lease_is_asked_before_each_act(engine: Path, tmp_path: Path, te
 
 
 @pytest.mark.parametrize(
+    ("was", "name", "now", "result"),
+    [
+        ("Disc", "rdp-tcp#1", "Active", Result.REFUSED),
+        ("Disc", "", "Disc", Result.ENDED),
+        ("Active", "", "Disc", Result.ENDED),
+    ],
+)
+def test_w02_who_has_come_back_meanwhile_is_not_ended(
+    engine: Path, tmp_path: Path, was: str, name: str, now: str, result: Result
+) -> None:
+    host = WindowsHost(tmp_path, engine, [moved(ALICE, name=name, state=now)])
+    assert results(host, script("end", ALICE.guard(state=was))) == [result]
+    assert bool(host.record) == (result is Result.ENDED)
+
+
+@pytest.mark.parametrize(
     ("text", "result"),
     [
         ('{"run":"run-1","owner":"admin@box"}', Result.ENDED),

@@ -279,7 +279,7 @@ def _procedure(
             stop=fleet.stop,
             on_event=follower.event,
             on_progress=follower.progress,
-            told=notices_told((entry.step, entry.detail) for entry in before),
+            told=notices_told(before),
         )
         _wait_out(journal.unanswered(run, host=host.name), clock, fleet.stop, host.timeout_s)
         return end_sessions(scene, template=template, ordered_at=_boot_of_the_order(before))

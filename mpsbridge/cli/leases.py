@@ -1,7 +1,7 @@
 """``leases``, ``hold`` and ``release``: whose work a host is in, a person's "do not touch", and finishing what died.
 
-Rule: releasing gives back exactly what the lease says was taken: logons are restored only if they are still as that run
-set them, the failsafe goes, and the lease last.
+Rule: releasing gives back exactly what the lease says was taken: the lease goes first, so that nothing of that run acts
+any more, logons are restored only if they are still as it set them, and the failsafe goes last.
 """
 
 from __future__ import annotations
@@ -95,20 +95,21 @@ def _hold(host: Host, reason: str, run: str, *, dry_run: bool = False) -> LeaseV
 def _release(host: Host, now: datetime) -> LeaseValue:
     seen = host.look()
     lease = read_lease(seen.lease)
-    said = []
-    mode = seen.logon_mode
+    if seen.lease is None:
+        return LeaseValue(logons=seen.logon_mode, text="nobody held it")
     run = lease.run if isinstance(lease, Lease) and lease.run else new_run(now)
+    if not host.set_lease(None, expected=seen.lease, run=run).changed:
+        return LeaseValue(logons=seen.logon_mode, text="the lease changed meanwhile and was left")
+    said, mode = ["released"], seen.logon_mode
     if isinstance(lease, Lease) and lease.set is not None and lease.found is not None:
+        mode = host.look().logon_mode
         if mode is lease.set:
             mode = host.set_logons(lease.found, expected=lease.set, run=run).mode
             said.append(f"logons are {mode} again")
         elif mode is not lease.found:
             said.append(f"logons are {mode}: changed by others, and left so")
         host.remove_failsafe(run=run)
-    if seen.lease is not None:
-        answer = host.set_lease(None, expected=seen.lease, run=run)
-        said.append("released" if answer.changed else "the lease changed meanwhile and was left")
-    return LeaseValue(logons=mode, text="; ".join(said) or "nobody held it")
+    return LeaseValue(logons=mode, text="; ".join(said))
 
 
 def _value(seen: Observation) -> LeaseValue:

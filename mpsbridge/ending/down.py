@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from mpsbridge.ending.people import People
 from mpsbridge.ending.policy import Then
 from mpsbridge.ending.scene import Scene
 from mpsbridge.errors import Interrupted, MpsBridgeError, NotSent, RemoteError
@@ -28,16 +29,16 @@ class Down:
         self._scene = scene
         self._boot = boot
 
-    def go(self) -> str:
+    def go(self, people: People) -> str:
         """Give the order and see it through; what came of it, in words. Raises ``RemoteError`` or ``Interrupted``."""
         scene, then = self._scene, self._scene.policy.then
         scene.phase = then.value
         scene.check_stop()
-        answer = self._order()
+        answer = self._order(people)
         tries = 1
         while not answer.accepted and answer.left and tries < TRIES:
             scene.pause(LOOK_S)
-            answer = self._order()
+            answer = self._order(people)
             tries += 1
         if not answer.accepted and not (isinstance(answer, PowerAnswer) and answer.going_down):
             left = f"; still there: session {', '.join(map(str, answer.left))}" if answer.left else ""
@@ -49,9 +50,9 @@ class Down:
             return f"the mode is {answer.after or 'not told'}"
         return self.see_back()
 
-    def _order(self) -> PowerAnswer | ModeAnswer:
+    def _order(self, people: People) -> PowerAnswer | ModeAnswer:
         scene, then = self._scene, self._scene.policy.then
-        allowed = _comes_back(scene.observe())
+        allowed = _came_back(scene.observe(), people)
         if then in {Then.CONSOLE_MODE, Then.STATION_MODE}:
             mode = then.value.removesuffix("-mode")
             return scene.step(
@@ -123,8 +124,10 @@ class Down:
         raise Interrupted("the host did not come back in time; it is not told again")
 
 
-def _comes_back(seen: Observation) -> list[int]:
-    """Sessions of stations that log on by themselves: there again the moment they are ended (W8)."""
-    return sorted(
-        station.session_id for station in seen.stations if station.auto_logon and station.session_id is not None
-    )
+def _came_back(seen: Observation, people: People) -> list[int]:
+    """Sessions of stations that log on by themselves: there again the moment they are ended (W8).
+
+    One that has a verdict is not such a one: it has not ended yet.
+    """
+    seats = {station.session_id for station in seen.stations if station.auto_logon}
+    return sorted(one.id for one in seen.sessions if one.id in seats and not people.has_judged(one))

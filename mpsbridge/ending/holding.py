@@ -1,8 +1,8 @@
 """Holding a host: the lease, the failsafe and the blocked logons, and giving all of it back.
 
-Rules: no failsafe, no block (W19); found closed is left closed (W17); restoring is compare-and-set, so what somebody
-else changed meanwhile stays; the lease goes last, and only while it is still ours. If giving back fails, the failsafe
-on the host does it when the lease has run out, and the report says so.
+Rules: no failsafe, no block (W19); found closed is left closed (W17); what is given back first is the lease, and only
+while it is still ours; restoring is compare-and-set, so what somebody else changed meanwhile stays; the failsafe goes
+last. If giving back fails, the failsafe on the host does it when no lease holds any more, and the report says so.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from mpsbridge.ending.lease import Lease, holder, read_lease
 from mpsbridge.ending.scene import Scene
 from mpsbridge.errors import MpsBridgeError, Refused, RemoteError
 from mpsbridge.models.sessions import LogonMode, Observation, from_cim, to_cim
-from mpsbridge.snippets.parameters import Holding as Demand
 
 SLACK_S = 900
 """A lease outlives what is planned by so much."""
@@ -30,6 +29,8 @@ class Holding:
         self._lease: Lease | None = None
         self._guarded = False
         """Whether the failsafe may be on the host."""
+        self._is_closed = False
+        """Whether an earlier life of this run has closed logons."""
         self.restarted = False
         """Whether the host has restarted meanwhile: Windows itself then drops some modes (W17)."""
 
@@ -47,20 +48,22 @@ class Holding:
         """Take the lease, or go on with this run's own. Raises :class:`~mpsbridge.errors.Refused`."""
         scene = self._scene
         scene.phase = "lease"
-        ours = read_lease(seen.lease)
-        if not (isinstance(ours, Lease) and ours.run == scene.run):
-            ours = None
+        before = read_lease(seen.lease)
+        ours = before if isinstance(before, Lease) and before.run == scene.run else None
+        # Where another run died and its logons are closed still, its work is finished with this one's.
+        heir = ours or (before if isinstance(before, Lease) and before.set and before.set is seen.logon_mode else None)
         self._lease = Lease(
             run=scene.run,
             owner=scene.owner,
             reason=scene.policy.reason,
             since=ours.since if ours else to_cim(scene.now()),
             expires=self._expiry(),
-            found=ours.found if ours else seen.logon_mode,
-            set=ours.set if ours else None,
+            found=heir.found if heir else seen.logon_mode,
+            set=heir.set if heir else None,
             notices=ours.notices if ours else (),
         )
-        self._guarded = ours is not None and scene.policy.failsafe
+        self._guarded = heir is not None and (scene.policy.failsafe or heir is not ours)
+        self._is_closed = ours is not None and ours.set is not None
         text = self._lease.text()
         answer = scene.step("lease", lambda: scene.host.set_lease(text, expected=seen.lease, run=scene.run))
         if not answer.changed:
@@ -82,9 +85,11 @@ class Holding:
         scene, lease = self._scene, self._lease
         scene.phase = "close"
         scene.check_stop()
-        found, mode = seen.logon_mode, scene.policy.mode_to_set(seen.logon_mode)
+        if lease is None or self._is_closed:
+            return
+        now, found, mode = seen.logon_mode, lease.found, scene.policy.mode_to_set(lease.found)
         dropped = found is LogonMode.DISABLED and scene.policy.restarts  # by Windows, at the restart (W17)
-        if lease is None or lease.set is not None or found is None or not (mode or dropped):
+        if now is None or found is None or not (mode or dropped):
             return
         if scene.policy.failsafe:
             self._guarded = True
@@ -105,25 +110,32 @@ class Holding:
             raise RemoteError("the lease was changed by somebody else")
         done = scene.step(
             "logons-set",
-            lambda: scene.host.set_logons(mode, expected=found, run=scene.run, lease="held"),
+            lambda: scene.host.set_logons(mode, expected=now, run=scene.run, lease="held"),
             mode=mode.value,
         )
         if done.mode is not mode:
             raise RemoteError(f"logons are {done.mode} after they were set to {mode}")
+        if done.was is not now:
+            self._lease = self._lease.model_copy(update={"set": None})  # so that they are left as others want them
+            raise RemoteError("somebody else closed logons at the same moment; look who, then begin again")
         scene.tell("closed", f"no new logons: {mode}")
 
     def give_back(self) -> None:
-        """Restore logons, remove the failsafe, release the lease; what fails is said and hides nothing."""
+        """Release the lease, restore logons, remove the failsafe; what fails is said and hides nothing.
+
+        Without the lease nothing of this run that is still on its way acts any more, so what is restored then stays so;
+        and whatever dies in between, the failsafe finds no lease and restores.
+        """
         scene, lease = self._scene, self._lease
         if lease is None:
             return
         scene.phase = "restore"
-        if not self._attempt("restoring logons", self._restore):
-            self._leave("the failsafe on the host restores logons when the lease has run out")
-            return
-        if self._guarded:
+        released = self._attempt("releasing the lease", self._release)
+        restored = self._attempt("restoring logons", self._restore)
+        if not (released and restored):
+            scene.problems.append("the failsafe on the host restores logons when no lease holds any more")
+        elif self._guarded:
             self._attempt("removing the failsafe", self._remove_failsafe)
-        self._attempt("releasing the lease", self._release)
 
     def forget(self) -> None:
         """Give nothing back: the host is off, and its failsafe acts at the next start."""
@@ -158,10 +170,9 @@ class Holding:
             self._leave(f"logons are {mode}: changed by others, and left so")
             return
         if mode is not wanted:
-            demand: Demand = "free" if self.restarted else "held"  # disk protection drops the lease at a restart (W23)
             done = scene.step(
                 "logons-set",
-                lambda: scene.host.set_logons(wanted, expected=mode, run=scene.run, lease=demand),
+                lambda: scene.host.set_logons(wanted, expected=mode, run=scene.run, lease="free"),
                 mode=wanted.value,
             )
             mode = done.mode
@@ -181,7 +192,9 @@ class Holding:
         if not (isinstance(found, Lease) and found.run == scene.run):
             self._leave("the lease is not this run's any more, and was left")
             return
-        sent: list[JsonValue] = [[mark.id, mark.born, mark.notice] for mark in found.notices if mark.mark != "failed"]
+        sent: list[JsonValue] = [
+            [mark.id, mark.born, mark.notice, mark.mark] for mark in found.notices if mark.mark != "failed"
+        ]
         scene.note("marks", marks=sent)  # before: whoever goes on with this run must know what the lease knew
         scene.step("lease", lambda: scene.host.set_lease(None, expected=text, run=scene.run))
         scene.tell("released", "lease released")

@@ -89,12 +89,15 @@ class People:
         self._shown |= {identity(one.session) for one in results if one.result in {Result.SHOWN, Result.KEPT}}
 
     def may_be_ended(self, session: Session) -> bool:
-        """Whether a session may be ended now: recognisable, and warned where somebody sits in front of it."""
+        """Whether a session may be ended now: recognisable, and warned, or somebody said that it need not be (W2)."""
         policy = self._scene.policy
         if session.guard is None:
             return False
-        unwarned_is_fine = policy.unwarned_ok or not policy.warn_s
-        return session.state is not State.ACTIVE or unwarned_is_fine or identity(session) in self._shown
+        if policy.unwarned_ok or not policy.warn_s or identity(session) in self._shown:
+            return True
+        if session.state is State.DISCONNECTED:  # perhaps only since the plan was made
+            return policy.ends_disconnected
+        return session.state is not State.ACTIVE
 
     def was_ended(self, results: Sequence[SessionResult]) -> None:
         """What became of those whose log-off was ordered."""
@@ -105,6 +108,10 @@ class People:
         """What became of those who hung (see :func:`after_reset`)."""
         self._reset |= {identity(one.session) for one in results if one.begun}
         self.settle(results)
+
+    def has_judged(self, session: Session) -> bool:
+        """Whether it has a verdict: then it is none that has come since the last of them were ended."""
+        return identity(session) in self._verdicts
 
     @property
     def hanging(self) -> list[Session]:

@@ -82,12 +82,21 @@ class Policy(Allowances):
         return self.then is not Then.NOTHING
 
     @property
+    def ends_disconnected(self) -> bool:
+        """Whether sessions in which nobody sees a warning were asked for in so many words (W2)."""
+        return self.selector.names_someone or self.selector.wants_disconnected or self.disconnected_ok
+
+    @property
     def patience_s(self) -> int:
         """How long log-offs may take until something is done about those that hang, or nothing more is done."""
         return self.settle_s if self.force_after_s is None else self.force_after_s
 
     def mode_to_set(self, found: LogonMode | None) -> LogonMode | None:
-        """The logon mode to set, ``None`` to leave it: what others closed is never loosened (W17, W18)."""
+        """The logon mode to set, ``None`` to leave it: what others closed is never loosened (W17, W18).
+
+        What they closed until the next restart is closed enough, unless it is to last through ours: put back after a
+        restart it would outlive what they asked for.
+        """
         if self.closing is Closing.LEAVE or found in {LogonMode.DISABLED, LogonMode.DRAIN}:
             return None
         if self.closing in {Closing.DEFAULT, Closing.LOCAL}:
@@ -96,6 +105,9 @@ class Policy(Allowances):
                 wanted = LogonMode.DRAIN_UNTIL_RESTART
         else:
             wanted = LogonMode(self.closing.value)
+        through_a_restart = self.restarts and self.hold_logons
+        if found is LogonMode.DRAIN_UNTIL_RESTART and wanted is LogonMode.DRAIN and not through_a_restart:
+            return None
         return None if found is wanted else wanted
 
 
@@ -225,9 +237,7 @@ def _unrecognisable(case: _Case) -> Found:
 
 
 def _disconnected(case: _Case) -> Found:
-    selector = case.policy.selector
-    asked = selector.names_someone or selector.wants_disconnected or case.policy.disconnected_ok
-    if case.session.state is State.DISCONNECTED and not asked:
+    if case.session.state is State.DISCONNECTED and not case.policy.ends_disconnected:
         return "disconnected: nobody sees a warning, and unsaved work in it would be lost", "--disconnected-ok"
     return None
 

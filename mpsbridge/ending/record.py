@@ -5,14 +5,15 @@ Rule: a step whose fate is not known stays without an outcome, whatever else is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Protocol, TypeVar
 
 from pydantic import JsonValue
 
 from mpsbridge.errors import MpsBridgeError
-from mpsbridge.models.sessions import Result, SessionResult, to_cim
+from mpsbridge.journal import Entry
+from mpsbridge.models.sessions import Result, Session, SessionResult, to_cim
 
 T = TypeVar("T")
 
@@ -75,27 +76,44 @@ Told = tuple[int, str | None, str]
 """A session's id and birth (as the lease writes it), and the notice that was sent there."""
 
 
-def notices_told(entries: Iterable[tuple[str, Mapping[str, JsonValue]]]) -> frozenset[Told]:
-    """The notices that an earlier life of a run has sent, from its record: (step, detail) of each entry.
+def told_as(session: Session, notice: str) -> Told:
+    """The same of a session that is there."""
+    return session.id, to_cim(session.born) if session.born else None, notice
 
-    What was shown stands in its ``notice`` entries; what was sent and never answered, in the marks of the lease that it
-    gave back.
+
+def notices_told(entries: Iterable[Entry]) -> dict[Told, bool]:
+    """The notices that an earlier life of a run has sent, or may have, from its record; true for those that were shown.
+
+    What came of one stands in its ``notice`` entry, else in the marks of the lease that was given back; of one that was
+    sent and never answered nobody knows.
     """
-    told: set[Told] = set()
-    for step, detail in entries:
-        if step == "notice" and detail.get("result") in {Result.SHOWN, Result.KEPT}:
+    told: dict[Told, bool] = {}
+    sent: dict[int, list[Told]] = {}
+    for entry in entries:
+        detail = entry.detail
+        marks = dict(_marks(detail.get("marks")))
+        told |= {key: told.get(key, False) or mark == "delivered" for key, mark in marks.items()}
+        never: list[Told] = []
+        if entry.kind == "intent":
+            sent[entry.number] = list(marks)
+        elif entry.kind == "outcome" and detail.get("ran") is False:
+            never = sent.get(entry.answers or 0, [])
+        elif entry.step == "notice":
             born = detail["born"]
             when = None if born is None else to_cim(datetime.fromisoformat(str(born)))
-            told.add((int(str(detail["session"])), when, str(detail["notice"])))
-        marks = detail.get("marks") if step == "marks" else None
-        if isinstance(marks, list):
-            told |= {
-                (int(str(id)), None if born is None else str(born), str(name)) for id, born, name in _triples(marks)
-            }
-    return frozenset(told)
+            key = (int(str(detail["session"])), when, str(detail["notice"]))
+            if detail.get("result") in {Result.SHOWN, Result.KEPT}:
+                told[key] = True
+            elif detail.get("result") != Result.UNKNOWN:
+                never = [key]
+        for key in never:
+            if not told.get(key):
+                told.pop(key, None)
+    return told
 
 
-def _triples(marks: Sequence[JsonValue]) -> Iterator[tuple[JsonValue, JsonValue, JsonValue]]:
-    for mark in marks:
-        if isinstance(mark, list) and len(mark) == 3:
-            yield mark[0], mark[1], mark[2]
+def _marks(marks: JsonValue) -> Iterator[tuple[Told, str]]:
+    for each in marks if isinstance(marks, list) else []:
+        if isinstance(each, list) and len(each) == 4:
+            id, born, notice, mark = each
+            yield (int(str(id)), None if born is None else str(born), str(notice)), str(mark)

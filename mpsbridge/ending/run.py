@@ -90,7 +90,7 @@ def _all_of_it(scene: Scene, people: People, holding: Holding, seen: Observation
     _end(scene, people)
     _see_them_gone(scene, people, scene.policy.patience_s)
     _force(scene, people)
-    return _what_follows(scene, holding, seen)
+    return _what_follows(scene, people, holding, seen)
 
 
 def _end(scene: Scene, people: People) -> None:
@@ -138,10 +138,10 @@ def _force(scene: Scene, people: People) -> None:
     _see_them_gone(scene, people, scene.policy.settle_s)
 
 
-def _what_follows(scene: Scene, holding: Holding, before: Observation) -> str:
+def _what_follows(scene: Scene, people: People, holding: Holding, before: Observation) -> str:
     if not scene.policy.restarts:
         return "done"
-    outcome = Down(scene, before.boot).go()
+    outcome = Down(scene, before.boot).go(people)
     holding.restarted = outcome == "back"
     if outcome == "went quiet":
         holding.forget()

@@ -7,7 +7,7 @@ whose fate is not known stays without an outcome; no part waits but by :meth:`Sc
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol, TypeVar
 
@@ -129,7 +129,7 @@ class Scene:
         stop: threading.Event | None = None,
         on_event: Callable[[Event], None] = lambda _event: None,
         on_progress: Callable[[Progress], None] = lambda _progress: None,
-        told: frozenset[Told] = frozenset(),
+        told: Mapping[Told, bool] | None = None,
     ) -> None:
         self.host = host
         self.run = run
@@ -137,8 +137,8 @@ class Scene:
         self.owner = owner
         self.clock = clock
         self.stop = stop or threading.Event()
-        self.told = told
-        """Notices that an earlier life of this run has shown."""
+        self.told = told or {}
+        """Notices that an earlier life of this run has sent, or may have; true for those that were shown."""
         self.problems: list[str] = []
         self.disrupted = False
         """Whether an order that ends sessions or takes the host down was sent, or may have been."""

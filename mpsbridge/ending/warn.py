@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 
 from mpsbridge.ending.notices import TEXTS, language_of, notice, schedule
 from mpsbridge.ending.people import People
-from mpsbridge.ending.record import plain_time
+from mpsbridge.ending.record import plain_time, told_as
 from mpsbridge.ending.scene import Identity, Scene, identity
-from mpsbridge.models.sessions import Observation, Result, Session, SessionResult, State, to_cim
+from mpsbridge.models.sessions import Observation, Result, Session, SessionResult, State
 
 LOOK_EVERY_S = 60.0
 LOOK_OFTEN_S = 15.0
@@ -65,8 +65,9 @@ def _tell(
     scene: Scene, people: People, whom: Sequence[Session], ends: datetime, name: str, template: str | None
 ) -> None:
     left_s = (ends - scene.now()).total_seconds()
-    before = [one for one in whom if (one.id, to_cim(one.born) if one.born else None, name) in scene.told]
-    people.was_shown([SessionResult(session=one, result=Result.KEPT) for one in before])
+    before = [one for one in whom if told_as(one, name) in scene.told]
+    shown = [one for one in before if scene.told[told_as(one, name)]]
+    people.was_shown([SessionResult(session=one, result=Result.KEPT) for one in shown])
     whom = [one for one in whom if one not in before]
     if not whom or left_s <= 0:
         return
@@ -84,6 +85,7 @@ def _tell(
         lambda: scene.host.message(whom, text, display_s=display_s, run=scene.run, notice=name),
         notice=name,
         sessions=[one.id for one in whom],
+        marks=[[*told_as(one, name), "sending"] for one in whom],
     )
     people.was_shown(results)
     for result in results:

@@ -176,6 +176,8 @@ def _begin(act: _Act, guard: Guard, host: LabHost, arguments: Arguments, problem
     """What came of the guard and the start, and whether the act was begun."""
     look = _look(host)
     found = objection_of(host, arguments, problems, demand_of(arguments)) or standing(guard, look, rowless=act.rowless)
+    if found[0] == "same" and not act.rowless and _has_come_back(guard, look):
+        found = ("refused", "somebody has come back to it meanwhile, so nothing was done")
     if found[0] != "same":
         return found, False
     if act.is_done(guard, look):
@@ -215,6 +217,11 @@ def _has_ended(guard: Guard, look: Look) -> bool:
 
 def _is_disconnected(guard: Guard, look: Look) -> bool:
     return any(not match.session_name for match in matches(guard, look))
+
+
+def _has_come_back(guard: Guard, look: Look) -> bool:
+    """Whether somebody sits in front of it now, though it was in another state when the caller saw it (W2)."""
+    return not _seen(guard, look) and any(match.session_name for match in matches(guard, look))
 
 
 def _seen(guard: Guard, look: Look) -> bool:

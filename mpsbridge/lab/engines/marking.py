@@ -23,7 +23,10 @@ def begin(host: LabHost, guard: Guard, notice: str, run: str, problems: Problems
         return "refused", "this run has no lease here in which the notice could be marked"
     before = next((each for each in lease["notices"] if _is(each, guard, notice)), None)
     if before is not None and before["mark"] != "failed":
-        return "kept", f"this notice was sent before ({before['mark']})"
+        known = before["mark"] == "delivered"
+        return (
+            ("kept", "this notice was sent before") if known else ("unknown", "this notice may have been sent before")
+        )
     if not _mark(host, lease, guard, notice, "sending", run):
         return "refused", "the lease holds no more marks of notices"
     return None
