@@ -128,6 +128,9 @@ class Fleet:
 
     def _interrupt(self) -> None:
         self._on_interrupt()
+        self._end_what_runs()
+
+    def _end_what_runs(self) -> None:
         if self._graceful:
             self.stop.set()
         else:
@@ -202,8 +205,8 @@ class Fleet:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is not None:  # nobody will hear what becomes of the hosts at work: do not wait for them
-            self._interrupt()
+        if kind is not None and self.at_work:  # nobody will hear what becomes of them
+            self._end_what_runs()
         self.close()
 
 

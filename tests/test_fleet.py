@@ -388,3 +388,29 @@ def test_a_second_ctrl_c_is_raised() -> None:
 
     with Fleet(TARGETS, connect=connect(alice_everywhere_but_ts3)) as fleet, pytest.raises(KeyboardInterrupt):
         listen_until_the_second()
+
+
+def test_an_error_between_two_jobs_is_no_interrupt() -> None:
+    said: list[str] = []
+
+    def act(fleet: Fleet) -> None:
+        with fleet:
+            fleet.run(Host.observe)
+            raise ZeroDivisionError
+
+    fleet = Fleet(TARGETS, connect=connect(alice_everywhere_but_ts3), on_interrupt=lambda: said.append("interrupted"))
+    with pytest.raises(ZeroDivisionError):
+        act(fleet)
+    assert (said, fleet.interrupted) == ([], False)
+
+
+def test_who_is_left_in_the_middle_of_a_job_waits_for_nobody() -> None:
+    def act(fleet: Fleet) -> None:
+        with fleet:
+            for _ in fleet.stream(lambda host: host.name == "ts0" or fleet.stop.wait(20)):
+                raise ZeroDivisionError
+
+    fleet = Fleet(TARGETS, connect=connect(alice_everywhere_but_ts3))
+    with pytest.raises(ZeroDivisionError):
+        act(fleet)
+    assert fleet.interrupted

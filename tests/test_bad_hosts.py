@@ -1,0 +1,59 @@
+"""Hosts that are silent, refuse, do not know the password or talk nonsense cost the others nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from lab_target import reach
+from pydantic import SecretStr
+
+from mpsbridge.fleet import Fleet
+from mpsbridge.host import Host
+from mpsbridge.lab import Lab, build_world
+from mpsbridge.models.outcomes import Failed
+from mpsbridge.models.targets import Target
+
+BAD: dict[str, dict[str, Any]] = {
+    "timeout": {"faults": [{"step": "connect", "do": "hang"}]},
+    "unreachable": {"down": True},
+    "auth": {},
+    "not-winrm": {"faults": [{"step": "create", "do": "garble"}]},
+}
+"""What is wrong with a host, by the kind of failure that it shall become."""
+EACH, GOOD = 3, 24
+
+
+def names_in_order(where: str) -> list[str]:
+    """Good and bad hosts, the bad ones first, last or spread among the others."""
+    bad = [f"{kind}-{number}" for number in range(EACH) for kind in BAD]
+    good = [f"good-{number}" for number in range(GOOD)]
+    if where == "first":
+        return bad + good
+    if where == "last":
+        return good + bad
+    return [name for pair in zip(bad, good[::2], good[1::2], strict=True) for name in pair]
+
+
+def impatient_with_silent_ones(target: Target) -> Host:
+    return Host(target, timeout_s=4.0 if target.host.startswith("timeout") else 60.0)
+
+
+@pytest.mark.parametrize("where", ["first", "spread", "last"])
+def test_bad_hosts_cost_the_others_nothing_and_each_has_its_own_kind_after_one_attempt(where: str) -> None:
+    names = names_in_order(where)
+    hosts = [{"name": name, **BAD.get(name.rpartition("-")[0], {})} for name in names]
+    with Lab(build_world({"hosts": hosts})) as lab:
+        wrong = SecretStr("not the password")
+        targets = [reach(lab, name, **({"password": wrong} if name.startswith("auth") else {})) for name in names]
+        with Fleet(targets, connect=impatient_with_silent_ones, concurrency=4, keep=False) as fleet:
+            told = [outcome for _, outcome in fleet.stream(Host.observe)]
+    assert [outcome.host for outcome in told if outcome.status == "done" and not outcome.host.startswith("good")] == []
+    kinds = {outcome.host: outcome.failure.kind for outcome in told if isinstance(outcome, Failed)}
+    assert kinds == {name: name.rpartition("-")[0] for name in names if not name.startswith("good")}
+    # With four slots the silent ones would hold three until their time is up; the others were all told before.
+    assert {outcome.host.rpartition("-")[0] for outcome in told[-EACH:]} == {"timeout"}
+    attempts = Counter(record.host for record in lab.requests if record.step == "auth")
+    assert {attempts[f"auth-{number}"] for number in range(EACH)} == {2}  # the two legs of one attempt
+    assert lab.refused == {f"auth-{number}": 1 for number in range(EACH)}
