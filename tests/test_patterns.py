@@ -65,6 +65,7 @@ def chosen(*words: str, inventory: Inventory | None = SCHOOL, stdin: str = "") -
         ("ts01 10.0.0.9 [::1]:5986 other:80", "ts01 10.0.0.9 [::1]:5986 other:80"),
         ("ts01:5985,lab-a", "ts01:5985 lab-a"),
         ("ts01:5985 !ts01 ts02", "ts02"),
+        ("odd:5986", "odd:5986"),
         ("ts01:5985 ts02 &ts01", "ts01:5985"),
         ("ts !ts[01:02]", "ts03 TS10"),
         ("same", "same"),

@@ -190,7 +190,10 @@ def _named(item: str, inventory: Inventory | None) -> list[str]:
     if key in inventory.group_names:
         members = list(inventory.groups[inventory.group_names[key]])
         if is_host and [name.casefold() for name in members] != [key]:
-            raise InputError(f"{item!r} is a host and a group of other hosts in {inventory.path}; rename one of them")
+            raise InputError(
+                f"{item!r} is a host and a group of other hosts in {inventory.path}",
+                hint=f"Write {item}:PORT for the host, or rename one of them.",
+            )
         return [item] if is_host else members
     if not is_host:
         name, port = split(item)
