@@ -25,6 +25,7 @@ from mpsbridge.models.answers import (
 )
 from mpsbridge.models.scripts import RawOutput
 from mpsbridge.models.sessions import (
+    GONE_APART_S,
     LogonMode,
     Logons,
     Observation,
@@ -78,8 +79,6 @@ from mpsbridge.transports.base import Transport
 
 LOOKS_AFTER_S = (0, 1, 2, 4, 5)
 """Seconds before each look for a session that is being ended, where nothing says when to look."""
-GONE_APART_S = 2.0
-"""Gone means: absent in two looks at least this far apart (W9)."""
 IDLE_LIMIT_S = 60.0
 """A connection that was idle for longer is replaced before use (W33)."""
 

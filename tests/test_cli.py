@@ -391,6 +391,17 @@ def test_the_demo_shows_the_whole_procedure_and_proves_it(
     assert "Windows updates" in (tmp_path / "mpsbridge-demo.html").read_text(encoding="utf-8")
 
 
+def test_the_demo_lives_without_the_persons_settings(
+    mpsbridge: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings = tmp_path / "mine.toml"
+    settings.write_text('configuration = "no-such-endpoint"\njournal = "/no/such/folder/j"\n', encoding="utf-8")
+    monkeypatch.setenv("MPSBRIDGE_SETTINGS", str(settings))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MPSBRIDGE_JOURNAL")
+    assert mpsbridge("demo").code == 0
+
+
 def test_a_demo_whose_report_cannot_be_written_says_so(mpsbridge: Command, tmp_path: Path) -> None:
     found = mpsbridge("demo", "--report", str(tmp_path / "none" / "x.html"))
     assert found.code == 1

@@ -196,6 +196,50 @@ def test_when_the_time_for_the_run_is_up_all_is_given_back_and_that_is_no_interr
             assert (hosts["alpha"].logon_mode, hosts["alpha"].lease) == ("enabled", None)
 
 
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [(["end", "beta", "--all"], "end"), (["logoff", "beta", "--all"], "logoff")],
+)
+def test_a_call_that_every_host_refuses_is_a_run_in_the_record(
+    lab: Lab, mpsbridge: Command, tmp_path: Path, words: list[str], command: str
+) -> None:
+    assert mpsbridge(*words, "--dry-run").code == 3
+    assert mpsbridge(*words, "--yes").code == 3
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        (run,) = journal.runs()
+        (entry,) = journal.entries(run.id)
+    assert (run.command, run.verdict) == (command, "exit code 3")
+    assert (entry.host, entry.step, entry.detail["error"]) == ("beta", "stopped", "refused")
+    assert "--disconnected-ok" in str(entry.detail["text"])
+    assert mpsbridge("report", "--format", "json").code == 0
+    assert mpsbridge("resume").code == 2
+    assert lab.changes == []
+
+
+def test_a_host_where_nothing_is_to_be_done_stands_in_the_record(lab: Lab, mpsbridge: Command, tmp_path: Path) -> None:
+    found = mpsbridge("end", "alpha", "beta", "--user", "alice", "--no-warning", "--yes", "-o", "json")
+    assert (found.code, found.outcome("beta")["value"]["dry_run"]) == (0, False)
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        (run,) = journal.runs()
+        assert [(entry.step, entry.detail["text"]) for entry in journal.entries(run.id, host="beta")] == [
+            ("finished", "nothing to do")
+        ]
+
+
+def test_a_look_before_anything_was_sent_is_never_unknown(
+    mpsbridge: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A plan's look that broke off may have run, but it only reads: exit 1, and the run is not open."""
+    rule = {"step": "command", "call": "Get-MpsbridgeObservation", "do": "close", "acted": True}
+    with Lab(build_world({"hosts": [HOSTS[0], {"name": "gamma", "faults": [rule]}]})) as lab:
+        monkeypatch.setenv("MPSBRIDGE_INVENTORY", str(lab.inventory))
+        monkeypatch.setenv("MPSBRIDGE_PASSWORD", lab.password)
+        found = mpsbridge("end", "alpha", "gamma", "--all", "--no-warning", "--yes", "-o", "json")
+        assert (found.code, found.outcome("gamma")["failure"]["may_have_run"]) == (1, False)
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        assert journal.runs(only_open=True) == []
+
+
 def test_who_hangs_is_reset_when_the_time_granted_is_over(mpsbridge: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = HastyClock(100)
     host = {"name": "alpha", "sessions": [{"id": 2, "user": "alice", "hung": True}, {"id": 3, "user": "bob"}]}

@@ -113,6 +113,41 @@ def test_the_floor_counts_hosts_that_are_down_already(
     assert read_plan(plan).hosts == ("alpha", "beta", "down", "delta")
 
 
+def test_a_run_that_goes_on_counts_over_all_hosts_of_its_plan(
+    lab: Lab, mpsbridge: Command, clock: HastyClock, plan: Path, tmp_path: Path
+) -> None:
+    """The floor is about the plan's hosts: those that are finished serve again."""
+    plan.write_text(PLAN.replace("at_once = 1", "at_once = 1\nfloor = 3"), encoding="utf-8")
+    assert mpsbridge("maintain", str(plan), "--yes", clock=clock).code == 0
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        (run,) = journal.runs()
+        journal._database.execute("UPDATE run SET ended = NULL")  # it died before its last word,
+        journal._database.execute("DELETE FROM entry WHERE host IN ('alpha', 'delta')")  # and before two of its hosts
+    with lab.world.changing() as hosts:
+        hosts["alpha"].log_on("zoe")
+    only = mpsbridge("resume", run.id, "delta", "--yes", "-o", "json", clock=clock)
+    assert (only.code, only.outcome("delta")["status"]) == (0, "done")
+    assert f"mpsbridge resume {run.id}" in only.err  # one host is left
+    found = mpsbridge("resume", "--yes", "-o", "json", clock=clock)
+    assert found.code == 0, found.out
+    assert [each["session"]["user"] for each in found.outcome("alpha")["value"]["sessions"]] == ["zoe"]
+    assert mpsbridge("resume", "--yes").code == 2
+
+
+def test_a_host_that_was_shut_down_does_not_serve_when_the_run_goes_on(
+    lab: Lab, mpsbridge: Command, clock: HastyClock, plan: Path, tmp_path: Path
+) -> None:
+    plan.write_text(PLAN.replace("at_once = 1", "at_once = 1\nfloor = 3"), encoding="utf-8")
+    assert mpsbridge("maintain", str(plan), "--yes", clock=clock).code == 0
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        (run,) = journal.runs()
+        journal._database.execute("UPDATE run SET ended = NULL")
+        journal._database.execute("DELETE FROM entry WHERE host = 'alpha'")
+        journal.note(run.id, "beta", "finished", text="went quiet")
+    found = mpsbridge("resume", "--yes", "-o", "json", clock=clock)
+    assert "3 of 4 hosts serve, and 3 must (floor)" in found.outcome("alpha")["reason"]
+
+
 def test_a_dry_run_says_who_would_be_ended_and_sends_nothing(lab: Lab, mpsbridge: Command, plan: Path) -> None:
     found = mpsbridge("maintain", str(plan), "--dry-run", "-o", "json")
     assert found.code == 0, found.err

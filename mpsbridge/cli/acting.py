@@ -6,18 +6,28 @@ nothing with effect ``disrupt`` is sent without a yes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from mpsbridge.cli.call import Call
-from mpsbridge.cli.fleets import ActValue, exit_code, found_nowhere, new_run, open_fleet, open_journal, present
+from mpsbridge.cli.fleets import (
+    ActValue,
+    exit_code,
+    found_nowhere,
+    never_begun,
+    new_run,
+    open_fleet,
+    open_journal,
+    present,
+    record_untouched,
+)
 from mpsbridge.cli.leaving import leaving_behind
 from mpsbridge.cli.tables import RESULT_COLUMNS, SESSION_COLUMNS, counted, listed, result_row, session_row
 from mpsbridge.ending.plan import SAY_WHO, Act, Plan, Selector, make_plan
 from mpsbridge.ending.record import recorded
-from mpsbridge.errors import InputError
+from mpsbridge.errors import InputError, Refused
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
 from mpsbridge.journal import Journal
@@ -85,7 +95,7 @@ def _carry_out(
         raise InputError(SAY_WHO)
     targets = call.targets(words, who)
     run = new_run(call.clock.now())
-    with open_fleet(call, targets) as fleet:
+    with open_journal(call) as journal, open_fleet(call, targets) as fleet:
         looks = fleet.run(Host.observe)
         plans = {
             place: make_plan(look.value, who, act, disconnected_ok=disconnected_ok)
@@ -99,22 +109,17 @@ def _carry_out(
             for place, plan in plans.items()
             if plan.acts and not isinstance(outcomes[place], Skipped) and not fleet.interrupted
         ]
-        if places and not call.settings.dry_run:
-            if act in _QUESTIONS:
-                _ask(call, act, {targets[place].host: plans[place] for place in places}, yes=yes)
-            options: dict[str, JsonValue] = {
-                "hosts": [target.host for target in targets],
-                "sessions": [f"{targets[place].host}:{one.id}" for place in places for one in plans[place].acts],
-            }
-            with open_journal(call) as journal:
-                journal.begin(run, command=act.value, reason="", options=options)
-                tell = [
-                    f"run {run}: what was sent may go on; 'mpsbridge history {run}' tells which steps have no answer"
-                ]
-                with leaving_behind(lambda: tell):
-                    for place, outcome in _act(fleet, plans, places, do, _Record(journal, run, act)):
-                        outcomes[place] = outcome
-                journal.end(run, f"exit code {exit_code(outcomes, _EFFECTS[act], interrupted=fleet.interrupted)}")
+        if not call.settings.dry_run and not fleet.interrupted:
+            chosen = {targets[place].host: plans[place] for place in places}
+            if chosen and act in _QUESTIONS:
+                _ask(call, act, chosen, yes=yes)
+            record = _Record(journal, run, act)
+            _begin(record, outcomes, chosen)
+            tell = [f"run {run}: what was sent may go on; 'mpsbridge history {run}' tells which steps have no answer"]
+            with leaving_behind(lambda: tell):
+                for place, outcome in _act(fleet, plans, places, do, record):
+                    outcomes[place] = outcome
+            journal.end(run, f"exit code {exit_code(outcomes, _EFFECTS[act], interrupted=fleet.interrupted)}")
         _show(call, outcomes, act)
         return exit_code(outcomes, _EFFECTS[act], interrupted=fleet.interrupted)
 
@@ -123,7 +128,7 @@ def _before(call: Call, run: str, look: Outcome[Observation], plan: Plan | None,
     """The outcome of a host before anything is sent: failed, refused, or what would be done and is kept."""
     if not isinstance(look, Done) or plan is None:
         assert not isinstance(look, Done)  # noqa: S101 - every look that is done has a plan
-        return _never_begun(look)
+        return never_begun(look)
     reasons = [nowhere] if nowhere else []
     for verdict in plan.refusals:
         lifted = f" ({verdict.lifted_by} allows it)" if verdict.lifted_by else ""
@@ -158,6 +163,21 @@ class _Record(NamedTuple):
     journal: Journal
     run: str
     act: Act
+
+
+def _begin(record: _Record, outcomes: Sequence[Outcome[ActValue]], chosen: Mapping[str, Plan]) -> None:
+    """Record who is to be hit, and each host that refuses or could not be looked at."""
+    journal, run = record.journal, record.run
+    options: dict[str, JsonValue] = {
+        "hosts": [outcome.host for outcome in outcomes],
+        "sessions": [f"{host}:{one.id}" for host, plan in chosen.items() for one in plan.acts],
+    }
+    journal.begin(run, command=record.act.value, reason="", options=options)
+    for outcome in outcomes:
+        if isinstance(outcome, Skipped):
+            record_untouched(journal, run, outcome.host, outcome.reason.removeprefix("refused: "), Refused.kind)
+        elif isinstance(outcome, Failed):
+            record_untouched(journal, run, outcome.host, outcome.failure.message, outcome.failure.kind)
 
 
 def _act(
@@ -247,11 +267,4 @@ def _as_change(outcome: Outcome[Logons]) -> Outcome[Logons]:
     if isinstance(outcome, Done):
         value = outcome.value.model_copy(update={"was": outcome.value.mode})
         return outcome.model_copy(update={"value": value})
-    return _never_begun(outcome)
-
-
-def _never_begun(look: Failed | Skipped) -> Failed | Skipped:
-    """A look that failed, told of the act that was to follow: the look may have run, the act has not."""
-    if isinstance(look, Skipped):
-        return look
-    return look.model_copy(update={"failure": look.failure.model_copy(update={"may_have_run": False})})
+    return never_begun(outcome)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,12 +17,13 @@ from typing import NamedTuple
 from pydantic import JsonValue
 
 from mpsbridge.cli.call import Call
-from mpsbridge.cli.fleets import exit_code, found_nowhere, new_run, open_fleet, present
+from mpsbridge.cli.fleets import exit_code, found_nowhere, never_begun, new_run, open_fleet, present, record_untouched
 from mpsbridge.cli.following import Following, events_to, following
 from mpsbridge.cli.tables import SESSION_COLUMNS, counted, listed, result_row, session_row
 from mpsbridge.clock import Clock
+from mpsbridge.ending.down import WENT_QUIET
 from mpsbridge.ending.policy import HostPlan, Policy, Then, plan_host
-from mpsbridge.ending.record import notices_told
+from mpsbridge.ending.record import logged_off, notices_told
 from mpsbridge.ending.run import EndValue, end_sessions
 from mpsbridge.ending.scene import Scene
 from mpsbridge.errors import InputError, MpsBridgeError, NotBegun, Refused
@@ -77,12 +78,13 @@ def carry_out(
     with open_fleet(call, targets, graceful=True) as fleet, events_to(events) as stream:
         plans = _plan(call, fleet, policy, run)
         ready = _in_order(plans, policy)
-        if call.settings.dry_run or not ready:
-            outcomes = [_planned(plan, run, policy) for plan in plans]
+        if call.settings.dry_run or (fleet.interrupted and not ready):
+            outcomes = [_planned(plan, run, policy, dry_run=call.settings.dry_run) for plan in plans]
             _show(call, outcomes, dry_run=call.settings.dry_run)
             return exit_code(outcomes, Effect.READ, interrupted=fleet.interrupted), outcomes
-        call.terminal.failures(plans)
-        _ask(call, policy, {targets[place].host: plans[place] for place in ready}, yes=yes)
+        if ready:
+            call.terminal.failures(plans)
+            _ask(call, policy, {targets[place].host: plans[place] for place in ready}, yes=yes)
         kept: dict[str, JsonValue] = {
             "hosts": [target.host for target in targets],
             "policy": policy.model_dump(mode="json"),
@@ -90,33 +92,45 @@ def carry_out(
             "waves": work.waves.model_dump(mode="json"),
         }
         journal.begin(run, command=work.command, reason=policy.reason, options=kept)
-        _record_the_others(journal, run, plans)
+        _record_the_others(journal, run, plans, ready)
         out = sum(isinstance(plan, Failed) for plan in plans)
         order = [targets[place].host for place in ready]
         with following(call, stream, run, order) as follower, _deadline(call, fleet, deadline_s) as late:
-            job = _job(call, journal, run, work, fleet, follower, order=order, out=out)
+            job = _job(call, journal, run, work, fleet, follower, order=order, hosts=len(targets), out=out)
             acted = dict(zip(ready, fleet.run(job, only=ready), strict=True))
         outcomes = [
-            _not_begun(acted[place]) if place in acted else _planned(plan, run, policy)
+            _not_begun(acted[place]) if place in acted else _planned(plan, run, policy, dry_run=False)
             for place, plan in enumerate(plans)
         ]
         return _finish(call, journal, run, outcomes, fleet, late=late.is_set()), outcomes
 
 
 def go_on(
-    call: Call, journal: Journal, run: str, targets: Sequence[Target], work: Work, *, events: Path | None
+    call: Call,
+    journal: Journal,
+    run: str,
+    targets: Sequence[Target],
+    work: Work,
+    *,
+    hosts: Sequence[str],
+    events: Path | None,
 ) -> tuple[int, list[Outcome[EndValue]]]:
-    """Go on with a run that died, on the hosts that it has not finished."""
+    """Go on with a run that died, on the ``targets`` that it has not finished; ``hosts`` are all of the run's.
+
+    Waves count over those: a host that was finished earlier serves people, unless it was shut down.
+    """
     order = [target.host for target in targets]
+    out = sum(not _serves(journal.entries(run, host=host)) for host in hosts if host not in order)
+    others = [host for host in unfinished(journal, run, hosts) if host not in order]
     with (
         open_fleet(call, targets, graceful=True) as fleet,
         events_to(events) as stream,
         following(call, stream, run, order) as follower,
         _deadline(call, fleet, call.settings.deadline) as late,
     ):
-        job = _job(call, journal, run, work, fleet, follower, order=order, out=0)
+        job = _job(call, journal, run, work, fleet, follower, order=order, hosts=len(hosts), out=out)
         outcomes = [_not_begun(outcome) for outcome in fleet.run(job)]
-    return _finish(call, journal, run, outcomes, fleet, late=late.is_set()), outcomes
+    return _finish(call, journal, run, outcomes, fleet, late=late.is_set(), others=others), outcomes
 
 
 def unfinished(journal: Journal, run: str, hosts: Sequence[str]) -> list[str]:
@@ -125,12 +139,31 @@ def unfinished(journal: Journal, run: str, hosts: Sequence[str]) -> list[str]:
     untouched: list[str] = []
     for host in hosts:
         entries = journal.entries(run, host=host)
-        last = [entry for entry in entries if entry.step in {"finished", "stopped"}]
-        acted = any(entry.kind == "intent" for entry in entries)
-        if last and (last[-1].step == "finished" or (not acted and last[-1].detail.get("error") == Refused.kind)):
+        last = _last_word(entries)
+        acted = _acted(entries)
+        if last and (last.step == "finished" or (not acted and last.detail.get("error") == Refused.kind)):
             continue
         (begun if acted else untouched).append(host)
     return [*begun, *untouched]
+
+
+def _serves(entries: Sequence[Entry]) -> bool:
+    """Whether a host serves people, as far as its run's record tells."""
+    last = _last_word(entries)
+    if last is None:
+        return not _acted(entries)
+    if last.step == "finished":
+        return last.detail.get("text") != WENT_QUIET
+    return not _acted(entries) and last.detail.get("error") in {Refused.kind, NotBegun.kind}
+
+
+def _last_word(entries: Sequence[Entry]) -> Entry | None:
+    """What became of the host, if the run came so far there."""
+    return next((entry for entry in reversed(entries) if entry.step in {"finished", "stopped"}), None)
+
+
+def _acted(entries: Sequence[Entry]) -> bool:
+    return any(entry.kind == "intent" for entry in entries)
 
 
 def _plan(call: Call, fleet: Fleet, policy: Policy, run: str) -> list[Outcome[HostPlan]]:
@@ -149,7 +182,7 @@ def _plan(call: Call, fleet: Fleet, policy: Policy, run: str) -> list[Outcome[Ho
             skipped = Skipped(host=target.host, address=target.address, elapsed_s=outcome.elapsed_s, reason=reason)
             plans.append(skipped)
         else:
-            plans.append(outcome)
+            plans.append(outcome if isinstance(outcome, Done) else never_begun(outcome))
     _note(call, [(each.host, each.value.notes) for each in looks if isinstance(each, Done)])
     return plans
 
@@ -171,17 +204,19 @@ def _in_order(plans: Sequence[Outcome[HostPlan]], policy: Policy) -> list[int]:
     return sorted(ready, key=people.__getitem__)
 
 
-def _record_the_others(journal: Journal, run: str, plans: Sequence[Outcome[HostPlan]]) -> None:
-    """A host that refuses, or could not be looked at, stands in the record as well."""
-    for plan in plans:
-        if isinstance(plan, Skipped):
-            _record_untouched(journal, run, plan.host, plan.reason.removeprefix("refused: "), Refused.kind)
-        elif isinstance(plan, Failed):
-            _record_untouched(journal, run, plan.host, plan.failure.message, plan.failure.kind)
-
-
-def _record_untouched(journal: Journal, run: str, host: str, text: str, kind: str) -> None:
-    journal.note(run, host, "stopped", text=text, error=kind, may_have_run=False, phase="plan")
+def _record_the_others(journal: Journal, run: str, plans: Sequence[Outcome[HostPlan]], ready: Collection[int]) -> None:
+    """A host that refuses, could not be looked at, or has nothing to be done on it, stands in the record as well."""
+    for place, plan in enumerate(plans):
+        if place in ready:
+            continue
+        if isinstance(plan, Done):
+            journal.note(
+                run, plan.host, "finished", text="nothing to do", problems=list(plan.value.notes), phase="plan"
+            )
+        elif isinstance(plan, Skipped):
+            record_untouched(journal, run, plan.host, plan.reason.removeprefix("refused: "), Refused.kind)
+        else:
+            record_untouched(journal, run, plan.host, plan.failure.message, plan.failure.kind)
 
 
 def _not_begun(outcome: Outcome[EndValue]) -> Outcome[EndValue]:
@@ -196,7 +231,7 @@ def _has_work(plan: HostPlan, policy: Policy) -> bool:
     return bool(plan.acts) or policy.restarts
 
 
-def _planned(plan: Outcome[HostPlan], run: str, policy: Policy) -> Outcome[EndValue]:
+def _planned(plan: Outcome[HostPlan], run: str, policy: Policy, *, dry_run: bool) -> Outcome[EndValue]:
     """A plan that was not carried out, as an outcome: who would be ended, who is kept."""
     if not isinstance(plan, Done):
         return plan
@@ -210,7 +245,7 @@ def _planned(plan: Outcome[HostPlan], run: str, policy: Policy) -> Outcome[EndVa
     )
     outcome = "planned" if _has_work(plan.value, policy) else "nothing to do"
     value = EndValue(
-        run=run, dry_run=True, sessions=results, then=policy.then, outcome=outcome, problems=plan.value.notes
+        run=run, dry_run=dry_run, sessions=results, then=policy.then, outcome=outcome, problems=plan.value.notes
     )
     return Done[EndValue](host=plan.host, address=plan.address, elapsed_s=plan.elapsed_s, value=value)
 
@@ -232,25 +267,26 @@ def _job(
     follower: Following,
     *,
     order: Sequence[str],
+    hosts: int,
     out: int,
 ) -> Callable[[Host], EndValue]:
-    """What is done on one host, in its turn where there are waves."""
+    """What is done on one host, in its turn where there are waves: ``hosts`` in all, ``out`` of them not serving."""
     procedure = _procedure(call.clock, journal, run, work.policy, work.template, fleet, follower)
     if not work.waves.limits:
         return procedure
-    limit = limits(work.waves, len(fleet.targets), call.clock.now())
-    turnstile = Turnstile(limit, order, hosts=len(fleet.targets), out=out, clock=call.clock, stop=fleet.stop)
+    limit = limits(work.waves, hosts, call.clock.now())
+    turnstile = Turnstile(limit, order, hosts=hosts, out=out, clock=call.clock, stop=fleet.stop)
 
     def in_turn(host: Host) -> EndValue:
         try:
             turnstile.enter(host.name)
         except MpsBridgeError as error:
-            _record_untouched(journal, run, host.name, error.message, error.kind)
+            record_untouched(journal, run, host.name, error.message, error.kind)
             raise
         serves = well = False
         try:
             value = procedure(host)
-            serves, well = value.outcome != "went quiet", all(one.result.went_well for one in value.sessions)
+            serves, well = value.outcome != WENT_QUIET, all(one.result.went_well for one in value.sessions)
             return value
         finally:
             turnstile.leave(serves=serves, failed=not well)
@@ -280,6 +316,7 @@ def _procedure(
             on_event=follower.event,
             on_progress=follower.progress,
             told=notices_told(before),
+            logged_off=logged_off(before),
         )
         _wait_out(journal.unanswered(run, host=host.name), clock, fleet.stop, host.timeout_s)
         return end_sessions(scene, template=template, ordered_at=_boot_of_the_order(before))
@@ -325,12 +362,19 @@ def _deadline(call: Call, fleet: Fleet, seconds: int | None) -> Iterator[threadi
 
 
 def _finish(
-    call: Call, journal: Journal, run: str, outcomes: Sequence[Outcome[EndValue]], fleet: Fleet, *, late: bool
+    call: Call,
+    journal: Journal,
+    run: str,
+    outcomes: Sequence[Outcome[EndValue]],
+    fleet: Fleet,
+    *,
+    late: bool,
+    others: Sequence[str] = (),
 ) -> int:
+    """Show it all, and end the run if nothing of it is open; ``others`` are hosts that this call left out."""
     code = exit_code(outcomes, Effect.DISRUPT, interrupted=fleet.interrupted and not late)
-    unsettled = fleet.interrupted or any(
-        isinstance(outcome, Failed) and outcome.failure.may_have_run for outcome in outcomes
-    )
+    unknown = any(isinstance(outcome, Failed) and outcome.failure.may_have_run for outcome in outcomes)
+    unsettled = fleet.interrupted or unknown or bool(others)
     if not unsettled:
         journal.end(run, "done" if code == 0 else f"exit code {code}")
     _show(call, outcomes, dry_run=False)

@@ -88,9 +88,10 @@ def resume(call: Call, prefix: str | None, only: Sequence[str], *, events: Path 
         template = run.options.get("template")
         if not isinstance(words, list) or not (template is None or isinstance(template, str)):
             raise InputError(f"the record of run {run.id} cannot be read")
-        if unknown := set(only) - {str(word) for word in words}:
+        hosts = [str(word) for word in words]
+        if unknown := set(only) - set(hosts):
             raise InputError(f"run {run.id} has no host {min(unknown)!r}")
-        left = [host for host in unfinished(journal, run.id, [str(word) for word in words]) if not only or host in only]
+        left = [host for host in unfinished(journal, run.id, hosts) if not only or host in only]
         if not left:
             journal.end(run.id, "done")
             call.terminal.say(f"run {run.id} has nothing left to do")
@@ -99,7 +100,8 @@ def resume(call: Call, prefix: str | None, only: Sequence[str], *, events: Path 
         question = f"Go on with run {run.id} ({run.reason or 'no reason given'}) on {listed(left)}?"
         call.terminal.confirm(question, yes=yes)
         waves = WavesTable.model_validate(run.options.get("waves") or {})
-        code, _ = go_on(call, journal, run.id, targets, Work(run.command, policy, template, waves), events=events)
+        work = Work(run.command, policy, template, waves)
+        code, _ = go_on(call, journal, run.id, targets, work, hosts=hosts, events=events)
     return code
 
 

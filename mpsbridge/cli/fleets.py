@@ -119,6 +119,18 @@ def exit_code(outcomes: Sequence[object], effect: Effect, *, interrupted: bool =
     return 0
 
 
+def never_begun(look: Failed | Skipped) -> Failed | Skipped:
+    """A look that failed, told of the act that was to follow: the look may have run, the act has not."""
+    if isinstance(look, Skipped):
+        return look
+    return look.model_copy(update={"failure": look.failure.model_copy(update={"may_have_run": False})})
+
+
+def record_untouched(journal: Journal, run: str, host: str, text: str, kind: str) -> None:
+    """Record of a host that nothing was done on it, and why: ``kind`` is the error's."""
+    journal.note(run, host, "stopped", text=text, error=kind, may_have_run=False, phase="plan")
+
+
 def found_nowhere(missing: Sequence[Sequence[str]], *, hosts: int) -> str:
     """A sentence about what was named and is on no host; empty where all was found or not every host could be asked."""
     if len(missing) != hosts or not missing:

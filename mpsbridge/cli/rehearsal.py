@@ -143,9 +143,9 @@ def demo(call: Call, report: Path) -> int:
     with (
         tempfile.TemporaryDirectory(prefix="mpsbridge-demo-") as folder,
         _lab(demo_world(clock), auth="ntlm", port=0, tls=False, record=None, clock=clock) as running,
-        _variables(_environment(running) | {"MPSBRIDGE_JOURNAL": str(Path(folder) / "journal.sqlite")}),
+        _variables(_environment(running) | _of_its_own(Path(folder))),
     ):
-        record = Path(folder) / "journal.sqlite"
+        record = Path(os.environ["MPSBRIDGE_JOURNAL"])
         names = [place.name for place in running.hosts]
         say(f"{counted(len(names), 'make-believe host')} on the loopback speak real WinRM (NTLM, sealed messages);")
         say("seven of them show tables that real Windows printed, in seven languages. Who is on?")
@@ -165,6 +165,15 @@ def demo(call: Call, report: Path) -> int:
         codes.append(_write_report(call, record, report))
         done = _judge(call, running) and not any(codes) and refused == 3
     return 0 if done else 1
+
+
+def _of_its_own(folder: Path) -> dict[str, str]:
+    """A record and settings (none) that are not the person's."""
+    (folder / "settings.toml").touch()
+    return {
+        "MPSBRIDGE_JOURNAL": str(folder / "journal.sqlite"),
+        "MPSBRIDGE_SETTINGS": str(folder / "settings.toml"),
+    }
 
 
 def _show(call: Call, clock: Clock, *words: str) -> int:

@@ -6,6 +6,7 @@ means; another boot identity, the same for two minutes on a host that is ready, 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from mpsbridge.ending.people import People
@@ -15,6 +16,8 @@ from mpsbridge.errors import Interrupted, MpsBridgeError, NotSent, RemoteError
 from mpsbridge.models.answers import ModeAnswer, PowerAnswer
 from mpsbridge.models.sessions import Observation
 
+WENT_QUIET = "went quiet"
+"""What became of a host that was shut down: nobody can see from here that it is off (W27)."""
 LOOK_S = 15.0
 STABLE_S = 120.0
 QUIET_S = 180.0
@@ -23,11 +26,15 @@ TRIES = 3
 
 
 class Down:
-    """The host on its way down and back; ``boot`` is its identity before."""
+    """The host on its way down and back; ``boot`` is its identity before.
 
-    def __init__(self, scene: Scene, boot: datetime | None) -> None:
+    ``leftovers`` are half-dead sessions from before the run, which the administrator said may go down with it (W13).
+    """
+
+    def __init__(self, scene: Scene, boot: datetime | None, *, leftovers: Collection[int] = ()) -> None:
         self._scene = scene
         self._boot = boot
+        self._leftovers = leftovers
 
     def go(self, people: People) -> str:
         """Give the order and see it through; what came of it, in words. Raises ``RemoteError`` or ``Interrupted``."""
@@ -52,7 +59,10 @@ class Down:
 
     def _order(self, people: People) -> PowerAnswer | ModeAnswer:
         scene, then = self._scene, self._scene.policy.then
-        allowed = _came_back(scene.observe(), people)
+        seen = scene.observe()
+        # Half-dead still, so the number is nobody else's: Windows gives none away that is in use.
+        leftovers = [number for number in seen.leftovers if number in self._leftovers]
+        allowed = sorted({*_came_back(seen, people), *leftovers})
         if then in {Then.CONSOLE_MODE, Then.STATION_MODE}:
             mode = then.value.removesuffix("-mode")
             return scene.step(
@@ -90,7 +100,7 @@ class Down:
                 now = scene.clock.monotonic()
                 silent_since = now if silent_since is None else silent_since
                 if now - silent_since >= QUIET_S:
-                    return "went quiet"
+                    return WENT_QUIET
                 continue
             silent_since = None
             if seen.boot != self._boot:

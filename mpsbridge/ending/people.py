@@ -13,8 +13,9 @@ from mpsbridge.ending.policy import HostPlan, plan_host
 from mpsbridge.ending.record import plain_time
 from mpsbridge.ending.scene import Identity, Scene, identity
 from mpsbridge.errors import Refused
-from mpsbridge.models.sessions import Observation, Result, Session, SessionResult, State
+from mpsbridge.models.sessions import GONE_APART_S, Observation, Result, Session, SessionResult, State
 
+HANGS = "the log-off that was ordered before still hangs"
 BY_FORCE = "reset by force: the profile may not have been saved"
 
 
@@ -44,12 +45,19 @@ class People:
         self._begun: set[Identity] = set()
         """Whose log-off the host began: nobody else is ever reset."""
         self._reset: set[Identity] = set()
+        self._absent_since: dict[Identity, float] = {}
 
     def judge(self, seen: Observation) -> HostPlan:
-        """Give everybody a verdict. Raises :class:`~mpsbridge.errors.Refused` with every reason and its option."""
-        plan = plan_host(self._scene.host.name, seen, self._scene.policy, run=self._scene.run)
+        """Give everybody a verdict. Raises :class:`~mpsbridge.errors.Refused` with every reason and its option.
+
+        Whoever this run logged off before it died, and whose processes are still there, is waited for like anybody.
+        """
+        hanging = [session for session in self._scene.logged_off if session.id in seen.leftovers]
+        ours = frozenset(session.id for session in hanging)
+        plan = plan_host(self._scene.host.name, seen, self._scene.policy, run=self._scene.run, ours=ours)
         if plan.refusals:
             raise Refused("; ".join(plan.refusals))
+        self.was_ended([SessionResult(session=one, result=Result.UNKNOWN, text=HANGS, begun=True) for one in hanging])
         self._take(plan.verdicts)
         return plan
 
@@ -119,7 +127,7 @@ class People:
         return [
             known.session
             for who, known in self._results.items()
-            if known.result is Result.UNKNOWN and who in self._begun and known.session.born is not None
+            if known.result is Result.UNKNOWN and who in self._begun and known.session.born and known.session.guard
         ]
 
     def settle(self, results: Sequence[SessionResult]) -> None:
@@ -136,24 +144,35 @@ class People:
             )
 
     def settle_absent(self, seen: Observation) -> None:
-        """Whoever is not there any more, and of whom nothing else is known: by our doing, or by themselves.
-
-        Somebody else's birth at a number proves that the one before is gone, a row without a birth proves nothing (W5).
-        """
-        listed = {session.id: session.born for session in seen.sessions}
+        """Whoever is not there any more, and of whom nothing else is known: by our doing, or by themselves."""
         absent = []
         for who, known in self._results.items():
-            number, born = who
-            if number in listed:
-                gone = None not in {born, listed[number]} and listed[number] != born
-            else:
-                gone = number not in seen.processes_in
-            if known.result is Result.UNKNOWN and gone:
+            if known.result is Result.UNKNOWN and self._is_gone(who, seen):
                 ours = who in self._begun | self._reset
                 text = BY_FORCE if who in self._reset else "" if ours else "left by themselves"
                 result = Result.ENDED if ours else Result.GONE
                 absent.append(known.model_copy(update={"result": result, "text": text}))
         self.settle(absent)
+
+    def _is_gone(self, who: Identity, seen: Observation) -> bool:
+        """Whether a second look, some seconds after the first, shows neither row nor processes (W9).
+
+        Somebody else's birth at a number proves that the one before is gone, a row without a birth proves nothing (W5).
+        """
+        number, born = who
+        listed = {session.id: session.born for session in seen.sessions}
+        if number in listed or number in seen.processes_in:
+            self._absent_since.pop(who, None)
+            return None not in {born, listed.get(number)} and listed[number] != born
+        now = self._scene.clock.monotonic()
+        return now - self._absent_since.setdefault(who, now) >= GONE_APART_S
+
+    @property
+    def awaits_second_look(self) -> bool:
+        """Whether all of whom nobody knows yet were absent in the last look, so that only the second is wanting."""
+        return {
+            who for who, known in self._results.items() if known.result is Result.UNKNOWN
+        } <= self._absent_since.keys()
 
     @property
     def unsettled(self) -> int:

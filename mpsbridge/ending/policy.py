@@ -147,8 +147,14 @@ def _sentence(reason: str, lifted_by: str) -> str:
     return f"{reason} ({lifted_by} allows it)" if lifted_by else reason
 
 
-def plan_host(host: str, seen: Observation, policy: Policy, *, run: str) -> HostPlan:
-    """Judge every session of one host, and the host itself. ``run`` is this run's id: its own lease is no objection."""
+def plan_host(
+    host: str, seen: Observation, policy: Policy, *, run: str, ours: frozenset[int] = frozenset()
+) -> HostPlan:
+    """Judge every session of one host, and the host itself.
+
+    ``run`` is this run's id: its own lease is no objection. Nor is a half-dead session of ``ours``: one that this very
+    run has logged off.
+    """
     surely, doubtful, missing = choose(seen, policy.selector)
     chosen = {session.id for session in surely}
     doubts = {verdict.session.id: verdict for verdict in doubtful}
@@ -158,7 +164,7 @@ def plan_host(host: str, seen: Observation, policy: Policy, *, run: str) -> Host
     )
     return HostPlan(
         verdicts=verdicts,
-        objections=tuple(_objections(seen, policy, run)),
+        objections=tuple(_objections(seen, policy, run, ours)),
         notes=tuple(_notes(seen, policy, verdicts)),
         missing=missing,
     )
@@ -254,13 +260,14 @@ _KEEPING: tuple[Callable[[_Case], Found], ...] = (
 _REFUSING: tuple[Callable[[_Case], Found], ...] = (_unrecognisable, _disconnected)
 
 
-def _objections(seen: Observation, policy: Policy, run: str) -> Iterable[Objection]:
+def _objections(seen: Observation, policy: Policy, run: str, ours: frozenset[int]) -> Iterable[Objection]:
     lease = read_lease(seen.lease)
     free = lease is None or (isinstance(lease, Lease) and (lease.run == run or lease.is_over(seen.observed)))
     if not free and lease is not None and not policy.take_over:
         yield Objection(reason=f"the host is held by {holder(lease, seen.problems)}", lifted_by="--take-over")
-    if seen.leftovers and not policy.leftover_ok:
-        ids = ", ".join(map(str, seen.leftovers))
+    leftovers = [number for number in seen.leftovers if number not in ours]
+    if leftovers and not policy.leftover_ok:
+        ids = ", ".join(map(str, leftovers))
         yield Objection(reason=f"half-dead sessions without a row: {ids}", lifted_by="--leftover-ok")
     if seen.constrained:
         yield Objection(reason=seen.unguarded)

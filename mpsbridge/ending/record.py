@@ -117,3 +117,20 @@ def _marks(marks: JsonValue) -> Iterator[tuple[Told, str]]:
         if isinstance(each, list) and len(each) == 4:
             id, born, notice, mark = each
             yield (int(str(id)), None if born is None else str(born), str(notice)), str(mark)
+
+
+def logged_off(entries: Iterable[Entry]) -> tuple[Session, ...]:
+    """Whom an earlier life of a run has ordered to log off, from its record, as they were judged then."""
+    judged: dict[int, Session] = {}
+    ordered: dict[tuple[int, datetime | None], Session] = {}
+    for entry in entries:
+        detail = entry.detail
+        if entry.step == "verdict":
+            facts = {name: detail.get(name) for name in ("id", "user", "account", "state", "born")}
+            session = Session.model_validate({**facts, "id": detail["session"], "state_text": detail["state"]})
+            judged[session.id] = session
+        numbers = detail.get("sessions") if entry.kind == "intent" and entry.step == "end" else None
+        for number in numbers if isinstance(numbers, list) else ():
+            if isinstance(number, int) and number in judged:
+                ordered[number, judged[number].born] = judged[number]
+    return tuple(ordered.values())

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from mpsbridge.ending.down import Down
+from mpsbridge.ending.down import WENT_QUIET, Down
 from mpsbridge.ending.holding import Holding
 from mpsbridge.ending.people import People, after_reset
 from mpsbridge.ending.policy import Then
@@ -21,7 +21,7 @@ from mpsbridge.ending.scene import Scene
 from mpsbridge.ending.warn import LOOK_OFTEN_S, warn_and_wait
 from mpsbridge.errors import MpsBridgeError, Refused
 from mpsbridge.models.frozen import Frozen
-from mpsbridge.models.sessions import Observation, Result, SessionResult
+from mpsbridge.models.sessions import GONE_APART_S, Observation, Result, SessionResult
 
 
 class EndValue(Frozen):
@@ -116,11 +116,12 @@ def _end(scene: Scene, people: People) -> None:
 
 
 def _see_them_gone(scene: Scene, people: People, for_s: float) -> None:
-    """Give whoever is slow to go so much time (W9)."""
+    """Give whoever is slow to go so much time (W9), and the two seconds more that the proof takes."""
     end = scene.clock.monotonic() + for_s
-    while people.unsettled and (left_s := end - scene.clock.monotonic()) > 0:
-        scene.waits(for_s=left_s, people=people.unsettled)
-        scene.pause(min(LOOK_OFTEN_S, left_s))
+    while people.unsettled and ((left_s := end - scene.clock.monotonic()) > 0 or people.awaits_second_look):
+        pause_s = GONE_APART_S if people.awaits_second_look else min(LOOK_OFTEN_S, left_s)
+        scene.waits(for_s=max(left_s, pause_s), people=people.unsettled)
+        scene.pause(pause_s)
         people.settle_absent(scene.look())
 
 
@@ -141,9 +142,11 @@ def _force(scene: Scene, people: People) -> None:
 def _what_follows(scene: Scene, people: People, holding: Holding, before: Observation) -> str:
     if not scene.policy.restarts:
         return "done"
-    outcome = Down(scene, before.boot).go(people)
+    ours = {session.id for session in scene.logged_off}
+    allowed = set(before.leftovers) - ours if scene.policy.leftover_ok else set()
+    outcome = Down(scene, before.boot, leftovers=allowed).go(people)
     holding.restarted = outcome == "back"
-    if outcome == "went quiet":
+    if outcome == WENT_QUIET:
         holding.forget()
     return outcome
 

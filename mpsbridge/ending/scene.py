@@ -130,6 +130,7 @@ class Scene:
         on_event: Callable[[Event], None] = lambda _event: None,
         on_progress: Callable[[Progress], None] = lambda _progress: None,
         told: Mapping[Told, bool] | None = None,
+        logged_off: tuple[Session, ...] = (),
     ) -> None:
         self.host = host
         self.run = run
@@ -139,6 +140,8 @@ class Scene:
         self.stop = stop or threading.Event()
         self.told = told or {}
         """Notices that an earlier life of this run has sent, or may have; true for those that were shown."""
+        self.logged_off = logged_off
+        """Whom an earlier life of this run has ordered to log off."""
         self.problems: list[str] = []
         self.disrupted = False
         """Whether an order that ends sessions or takes the host down was sent, or may have been."""

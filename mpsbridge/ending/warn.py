@@ -34,6 +34,7 @@ def warn_and_wait(scene: Scene, people: People, seen: Observation, template: str
     waited_for: set[Identity] = set()
     name = ""
     while True:
+        people.settle_absent(seen)
         there = people.to_end(seen)
         if not there:
             scene.tell("empty", "nobody is left to wait for")

@@ -170,6 +170,10 @@ class Logons(Frozen):
     was: LogonMode | None
 
 
+GONE_APART_S = 2.0
+"""A session is gone when it is absent, row and processes, in two looks at least this far apart (W9)."""
+
+
 class Result(StrEnum):
     """What became of one session."""
 
