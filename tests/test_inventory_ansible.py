@@ -72,6 +72,8 @@ def meant(tmp_path: Path) -> Any:
         ({"ansible_winrm_ca_trust_path": "legacy_requests"}, {}),
         ({"ansible_connection": "ansible.builtin.winrm", "ansible_psrp_port": 1}, {}),
         ({"ansible_connection": "psrp", "ansible_winrm_scheme": "http"}, {}),
+        ({"ansible_psrp_message_encryption": "always", "ansible_psrp_protocol": "http"}, {"tls": False}),
+        ({"ansible_host": "[fe80::1]"}, {"address": "fe80::1"}),
         ({"ansible_psrp_path": "wsman", "ansible_psrp_message_encryption": "auto"}, {}),
         ({"ansible_psrp_negotiate_delegate": False, "ansible_psrp_negotiate_send_cbt": True}, {}),
         ({"ansible_psrp_read_timeout": 99, "ansible_become": True, "other": [{"deep": {}}]}, {}),
@@ -101,6 +103,9 @@ def test_what_is_understood(variables: dict[str, Any], understood: dict[str, Any
         ({"ansible_psrp_cert_validation": "maybe"}, "neither validate nor ignore"),
         ({"ansible_psrp_path": "/powershell"}, "ansible_psrp_path is '/powershell'; mpsbridge asks for /wsman"),
         ({"ansible_psrp_proxy": "http://p:3128"}, "no proxies"),
+        ({"ansible_psrp_proxy": "http://bob:hunter2@p:3128"}, "'http://***@p:3128'; mpsbridge uses no proxies"),
+        ({"ansible_host": "{{ a }}", "a": "{{ b }}" * 50, "b": "{{ c }}" * 50, "c": "x" * 50}, "is too long"),
+        ({"ansible_host": "a b"}, "ansible_host is 'a b', which is no name or address"),
         ({"ansible_psrp_message_encryption": "always"}, "not once more within TLS"),
         ({"ansible_psrp_negotiate_delegate": True}, "delegates no credentials"),
         ({"ansible_psrp_negotiate_send_cbt": False}, "binds the sign-in"),
@@ -124,6 +129,7 @@ def test_what_cannot_be_honoured_is_said_only_where_the_host_is_meant(
         meant("all", variables=both)
     assert message in str(caught.value)
     assert "hosts.json" in caught.value.hint
+    assert "hunter2" not in str(caught.value)
 
 
 def test_an_option_lifts_what_the_inventory_cannot_say(meant: Any) -> None:

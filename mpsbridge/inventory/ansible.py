@@ -24,12 +24,16 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, Valid
 
 from mpsbridge.errors import InputError
 from mpsbridge.inventory.entries import EVERY, Inventory, InventoryHost, PasswordPlace, build, descendants, flatten
+from mpsbridge.inventory.names import is_address, is_name
+from mpsbridge.models.harmless import harmless
 from mpsbridge.models.targets import Auth, EndpointName, ServiceName
 
 _TEMPLATE = re.compile(r"\{\{\s*([A-Za-z_]\w*)\s*\}\}")
 _LOOKUP = re.compile(r"""\s*\{\{\s*lookup\(\s*["'](?:ansible\.builtin\.)?env["']\s*,\s*["'](\w+)["']\s*\)\s*\}\}\s*""")
 _DEEPEST = 10
 """How often a value may name a variable whose value names another."""
+_LONGEST = 4096
+"""Characters that a value may come to by that."""
 
 
 class _Group(BaseModel):
@@ -112,6 +116,15 @@ def _text(value: Any) -> str | None:
     return str(value) or None
 
 
+def _address(value: Any) -> str | None:
+    text = str(value).strip()
+    if text.startswith("[") and is_address(text[1:-1]):
+        text = text[1:-1]
+    if text and not is_name(text):
+        raise _Unusable("is no name or address")
+    return text or None
+
+
 def _port(value: Any) -> int:
     text = str(value).strip()
     if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
@@ -166,13 +179,13 @@ def _auth(value: Any) -> Auth:
 
 
 _COMMON: dict[str, _Reader] = {
-    "address": _Reader(("ansible_host",), _text),
+    "address": _Reader(("ansible_host",), _address),
     "port": _Reader(("ansible_port",), _port),
     "username": _Reader(("ansible_user",), _text),
 }
 _PLUGINS: dict[str, dict[str, _Reader]] = {
     "psrp": {
-        "address": _Reader(("ansible_host", "ansible_psrp_host"), _text),
+        "address": _Reader(("ansible_host", "ansible_psrp_host"), _address),
         "port": _Reader(("ansible_port", "ansible_psrp_port"), _port),
         "username": _Reader(("ansible_user", "ansible_psrp_user"), _text),
         "spn": _Reader(("ansible_psrp_negotiate_hostname_override",), _service_name),
@@ -183,7 +196,7 @@ _PLUGINS: dict[str, dict[str, _Reader]] = {
         "configuration": _Reader(("ansible_psrp_configuration_name",), _endpoint),
     },
     "winrm": {
-        "address": _Reader(("ansible_host", "ansible_winrm_host"), _text),
+        "address": _Reader(("ansible_host", "ansible_winrm_host"), _address),
         "port": _Reader(("ansible_port", "ansible_winrm_port"), _port),
         "username": _Reader(("ansible_user", "ansible_winrm_user"), _text),
         "spn": _Reader(("ansible_winrm_kerberos_hostname_override",), _service_name),
@@ -231,7 +244,8 @@ def _host(name: str, variables: Mapping[str, Any]) -> InventoryHost:
             values[setting], sources[setting] = value, variable
     if "port" in values and "tls" not in values:
         values["tls"], sources["tls"] = values["port"] != 5985, sources["port"]  # Ansible guesses so, too
-    problems |= {variable: f"{name}: {sentence}" for variable, sentence in _cannot(plugin, scope)}
+    sealed = values.get("tls") is False
+    problems |= {variable: f"{name}: {sentence}" for variable, sentence in _cannot(plugin, scope, sealed=sealed)}
     for variable in _PASSWORDS:
         if (place := _password(scope.get(variable), scope)) is not None:
             values["password"], sources["password"] = place, variable
@@ -254,7 +268,7 @@ def _plugin(scope: Mapping[str, Any]) -> tuple[str, str]:
     return "", ""
 
 
-def _cannot(plugin: str, scope: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _cannot(plugin: str, scope: Mapping[str, Any], *, sealed: bool) -> Iterator[tuple[str, str]]:
     for option, (allowed, reason) in _FIXED.items():
         variable = f"ansible_{plugin}_{option}"
         if (value := scope.get(variable)) is not None:
@@ -262,7 +276,7 @@ def _cannot(plugin: str, scope: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 said = str(_rendered(value, scope)).strip().lower()
             except _Unusable:
                 said = str(value)
-            if said not in allowed:
+            if said not in allowed and not (sealed and option == "message_encryption" and said == "always"):
                 yield variable, f"{variable} is {_shown(value)}; {reason}"
 
 
@@ -294,10 +308,15 @@ def _rendered(value: Any, scope: Mapping[str, Any], depth: int = 0) -> Any:
         return str(_rendered(scope[found[1]], scope, depth + 1))
 
     text = _TEMPLATE.sub(insert, value)
+    if len(text) > _LONGEST:
+        raise _Unusable("is too long")
     if "{{" in text or "{%" in text:
         raise _Unusable("holds more than names of variables, which mpsbridge does not evaluate")
     return text
 
 
 def _shown(value: Any) -> str:
-    return "a secret" if isinstance(value, Mapping) and "__ansible_vault" in value else repr(value)
+    """The value as it stands there, but no secret: of a URL not who signs in by it."""
+    if isinstance(value, Mapping) and "__ansible_vault" in value:
+        return "a secret"
+    return harmless(re.sub(r"//[^/@]*@", "//***@", repr(value)), limit=100)

@@ -38,7 +38,7 @@ from mpsbridge.inventory.entries import (
     descendants,
     flatten,
 )
-from mpsbridge.inventory.names import expand, is_name
+from mpsbridge.inventory.names import expand, is_address, is_name
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.targets import Auth, EndpointName, ServiceName
 from mpsbridge.models.toml import line_of, problems
@@ -99,10 +99,17 @@ class Variables(Frozen):
         return said
 
 
+def _address(text: str) -> str:
+    plain = text[1:-1] if text.startswith("[") and is_address(text[1:-1]) else text
+    if not is_name(plain):
+        raise ValueError(f"{text!r} is no name or address; a port has a key of its own")
+    return plain
+
+
 class HostTable(Variables):
     """``[hosts.NAME]``."""
 
-    address: str | None = None
+    address: Annotated[str, AfterValidator(_address)] | None = None
 
 
 class GroupTable(Frozen):
