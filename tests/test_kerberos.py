@@ -17,7 +17,7 @@ import kdc
 import lab_client
 import pytest
 from conftest import missing
-from console import Command
+from console import Command, Console
 from fake_clock import FakeClock
 from lab_target import TestEngine, reach, script
 from pydantic import SecretStr
@@ -36,9 +36,10 @@ from mpsbridge.errors import (
 )
 from mpsbridge.host import Host
 from mpsbridge.lab.server import Lab
-from mpsbridge.lab.worldfile import load_world
+from mpsbridge.lab.world import LabHost
+from mpsbridge.lab.worldfile import build_world, load_world
 from mpsbridge.models.targets import Auth, Target
-from mpsbridge.transports import http, open_transport
+from mpsbridge.transports import http, open_transport, winrm
 from mpsbridge.transports.winrm import WinrmTransport
 
 pytestmark = pytest.mark.xdist_group("kerberos")  # one realm for all of them
@@ -143,7 +144,7 @@ def test_a_password(realm: kdc.Realm, username: str) -> None:
 
 
 @pytest.mark.parametrize("username", [None, "alice", "alice@LAB.TEST"])
-def test_a_key_table(realm: kdc.Realm, username: str | None) -> None:
+def test_w36_a_key_table(realm: kdc.Realm, username: str | None) -> None:
     with make_lab(realm) as lab:
         target = to(lab, keytab=realm.folder / "alice.keytab", username=username)
         transport = open_transport(target)
@@ -466,6 +467,75 @@ def test_w33_tickets_of_two_seconds_do_for_a_run_of_any_length(realm: kdc.Realm,
             fake_clock.wait(5)
         transport.close()
         assert steps(lab).count("auth") == 3
+
+
+class Meanwhile(FakeClock):
+    """After five minutes every ticket there is has ended; ``then`` is what somebody does about it."""
+
+    def __init__(self, cache: Path, then: Callable[[], object] = lambda: None) -> None:
+        super().__init__()
+        self._cache: Path | None = cache
+        self._then = then
+
+    def wait(self, seconds: float, stop: threading.Event | None = None) -> bool:
+        if self._cache is not None and self.ticks > 300:
+            kdc.let_expire(self._cache)
+            self._cache = None
+            self._then()
+        return super().wait(seconds, stop)
+
+
+@pytest.fixture
+def end_all(
+    realm: kdc.Realm, monkeypatch: pytest.MonkeyPatch, mpsbridge: Command, tmp_path: Path
+) -> Callable[[Meanwhile], tuple[Console, LabHost, list[str]]]:
+    """Warn, wait and end everybody on one host with a ticket of six minutes.
+
+    How it ended, the host, and what happened there.
+    """
+    monkeypatch.setenv("KRB5CCNAME", realm.kinit("alice", tmp_path / "short", "-l", "6m"))
+
+    def end(clock: Meanwhile) -> tuple[Console, LabHost, list[str]]:
+        monkeypatch.setattr(winrm, "SystemClock", lambda: clock)
+        session = {"id": 2, "user": "carol", "session_name": "rdp-tcp#1", "logon": "2h"}
+        world = build_world({"hosts": [{"name": "alpha", "sessions": [session]}]}, clock)
+        with Lab(world, auth="kerberos", keytab=realm.keytab, clock=clock) as lab:
+            words = ["--all", "--reason", "updates", "--warn", "15m,5m", "--yes", "--output", "json"]
+            ended = mpsbridge("end", "alpha", "--inventory", str(lab.inventory), *words, clock=clock)
+            return ended, world.hosts["alpha"], [change.act for change in lab.changes]
+
+    return end
+
+
+EndAll = Callable[[Meanwhile], tuple[Console, LabHost, list[str]]]
+
+
+def test_w33_a_run_whose_ticket_ends_leaves_the_host_to_its_failsafe(end_all: EndAll, tmp_path: Path) -> None:
+    ended, host, acts = end_all(Meanwhile(tmp_path / "short"))
+    assert ended.code == 1
+    assert ended.outcome("alpha")["failure"]["kind"] == "expired"
+    assert "logoff" not in acts
+    assert host.failsafe is not None
+    assert host.lease is not None
+    assert host.logon_mode != "enabled"
+
+
+def test_w33_a_run_goes_on_with_a_new_ticket(realm: kdc.Realm, end_all: EndAll, tmp_path: Path) -> None:
+    cache = tmp_path / "short"
+    ended, host, acts = end_all(Meanwhile(cache, lambda: realm.kinit("alice", cache)))
+    assert ended.code == 0
+    assert acts.count("logoff") == 1
+    assert (host.failsafe, host.lease, host.logon_mode) == (None, None, "enabled")
+
+
+def test_w36_a_run_goes_on_with_a_key_table(
+    realm: kdc.Realm, end_all: EndAll, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KRB5_CLIENT_KTNAME", f"{realm.folder}/alice.keytab")
+    ended, host, acts = end_all(Meanwhile(tmp_path / "short"))
+    assert ended.code == 0
+    assert acts.count("logoff") == 1
+    assert host.lease is None
 
 
 # The command line.
