@@ -80,7 +80,8 @@ def refuses_secret(error: BaseException) -> bool:
 
 
 def said(error: BaseException) -> str:
-    """The library's words without the frame that gssapi puts around them."""
+    """An exception's words, of gssapi's and pyspnego's without the frame that these put around the library's own."""
+    error = getattr(error, "base_error", None) or error
     minor = str(error).rpartition("): ")[2] if hasattr(error, "maj_code") else str(error)
     return minor or type(error).__name__
 

@@ -152,7 +152,7 @@ def _not_sent(error: Exception, where: str) -> NotSent:
             return kind(f"{where}: {words}{_said(error)}", hint=hint)
     if type(error).__module__.partition(".")[0] in {"spnego", "gssapi", "krb5"}:
         if (known := meaning(error)) is not None:
-            return known.kind(f"{where}: {known.words}{harmless(said(error), limit=200)}", hint=known.hint)
+            return known.kind(f"{where}: {known.words}{_said(error)}", hint=known.hint)
         return AuthRefused(f"{where}: signing in failed: {_said(error)}", hint=_CREDENTIALS_HINT)
     return NotSent(f"{where}: failed before the script was sent: {_said(error)}")
 
@@ -189,5 +189,5 @@ def _said(error: Exception) -> str:
             return harmless(getattr(error, "verify_message", "") or str(error), limit=200)
         case OSError() if error.strerror:
             return harmless(error.strerror, limit=200)
-    text = harmless(str(error), limit=200)
+    text = harmless(said(error), limit=200)
     return text or type(error).__name__
