@@ -6,8 +6,12 @@ What these tests show is that both ends agree; neither Windows nor Active Direct
 from __future__ import annotations
 
 import importlib.util
+import json
 import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -17,11 +21,15 @@ import kdc
 import lab_client
 import pytest
 from conftest import missing
-from console import Command, Console
+from console import Command
 from fake_clock import FakeClock
 from lab_target import TestEngine, reach, script
 from pydantic import SecretStr
 
+from mpsbridge.ending.plan import Selector
+from mpsbridge.ending.policy import Policy
+from mpsbridge.ending.run import EndValue, end_sessions
+from mpsbridge.ending.scene import Scene
 from mpsbridge.errors import (
     AuthRefused,
     ClockSkewed,
@@ -35,11 +43,12 @@ from mpsbridge.errors import (
     TicketMissing,
 )
 from mpsbridge.host import Host
+from mpsbridge.journal import Journal
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.world import LabHost
 from mpsbridge.lab.worldfile import build_world, load_world
 from mpsbridge.models.targets import Auth, Target
-from mpsbridge.transports import http, open_transport, winrm
+from mpsbridge.transports import http, open_transport
 from mpsbridge.transports.winrm import WinrmTransport
 
 pytestmark = pytest.mark.xdist_group("kerberos")  # one realm for all of them
@@ -486,54 +495,59 @@ class Meanwhile(FakeClock):
 
 
 @pytest.fixture
-def end_all(
-    realm: kdc.Realm, monkeypatch: pytest.MonkeyPatch, mpsbridge: Command, tmp_path: Path
-) -> Callable[[Meanwhile], tuple[Console, LabHost, list[str]]]:
-    """Warn, wait and end everybody on one host with a ticket of six minutes.
-
-    How it ended, the host, and what happened there.
-    """
+def short(realm: kdc.Realm, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Alice has signed in for six minutes."""
     monkeypatch.setenv("KRB5CCNAME", realm.kinit("alice", tmp_path / "short", "-l", "6m"))
-
-    def end(clock: Meanwhile) -> tuple[Console, LabHost, list[str]]:
-        monkeypatch.setattr(winrm, "SystemClock", lambda: clock)
-        session = {"id": 2, "user": "carol", "session_name": "rdp-tcp#1", "logon": "2h"}
-        world = build_world({"hosts": [{"name": "alpha", "sessions": [session]}]}, clock)
-        with Lab(world, auth="kerberos", keytab=realm.keytab, clock=clock) as lab:
-            words = ["--all", "--reason", "updates", "--warn", "15m,5m", "--yes", "--output", "json"]
-            ended = mpsbridge("end", "alpha", "--inventory", str(lab.inventory), *words, clock=clock)
-            return ended, world.hosts["alpha"], [change.act for change in lab.changes]
-
-    return end
+    return tmp_path / "short"
 
 
-EndAll = Callable[[Meanwhile], tuple[Console, LabHost, list[str]]]
+def end_all(realm: kdc.Realm, clock: Meanwhile, folder: Path) -> tuple[EndValue | MpsBridgeError, LabHost, list[str]]:
+    """Warn, wait for a quarter of an hour, end: what came of it, the host, and what happened there."""
+    session = {"id": 2, "user": "carol", "session_name": "rdp-tcp#1", "logon": "2h"}
+    world = build_world({"hosts": [{"name": "alpha", "sessions": [session]}]}, clock)
+    policy = Policy(selector=Selector(everyone=True), reason="updates", warn_s=(900, 300))
+    with (
+        Lab(world, auth="kerberos", keytab=realm.keytab, clock=clock) as lab,
+        Journal(folder / "run.sqlite", clock=clock) as journal,
+    ):
+        host = Host(to(lab), clock=clock, connect=lambda target: WinrmTransport(target, clock=clock))
+        journal.begin("r-1", command="end", reason="updates", options={})
+        scene = Scene(host, run="r-1", policy=policy, owner="admin@box", journal=journal, clock=clock)
+        try:
+            found: EndValue | MpsBridgeError = end_sessions(scene)
+        except MpsBridgeError as error:
+            found = error
+        finally:
+            host.close()
+        assert journal.unanswered("r-1") == []
+        return found, world.hosts["alpha"], [change.act for change in lab.changes]
 
 
-def test_w33_a_run_whose_ticket_ends_leaves_the_host_to_its_failsafe(end_all: EndAll, tmp_path: Path) -> None:
-    ended, host, acts = end_all(Meanwhile(tmp_path / "short"))
-    assert ended.code == 1
-    assert ended.outcome("alpha")["failure"]["kind"] == "expired"
+def test_w33_a_run_whose_ticket_ends_leaves_the_host_to_its_failsafe(
+    realm: kdc.Realm, short: Path, tmp_path: Path
+) -> None:
+    found, host, acts = end_all(realm, Meanwhile(short), tmp_path)
+    assert type(found) is TicketExpired
     assert "logoff" not in acts
     assert host.failsafe is not None
     assert host.lease is not None
     assert host.logon_mode != "enabled"
 
 
-def test_w33_a_run_goes_on_with_a_new_ticket(realm: kdc.Realm, end_all: EndAll, tmp_path: Path) -> None:
-    cache = tmp_path / "short"
-    ended, host, acts = end_all(Meanwhile(cache, lambda: realm.kinit("alice", cache)))
-    assert ended.code == 0
+def test_w33_a_run_goes_on_with_a_new_ticket(realm: kdc.Realm, short: Path, tmp_path: Path) -> None:
+    found, host, acts = end_all(realm, Meanwhile(short, lambda: realm.kinit("alice", short)), tmp_path)
+    assert isinstance(found, EndValue)
+    assert found.outcome == "done"
     assert acts.count("logoff") == 1
     assert (host.failsafe, host.lease, host.logon_mode) == (None, None, "enabled")
 
 
 def test_w36_a_run_goes_on_with_a_key_table(
-    realm: kdc.Realm, end_all: EndAll, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    realm: kdc.Realm, short: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KRB5_CLIENT_KTNAME", f"{realm.folder}/alice.keytab")
-    ended, host, acts = end_all(Meanwhile(tmp_path / "short"))
-    assert ended.code == 0
+    found, host, acts = end_all(realm, Meanwhile(short), tmp_path)
+    assert isinstance(found, EndValue)
     assert acts.count("logoff") == 1
     assert host.lease is None
 
@@ -579,8 +593,39 @@ def test_the_ready_file_of_a_lab(realm: kdc.Realm, tmp_path: Path) -> None:
         Lab(load_world("small"), auth="kerberos", keytab=realm.folder / "alice.keytab")
     with make_lab(realm) as lab:
         lab.write_ready_file(ready)
-        assert lab.ready()["kerberos"]["service_names"]["alpha"] == f"{SPN}@{kdc.REALM}"
-        assert lab.ready()["kerberos"]["krb5_conf"] == str(realm.conf)
+        facts = json.loads(ready.read_text())["kerberos"]
+        assert facts["service_names"]["alpha"] == f"{SPN}@{kdc.REALM}"
+        assert (facts["krb5_conf"], facts["keytab"]) == (str(realm.conf), str(realm.keytab))
+
+
+def test_a_lab_is_a_process_that_another_one_lists(
+    realm: kdc.Realm, ticket: Path, tmp_path: Path, mpsbridge: Command
+) -> None:
+    ready = tmp_path / "ready.json"
+    words = ["lab", "--world", "small", "--auth", "kerberos", "--keytab", str(realm.keytab), "--ready-file", str(ready)]
+    with subprocess.Popen([sys.executable, "-m", "mpsbridge", *words], stdout=subprocess.PIPE, text=True) as running:
+        try:
+            until = time.monotonic() + 60
+            while not ready.exists() and running.poll() is None and time.monotonic() < until:
+                time.sleep(0.05)
+            inventory = json.loads(ready.read_text())["inventory"]
+            assert mpsbridge("sessions", "alpha", "--inventory", inventory).code == 0
+        finally:
+            running.terminate()
+            told = running.communicate(timeout=30)[0]
+    assert "MPSBRIDGE_AUTH=kerberos" in told
+    assert "PASSWORD" not in told
+    assert running.returncode == 0
+
+
+def test_hosts_shows_what_kerberos_goes_by(realm: kdc.Realm, mpsbridge: Command) -> None:
+    with make_lab(realm) as lab:
+        words = ["hosts", "alpha", "--inventory", str(lab.inventory), "--keytab", f"{realm.folder}/alice.keytab"]
+        told = mpsbridge(*words).out
+        assert f"{SPN}@{kdc.REALM}" in told
+        assert "alice.keytab" in told
+        assert "password" not in told
+        assert "the ticket that is there" in mpsbridge(*words[:-2], "--username", "alice").out
 
 
 @pytest.mark.parametrize(

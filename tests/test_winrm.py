@@ -344,6 +344,12 @@ def test_when_kerberos_is_tried(
     assert signin.may_be_kerberos(target) is (auth is Auth.KERBEROS)
 
 
+def test_a_key_table_is_for_kerberos(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signin, "has_kerberos", lambda: True)
+    target = Target(host="a", address="ts1", username="alice", password=SecretStr("x"), keytab=Path("a.keytab"))
+    assert signin.may_be_kerberos(target)
+
+
 def test_an_older_ntlm_gets_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     target = Target(host="a", address="a", auth=Auth.NTLM, username="alice", password=SecretStr("swordfish"))
     monkeypatch.setenv("LM_COMPAT_LEVEL", "0")

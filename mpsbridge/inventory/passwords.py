@@ -94,7 +94,8 @@ def where(one: Meant, settings: Settings) -> str:
     if place is None:
         if settings.password is not None or settings.password_file is not None:
             return settings.place("password") or settings.place("password_file")
-        return "key store, or a question" if one.target.username else ""
+        otherwise = "the ticket that is there" if one.target.auth is Auth.KERBEROS else "a question"
+        return f"key store, or {otherwise}" if one.target.username else ""
     if place.env is not None:
         return place.env if os.environ.get(place.env) else f"{place.env}, which is not set"
     return str(place.file) if place.file else "in clear" if place.clear else "key store"

@@ -68,7 +68,9 @@ def may_be_kerberos(target: Target) -> bool:
         return True
     if target.auth is not Auth.NEGOTIATE or not has_kerberos():
         return False
-    return target.password is None or ("@" in (target.username or "") and target.has_service_name)
+    if target.password is None or target.keytab is not None:
+        return True
+    return "@" in (target.username or "") and target.has_service_name
 
 
 def begin(target: Target, bindings: GssChannelBindings | None) -> SignIn:
