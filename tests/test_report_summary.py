@@ -13,6 +13,7 @@ import pytest
 from fake_clock import FakeClock
 from fake_host import FakeHost, lost
 from hypothesis import given
+from junitparser import JUnitXml
 from past_runs import NOON, PastRun, eventful_run
 from wild_records import records
 
@@ -21,6 +22,7 @@ from mpsbridge.ending.policy import Then
 from mpsbridge.errors import RemoteError, Unreachable
 from mpsbridge.journal import Entry, Journal, Run
 from mpsbridge.models.sessions import LogonMode, Result, State
+from mpsbridge.reports.junit import junit_xml
 from mpsbridge.reports.report import Fate, HostReport, Report, Status, report_json, report_schema
 from mpsbridge.reports.summary import make_report
 
@@ -230,6 +232,24 @@ def test_a_resumed_run_is_unknown_until_its_host_has_a_last_word() -> None:
     again = before[-1].model_copy(update={"number": 9000, "kind": "intent", "step": "lease", "detail": {}})
     died = run.model_copy(update={"ended": None})
     assert of(make_report(died, [*before, again]), "school-3").outcome == "the record ends in the middle"
+
+
+def test_who_was_there_before_a_restart_is_gone_though_the_log_off_was_never_answered(tmp_path: Path) -> None:
+    def cut_off(host: FakeHost) -> None:
+        host.log_on(2, "alice")
+        host.faults["end"] = ("after", lost())
+
+    past = PastRun(tmp_path, hosts=("ts1",))
+    past.on("ts1", cut_off)
+    assert results(make_report(*past.told).hosts[0]) == {"alice": "unknown"}
+    past.on("ts1", lambda _: None)  # the run goes on, and finds nobody there
+    past.end()
+    told = make_report(*past.told)
+    (host,) = told.hosts
+    assert (host.status, results(host)) == (Status.DONE, {"alice": "gone"})
+    assert [step.name for step in host.steps if step.fate is Fate.UNKNOWN] == ["end"]
+    (suite,) = JUnitXml.fromstring(junit_xml(told).encode())
+    assert (suite.errors, suite.failures, suite.skipped) == (0, 0, 1)
 
 
 def test_a_run_of_one_act_is_told_from_its_verdicts_and_answers(tmp_path: Path) -> None:

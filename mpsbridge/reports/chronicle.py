@@ -210,11 +210,19 @@ class _Reader:
         self.people[who] = self.people[who].model_copy(update=values)
 
     def settle(self, *, ended: bool) -> None:
-        """Where the work on the host is over, nobody who was to be ended may stay without a word."""
-        if ended or (self.last is not None and self.last.step == "finished"):
-            for who, person in self.people.items():
-                if person.decision == "act" and person.result is None and self._command == "end":
-                    self._change(who, result=Result.UNKNOWN)
+        """Where the work on the host is over, nobody who was to be ended may stay without a word.
+
+        Who was there before the host started anew is gone, whatever became of the answer to the log-off.
+        """
+        finished = self.last is not None and self.last.step == "finished"
+        started = [seen.boot for seen in self._seen if seen.boot]
+        for who, person in self.people.items():
+            if person.decision != "act" or person.result not in {None, Result.UNKNOWN}:
+                continue
+            if finished and started and started[-1] != started[0] and person.since < started[-1]:
+                self._change(who, result=Result.GONE, text="the host has started anew since")
+            elif person.result is None and (ended or finished) and self._command == "end":
+                self._change(who, result=Result.UNKNOWN)
 
     def report(self, host: str, fatal: Fatal) -> HostReport:
         """What was collected."""

@@ -45,7 +45,7 @@ def _suite(report: Report, host: HostReport) -> TestSuite:
             _case(host, "host", waited_s, _of_host(host)),
             *(_case(host, words.person_of(person), 0.0, _of_person(person)) for person in host.people),
             *(
-                _case(host, f"step {place}, {words.step_of(step)}", step.took_s or 0.0, _of_step(step))
+                _case(host, f"step {place}, {words.step_of(step)}", step.took_s or 0.0, _of_step(step, host.status))
                 for place, step in enumerate(host.steps, 1)
             ),
         ]
@@ -79,7 +79,9 @@ def _of_person(person: Person) -> Verdict:
     return Skipped(text, result) if person.result in _SKIPPED else None
 
 
-def _of_step(step: Step) -> Verdict:
+def _of_step(step: Step, host: Status) -> Verdict:
+    if step.fate is not Fate.DONE and host is Status.DONE:  # a run that went on has looked, and done what was left
+        return Skipped("no answer came; the run went on", step.fate.value)
     if step.fate is Fate.UNKNOWN:
         return Error(words.plain(step.error or "sent; what became of it is unknown"), "unknown")
     return Failure(words.plain(step.error or "it did not run"), "not-run") if step.fate is Fate.NOT_RUN else None
