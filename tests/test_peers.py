@@ -53,7 +53,14 @@ HOSTS: list[dict[str, Any]] = [
     {"name": "ours", "sessions": [ALICE], "faults": [lost("Close-MpsbridgeSession", times=1)]},
     {"name": "theirs", "sessions": [ALICE], "faults": [lost("Close-MpsbridgeSession", times=1)]},
     {"name": "drained", "logon_mode": "drain", "sessions": [ALICE]},
-    {"name": "who", "sessions": [ALICE], "faults": [lost("Set-MpsbridgeLogonMode", after=1, times=1)]},
+    {
+        "name": "who",
+        "sessions": [ALICE],
+        "faults": [
+            lost("Set-MpsbridgeLease", after=2, times=1),  # taken, and marked with what is set; then not given back
+            lost("Set-MpsbridgeLogonMode", after=1, times=1),
+        ],
+    },
     {"name": "plan", "sessions": [ALICE, BOB, CAROL, ROOT]},
     {"name": "waits", "sessions": [ALICE, BOB]},
     {"name": "hangs", "sessions": [ALICE], "faults": [{"step": "command", "do": "hang", "acted": True}]},

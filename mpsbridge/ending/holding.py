@@ -133,7 +133,7 @@ class Holding:
         released = self._attempt("releasing the lease", self._release)
         restored = self._attempt("restoring logons", self._restore)
         if not (released and restored):
-            scene.problems.append("the failsafe on the host restores logons when no lease holds any more")
+            self._leave("the failsafe on the host restores logons when no lease holds any more")
         elif self._guarded:
             self._attempt("removing the failsafe", self._remove_failsafe)
 

@@ -2,7 +2,7 @@
 
     take the lease -> set the failsafe -> block new logons -> warn, wait, look again -> end (guarded)
     -> see that they are gone (reset whoever hangs, with --force-after) -> restart / shut down / switch mode
-    -> see that the host is back -> restore logons -> release the lease
+    -> see that the host is back -> release the lease -> restore logons
 
 Rules: nothing is changed before everybody has a verdict and none of them refuses; whatever goes wrong after that,
 logons are restored and the lease is released, and where that cannot be done the failsafe on the host does it; nobody
