@@ -16,6 +16,8 @@ from console import Command
 from mpsbridge.cli.carrying import unfinished
 from mpsbridge.clock import HastyClock, SystemClock
 from mpsbridge.ending.lease import Lease
+from mpsbridge.ending.plan import Selector
+from mpsbridge.ending.policy import Policy
 from mpsbridge.journal import Journal
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
@@ -285,6 +287,27 @@ def test_what_has_ended_is_not_resumed(lab: Lab, mpsbridge: Command) -> None:
     assert mpsbridge("resume").code == 2
     assert mpsbridge("end", "alpha", "--user", "alice", "--no-warning", "--yes").code == 0
     assert mpsbridge("resume", "20").code == 2
+
+
+def test_a_run_goes_on_on_the_hosts_that_are_named_and_stays_open_for_the_others(
+    lab: Lab, mpsbridge: Command, tmp_path: Path
+) -> None:
+    """Its record is that of a run that died when alpha was finished and beta not begun."""
+    policy = Policy(selector=Selector(users=("nobody",)), warn_s=()).model_dump(mode="json")
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        journal.begin("r-1", command="end", reason="", options={"policy": policy, "hosts": ["alpha", "beta"]})
+        journal.note("r-1", "alpha", "finished", text="done")
+    for words in (["alpha"], ["ALPHA"], ["al*"], ["!beta"]):
+        found = mpsbridge("resume", "r-1", *words, "--yes")
+        assert (found.code, found.out) == (0, "run r-1 has nothing left to do there, but on beta\n"), words
+    unknown = mpsbridge("resume", "r-1", "bets", "--yes")
+    assert unknown.code == 2
+    assert "'bets' is no host or group of run r-1; did you mean beta?" in unknown.err
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        assert [run.id for run in journal.runs(only_open=True)] == ["r-1"]
+    assert mpsbridge("resume", "r-1", "be*", "--yes").code == 0
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        assert journal.runs(only_open=True) == []
 
 
 @pytest.mark.parametrize(

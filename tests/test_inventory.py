@@ -194,7 +194,9 @@ def test_one_computer_is_one_host(inventory: Path, words: str, message: str) -> 
 
 def test_one_host_spelled_twice_in_the_same_way_is_dropped(inventory: Path) -> None:
     settings = load_settings({"inventory": inventory})
-    assert [each.host for each in targets("plain", "PLAIN:5986", "[::1]", "::1", settings=settings)] == [
+    assert [
+        each.host for each in targets("plain", "PLAIN:5986", "plain.:5986", "[::1]", "0::1", settings=settings)
+    ] == [
         "plain",
         "[::1]",
     ]

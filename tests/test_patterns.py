@@ -131,6 +131,8 @@ def test_without_an_inventory_ranges_and_taking_out_work() -> None:
     assert chosen("ts[08:11]", "!ts09", inventory=None) == ["ts08", "ts10", "ts11"]
     assert chosen("ts[1:3]:5985:!ts2", inventory=None) == ["ts1:5985", "ts3:5985"]
     assert chosen("[fe80::1]:5985,fe80::2", "!fe80::1", inventory=None) == ["fe80::2"]
+    assert chosen("[FE80:0::1]:5985,fe80::2", "!fe80::1", inventory=None) == ["fe80::2"]
+    assert chosen("ts1.example.org.", "ts2", "!ts1.example.org", inventory=None) == ["ts2"]
 
 
 def test_many_words_take_time_that_grows_with_their_number() -> None:

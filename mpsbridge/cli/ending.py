@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +17,8 @@ from mpsbridge.ending.notices import check_template
 from mpsbridge.ending.plan import SAY_WHO, Selector
 from mpsbridge.ending.policy import Closing, Policy, Then
 from mpsbridge.errors import InputError
+from mpsbridge.inventory.entries import EVERY, Inventory, InventoryHost
+from mpsbridge.inventory.patterns import choose
 from mpsbridge.maintain import WavesTable
 from mpsbridge.snippets.parameters import ProgramName
 
@@ -89,12 +92,14 @@ def resume(call: Call, prefix: str | None, only: Sequence[str], *, events: Path 
         if not isinstance(words, list) or not (template is None or isinstance(template, str)):
             raise InputError(f"the record of run {run.id} cannot be read")
         hosts = [str(word) for word in words]
-        if unknown := set(only) - set(hosts):
-            raise InputError(f"run {run.id} has no host {min(unknown)!r}")
-        left = [host for host in unfinished(journal, run.id, hosts) if not only or host in only]
+        chosen = {host.casefold() for host in _among(run.id, hosts, only)}
+        every = unfinished(journal, run.id, hosts)
+        left = [host for host in every if host.casefold() in chosen]
         if not left:
-            journal.end(run.id, "done")
-            call.terminal.say(f"run {run.id} has nothing left to do")
+            if not every:
+                journal.end(run.id, "done")
+            where = f" there, but on {listed(every)}" if every else ""
+            call.terminal.say(f"run {run.id} has nothing left to do{where}")
             return 0
         targets = call.targets(left)
         question = f"Go on with run {run.id} ({run.reason or 'no reason given'}) on {listed(left)}?"
@@ -103,6 +108,12 @@ def resume(call: Call, prefix: str | None, only: Sequence[str], *, events: Path 
         work = Work(run.command, policy, template, waves)
         code, _ = go_on(call, journal, run.id, targets, work, hosts=hosts, events=events)
     return code
+
+
+def _among(run: str, hosts: Sequence[str], words: Sequence[str]) -> list[str]:
+    """The hosts of a run that words and patterns name; all of them without any. Raises ``InputError``."""
+    theirs = Inventory(path=Path(f"run {run}"), hosts={host: InventoryHost() for host in hosts})
+    return choose(words or [EVERY], theirs, read_stdin=sys.stdin.read)
 
 
 def notices(warn: str | None, *, no_warning: bool) -> str:

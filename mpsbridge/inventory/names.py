@@ -61,11 +61,10 @@ def split(word: str) -> tuple[str, int | None]:
 
 
 def bare(word: str) -> str:
-    """The word without its port and the brackets of an IPv6 address, whatever else it is."""
-    if is_address(word):
-        return word
-    name = re.sub(r":[0-9]+$", "", word)
-    return name[1:-1] if name.startswith("[") and is_address(name[1:-1]) else name
+    """The word without its port, in one spelling: an address as it is written shortest, a name without its last dot."""
+    name = word if is_address(word) else re.sub(r":[0-9]+$", "", word)
+    plain = name[1:-1] if name.startswith("[") else name
+    return str(ipaddress.ip_address(plain)) if is_address(plain) else name.removesuffix(".")
 
 
 def has_range(word: str) -> bool:

@@ -56,12 +56,12 @@ def _without_doubles(found: Iterable[Meant]) -> list[Meant]:
         target = one.target
         before = by_name.setdefault(bare(target.host).casefold(), target)
         if before is not target:
-            same_place = before.address.casefold() == target.address.casefold()
+            same_place = bare(before.address).casefold() == bare(target.address).casefold()
             if same_place and before.model_copy(update={"host": target.host, "address": target.address}) == target:
                 continue
             raise InputError(f"{before.host} and {target.host} are one host with different settings; name it once")
         if target.kind == "winrm":
-            other = by_place.setdefault((target.address.casefold(), target.port), target.host)
+            other = by_place.setdefault((bare(target.address).casefold(), target.port), target.host)
             if other != target.host:
                 raise InputError(
                     f"{other} and {target.host} are one host ({target.address}, port {target.port}); name one of them"
