@@ -130,7 +130,7 @@ class Journal:
         self._database.execute("COMMIT")
 
     def begin(self, run: str, *, command: str, reason: str, options: Mapping[str, JsonValue]) -> Run:
-        """Record that a run begins: who is at work here, and why."""
+        """Record that a run begins: who is at work here, and why. Raises ``JournalError`` if not."""
         begun = Run(
             id=run,
             command=command,
@@ -141,20 +141,21 @@ class Journal:
             options=dict(options),
             started=self._clock.now(),
         )
-        with self._writing():
-            self._database.execute(
-                "INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
-                (
-                    begun.id,
-                    begun.command,
-                    begun.reason,
-                    begun.owner,
-                    begun.pid,
-                    begun.job,
-                    json.dumps(begun.options),
-                    begun.started.isoformat(),
-                ),
-            )
+        values = (
+            begun.id,
+            begun.command,
+            begun.reason,
+            begun.owner,
+            begun.pid,
+            begun.job,
+            json.dumps(begun.options),
+            begun.started.isoformat(),
+        )
+        try:
+            with self._writing():
+                self._database.execute("INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)", values)
+        except JournalLost as error:
+            raise JournalError(error.message, hint="Free some space, or name another file with --journal.") from error
         return begun
 
     def intend(self, run: str, host: str, step: str, **detail: JsonValue) -> int:

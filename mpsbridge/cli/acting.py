@@ -14,6 +14,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.fleets import (
     ActValue,
+    end_record,
     exit_code,
     found_nowhere,
     never_begun,
@@ -119,7 +120,8 @@ def _carry_out(
             with leaving_behind(lambda: tell):
                 for place, outcome in _act(fleet, plans, places, do, record):
                     outcomes[place] = outcome
-            journal.end(run, f"exit code {exit_code(outcomes, _EFFECTS[act], interrupted=fleet.interrupted)}")
+            code = exit_code(outcomes, _EFFECTS[act], interrupted=fleet.interrupted)
+            end_record(call, journal, run, f"exit code {code}")
         _show(call, outcomes, act)
         return exit_code(outcomes, _EFFECTS[act], interrupted=fleet.interrupted)
 

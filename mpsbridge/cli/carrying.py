@@ -17,7 +17,16 @@ from typing import NamedTuple
 from pydantic import JsonValue
 
 from mpsbridge.cli.call import Call
-from mpsbridge.cli.fleets import exit_code, found_nowhere, never_begun, new_run, open_fleet, present, record_untouched
+from mpsbridge.cli.fleets import (
+    end_record,
+    exit_code,
+    found_nowhere,
+    never_begun,
+    new_run,
+    open_fleet,
+    present,
+    record_untouched,
+)
 from mpsbridge.cli.following import Following, events_to, following
 from mpsbridge.cli.tables import SESSION_COLUMNS, counted, listed, result_row, session_row
 from mpsbridge.clock import Clock
@@ -26,7 +35,7 @@ from mpsbridge.ending.policy import HostPlan, Policy, Then, plan_host
 from mpsbridge.ending.record import logged_off, notices_told
 from mpsbridge.ending.run import EndValue, end_sessions
 from mpsbridge.ending.scene import Scene
-from mpsbridge.errors import InputError, MpsBridgeError, NotBegun, Refused
+from mpsbridge.errors import InputError, JournalLost, MpsBridgeError, NotBegun, Refused
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
 from mpsbridge.journal import Entry, Journal, owner
@@ -155,6 +164,12 @@ def _serves(entries: Sequence[Entry]) -> bool:
     if last.step == "finished":
         return last.detail.get("text") != WENT_QUIET
     return not _acted(entries) and last.detail.get("error") in {Refused.kind, NotBegun.kind}
+
+
+def _is_held(journal: Journal, run: str, host: str) -> bool:
+    """Whether a host on which the run failed still holds something of it, or a step there has no answer."""
+    lease = [entry.step for entry in journal.entries(run, host=host) if entry.step in {"leased", "released"}]
+    return lease[-1:] == ["leased"] or bool(journal.unanswered(run, host=host))
 
 
 def _last_word(entries: Sequence[Entry]) -> Entry | None:
@@ -374,9 +389,10 @@ def _finish(
     """Show it all, and end the run if nothing of it is open; ``others`` are hosts that this call left out."""
     code = exit_code(outcomes, Effect.DISRUPT, interrupted=fleet.interrupted and not late)
     unknown = any(isinstance(outcome, Failed) and outcome.failure.may_have_run for outcome in outcomes)
-    unsettled = fleet.interrupted or unknown or bool(others)
+    held = any(_is_held(journal, run, outcome.host) for outcome in outcomes if isinstance(outcome, Failed))
+    unsettled = fleet.interrupted or unknown or held or bool(others)
     if not unsettled:
-        journal.end(run, "done" if code == 0 else f"exit code {code}")
+        unsettled = not end_record(call, journal, run, "done" if code == 0 else f"exit code {code}")
     _show(call, outcomes, dry_run=False)
     _summarise(call, journal, run)
     if unsettled:
@@ -389,7 +405,7 @@ def _summarise(call: Call, journal: Journal, run: str) -> None:
     if path := os.environ.get("GITHUB_STEP_SUMMARY"):
         try:
             append_summary(Path(path), markdown(make_report(journal.find(run), journal.entries(run))))
-        except InputError as error:
+        except (InputError, JournalLost) as error:
             call.terminal.warn(str(error))
 
 

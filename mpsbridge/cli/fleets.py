@@ -17,6 +17,7 @@ from mpsbridge.cli.progress import CallView
 from mpsbridge.cli.tables import counted, listed
 from mpsbridge.clock import SystemClock
 from mpsbridge.ending.run import EndValue
+from mpsbridge.errors import JournalLost
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
 from mpsbridge.journal import Journal, journal_path
@@ -129,6 +130,16 @@ def never_begun(look: Failed | Skipped) -> Failed | Skipped:
 def record_untouched(journal: Journal, run: str, host: str, text: str, kind: str) -> None:
     """Record of a host that nothing was done on it, and why: ``kind`` is the error's."""
     journal.note(run, host, "stopped", text=text, error=kind, may_have_run=False, phase="plan")
+
+
+def end_record(call: Call, journal: Journal, run: str, verdict: str) -> bool:
+    """Record that a run has ended; whether that was possible. Where it was not, what it did is told all the same."""
+    try:
+        journal.end(run, verdict)
+    except JournalLost as error:
+        call.terminal.warn(str(error))
+        return False
+    return True
 
 
 def found_nowhere(missing: Sequence[Sequence[str]], *, hosts: int) -> str:

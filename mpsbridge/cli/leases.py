@@ -108,7 +108,8 @@ def _release(host: Host, now: datetime) -> LeaseValue:
             said.append(f"logons are {mode} again")
         elif mode is not lease.found:
             said.append(f"logons are {mode}: changed by others, and left so")
-        host.remove_failsafe(run=run)
+    if isinstance(lease, Lease) and lease.run:
+        host.remove_failsafe(run=run)  # it may be there before logons are closed
     return LeaseValue(logons=mode, text="; ".join(said))
 
 

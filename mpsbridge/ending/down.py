@@ -12,7 +12,7 @@ from datetime import datetime
 from mpsbridge.ending.people import People
 from mpsbridge.ending.policy import Then
 from mpsbridge.ending.scene import Scene
-from mpsbridge.errors import Interrupted, MpsBridgeError, NotSent, RemoteError
+from mpsbridge.errors import AuthRefused, CertificateRefused, Interrupted, MpsBridgeError, NotSent, RemoteError
 from mpsbridge.models.answers import ModeAnswer, PowerAnswer
 from mpsbridge.models.sessions import Observation
 
@@ -56,6 +56,24 @@ class Down:
         if isinstance(answer, ModeAnswer) and not self._goes_away():
             return f"the mode is {answer.after or 'not told'}"
         return self.see_back()
+
+    def answering(self) -> Observation | None:
+        """A host that an earlier life of the run has told to go down, once it answers; null where it went quiet.
+
+        It may be on its way, so silence is no failure yet. Raises what the last look raised when its time is over.
+        """
+        scene = self._scene
+        end = scene.clock.monotonic() + scene.policy.return_timeout_s
+        while True:
+            try:
+                return scene.observe()
+            except (NotSent, Interrupted, RemoteError) as error:
+                denied = isinstance(error, AuthRefused | CertificateRefused)  # asking again might lock the account
+                if denied or scene.clock.monotonic() >= end:
+                    raise
+            if scene.policy.then is Then.SHUTDOWN and self._see_quiet() == WENT_QUIET:
+                return None
+            scene.pause(LOOK_S)
 
     def _order(self, people: People) -> PowerAnswer | ModeAnswer:
         scene, then = self._scene, self._scene.policy.then

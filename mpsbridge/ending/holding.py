@@ -127,6 +127,7 @@ class Holding:
         and whatever dies in between, the failsafe finds no lease and restores.
         """
         scene, lease = self._scene, self._lease
+        scene.disrupt_no_more()
         if lease is None:
             return
         scene.phase = "restore"

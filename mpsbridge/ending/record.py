@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 
 from pydantic import JsonValue
 
-from mpsbridge.errors import MpsBridgeError
+from mpsbridge.errors import JournalLost, MpsBridgeError
 from mpsbridge.journal import Entry
 from mpsbridge.models.sessions import Result, Session, SessionResult, to_cim
 
@@ -36,7 +36,11 @@ class Record(Protocol):
 
 def recorded(journal: Record, run: str, host: str, step: str, act: Callable[[], T], **detail: JsonValue) -> T:
     """Do ``act`` between the two entries. What it raises passes through."""
-    intent = journal.intend(run, host, step, **detail)
+    try:
+        intent = journal.intend(run, host, step, **detail)
+    except JournalLost as error:
+        error.may_have_run = False  # and so it is not sent
+        raise
     try:
         answer = act()
     except MpsBridgeError as error:
@@ -47,6 +51,39 @@ def recorded(journal: Record, run: str, host: str, step: str, act: Callable[[], 
         raise
     journal.answer(intent, run, host, step, answer=_plain(answer))
     return answer
+
+
+class BestEffort:
+    """A record for giving back what a run holds: where it cannot be written, that is one of the ``problems``, no more.
+
+    Nothing is disrupted by giving back, and a full disk must not keep a host closed.
+    """
+
+    def __init__(self, journal: Record, problems: list[str]) -> None:
+        self._journal = journal
+        self._problems = problems
+
+    def intend(self, run: str, host: str, step: str, **detail: JsonValue) -> int:
+        """Put an intent on the disk if that is possible; its number, or 0."""
+        return self._try(lambda: self._journal.intend(run, host, step, **detail)) or 0
+
+    def answer(self, intent: int, run: str, host: str, step: str, **detail: JsonValue) -> None:
+        """Put the outcome of an intent on the disk if both are possible."""
+        if intent:
+            self._try(lambda: self._journal.answer(intent, run, host, step, **detail))
+
+    def note(self, run: str, host: str, step: str, **detail: JsonValue) -> None:
+        """Put anything else on the disk if that is possible."""
+        self._try(lambda: self._journal.note(run, host, step, **detail))
+
+    def _try(self, write: Callable[[], T]) -> T | None:
+        try:
+            return write()
+        except JournalLost as error:
+            said = f"the record is not complete: {error}"
+            if said not in self._problems:
+                self._problems.append(said)
+            return None
 
 
 def _plain(answer: object) -> JsonValue:

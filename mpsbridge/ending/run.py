@@ -47,6 +47,7 @@ def end_sessions(scene: Scene, *, template: str | None = None, ordered_at: datet
     try:
         value = _procedure(scene, template, ordered_at)
     except MpsBridgeError as error:
+        scene.disrupt_no_more()
         error.may_have_run |= scene.disrupted
         scene.tell(
             "stopped",
@@ -62,7 +63,9 @@ def end_sessions(scene: Scene, *, template: str | None = None, ordered_at: datet
 
 def _procedure(scene: Scene, template: str | None, ordered_at: datetime | None) -> EndValue:
     people, holding = People(scene), Holding(scene)
-    seen = scene.observe()
+    seen = scene.observe() if ordered_at is None else Down(scene, ordered_at).answering()
+    if seen is None:
+        return _value(scene, people, WENT_QUIET)
     try:
         if holding.is_ours(seen):  # a run that goes on gives back what it holds, whatever comes of it now
             holding.take(seen)

@@ -15,7 +15,7 @@ from pydantic import JsonValue
 
 from mpsbridge.clock import Clock
 from mpsbridge.ending.policy import Policy
-from mpsbridge.ending.record import Record, Told, plain_time, recorded
+from mpsbridge.ending.record import BestEffort, Record, Told, plain_time, recorded
 from mpsbridge.errors import MpsBridgeError, Stopped
 from mpsbridge.models.answers import FailsafeAnswer, LeaseAnswer, ModeAnswer, PowerAnswer
 from mpsbridge.models.frozen import Frozen
@@ -146,7 +146,7 @@ class Scene:
         self.disrupted = False
         """Whether an order that ends sessions or takes the host down was sent, or may have been."""
         self.locale: str | None = None
-        self._journal = journal
+        self._journal: Record = journal
         self._on_event = on_event
         self._on_progress = on_progress
         self.phase = "observe"
@@ -203,6 +203,11 @@ class Scene:
             raise
         self.disrupted |= name in DISRUPTING
         return answer
+
+    def disrupt_no_more(self) -> None:
+        """From here on things are only given back, which does not depend on the record."""
+        if not isinstance(self._journal, BestEffort):
+            self._journal = BestEffort(self._journal, self.problems)
 
     def note(self, what: str, **detail: JsonValue) -> None:
         """Record something that was not sent."""

@@ -1,0 +1,203 @@
+"""A real process killed with SIGKILL after each write of its journal, and after each request to the host, then resumed.
+
+Every moment has a host of its own behind real WinRM, and a clock that the process and the host share. What the host has
+recorded is compared with what an undisturbed run does to it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from forked_calls import Called, ForkedCalls
+from shared_clock import SharedClock
+
+from mpsbridge.journal import Journal
+from mpsbridge.lab.connection import Record
+from mpsbridge.lab.server import Lab
+from mpsbridge.lab.worldfile import build_world
+
+PARTS = 16
+"""Each test takes every sixteenth moment."""
+HOST: dict[str, Any] = {
+    "name": "alpha",
+    "restart_s": 40,
+    "sessions": [
+        {"id": 2, "user": "alice", "session_name": "rdp-tcp#1", "logon": "2h"},
+        {"id": 3, "user": "bob", "session_name": "rdp-tcp#2", "logon": "1h", "logoff_s": 3},
+    ],
+}
+ADMIN = {"id": 4, "user": "root", "admin": True, "session_name": "rdp-tcp#3", "logon": "1h"}
+NOTICES = 2
+CALLS = {
+    "restart": ["end", "alpha", "--all", "--warn", "2m,1m", "--then", "restart", "--yes"],
+    "end": ["end", "alpha", "--all", "--warn", "2m,1m", "--yes"],
+    "logoff": ["logoff", "alpha", "--user", "alice", "--user", "bob", "--yes"],
+}
+
+
+@pytest.fixture(scope="module")
+def calls() -> Iterator[ForkedCalls]:
+    with ForkedCalls() as made:
+        yield made
+
+
+class Stage:
+    """One host, one record, and calls about them one after the other."""
+
+    def __init__(self, what: str, calls: ForkedCalls, folder: Path) -> None:
+        folder.mkdir()
+        self.what = what
+        self.clock = folder / "clock"
+        self.journal = folder / "journal.sqlite"
+        self._settings = folder / "settings.toml"
+        self._settings.touch()
+        self._output = folder / "printed"
+        self._calls = calls
+        people = HOST["sessions"] if what == "restart" else [*HOST["sessions"], ADMIN]
+        clock = SharedClock(self.clock)
+        self.lab = KillingLab(build_world({"hosts": [{**HOST, "sessions": people}]}, clock), auth="basic", clock=clock)
+
+    def call(self, *words: str, kill_after: int | None = None, began: Callable[[int], None] | None = None) -> Called:
+        environment = {
+            "MPSBRIDGE_INVENTORY": str(self.lab.inventory),
+            "MPSBRIDGE_USERNAME": self.lab.user,
+            "MPSBRIDGE_PASSWORD": self.lab.password,
+            "MPSBRIDGE_AUTH": "basic",
+            "MPSBRIDGE_NO_TLS": "1",
+            "MPSBRIDGE_INSECURE_BASIC": "1",
+            "MPSBRIDGE_JOURNAL": str(self.journal),
+            "MPSBRIDGE_SETTINGS": str(self._settings),
+        }
+        return self._calls.call(
+            words,
+            clock=self.clock,
+            environment=environment,
+            output=self._output,
+            kill_after=kill_after,
+            began=began or (lambda _pid: None),
+        )
+
+    def begin(self, **how: Any) -> Called:
+        """The call that is to be killed."""
+        return self.call(*CALLS[self.what], **how)
+
+    def finish(self, *, release: bool) -> None:
+        """Do what a person does who finds a run that was killed, until all is as an undisturbed one leaves it."""
+        with Journal(self.journal) as journal:
+            recorded, is_open = bool(journal.runs()), bool(journal.runs(only_open=True))
+        if not recorded:  # it died before it began
+            begun = self.begin()
+            assert begun.code == 0, begun.printed
+        elif self.what == "logoff":  # it holds nothing, so it is simply asked for again, of whoever is left
+            for user in ("alice", "bob"):
+                again = self.call("logoff", "alpha", "--user", user, "--yes")
+                assert again.code in {0, 3}, again.printed  # 3: found nowhere
+        elif release:
+            released = self.call("release", "alpha", "--yes")
+            assert released.code == 0, released.printed
+        elif is_open:
+            resumed = self.call("resume", "--yes")
+            assert resumed.code == 0, resumed.printed
+            with Journal(self.journal) as journal:
+                assert journal.runs(only_open=True) == []
+
+    def acts(self, act: str) -> list[str | None]:
+        return [change.user for change in self.lab.changes if change.act == act]
+
+
+class KillingLab(Lab):
+    """Kills a process when it has noted so many requests: the host has done what was asked, and nobody hears of it."""
+
+    kill_after = 0
+    victim: int | None = None
+
+    def _note_request(self, record: Record) -> None:
+        super()._note_request(record)
+        if self.victim is not None and len(self.requests) == self.kill_after:
+            os.kill(self.victim, signal.SIGKILL)
+
+
+def check(stage: Stage, *, whole: bool = True) -> None:
+    """The same people ended, nobody twice and nobody else; notices once; one restart; logons as before."""
+    ended, told = stage.acts("logoff"), Counter(stage.acts("message"))
+    assert len(ended) == len(set(ended)), ended
+    assert set(ended) <= {"alice", "bob"}
+    assert stage.acts("reset") == []
+    assert all(count <= NOTICES for count in told.values()), told
+    texts = [(change.user, change.text.partition(" min")[0]) for change in stage.lab.changes if change.act == "message"]
+    assert len(texts) == len(set(texts)), texts
+    if stage.what != "logoff":
+        assert set(ended) <= set(told)
+    restarts = len(stage.acts("restart"))
+    assert restarts <= (stage.what == "restart")
+    if whole:
+        assert set(ended) == {"alice", "bob"}
+        assert restarts == (stage.what == "restart")
+    stage.lab.world.clock.wait(600)  # where it died while giving back, the failsafe does the rest
+    with stage.lab.world.changing() as hosts:
+        host = hosts["alpha"]
+        left = {each.user for each in host.rows()}
+        assert (host.lease, host.failsafe, host.logon_mode) == (None, None, "enabled")
+    assert left == (set() if stage.what == "restart" else {"root"}) or not whole
+
+
+@contextmanager
+def staged(what: str, calls: ForkedCalls, folder: Path) -> Iterator[Stage]:
+    stage = Stage(what, calls, folder)
+    with stage.lab:
+        yield stage
+
+
+@pytest.fixture(scope="module")
+def lengths(calls: ForkedCalls, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, int]]:
+    """How many writes and requests undisturbed runs take, which do what they should."""
+    found = {}
+    folder = tmp_path_factory.mktemp("undisturbed")
+    for what in CALLS:
+        with staged(what, calls, folder / what) as stage:
+            done = stage.begin()
+            assert done.code == 0, done.printed
+            check(stage)
+            with Journal(stage.journal) as journal:
+                (run,) = journal.runs()
+                found[what] = len(journal.entries(run.id)) + 2, len(stage.lab.requests)
+    return found
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("what", CALLS)
+def test_killed_after_each_write_of_its_journal(
+    what: str, part: int, calls: ForkedCalls, lengths: dict[str, tuple[int, int]], tmp_path: Path
+) -> None:
+    writes, _ = lengths[what]
+    assert writes >= (4 if what == "logoff" else 40)
+    for moment in range(1 + part, writes + 1, PARTS):
+        with staged(what, calls, tmp_path / str(moment)) as stage:
+            assert stage.begin(kill_after=moment).code == -signal.SIGKILL
+            release = what != "logoff" and moment % 5 == 0
+            stage.finish(release=release)
+            check(stage, whole=not release)
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("what", CALLS)
+def test_killed_after_each_request_to_the_host(
+    what: str, part: int, calls: ForkedCalls, lengths: dict[str, tuple[int, int]], tmp_path: Path
+) -> None:
+    _, requests = lengths[what]
+    assert requests >= (10 if what == "logoff" else 40)
+    for moment in range(1 + part, requests + 1, PARTS):
+        with staged(what, calls, tmp_path / str(moment)) as stage:
+            stage.lab.kill_after = moment
+            killed = stage.begin(began=lambda pid, lab=stage.lab: setattr(lab, "victim", pid))
+            assert killed.code == -signal.SIGKILL
+            stage.lab.victim = None
+            stage.finish(release=False)
+            check(stage)
