@@ -404,6 +404,25 @@ def test_negotiate_takes_ntlm_where_kerberos_cannot_be_had(realm: kdc.Realm, cha
         transport.close()
 
 
+def test_where_ntlm_took_kerberos_place_and_is_refused_the_reason_is_told(realm: kdc.Realm) -> None:
+    with ntlm_lab() as lab:
+        error = fails(to(lab, auth=Auth.NEGOTIATE, username="alice@OTHER.TEST", password=SecretStr("wrong")))
+        assert type(error) is AuthRefused
+        assert "it was NTLM, for Kerberos could not be had: Cannot find KDC" in str(error)
+        assert lab.refused == {"alpha": 1}
+
+
+def test_doctor_says_that_kerberos_was_not_tried(realm: kdc.Realm, mpsbridge: Command, tmp_path: Path) -> None:
+    with make_lab(realm) as lab:
+        place = lab.hosts[0]
+        words = ["doctor", f"{place.address}:{lab.port}", "--no-tls", "--username", "alice"]
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setenv("MPSBRIDGE_PASSWORD", "x")
+            told = mpsbridge(*words)
+    assert told.code == 1
+    assert "Kerberos was not tried" in told.out
+
+
 @pytest.mark.parametrize("auth", [Auth.NTLM, Auth.NEGOTIATE])
 def test_a_bare_name_is_ntlm_and_no_kdc_is_asked(realm: kdc.Realm, ticket: Path, auth: Auth) -> None:
     before = realm.log

@@ -169,8 +169,12 @@ def _signed_in(target: Target, method: str) -> str:
 
 
 def _sign_in_failed(target: Target, error: MpsBridgeError) -> str:
-    if not has_kerberos() or target.auth not in {Auth.KERBEROS, Auth.NEGOTIATE}:
+    from mpsbridge.transports.signin import may_be_kerberos  # noqa: PLC0415 - takes long to load
+
+    if target.auth not in {Auth.KERBEROS, Auth.NEGOTIATE} or not has_kerberos():
         return str(error)
+    if not may_be_kerberos(target):
+        return f"{error}; Kerberos was not tried (for that write --username name@REALM, and the host's name)"
     from mpsbridge.transports.kerberos import surroundings  # noqa: PLC0415 - an optional extra
 
     return f"{error}; Kerberos: asks for {target.service_name}, {harmless(surroundings())}"

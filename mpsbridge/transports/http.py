@@ -122,7 +122,7 @@ class HttpTransport:
             raise
 
     def _sign_in(self, certificate: bytes | None) -> None:
-        method, scheme, sealed_as, context, token = self._begin(certificate)
+        method, scheme, sealed_as, context, token, instead = self._begin(certificate)
         while True:
             answer = self._post(b"", f"Authorization: {scheme} {base64.b64encode(token or b'').decode('ascii')}")
             reply = _token(answer, scheme)
@@ -132,7 +132,7 @@ class HttpTransport:
         if answer.status not in {200, 401}:
             raise WinRMTransportError("http", answer.status, "")
         if answer.status == 401 or not context.complete:
-            raise AuthenticationError(_refusal(answer, scheme))
+            raise AuthenticationError(_refusal(answer, scheme) + instead)
         self.signed_in = method
         if isinstance(lifetime_s := getattr(context, "lifetime_s", None), float):
             self._expires = self._limit.moment(lifetime_s)

@@ -25,7 +25,7 @@ from spnego.channel_bindings import GssChannelBindings
 
 from mpsbridge.models.targets import Auth, Target
 from mpsbridge.transports import has_kerberos
-from mpsbridge.transports.kerberos_codes import refuses_secret
+from mpsbridge.transports.kerberos_codes import refuses_secret, said
 from mpsbridge.transports.ntlm import ntlm_hash
 
 _log = logging.getLogger(__name__)
@@ -53,13 +53,17 @@ class Context(Protocol):
 
 
 class SignIn(NamedTuple):
-    """A sign-in with its first token: what it is for people, its HTTP scheme, and how a sealed body names it."""
+    """A sign-in with its first token: what it is for people, its HTTP scheme, and how a sealed body names it.
+
+    ``instead`` says why it is not Kerberos, where that was tried first.
+    """
 
     method: str
     scheme: str
     sealed_as: str
     context: Context
     token: bytes | None
+    instead: str = ""
 
 
 def may_be_kerberos(target: Target) -> bool:
@@ -82,8 +86,9 @@ def begin(target: Target, bindings: GssChannelBindings | None) -> SignIn:
     except Exception as error:
         if target.auth is Auth.KERBEROS or target.password is None or refuses_secret(error):
             raise
-        _log.info("%s: no Kerberos, so NTLM: %s", target.host, error)
-        return _ntlm(target, bindings)
+        why = said(error)
+        _log.info("%s: no Kerberos, so NTLM: %s", target.host, why)
+        return _ntlm(target, bindings)._replace(instead=f"; it was NTLM, for Kerberos could not be had: {why}")
 
 
 def _kerberos(target: Target, bindings: GssChannelBindings | None) -> SignIn:
