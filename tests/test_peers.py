@@ -293,7 +293,7 @@ def test_peers_10_it_says_what_is_waited_for(lab: Lab, call: Call, tmp_path: Pat
     told = [json.loads(line) for line in events.read_text(encoding="utf-8").splitlines()]
     texts = {each["event"]: each["text"] for each in told}
     assert "waiting for 2 people until" in texts["waiting"]
-    assert "waiting for" in texts["ordered"]
+    assert texts["ordered"] == "restart ordered; waiting for the host to come back"
     assert "has started again" in texts["booted"]
 
 

@@ -50,7 +50,8 @@ class Down:
         if not answer.accepted and not (isinstance(answer, PowerAnswer) and answer.going_down):
             left = f"; still there: session {', '.join(map(str, answer.left))}" if answer.left else ""
             raise RemoteError(f"the host did not take the order to {then.value}: {answer.text or 'no reason'}{left}")
-        scene.tell("ordered", f"{then.value} ordered; waiting for what it does {answer.text}".strip())
+        waits = "to go quiet" if then is Then.SHUTDOWN else "to come back"
+        scene.tell("ordered", f"{then.value} ordered{_as_said(answer.text)}; waiting for the host {waits}")
         if then is Then.SHUTDOWN:
             return self._see_quiet()
         if isinstance(answer, ModeAnswer) and not self._goes_away():
@@ -150,6 +151,10 @@ class Down:
             elif now - since >= STABLE_S:
                 return "back"
         raise Interrupted("the host did not come back in time; it is not told again")
+
+
+def _as_said(text: str) -> str:
+    return f" ({text})" if text else ""
 
 
 def _came_back(seen: Observation, people: People) -> list[int]:

@@ -45,7 +45,8 @@ def warn_and_wait(scene: Scene, people: People, seen: Observation, template: str
         in_front = [one for one in there if one.state is State.ACTIVE and one.guard is not None]
         _tell(scene, people, [one for one in in_front if is_new or identity(one) not in active], ends, name, template)
         active = {identity(one) for one in in_front}
-        if waited_for != (waited_for := {identity(one) for one in there}):
+        if waited_for != (these := {identity(one) for one in there}):
+            waited_for = these
             scene.tell("waiting", f"waiting for {_people(len(there))} until {ends:%H:%M:%S}")
         left_s = (ends - scene.now()).total_seconds()
         if left_s <= 0:
