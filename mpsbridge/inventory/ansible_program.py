@@ -106,10 +106,12 @@ def _is_encrypted(path: Path) -> bool:
 
 
 def _reason(text: str) -> str:
-    """The line that says most: the first one that names a place where reading failed, else the first error."""
+    """The line that says most: the first one about reading that failed, with its place, else the first error."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
+    place = next((line.removeprefix("Origin: ") for line in lines if line.startswith("Origin: /")), "")
     for mark in ("plugin: ", "[ERROR]: "):
         for line in lines:
             if mark in line:
-                return harmless(line.partition(mark)[2] or line, limit=300)
+                said = line.partition(mark)[2] or line
+                return harmless(f"{place}: {said}" if place else said, limit=300)
     return harmless(lines[-1] if lines else "it gave no reason", limit=300)
