@@ -17,7 +17,7 @@ from conftest import missing
 from fake_clock import FakeClock
 from lab_target import reach
 from pydantic import SecretStr
-from worker_tasks import die_always, die_once, own_command_line, own_kill, own_number, wait_for
+from worker_tasks import die_always, die_once, own_command_line, own_kill, own_number, password_of, wait_for
 
 from mpsbridge.errors import InputError, SettingsError
 from mpsbridge.fleet import Fleet
@@ -278,6 +278,34 @@ def test_a_password_travels_to_no_worker_in_clear(cluster: str) -> None:
             executor.check([Target(host="local", address="localhost", kind="local")], password_variable=None)
     finally:
         executor.shutdown()
+
+
+def test_over_tls_the_password_travels() -> None:
+    distributed = dask()
+    security = distributed.Security.temporary()
+    settings = {
+        "distributed.comm.tls.ca-file": security.tls_ca_file,
+        "distributed.comm.tls.client.key": security.tls_client_key,
+        "distributed.comm.tls.client.cert": security.tls_client_cert,
+    }
+    target = Target(host="ts1", address="127.0.0.1", username="alice", password=SecretStr("swordfish-7"))
+    with (
+        distributed.LocalCluster(
+            n_workers=1,
+            threads_per_worker=1,
+            security=security,
+            protocol="tls://",
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            silence_logs=50,
+        ) as running,
+        importlib.import_module("dask.config").set(settings),
+    ):
+        executor = DaskExecutor(running.scheduler_address)
+        executor.check([target], password_variable=None)
+        (outcome,) = read_all([target], executor, password_of)
+    assert isinstance(outcome, Done)
+    assert (running.scheduler_address[:6], outcome.value) == ("tls://", "swordfish-7")
 
 
 def test_by_reference_no_password_is_in_what_is_sent() -> None:

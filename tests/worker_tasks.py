@@ -44,3 +44,8 @@ def wait_for(path: Path, host: Host) -> str:
     while host.name != "ts0" and not path.exists():
         threading.Event().wait(0.05)
     return host.name
+
+
+def password_of(host: Host) -> str:
+    assert host.target.password is not None
+    return host.target.password.get_secret_value()

@@ -69,7 +69,7 @@ class DaskExecutor(Executor):
         for worker, version in self._ask(importlib.metadata.version, "mpsbridge").items():
             if isinstance(version, BaseException):
                 raise SettingsError(f"the Dask worker {worker} has no mpsbridge", hint=f"Install {__version__} there.")
-            if version != importlib.metadata.version("mpsbridge"):
+            if version != __version__:
                 words = f"the Dask worker {worker} has mpsbridge {version}, this is {__version__}"
                 raise SettingsError(words, hint="The workers need the same version as this machine.")
 
