@@ -11,11 +11,14 @@ from typing import Any
 
 import pytest
 from console import Command
+from rich.cells import cell_len
 
+from mpsbridge.cli.terminal import Terminal
 from mpsbridge.clock import SystemClock
 from mpsbridge.journal import Journal
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
+from mpsbridge.settings import Output
 
 HOSTS: list[dict[str, Any]] = [
     {
@@ -431,3 +434,24 @@ def test_a_journal_that_cannot_be_used_stops_the_act_before_anything_is_sent(
     assert found.code == 2
     assert found.document["error"]["kind"] == "journal"
     assert acts(lab) == []
+
+
+def test_a_table_is_cut_only_where_a_terminal_is_too_narrow(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [("ts1", 2, "名前", "a" * 30), ("ts-long", 12, None, "b")]
+    columns = ("HOST", "ID", "USER", "")
+
+    def shown(width: int) -> list[str]:
+        monkeypatch.setattr("mpsbridge.cli.terminal.UNLIMITED", width)
+        Terminal(command="sessions", output=Output.TABLE).table(columns, rows)
+        return capsys.readouterr().out.splitlines()
+
+    assert shown(10_000) == [
+        "HOST     ID  USER",
+        f"ts1       2  名前  {'a' * 30}",
+        "ts-long  12        b",
+    ]
+    narrow = shown(30)
+    assert max(map(cell_len, narrow)) <= 30
+    assert narrow[1].endswith("…")

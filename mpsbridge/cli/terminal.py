@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from pydantic import BaseModel, SecretStr
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -29,6 +30,9 @@ from mpsbridge.version import __version__
 SCHEMA = "mpsbridge/1"
 UNLIMITED = 10_000
 """Columns where output is not a terminal: a table in a file or a pipe is never cut."""
+_RIGHT = frozenset({"ID", "IDLE", "PORT", "STATION"})
+"""Columns of numbers."""
+_GAP = "  "
 
 
 class Terminal:
@@ -105,14 +109,27 @@ class Terminal:
         sys.stdout.flush()
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, to_stderr: bool = False) -> None:
-        """A plain table; ``None`` is shown as nothing."""
-        grid = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-        for column in columns:
-            right = column in {"ID", "IDLE", "PORT", "STATION"}
-            grid.add_column(column, justify="right" if right else "left", no_wrap=True)
-        for row in rows:
-            grid.add_row(*(_cell(cell) for cell in row))
+        """A plain table; ``None`` is shown as nothing. Where a terminal is too narrow for it, cells are cut."""
         console = self._err if to_stderr else self._out
+        cells = [[_cell(value) for value in row] for row in rows]
+        widths = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
+        if sum(widths) + len(_GAP) * (len(widths) - 1) > console.width:
+            self._table_to_fit(console, columns, cells)
+            return
+        right = [column in _RIGHT for column in columns]
+        heading, *lines = (_line(row, widths, right) for row in (columns, *cells))
+        console.print(Text(heading, style="bold"), soft_wrap=True)
+        console.file.write("".join(f"{line}\n" for line in lines))
+        console.file.flush()
+
+    @staticmethod
+    def _table_to_fit(console: Console, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """The same by rich, which knows how to cut, and takes sixty times as long."""
+        grid = Table(box=None, header_style="bold", pad_edge=False, padding=(0, len(_GAP), 0, 0))
+        for column in columns:
+            grid.add_column(column, justify="right" if column in _RIGHT else "left", no_wrap=True)
+        for row in rows:
+            grid.add_row(*map(Text, row))
         with console.capture() as capture:
             console.print(grid)
         console.file.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
@@ -193,8 +210,15 @@ def _console(stream: Any, *, color: bool) -> Console:
     )
 
 
-def _cell(value: object) -> Text:
-    return Text("" if value is None else harmless(str(value)))
+def _cell(value: object) -> str:
+    return "" if value is None else harmless(str(value))
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    """One line of a table; widths count what stands on a screen, where some characters take two places."""
+    blanks = (" " * (width - cell_len(cell)) for cell, width in zip(cells, widths, strict=True))
+    parts = (blank + cell if last else cell + blank for cell, blank, last in zip(cells, blanks, right, strict=True))
+    return _GAP.join(parts).rstrip()
 
 
 def _csv_cell(value: object) -> object:
