@@ -158,8 +158,17 @@ def test_lists_may_be_taken_out_too(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not named in a list"):
         chosen(f"@{broken}")
     broken.write_text("", encoding="utf-8")
-    with pytest.raises(InputError, match="no host named"):
-        chosen(f"@{broken}")
+    assert chosen("ts", f"!@{broken}") == ["ts01", "ts02", "ts03", "TS10"]
+
+
+@pytest.mark.parametrize("content", ["", "# nobody today\n", "!ts02\n", "&ts\n"])
+def test_a_list_that_names_nobody_never_means_everybody(tmp_path: Path, content: str) -> None:
+    """Words that only take out leave all the others; a list that turned out empty is not such a word."""
+    today = tmp_path / "today.txt"
+    today.write_text(content, encoding="utf-8")
+    for words in ([f"@{today}"], [f"@{today}", "!ts01"], ["&ts", f"@{today}"], ["-"], ["-", "!ts01"]):
+        with pytest.raises(InputError, match="names no host"):
+            chosen(*words, stdin=content)
 
 
 @pytest.mark.parametrize(

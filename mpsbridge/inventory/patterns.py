@@ -1,12 +1,14 @@
 """HOST words -> the names that they mean. Pure but for the lists that a word names (``@FILE``, ``-``).
 
-All words of a call are one list of terms: those that name hosts add up in their order, then each ``&term`` keeps
-only what it names too, then each ``!term`` takes out what it names. A term is a name, a range (``ts[01:40]``), a glob
-(``ts*``), a group, ``all``, or a list (``@FILE``, ``-``); ``:`` and ``,`` separate terms within a word, as in Ansible.
+All words of a call are one list of terms: those that name hosts add up in their order (where there is no such word, it
+is all of them), then each ``&term`` keeps only what it names too, then each ``!term`` takes out what it names. A term
+is a name, a range (``ts[01:40]``), a glob (``ts*``), a group, ``all``, or a list (``@FILE``, ``-``); ``:`` and ``,``
+separate terms within a word, as in Ansible.
 
 Rules: a name that an inventory does not know, a glob that matches nothing and a list that does not exist are errors,
 not fewer hosts: behind a mistyped ``!term`` would stand a host that somebody wanted left alone. Only a glob behind
-``!`` may match nothing. What Ansible would read in another way and would mean other hosts is an error too.
+``!`` may match nothing. A list that turns out to name nobody never means all. What Ansible would read in another way
+and would mean other hosts is an error too.
 """
 
 from __future__ import annotations
@@ -42,6 +44,8 @@ def choose(words: Iterable[str], inventory: Inventory | None, *, read_stdin: Cal
     words = list(words)
     terms = [term for word in words for term in _terms(word, inventory, read_stdin)]
     naming = [term for term in terms if not term.sign]
+    if not naming and (lists := [word for word in words if _is_list(word.strip())]):
+        raise InputError(f"{lists[0]!r} names no host")
     if terms and not naming:
         naming = [Term("", (EVERY,))]
     chosen: dict[str, str] = {}
@@ -77,7 +81,7 @@ def read_text(path: Path) -> str:
 
 def _terms(word: str, inventory: Inventory | None, read_stdin: Callable[[], str]) -> Iterator[Term]:
     sign, rest = _sign(word.strip())
-    if rest == "-" or rest.startswith("@"):
+    if _is_list(rest):
         text = read_stdin() if rest == "-" else read_text(Path(rest[1:]))
         terms = [term for _, line in lines_of(text) for term in _pieces(line, inventory)]
         if not sign:
@@ -88,6 +92,10 @@ def _terms(word: str, inventory: Inventory | None, read_stdin: Callable[[], str]
             yield Term(sign, tuple(item for term in terms for item in term.items))
     else:
         yield from _pieces(word.strip(), inventory)
+
+
+def _is_list(word: str) -> bool:
+    return word == "-" or word.startswith("@")
 
 
 def _sign(text: str) -> tuple[str, str]:
@@ -109,7 +117,7 @@ def _pieces(word: str, inventory: Inventory | None) -> Iterator[Term]:
                 texts.append(text)
         for place, text in enumerate(texts):
             sign, item = _sign(text)
-            if not item or item[0] in "!&@~" or item == "-":
+            if not item or item[0] in "!&~" or _is_list(item):
                 raise InputError(_odd(word, item))
             if place and not sign and not _GLOB.search(item) and not _is_known(item, inventory):
                 raise InputError(f"{word!r}: {item!r} is no port and no name of an inventory")
@@ -121,7 +129,7 @@ def _odd(word: str, item: str) -> str:
         return f"{word!r}: a port or a name is missing beside a colon or a comma"
     if item.startswith("~"):
         return f"{word!r}: regular expressions are not understood; use ts*, ts[01:40] or a group"
-    if item.startswith("@") or item == "-":
+    if _is_list(item):
         return f"{word!r}: a list (@FILE or -) is a word of its own, and is not named in a list"
     return f"{word!r} is no host: write name, name:port, IPv4[:port] or [IPv6]:port"
 
