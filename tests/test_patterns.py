@@ -98,6 +98,8 @@ def test_what_words_mean(words: str, meant: str | None) -> None:
         ("ts:", "missing beside a colon"),
         ("ts,,labs", "missing beside a colon or a comma"),
         ("odd", "a host and a group of other hosts"),
+        ("ts:5985", "a group has no port"),
+        ("ALL:5985", "a group has no port"),
         ("~ts.*", "regular expressions"),
         ("ts,@file", "a word of its own"),
         ("ts:-", "a word of its own"),

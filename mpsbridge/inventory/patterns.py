@@ -207,6 +207,9 @@ def _named(item: str, inventory: Inventory | None) -> list[str]:
         name, port = split(item)
         if port is None and not is_address(name):
             raise inventory.unknown(item)
+        key = name.casefold()
+        if key not in inventory.host_names and (key == EVERY or key in inventory.group_names):
+            raise InputError(f"{item!r}: a group has no port of its own", hint="Use --port, or the inventory.")
     return [item]
 
 
