@@ -277,6 +277,12 @@ def test_bad_input_is_2_before_any_host_is_contacted(
     assert lab.requests == []
 
 
+def test_the_help_of_a_command_tells_its_own_options_first(mpsbridge: Command) -> None:
+    told = mpsbridge("end", "--help").out
+    assert told.index("--warn") < told.index("Whom") < told.index("Sessions of NAME") < told.index("Of every command")
+    assert "Usage: mpsbridge end" in told
+
+
 def test_an_option_that_lacks_its_value_is_an_error_of_mpsbridge(mpsbridge: Command) -> None:
     assert mpsbridge("logoff", "alpha", "--user").err.startswith("mpsbridge: ")
 

@@ -109,7 +109,7 @@ def command(function: Callable[..., int], *, journal: bool = False, contacts: bo
     who = _parameters(_selector, panel="Whom") if own.pop("who", None) else {}
     shared = {
         key: entry
-        for key, entry in _parameters(_shared, panel="Hosts and output").items()
+        for key, entry in _parameters(_shared, panel="Of every command").items()
         if contacts or "hosts" in own or key in _WITHOUT_HOSTS or (journal and key == "journal")
     }
 
