@@ -20,7 +20,7 @@ from typing import Any
 import kdc
 import lab_client
 import pytest
-from conftest import missing
+from conftest import ROOT, missing
 from console import Command
 from fake_clock import FakeClock
 from lab_target import TestEngine, reach, script
@@ -157,6 +157,17 @@ def test_w36_a_key_table(realm: kdc.Realm, username: str | None) -> None:
     with make_lab(realm) as lab:
         target = to(lab, keytab=realm.folder / "alice.keytab", username=username)
         transport = open_transport(target)
+        assert transport.run(script(), timeout_s=20).signed_in == "kerberos"
+        transport.close()
+
+
+def test_w36_a_key_table_made_as_the_readme_says(realm: kdc.Realm, tmp_path: Path) -> None:
+    recipe = "addent -password -p {} -k 1 -f"
+    assert recipe.format("admin@EXAMPLE.ORG") in (ROOT / "README.md").read_text(encoding="utf-8")
+    table = tmp_path / "alice.keytab"
+    realm.run("ktutil", said=f"{recipe.format('alice@LAB.TEST')}\n{kdc.PASSWORD}\nwkt {table}\nquit\n")
+    with make_lab(realm) as lab:
+        transport = open_transport(to(lab, keytab=table))
         assert transport.run(script(), timeout_s=20).signed_in == "kerberos"
         transport.close()
 
