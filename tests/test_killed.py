@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ def calls() -> Iterator[ForkedCalls]:
 class Stage:
     """One host, one record, and calls about them one after the other."""
 
-    def __init__(self, what: str, calls: ForkedCalls, folder: Path) -> None:
+    def __init__(self, what: str, calls: ForkedCalls, folder: Path, faults: Sequence[dict[str, Any]] = ()) -> None:
         folder.mkdir()
         self.what = what
         self.clock = folder / "clock"
@@ -62,9 +62,14 @@ class Stage:
         self._calls = calls
         people = HOST["sessions"] if what == "restart" else [*HOST["sessions"], ADMIN]
         clock = SharedClock(self.clock)
-        self.lab = KillingLab(build_world({"hosts": [{**HOST, "sessions": people}]}, clock), auth="basic", clock=clock)
+        self.lab = KillingLab(
+            build_world({"hosts": [{**HOST, "sessions": people, "faults": list(faults)}]}, clock),
+            auth="basic",
+            clock=clock,
+        )
 
-    def call(self, *words: str, kill_after: int | None = None, began: Callable[[int], None] | None = None) -> Called:
+    def call(self, *words: str, **how: Any) -> Called:
+        """One call about the host; ``how`` is for :meth:`ForkedCalls.call`."""
         environment = {
             "MPSBRIDGE_INVENTORY": str(self.lab.inventory),
             "MPSBRIDGE_USERNAME": self.lab.user,
@@ -80,13 +85,12 @@ class Stage:
             clock=self.clock,
             environment=environment,
             output=self._output,
-            kill_after=kill_after,
-            began=began or (lambda _pid: None),
+            **how,
         )
 
-    def begin(self, **how: Any) -> Called:
-        """The call that is to be killed."""
-        return self.call(*CALLS[self.what], **how)
+    def begin(self, *more: str, **how: Any) -> Called:
+        """The call that is to be killed, or disturbed in another way."""
+        return self.call(*CALLS[self.what], *more, **how)
 
     def finish(self, *, release: bool) -> None:
         """Do what a person does who finds a run that was killed, until all is as an undisturbed one leaves it."""
@@ -149,8 +153,8 @@ def check(stage: Stage, *, whole: bool = True) -> None:
 
 
 @contextmanager
-def staged(what: str, calls: ForkedCalls, folder: Path) -> Iterator[Stage]:
-    stage = Stage(what, calls, folder)
+def staged(what: str, calls: ForkedCalls, folder: Path, faults: Sequence[dict[str, Any]] = ()) -> Iterator[Stage]:
+    stage = Stage(what, calls, folder, faults)
     with stage.lab:
         yield stage
 
@@ -187,7 +191,7 @@ def test_killed_after_each_write_of_its_journal(
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-@pytest.mark.parametrize("what", CALLS)
+@pytest.mark.parametrize("what", ["restart", "logoff"])  # those of 'end' are among them
 def test_killed_after_each_request_to_the_host(
     what: str, part: int, calls: ForkedCalls, lengths: dict[str, tuple[int, int]], tmp_path: Path
 ) -> None:
