@@ -91,7 +91,7 @@ class WavesTable(Frozen):
         return value
 
     @property
-    def limits(self) -> bool:
+    def limited(self) -> bool:
         """Whether hosts depend on each other here."""
         return self != WavesTable()
 

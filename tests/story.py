@@ -21,6 +21,7 @@ from watched_host import Deed, WatchedHost
 from wire import TIMEOUT_S, Exchange, Wire
 
 from mpsbridge.cli import carrying, leases
+from mpsbridge.ending.history import unfinished
 from mpsbridge.ending.policy import Policy
 from mpsbridge.ending.run import EndValue
 from mpsbridge.ending.scene import Event, Progress
@@ -169,7 +170,7 @@ class Story:
 
     def may_be_resumed(self, run: RunStory) -> bool:
         """Whether ``resume`` would go on with it."""
-        return run.is_open and not run.works and bool(carrying.unfinished(run.box.journal, run.id, [NAME]))
+        return run.is_open and not run.works and bool(unfinished(run.box.journal, run.id, [NAME]))
 
     def resume(self, run: RunStory) -> None:
         self.tally["resumes"] += 1

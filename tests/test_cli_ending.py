@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from console import Command
 
-from mpsbridge.cli.carrying import unfinished
 from mpsbridge.clock import HastyClock, SystemClock
+from mpsbridge.ending.history import unfinished
 from mpsbridge.ending.lease import Lease
 from mpsbridge.ending.plan import Selector
 from mpsbridge.ending.policy import Policy

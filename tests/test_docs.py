@@ -103,7 +103,7 @@ def test_the_plan_that_the_readme_shows_can_be_read(tmp_path: Path) -> None:
     ]
     path = tmp_path / "night.toml"
     path.write_text(plan, encoding="utf-8")
-    assert read_plan(path).waves.limits
+    assert read_plan(path).waves.limited
 
 
 def test_every_rule_about_windows_has_a_test_by_its_number_or_a_reason_why_not() -> None:

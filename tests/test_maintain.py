@@ -52,7 +52,7 @@ def test_a_plan_is_read_whole(tmp_path: Path) -> None:
         ("svc-kiosk",),
         ("30m", "5m"),
     )
-    assert (plan.waves.at_once, plan.waves.floor, plan.waves.limits) == ("25%", 2, True)
+    assert (plan.waves.at_once, plan.waves.floor, plan.waves.limited) == ("25%", 2, True)
 
 
 def test_a_notices_file_is_looked_for_beside_the_plan(tmp_path: Path) -> None:

@@ -6,11 +6,10 @@ the run holds there; a host that refuses is skipped, says which option would lif
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,18 +23,18 @@ from mpsbridge.cli.fleets import (
     never_begun,
     new_run,
     open_fleet,
-    present,
     record_untouched,
 )
 from mpsbridge.cli.following import Following, events_to, following
-from mpsbridge.cli.tables import SESSION_COLUMNS, counted, listed, result_row, session_row
+from mpsbridge.cli.showing import ask, has_work, not_begun_is_skipped, note_once, planned, show, summarise
 from mpsbridge.clock import Clock
 from mpsbridge.ending.down import WENT_QUIET
-from mpsbridge.ending.policy import HostPlan, Policy, Then, plan_host
+from mpsbridge.ending.history import boot_of_the_order, is_held, serves, unfinished
+from mpsbridge.ending.policy import HostPlan, Policy, plan_host
 from mpsbridge.ending.record import logged_off, notices_told
 from mpsbridge.ending.run import EndValue, end_sessions
 from mpsbridge.ending.scene import Scene
-from mpsbridge.errors import InputError, JournalLost, MpsBridgeError, NotBegun, Refused
+from mpsbridge.errors import InputError, MpsBridgeError, Refused
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
 from mpsbridge.journal import Entry, Journal, owner
@@ -43,18 +42,7 @@ from mpsbridge.maintain import Turnstile, WavesTable, limits
 from mpsbridge.models.durations import format_duration
 from mpsbridge.models.outcomes import Done, Failed, Outcome, Skipped
 from mpsbridge.models.scripts import Effect
-from mpsbridge.models.sessions import Result, SessionResult
 from mpsbridge.models.targets import Target
-from mpsbridge.reports.markdown import append_summary, markdown
-from mpsbridge.reports.summary import make_report
-
-_FOLLOWS = {
-    Then.NOTHING: "",
-    Then.RESTART: " and restart",
-    Then.SHUTDOWN: " and shut down",
-    Then.CONSOLE_MODE: " and switch to console mode",
-    Then.STATION_MODE: " and switch to station mode",
-}
 
 
 class Work(NamedTuple):
@@ -88,12 +76,12 @@ def carry_out(
         plans = _plan(call, fleet, policy, run)
         ready = _in_order(plans, policy)
         if call.settings.dry_run or (fleet.interrupted and not ready):
-            outcomes = [_planned(plan, run, policy, dry_run=call.settings.dry_run) for plan in plans]
-            _show(call, outcomes, dry_run=call.settings.dry_run)
+            outcomes = [planned(plan, run, policy, dry_run=call.settings.dry_run) for plan in plans]
+            show(call, outcomes, dry_run=call.settings.dry_run)
             return exit_code(outcomes, Effect.READ, interrupted=fleet.interrupted), outcomes
         if ready:
             call.terminal.failures(plans)
-            _ask(call, policy, {targets[place].host: plans[place] for place in ready}, yes=yes)
+            ask(call, policy, {targets[place].host: plans[place] for place in ready}, yes=yes)
         kept: dict[str, JsonValue] = {
             "hosts": [target.host for target in targets],
             "policy": policy.model_dump(mode="json"),
@@ -108,7 +96,7 @@ def carry_out(
             job = _job(call, journal, run, work, fleet, follower, order=order, hosts=len(targets), out=out)
             acted = dict(zip(ready, fleet.run(job, only=ready), strict=True))
         outcomes = [
-            _not_begun(acted[place]) if place in acted else _planned(plan, run, policy, dry_run=False)
+            not_begun_is_skipped(acted[place]) if place in acted else planned(plan, run, policy, dry_run=False)
             for place, plan in enumerate(plans)
         ]
         return _finish(call, journal, run, outcomes, fleet, late=late.is_set()), outcomes
@@ -129,7 +117,7 @@ def go_on(
     Waves count over those: a host that was finished earlier serves people, unless it was shut down.
     """
     order = [target.host for target in targets]
-    out = sum(not _serves(journal.entries(run, host=host)) for host in hosts if host not in order)
+    out = sum(not serves(journal.entries(run, host=host)) for host in hosts if host not in order)
     others = [host for host in unfinished(journal, run, hosts) if host not in order]
     with (
         open_fleet(call, targets, graceful=True) as fleet,
@@ -138,47 +126,8 @@ def go_on(
         _deadline(call, fleet, call.settings.deadline) as late,
     ):
         job = _job(call, journal, run, work, fleet, follower, order=order, hosts=len(hosts), out=out)
-        outcomes = [_not_begun(outcome) for outcome in fleet.run(job)]
+        outcomes = [not_begun_is_skipped(outcome) for outcome in fleet.run(job)]
     return _finish(call, journal, run, outcomes, fleet, late=late.is_set(), others=others), outcomes
-
-
-def unfinished(journal: Journal, run: str, hosts: Sequence[str]) -> list[str]:
-    """The hosts with which a run has not come to an end, those first on which it had begun something."""
-    begun: list[str] = []
-    untouched: list[str] = []
-    for host in hosts:
-        entries = journal.entries(run, host=host)
-        last = _last_word(entries)
-        acted = _acted(entries)
-        if last and (last.step == "finished" or (not acted and last.detail.get("error") == Refused.kind)):
-            continue
-        (begun if acted else untouched).append(host)
-    return [*begun, *untouched]
-
-
-def _serves(entries: Sequence[Entry]) -> bool:
-    """Whether a host serves people, as far as its run's record tells."""
-    last = _last_word(entries)
-    if last is None:
-        return not _acted(entries)
-    if last.step == "finished":
-        return last.detail.get("text") != WENT_QUIET
-    return not _acted(entries) and last.detail.get("error") in {Refused.kind, NotBegun.kind}
-
-
-def _is_held(journal: Journal, run: str, host: str) -> bool:
-    """Whether a host on which the run failed still holds something of it, or a step there has no answer."""
-    lease = [entry.step for entry in journal.entries(run, host=host) if entry.step in {"leased", "released"}]
-    return lease[-1:] == ["leased"] or bool(journal.unanswered(run, host=host))
-
-
-def _last_word(entries: Sequence[Entry]) -> Entry | None:
-    """What became of the host, if the run came so far there."""
-    return next((entry for entry in reversed(entries) if entry.step in {"finished", "stopped"}), None)
-
-
-def _acted(entries: Sequence[Entry]) -> bool:
-    return any(entry.kind == "intent" for entry in entries)
 
 
 def _plan(call: Call, fleet: Fleet, policy: Policy, run: str) -> list[Outcome[HostPlan]]:
@@ -198,24 +147,14 @@ def _plan(call: Call, fleet: Fleet, policy: Policy, run: str) -> list[Outcome[Ho
             plans.append(skipped)
         else:
             plans.append(outcome if isinstance(outcome, Done) else never_begun(outcome))
-    _note(call, [(each.host, each.value.notes) for each in looks if isinstance(each, Done)])
+    note_once(call, [(each.host, each.value.notes) for each in looks if isinstance(each, Done)])
     return plans
-
-
-def _note(call: Call, notes: Sequence[tuple[str, Sequence[str]]]) -> None:
-    """Say what should be known of some hosts; what is the same of many is said once."""
-    hosts: dict[str, list[str]] = {}
-    for host, texts in notes:
-        for text in texts:
-            hosts.setdefault(text, []).append(host)
-    for text, names in hosts.items():
-        call.terminal.note(f"{listed(names)}: {text}")
 
 
 def _in_order(plans: Sequence[Outcome[HostPlan]], policy: Policy) -> list[int]:
     """The places of the hosts that have work, those with the fewest people first."""
     people = {place: len(plan.value.verdicts) for place, plan in enumerate(plans) if isinstance(plan, Done)}
-    ready = [place for place, plan in enumerate(plans) if isinstance(plan, Done) and _has_work(plan.value, policy)]
+    ready = [place for place, plan in enumerate(plans) if isinstance(plan, Done) and has_work(plan.value, policy)]
     return sorted(ready, key=people.__getitem__)
 
 
@@ -234,45 +173,6 @@ def _record_the_others(journal: Journal, run: str, plans: Sequence[Outcome[HostP
             record_untouched(journal, run, plan.host, plan.failure.message, plan.failure.kind)
 
 
-def _not_begun(outcome: Outcome[EndValue]) -> Outcome[EndValue]:
-    """A host whose turn never came is skipped: that is no failure of the host."""
-    if isinstance(outcome, Failed) and outcome.failure.kind == NotBegun.kind:
-        reason = outcome.failure.message
-        return Skipped(host=outcome.host, address=outcome.address, elapsed_s=outcome.elapsed_s, reason=reason)
-    return outcome
-
-
-def _has_work(plan: HostPlan, policy: Policy) -> bool:
-    return bool(plan.acts) or policy.restarts
-
-
-def _planned(plan: Outcome[HostPlan], run: str, policy: Policy, *, dry_run: bool) -> Outcome[EndValue]:
-    """A plan that was not carried out, as an outcome: who would be ended, who is kept."""
-    if not isinstance(plan, Done):
-        return plan
-    results = tuple(
-        SessionResult(
-            session=verdict.session,
-            result=Result.WOULD if verdict.decision == "act" else Result.KEPT,
-            text=verdict.reason,
-        )
-        for verdict in plan.value.verdicts
-    )
-    outcome = "planned" if _has_work(plan.value, policy) else "nothing to do"
-    value = EndValue(
-        run=run, dry_run=dry_run, sessions=results, then=policy.then, outcome=outcome, problems=plan.value.notes
-    )
-    return Done[EndValue](host=plan.host, address=plan.address, elapsed_s=plan.elapsed_s, value=value)
-
-
-def _ask(call: Call, policy: Policy, plans: Mapping[str, Outcome[HostPlan]], *, yes: bool) -> None:
-    hit = [(host, session) for host, plan in plans.items() if isinstance(plan, Done) for session in plan.value.acts]
-    call.terminal.table(SESSION_COLUMNS, [session_row(host, session) for host, session in hit], to_stderr=True)
-    when = f"in {format_duration(max(policy.warn_s))}" if policy.warn_s else "now, WITHOUT a warning"
-    question = f"End {counted(len(hit), 'session')} on {listed(list(plans))} {when}{_FOLLOWS[policy.then]}?"
-    call.terminal.confirm(question, yes=yes)
-
-
 def _job(
     call: Call,
     journal: Journal,
@@ -287,7 +187,7 @@ def _job(
 ) -> Callable[[Host], EndValue]:
     """What is done on one host, in its turn where there are waves: ``hosts`` in all, ``out`` of them not serving."""
     procedure = _procedure(call.clock, journal, run, work.policy, work.template, fleet, follower)
-    if not work.waves.limits:
+    if not work.waves.limited:
         return procedure
     limit = limits(work.waves, hosts, call.clock.now())
     turnstile = Turnstile(limit, order, hosts=hosts, out=out, clock=call.clock, stop=fleet.stop)
@@ -298,13 +198,13 @@ def _job(
         except MpsBridgeError as error:
             record_untouched(journal, run, host.name, error.message, error.kind)
             raise
-        serves = well = False
+        back = well = False
         try:
             value = procedure(host)
-            serves, well = value.outcome != WENT_QUIET, all(one.result.went_well for one in value.sessions)
+            back, well = value.outcome != WENT_QUIET, all(one.result.went_well for one in value.sessions)
             return value
         finally:
-            turnstile.leave(serves=serves, failed=not well)
+            turnstile.leave(serves=back, failed=not well)
 
     return in_turn
 
@@ -334,7 +234,7 @@ def _procedure(
             logged_off=logged_off(before),
         )
         _wait_out(journal.unanswered(run, host=host.name), clock, fleet.stop, host.timeout_s)
-        return end_sessions(scene, template=template, ordered_at=_boot_of_the_order(before))
+        return end_sessions(scene, template=template, ordered_at=boot_of_the_order(before))
 
     return job
 
@@ -344,17 +244,6 @@ def _wait_out(unknown: Sequence[Entry], clock: Clock, stop: threading.Event, tim
     if unknown:
         last = max(entry.at for entry in unknown) + timedelta(seconds=2 * timeout_s)
         clock.wait(max(0.0, (last - clock.now()).total_seconds()), stop)
-
-
-def _boot_of_the_order(entries: Sequence[Entry]) -> datetime | None:
-    """The boot identity that the host had when this run told it to go down, if it did."""
-    boot: JsonValue = None
-    for entry in entries:
-        if entry.step == "look" and entry.detail.get("boot"):
-            boot = entry.detail["boot"]
-        if entry.kind == "intent" and entry.step in {"power", "mode"}:
-            return datetime.fromisoformat(str(boot)) if boot else None
-    return None
 
 
 @contextmanager
@@ -389,49 +278,12 @@ def _finish(
     """Show it all, and end the run if nothing of it is open; ``others`` are hosts that this call left out."""
     code = exit_code(outcomes, Effect.DISRUPT, interrupted=fleet.interrupted and not late)
     unknown = any(isinstance(outcome, Failed) and outcome.failure.may_have_run for outcome in outcomes)
-    held = any(_is_held(journal, run, outcome.host) for outcome in outcomes if isinstance(outcome, Failed))
+    held = any(is_held(journal, run, outcome.host) for outcome in outcomes if isinstance(outcome, Failed))
     unsettled = fleet.interrupted or unknown or held or bool(others)
     if not unsettled:
         unsettled = not end_record(call, journal, run, "done" if code == 0 else f"exit code {code}")
-    _show(call, outcomes, dry_run=False)
-    _summarise(call, journal, run)
+    show(call, outcomes, dry_run=False)
+    summarise(call, journal, run)
     if unsettled:
         call.terminal.note(f"run {run} is open; 'mpsbridge resume {run}' goes on with it")
     return code
-
-
-def _summarise(call: Call, journal: Journal, run: str) -> None:
-    """Add the run to the summary of a CI job that has one (GitHub names its file)."""
-    if path := os.environ.get("GITHUB_STEP_SUMMARY"):
-        try:
-            append_summary(Path(path), markdown(make_report(journal.find(run), journal.entries(run))))
-        except (InputError, JournalLost) as error:
-            call.terminal.warn(str(error))
-
-
-def _show(call: Call, outcomes: Sequence[Outcome[EndValue]], *, dry_run: bool) -> None:
-    for outcome in outcomes:
-        call.terminal.stream(outcome)
-
-    def summary(values: Sequence[EndValue]) -> str:
-        results = [result.result for value in values for result in value.sessions]
-        if dry_run:
-            return f"{counted(results.count(Result.WOULD), 'session')} would be ended"
-        gone = sum(result in {Result.ENDED, Result.GONE} for result in results)
-        return f"{gone} of {counted(len(results), 'session')} gone" if results else "nothing to do"
-
-    present(
-        call,
-        outcomes,
-        columns=("HOST", "ID", "USER", "RESULT", ""),
-        rows=lambda host, value: [result_row(host, result) for result in value.sessions],
-        records=lambda value: [
-            {**result.session.model_dump(mode="json"), "result": result.result, "text": result.text, "run": value.run}
-            for result in value.sessions
-        ],
-        summary=summary,
-    )
-    for outcome in outcomes:
-        if isinstance(outcome, Done):
-            call.terminal.say(f"{outcome.host}: {outcome.value.outcome}")
-    _note(call, [(outcome.host, outcome.value.problems) for outcome in outcomes if isinstance(outcome, Done)])

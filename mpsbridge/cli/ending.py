@@ -10,9 +10,10 @@ from typing import NamedTuple
 from pydantic import TypeAdapter, ValidationError
 
 from mpsbridge.cli.call import Call, duration
-from mpsbridge.cli.carrying import Work, carry_out, go_on, unfinished
+from mpsbridge.cli.carrying import Work, carry_out, go_on
 from mpsbridge.cli.fleets import open_journal
 from mpsbridge.cli.tables import listed
+from mpsbridge.ending.history import unfinished
 from mpsbridge.ending.notices import check_template
 from mpsbridge.ending.plan import SAY_WHO, Selector
 from mpsbridge.ending.policy import Closing, Policy, Then

@@ -26,7 +26,7 @@ def maintain(
     except InputError as error:
         raise InputError(f"the plan {file}: {error}", hint=error.hint) from error
     template = check_template(text_of(plan.notices.file)) if plan.notices.file else None
-    if shard is not None and plan.waves.limits:
+    if shard is not None and plan.waves.limited:
         raise InputError(
             f"the plan {file} has [waves], which count all its hosts: --shard would count only some of them",
             hint="Leave --shard out, or the table [waves].",

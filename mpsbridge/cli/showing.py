@@ -1,0 +1,121 @@
+"""How a run of the procedure looks to a person: plan and question before it, results after it.
+
+Rules: a host whose turn never came is skipped, which is no failure of the host; a plan that was not carried out is told
+as what would be done; what is the same of many hosts is said once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mpsbridge.cli.call import Call
+from mpsbridge.cli.fleets import present
+from mpsbridge.cli.tables import SESSION_COLUMNS, counted, listed, result_row, session_row
+from mpsbridge.ending.policy import HostPlan, Policy, Then
+from mpsbridge.ending.run import EndValue
+from mpsbridge.errors import InputError, JournalLost, NotBegun
+from mpsbridge.journal import Journal
+from mpsbridge.models.durations import format_duration
+from mpsbridge.models.outcomes import Done, Failed, Outcome, Skipped
+from mpsbridge.models.sessions import Result, SessionResult
+from mpsbridge.reports.markdown import append_summary, markdown
+from mpsbridge.reports.summary import make_report
+
+_FOLLOWS = {
+    Then.NOTHING: "",
+    Then.RESTART: " and restart",
+    Then.SHUTDOWN: " and shut down",
+    Then.CONSOLE_MODE: " and switch to console mode",
+    Then.STATION_MODE: " and switch to station mode",
+}
+
+
+def ask(call: Call, policy: Policy, plans: Mapping[str, Outcome[HostPlan]], *, yes: bool) -> None:
+    """Show who is hit, and ask unless ``yes`` was said. Raises :class:`~mpsbridge.errors.Refused` on a no."""
+    hit = [(host, session) for host, plan in plans.items() if isinstance(plan, Done) for session in plan.value.acts]
+    call.terminal.table(SESSION_COLUMNS, [session_row(host, session) for host, session in hit], to_stderr=True)
+    when = f"in {format_duration(max(policy.warn_s))}" if policy.warn_s else "now, WITHOUT a warning"
+    question = f"End {counted(len(hit), 'session')} on {listed(list(plans))} {when}{_FOLLOWS[policy.then]}?"
+    call.terminal.confirm(question, yes=yes)
+
+
+def note_once(call: Call, notes: Sequence[tuple[str, Sequence[str]]]) -> None:
+    """Say what should be known of some hosts; what is the same of many is said once."""
+    hosts: dict[str, list[str]] = {}
+    for host, texts in notes:
+        for text in texts:
+            hosts.setdefault(text, []).append(host)
+    for text, names in hosts.items():
+        call.terminal.note(f"{listed(names)}: {text}")
+
+
+def has_work(plan: HostPlan, policy: Policy) -> bool:
+    """Whether there is anything to do on a host."""
+    return bool(plan.acts) or policy.restarts
+
+
+def planned(plan: Outcome[HostPlan], run: str, policy: Policy, *, dry_run: bool) -> Outcome[EndValue]:
+    """A plan that was not carried out, as an outcome: who would be ended, who is kept."""
+    if not isinstance(plan, Done):
+        return plan
+    results = tuple(
+        SessionResult(
+            session=verdict.session,
+            result=Result.WOULD if verdict.decision == "act" else Result.KEPT,
+            text=verdict.reason,
+        )
+        for verdict in plan.value.verdicts
+    )
+    outcome = "planned" if has_work(plan.value, policy) else "nothing to do"
+    value = EndValue(
+        run=run, dry_run=dry_run, sessions=results, then=policy.then, outcome=outcome, problems=plan.value.notes
+    )
+    return Done[EndValue](host=plan.host, address=plan.address, elapsed_s=plan.elapsed_s, value=value)
+
+
+def not_begun_is_skipped(outcome: Outcome[EndValue]) -> Outcome[EndValue]:
+    """A host whose turn never came is skipped: that is no failure of the host."""
+    if isinstance(outcome, Failed) and outcome.failure.kind == NotBegun.kind:
+        reason = outcome.failure.message
+        return Skipped(host=outcome.host, address=outcome.address, elapsed_s=outcome.elapsed_s, reason=reason)
+    return outcome
+
+
+def show(call: Call, outcomes: Sequence[Outcome[EndValue]], *, dry_run: bool) -> None:
+    """Results in the form asked for, and what should be known of them."""
+    for outcome in outcomes:
+        call.terminal.stream(outcome)
+
+    def summary(values: Sequence[EndValue]) -> str:
+        results = [result.result for value in values for result in value.sessions]
+        if dry_run:
+            return f"{counted(results.count(Result.WOULD), 'session')} would be ended"
+        gone = sum(result in {Result.ENDED, Result.GONE} for result in results)
+        return f"{gone} of {counted(len(results), 'session')} gone" if results else "nothing to do"
+
+    present(
+        call,
+        outcomes,
+        columns=("HOST", "ID", "USER", "RESULT", ""),
+        rows=lambda host, value: [result_row(host, result) for result in value.sessions],
+        records=lambda value: [
+            {**result.session.model_dump(mode="json"), "result": result.result, "text": result.text, "run": value.run}
+            for result in value.sessions
+        ],
+        summary=summary,
+    )
+    for outcome in outcomes:
+        if isinstance(outcome, Done):
+            call.terminal.say(f"{outcome.host}: {outcome.value.outcome}")
+    note_once(call, [(outcome.host, outcome.value.problems) for outcome in outcomes if isinstance(outcome, Done)])
+
+
+def summarise(call: Call, journal: Journal, run: str) -> None:
+    """Add the run to the summary of a CI job that has one (GitHub names its file)."""
+    if path := os.environ.get("GITHUB_STEP_SUMMARY"):
+        try:
+            append_summary(Path(path), markdown(make_report(journal.find(run), journal.entries(run))))
+        except (InputError, JournalLost) as error:
+            call.terminal.warn(str(error))
