@@ -207,6 +207,16 @@ def test_over_tls_a_sign_in_without_the_channel_is_refused(
         assert lab.refused == {"alpha": 2}
 
 
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_host_that_wants_kerberos_lets_no_ntlm_in(realm: kdc.Realm, *, tls: bool) -> None:
+    """As for Protected Users: raw, and in SPNEGO."""
+    with make_lab(realm, tls=tls) as lab:
+        for auth in (Auth.NTLM, Auth.NEGOTIATE):
+            error = fails(to(lab, auth=auth, username=lab.user, password=SecretStr(lab.password)))
+            assert type(error) is AuthRefused
+        assert lab.refused == {"alpha": 2}
+
+
 # Failures: each its own outcome, and nothing was sent.
 
 

@@ -71,6 +71,8 @@ class KerberosSignIn(NegotiateSignIn):
 
     def _take(self, context: spnego.ContextProxy, token: bytes) -> bytes | None:
         answer = context.step(token)
+        if context.complete and context.negotiated_protocol != "kerberos":
+            raise ValueError("nothing but Kerberos is accepted here")
         if self._binding is not None and context.complete and not _is_bound(context):
             raise ValueError("the sign-in is not bound to the channel")
         return answer
