@@ -107,9 +107,10 @@ def test_the_procedure_in_its_order(stage: Stage, host: FakeHost) -> None:
         ("shown", ("bob", "1m")),
         ("ended", "alice"),
         ("ended", "bob"),
-        ("lease", "released"),
+        ("lease", "taken"),
         ("logons", "enabled"),
         ("failsafe", "removed"),
+        ("lease", "released"),
     ]
     assert clean(host)
     assert stage.journal.unanswered("r-1") == []

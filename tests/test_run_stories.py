@@ -192,3 +192,41 @@ def test_w17_what_others_closed_until_the_next_restart_does_not_outlive_it(stori
     story.host.restart()
     story.pass_time(4 * HOUR_S)
     assert story.host.logon_mode == "enabled"
+
+
+def test_w05_nobody_is_told_again_or_ended_when_births_cannot_be_read_any_more(story: Story) -> None:
+    guest = somebody(story)
+    run = story.begin(policy(), story.boxes[0])
+    until(story, "message")
+    story.pass_time(5)
+    story.host.change_rights("operator")
+    story.pass_time(HOUR_S)
+    assert len(guest.session.boxes) == 1
+    assert acts(story, "logoff") == []
+    assert "recognised" in str(run.lives[-1].error)
+
+
+def test_w17_what_others_opened_during_the_restart_stays_open(stories: list[Story]) -> None:
+    """Windows keeps 'drain' through a restart, so if it is not there any more somebody has opened logons."""
+    story = tell(stories, mode="drain")
+    somebody(story)
+    run = story.begin(policy(then="restart", warn_s=()), story.boxes[0])
+    until(story, "power")
+    story.pass_time(90)
+    story.host.set_logon_mode("enabled")
+    story.pass_time(HOUR_S)
+    assert story.host.logon_mode == "enabled"
+    assert run.lives[-1].value
+    assert "changed by others" in " ".join(run.lives[-1].value.problems)
+
+
+def test_a_run_that_dies_while_it_gives_back_knows_what_it_found(story: Story) -> None:
+    somebody(story)
+    run = story.begin(policy(), story.boxes[0])
+    until(story, "end")
+    until(story, "lease")
+    story.kill(run.lives[-1])
+    story.resume(run)
+    story.pass_time(HOUR_S)
+    assert story.host.logon_mode == "enabled"
+    assert (story.host.lease, story.host.failsafe) == (None, None)

@@ -95,6 +95,8 @@ class Wire:
         self.host = host
         self.faults: list[Fault] = []
         self.exchanges: list[Exchange] = []
+        self.late = 0
+        """How many scripts began after their sender had given up."""
         self.on_sent: Callable[[Exchange], None] = lambda _: None
         self._timeline = timeline
         self._engine = ScriptedEngine()
@@ -148,6 +150,7 @@ class Wire:
             return
         call = self._engine.answer(self.host, Submitted(sent.script.short), self._memory)
         sent.ran = True
+        self.late += not sent.is_waited_for
         fault = sent.fault
         doing = Doing(sent, fault.change if fault.fate is Fate.DIES else None, fault.after)
         self._go_on(sent, doing, call, answer)

@@ -1,7 +1,7 @@
 """``leases``, ``hold`` and ``release``: whose work a host is in, a person's "do not touch", and finishing what died.
 
-Rule: releasing gives back exactly what the lease says was taken: the lease goes first, so that nothing of that run acts
-any more, logons are restored only if they are still as it set them, and the failsafe goes last.
+Rule: releasing gives back exactly what the lease says was taken: first the lease is marked, so that nothing of that run
+acts any more, then logons are restored, only if they are still as it set them, the failsafe goes, and the lease last.
 """
 
 from __future__ import annotations
@@ -98,10 +98,11 @@ def _release(host: Host, now: datetime) -> LeaseValue:
     if seen.lease is None:
         return LeaseValue(logons=seen.logon_mode, text="nobody held it")
     run = lease.run if isinstance(lease, Lease) and lease.run else new_run(now)
-    if not host.set_lease(None, expected=seen.lease, run=run).changed:
-        return LeaseValue(logons=seen.logon_mode, text="the lease changed meanwhile and was left")
-    said, mode = ["released"], seen.logon_mode
+    said, mode, text = [], seen.logon_mode, seen.lease
     if isinstance(lease, Lease) and lease.set is not None and lease.found is not None:
+        text = lease.model_copy(update={"ending": True}).text()
+        if not host.set_lease(text, expected=seen.lease, run=run).changed:
+            return LeaseValue(logons=mode, text="the lease changed meanwhile and was left")
         mode = host.look().logon_mode
         if mode is lease.set:
             mode = host.set_logons(lease.found, expected=lease.set, run=run).mode
@@ -110,6 +111,8 @@ def _release(host: Host, now: datetime) -> LeaseValue:
             said.append(f"logons are {mode}: changed by others, and left so")
     if isinstance(lease, Lease) and lease.run:
         host.remove_failsafe(run=run)  # it may be there before logons are closed
+    answer = host.set_lease(None, expected=text, run=run)
+    said.append("released" if answer.changed else "the lease changed meanwhile and was left")
     return LeaseValue(logons=mode, text="; ".join(said))
 
 

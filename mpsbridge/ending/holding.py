@@ -1,8 +1,8 @@
 """Holding a host: the lease, the failsafe and the blocked logons, and giving all of it back.
 
-Rules: no failsafe, no block (W19); found closed is left closed (W17); what is given back first is the lease, and only
-while it is still ours; restoring is compare-and-set, so what somebody else changed meanwhile stays; the failsafe goes
-last. If giving back fails, the failsafe on the host does it when no lease holds any more, and the report says so.
+Rules: no failsafe, no block (W19); found closed is left closed (W17); restoring is compare-and-set, so what somebody
+else changed meanwhile stays; the lease goes last, and only while it is still ours. If giving back fails, the failsafe
+on the host does it when the lease has run out, and the report says so.
 """
 
 from __future__ import annotations
@@ -121,22 +121,22 @@ class Holding:
         scene.tell("closed", f"no new logons: {mode}")
 
     def give_back(self) -> None:
-        """Release the lease, restore logons, remove the failsafe; what fails is said and hides nothing.
+        """Restore logons, remove the failsafe, release the lease; what fails is said and hides nothing.
 
-        Without the lease nothing of this run that is still on its way acts any more, so what is restored then stays so;
-        and whatever dies in between, the failsafe finds no lease and restores.
+        First the lease is marked, so that nothing of this run that is still on its way acts any more, and what is
+        restored stays so; what was found stands in it until the end, for whoever goes on.
         """
         scene, lease = self._scene, self._lease
         scene.disrupt_no_more()
         if lease is None:
             return
         scene.phase = "restore"
-        released = self._attempt("releasing the lease", self._release)
-        restored = self._attempt("restoring logons", self._restore)
-        if not (released and restored):
-            self._leave("the failsafe on the host restores logons when no lease holds any more")
-        elif self._guarded:
+        if not (self._attempt("marking the lease", self._mark) and self._attempt("restoring logons", self._restore)):
+            self._leave("the failsafe on the host restores logons when the lease has run out")
+            return
+        if self._guarded:
             self._attempt("removing the failsafe", self._remove_failsafe)
+        self._attempt("releasing the lease", self._release)
 
     def forget(self) -> None:
         """Give nothing back: the host is off, and its failsafe acts at the next start."""
@@ -156,6 +156,16 @@ class Holding:
         self._scene.problems.append(why)
         self._scene.tell("left", why)
 
+    def _mark(self) -> None:
+        scene = self._scene
+        if self._lease is None or self._lease.set is None:
+            return  # no script that would close logons can be on its way
+        text = scene.look().lease
+        found = read_lease(text)
+        if isinstance(found, Lease) and found.run == scene.run:
+            ending = found.model_copy(update={"ending": True}).text()
+            scene.step("lease", lambda: scene.host.set_lease(ending, expected=text, run=scene.run))
+
     def _restore(self) -> None:
         scene, lease = self._scene, self._lease
         if lease is None or lease.found is None or (lease.set is None and not self.restarted):
@@ -163,8 +173,9 @@ class Holding:
         wanted = lease.found
         ours = {lease.set}
         if self.restarted:
-            # Windows drops some modes at a restart; what was to last until then is over, the rest is set again (W17).
-            ours.add(LogonMode.ENABLED)
+            # Windows drops two modes at a restart: 'disabled' is set again, what was to last until then is over (W17).
+            if wanted is LogonMode.DISABLED:
+                ours.add(LogonMode.ENABLED)
             wanted = LogonMode.ENABLED if wanted is LogonMode.DRAIN_UNTIL_RESTART else wanted
         mode = scene.look().logon_mode
         if mode is not wanted and mode not in ours:

@@ -40,6 +40,8 @@ class Lease(Answer):
     expires: CimTime | None
     found: LogonMode | None = None
     set: LogonMode | None = None
+    ending: bool = False
+    """The host is being given back: nothing of the run that comes late acts any more."""
     notices: tuple[NoticeMark, ...] = ()
 
     def text(self) -> str:

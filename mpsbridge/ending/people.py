@@ -12,7 +12,7 @@ from mpsbridge.ending.plan import Verdict
 from mpsbridge.ending.policy import HostPlan, plan_host
 from mpsbridge.ending.record import plain_time
 from mpsbridge.ending.scene import Identity, Scene, identity
-from mpsbridge.errors import Refused
+from mpsbridge.errors import AccessDenied, Refused
 from mpsbridge.models.sessions import GONE_APART_S, Observation, Result, Session, SessionResult, State
 
 HANGS = "the log-off that was ordered before still hangs"
@@ -82,7 +82,14 @@ class People:
             )
 
     def to_end(self, seen: Observation) -> list[Session]:
-        """Whoever of those seen now is to be ended, as they are now."""
+        """Whoever of those seen now is to be ended, as they are now.
+
+        Raises :class:`~mpsbridge.errors.AccessDenied` where births cannot be read any more: nobody could be told apart.
+        """
+        if seen.elevated is False:
+            raise AccessDenied(
+                "the account is no elevated administrator any more, so nobody can be recognised for sure"
+            )
         if any(identity(session) not in self._verdicts for session in seen.sessions):
             seen = self._scene.observe()
             self._take(plan_host(self._scene.host.name, seen, self._scene.policy, run=self._scene.run).verdicts)

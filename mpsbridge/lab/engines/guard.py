@@ -133,7 +133,7 @@ def objection(now: str, not_after: str, run: str, lease: str | None, demand: str
     if not owner:
         return "refused", "the lease on this host cannot be read; look at it, then release it"
     if held.get("run") == run:
-        return None
+        return lost if held.get("ending") else None
     expires = str(held.get("expires", ""))
     if re.fullmatch(r"\d{14}\.\d{6}\+000", expires) and now > expires:
         return lost
