@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import secrets
 import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis.core
+import kdc
 import pytest
 from console import Command, Console
 from fake_clock import FakeClock
@@ -111,3 +114,41 @@ def mpsbridge(capsys: pytest.CaptureFixture[str]) -> Command:
         return Console(code, printed.out, printed.err)
 
     return call
+
+
+@pytest.fixture(scope="session")
+def realm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[kdc.Realm]:
+    """A Kerberos realm of its own, or a visible skip."""
+    if importlib.util.find_spec("gssapi") is None:
+        missing("the extra 'kerberos' (pip install -e '.[kerberos]')")
+    if kdc.program("krb5kdc") is None or kdc.program("kinit") is None:
+        missing("MIT's KDC (apt-get install krb5-kdc krb5-admin-server krb5-user)")
+    from mpsbridge.lab.worldfile import load_world  # noqa: PLC0415 - only tests of Kerberos load it
+
+    services = [f"host/{name}.lab.test" for name in load_world("small").hosts]
+    people = {"alice": kdc.PASSWORD, "bob": kdc.PASSWORD, "brief": kdc.PASSWORD}
+    with kdc.running(tmp_path_factory.mktemp("realm"), people, services) as running:
+        running.admin(f"ktadd -q -norandkey -k {running.folder}/alice.keytab alice")
+        running.admin("modprinc -maxlife 2s brief", f"ktadd -q -norandkey -k {running.folder}/brief.keytab brief")
+        yield running
+
+
+@pytest.fixture
+def own_realm(realm: kdc.Realm, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """This realm and an empty ticket cache; nothing that an earlier test signed in by."""
+    from mpsbridge.transports import kerberos  # noqa: PLC0415 - needs the extra
+
+    for name, value in realm.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("KRB5CCNAME", f"FILE:{tmp_path}/none")
+    monkeypatch.setenv("KRB5_CLIENT_KTNAME", f"{tmp_path}/none.keytab")
+    monkeypatch.setenv("KRB5RCACHENAME", f"file2:{tmp_path}/replays")
+    monkeypatch.setattr(kerberos, "_tickets", kerberos._Tickets())
+
+
+@pytest.fixture
+def ticket(realm: kdc.Realm, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Alice has signed in."""
+    cache = tmp_path / "alice"
+    monkeypatch.setenv("KRB5CCNAME", realm.kinit("alice", cache))
+    return cache

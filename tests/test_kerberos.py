@@ -5,116 +5,33 @@ What these tests show is that both ends agree; neither Windows nor Active Direct
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import kdc
 import lab_client
 import pytest
-from conftest import ROOT, missing
+from conftest import ROOT
 from console import Command
-from fake_clock import FakeClock
+from kerberos_lab import COMMAND, OPENING, SPN, fails, make_lab, ntlm_lab, steps, to
 from lab_target import TestEngine, reach, script
 from pydantic import SecretStr
 
-from mpsbridge.ending.plan import Selector
-from mpsbridge.ending.policy import Policy
-from mpsbridge.ending.run import EndValue, end_sessions
-from mpsbridge.ending.scene import Scene
 from mpsbridge.errors import (
     AuthRefused,
-    ClockSkewed,
     InputError,
-    KdcUnreachable,
-    MpsBridgeError,
-    NotInRealm,
-    NotSent,
     SettingsError,
-    TicketExpired,
-    TicketMissing,
 )
-from mpsbridge.host import Host
-from mpsbridge.journal import Journal
 from mpsbridge.lab.server import Lab
-from mpsbridge.lab.world import LabHost
-from mpsbridge.lab.worldfile import build_world, load_world
-from mpsbridge.models.targets import Auth, Target
+from mpsbridge.lab.worldfile import load_world
+from mpsbridge.models.targets import Auth
 from mpsbridge.transports import http, open_transport
-from mpsbridge.transports.winrm import WinrmTransport
 
-pytestmark = pytest.mark.xdist_group("kerberos")  # one realm for all of them
-
-OPENING = ["create", "receive", "receive"]
-COMMAND = ["command", "receive"]
-PEOPLE = {"alice": kdc.PASSWORD, "bob": kdc.PASSWORD, "brief": kdc.PASSWORD}
-SPN = "host/alpha.lab.test"
-
-
-@pytest.fixture(scope="module")
-def realm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[kdc.Realm]:
-    if importlib.util.find_spec("gssapi") is None:
-        missing("the extra 'kerberos' (pip install -e '.[kerberos]')")
-    if kdc.program("krb5kdc") is None or kdc.program("kinit") is None:
-        missing("MIT's KDC (apt-get install krb5-kdc krb5-admin-server krb5-user)")
-    services = [f"host/{name}.lab.test" for name in load_world("small").hosts]
-    with kdc.running(tmp_path_factory.mktemp("realm"), PEOPLE, services) as running:
-        running.admin(f"ktadd -q -norandkey -k {running.folder}/alice.keytab alice")
-        running.admin("modprinc -maxlife 2s brief", f"ktadd -q -norandkey -k {running.folder}/brief.keytab brief")
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def _ours(realm: kdc.Realm, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """This realm and an empty ticket cache; nothing that an earlier test signed in by."""
-    from mpsbridge.transports import kerberos  # noqa: PLC0415 - needs the extra
-
-    for name, value in realm.environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("KRB5CCNAME", f"FILE:{tmp_path}/none")
-    monkeypatch.setenv("KRB5_CLIENT_KTNAME", f"{tmp_path}/none.keytab")
-    monkeypatch.setenv("KRB5RCACHENAME", f"file2:{tmp_path}/replays")
-    monkeypatch.setattr(kerberos, "_tickets", kerberos._Tickets())
-
-
-@pytest.fixture
-def ticket(realm: kdc.Realm, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Alice has signed in."""
-    cache = tmp_path / "alice"
-    monkeypatch.setenv("KRB5CCNAME", realm.kinit("alice", cache))
-    return cache
-
-
-def make_lab(realm: kdc.Realm, *, tls: bool = False, engine: TestEngine | None = None) -> Lab:
-    world = load_world("small")
-    return Lab(world, auth="kerberos", keytab=realm.keytab, tls=tls, engine=engine or TestEngine())
-
-
-def to(lab: Lab, **changes: Any) -> Target:
-    facts: dict[str, Any] = {"auth": Auth.KERBEROS, "spn": SPN, "username": None, "password": None}
-    return reach(lab, **facts | changes)
-
-
-def steps(lab: Lab) -> list[str]:
-    return [each.step for each in lab.requests]
-
-
-def fails(target: Target) -> MpsBridgeError:
-    with pytest.raises(NotSent) as caught:
-        open_transport(target).run(script(), timeout_s=20)
-    error = caught.value
-    assert error.may_have_run is False
-    assert error.hint
-    assert "alpha" in str(error)
-    return error
+pytestmark = [pytest.mark.xdist_group("kerberos"), pytest.mark.usefixtures("own_realm")]
 
 
 # What it costs, and by what one signs in.
@@ -217,193 +134,7 @@ def test_a_host_that_wants_kerberos_lets_no_ntlm_in(realm: kdc.Realm, *, tls: bo
         assert lab.refused == {"alpha": 2}
 
 
-# Failures: each its own outcome, and nothing was sent.
-
-
-def test_no_ticket(realm: kdc.Realm) -> None:
-    with make_lab(realm) as lab:
-        error = fails(to(lab))
-        assert type(error) is TicketMissing
-        assert "kinit" in error.hint
-        assert type(fails(to(lab, username="bob"))) is TicketMissing
-        assert type(fails(to(lab, auth=Auth.NEGOTIATE))) is TicketMissing
-        assert steps(lab) == []
-
-
-def test_somebody_elses_ticket(realm: kdc.Realm, ticket: Path) -> None:
-    with make_lab(realm) as lab:
-        assert type(fails(to(lab, username="bob"))) is TicketMissing
-
-
-def test_an_expired_ticket(realm: kdc.Realm, ticket: Path) -> None:
-    kdc.let_expire(ticket)
-    with make_lab(realm) as lab:
-        error = fails(to(lab))
-        assert type(error) is TicketExpired
-        assert error.kind == "expired"
-        assert "kinit" in error.hint
-        assert steps(lab) == []
-
-
-@pytest.mark.parametrize("auth", [Auth.KERBEROS, Auth.NEGOTIATE])
-def test_a_wrong_password_is_tried_once_for_all_hosts(realm: kdc.Realm, auth: Auth) -> None:
-    """Also by ``negotiate``, which must not try it again as NTLM."""
-    before = realm.log.count("PREAUTH_FAILED")
-    with make_lab(realm) as lab:
-        wrong = {"username": "bob@LAB.TEST", "password": SecretStr(f"wrong-{auth}"), "auth": auth}
-        for _ in range(2):
-            error = fails(to(lab, **wrong))
-            assert type(error) is AuthRefused
-            assert "the KDC refused the password" in str(error)
-        threads = [threading.Thread(target=fails, args=(to(lab, **wrong),)) for _ in range(8)]
-        for each in threads:
-            each.start()
-        for each in threads:
-            each.join()
-        assert steps(lab) == []
-    assert realm.log.count("PREAUTH_FAILED") - before == 1
-
-
-def test_one_password_is_shown_to_the_kdc_once_for_all_hosts(realm: kdc.Realm) -> None:
-    before = realm.log.count("ISSUE: "), realm.log.count(f"for krbtgt/{kdc.REALM}@{kdc.REALM}")
-    with make_lab(realm) as lab:
-        for name in ("alpha", "beta", "alpha"):
-            host = to(lab, name=name, spn=f"host/{name}.lab.test", username="bob", password=SecretStr(kdc.PASSWORD))
-            transport = open_transport(host)
-            transport.run(script(), timeout_s=20)
-            transport.close()
-    tickets = realm.log.count("ISSUE: ") - before[0]
-    assert tickets == 3, "one for bob, one for each host"
-
-
-@pytest.mark.parametrize(("username", "words"), [("zoe", "does not know the user"), ("zoe@LAB.TEST", "zoe@LAB.TEST")])
-def test_an_unknown_user(realm: kdc.Realm, username: str, words: str) -> None:
-    with make_lab(realm) as lab:
-        error = fails(to(lab, username=username, password=SecretStr("x")))
-        assert type(error) is AuthRefused
-        assert words in str(error)
-
-
-def test_a_host_that_the_realm_does_not_know(realm: kdc.Realm, ticket: Path) -> None:
-    with make_lab(realm) as lab:
-        error = fails(to(lab, spn="host/nobody.lab.test"))
-        assert type(error) is NotInRealm
-        assert "host/nobody.lab.test" in str(error)
-        assert "--spn" in error.hint
-
-
-def test_a_ticket_for_another_computer(realm: kdc.Realm, ticket: Path, tmp_path: Path) -> None:
-    """Its key is not the host's, as after a computer account was reset."""
-    other = tmp_path / "other.keytab"
-    realm.admin("addprinc -randkey host/alpha.other.test", f"ktadd -q -k {other} host/alpha.other.test")
-    world = load_world("small")
-    world.hosts = {"alpha": world.hosts["alpha"]}
-    with Lab(world, auth="kerberos", keytab=other, engine=TestEngine()) as lab:
-        error = fails(to(lab))
-        assert type(error) is AuthRefused
-        assert "refused the ticket" in str(error)
-        assert lab.refused == {"alpha": 1}
-
-
-@pytest.mark.parametrize("realm_name", ["OTHER.TEST", "SILENT.TEST"])
-def test_no_kdc(realm: kdc.Realm, realm_name: str) -> None:
-    """One realm that nobody knows, one whose KDC does not answer."""
-    with make_lab(realm) as lab:
-        error = fails(to(lab, username=f"alice@{realm_name}", password=SecretStr("x")))
-        assert type(error) is KdcUnreachable
-        assert realm_name in str(error)
-        assert "krb5.conf" in error.hint
-
-
-def test_no_krb5_conf(realm: kdc.Realm, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    with make_lab(realm) as lab:
-        monkeypatch.setenv("KRB5_CONFIG", str(tmp_path / "none.conf"))
-        error = fails(to(lab, username="alice", password=SecretStr("y")))
-        assert type(error) is KdcUnreachable
-        assert "krb5.conf" in error.hint
-
-
-def test_a_silent_kdc_is_not_waited_for_for_long(realm: kdc.Realm, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "KDC_LIMIT_S", 0.3)
-    with _answering(realm, lambda _: b"") as named, make_lab(realm) as lab:
-        error = fails(to(lab, username=f"alice@{named}", password=SecretStr("z")))
-        assert type(error) is KdcUnreachable
-
-
-@pytest.mark.parametrize(
-    ("code", "kind", "words"),
-    [
-        (37, ClockSkewed, "skew"),
-        (18, AuthRefused, "disabled or locked"),
-        (23, AuthRefused, "password has expired"),
-        (1, AuthRefused, "account has expired"),
-        (24, AuthRefused, "refused the password"),
-        (6, AuthRefused, "does not know the user"),
-        (60, AuthRefused, "signing in failed"),
-    ],
-)
-def test_what_a_kdc_may_say(realm: kdc.Realm, code: int, kind: type[MpsBridgeError], words: str) -> None:
-    """RFC 4120, 7.5.9."""
-    with _answering(realm, lambda _: kdc.error_message(code, "FAKE.TEST")) as named, make_lab(realm) as lab:
-        error = fails(to(lab, username=f"alice@{named}", password=SecretStr(f"code {code}")))
-        assert type(error) is kind
-        assert words in str(error).lower()
-        assert "\n" not in str(error)
-
-
-@contextmanager
-def _answering(realm: kdc.Realm, answer: Callable[[bytes], bytes]) -> Iterator[str]:
-    """The name of a realm whose KDC answers every datagram so; an empty answer is none."""
-    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as here, pytest.MonkeyPatch.context() as patched:
-        here.bind(("127.0.0.1", 0))
-        conf = realm.folder / "fake.conf"
-        port = here.getsockname()[1]
-        conf.write_text(
-            f"[libdefaults]\n dns_lookup_kdc = false\n[realms]\n FAKE.TEST = {{\n  kdc = 127.0.0.1:{port}\n }}\n"
-        )
-        patched.setenv("KRB5_CONFIG", f"{conf}:{realm.conf}")
-
-        def serve() -> None:
-            while True:
-                try:
-                    asked, peer = here.recvfrom(65536)
-                    if not asked:
-                        return
-                    if said := answer(asked):
-                        here.sendto(said, peer)
-                except OSError:
-                    return
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        yield "FAKE.TEST"
-        with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as last:
-            last.sendto(b"", ("127.0.0.1", port))
-        thread.join(5)
-
-
-@pytest.mark.parametrize(("username", "path"), [("bob", "alice.keytab"), (None, "rubbish"), (None, "none")])
-def test_a_key_table_without_the_key(realm: kdc.Realm, username: str | None, path: str) -> None:
-    (realm.folder / "rubbish").write_bytes(b"rubbish")
-    with make_lab(realm) as lab:
-        error = fails(to(lab, keytab=realm.folder / path, username=username))
-        assert type(error) is TicketMissing
-        assert "klist -k" in error.hint
-
-
-def test_a_key_that_was_changed(realm: kdc.Realm) -> None:
-    realm.admin("addprinc -pw x carol", f"ktadd -q -norandkey -k {realm.folder}/carol.keytab carol", "cpw -pw y carol")
-    with make_lab(realm) as lab:
-        error = fails(to(lab, keytab=realm.folder / "carol.keytab"))
-        assert type(error) is AuthRefused
-        assert "the password or the key" in str(error)
-
-
 # Negotiate.
-
-
-def ntlm_lab() -> Lab:
-    return Lab(load_world("small"), auth="ntlm", engine=TestEngine())
 
 
 @pytest.mark.parametrize(
@@ -452,144 +183,6 @@ def test_a_bare_name_is_ntlm_and_no_kdc_is_asked(realm: kdc.Realm, ticket: Path,
         assert transport.run(script(), timeout_s=20).signed_in == "ntlm"
         transport.close()
     assert realm.log == before
-
-
-# Long runs (W33).
-
-
-def test_w33_a_connection_is_replaced_when_its_ticket_ends(
-    realm: kdc.Realm, ticket: Path, fake_clock: FakeClock
-) -> None:
-    """Before the next message, not by its failure."""
-    with make_lab(realm) as lab:
-        transport = WinrmTransport(to(lab), clock=fake_clock)
-        transport.run(script(), timeout_s=20)
-        fake_clock.wait(9 * 3600)
-        transport.run(script(), timeout_s=20)
-        assert steps(lab) == ["auth", *OPENING, *COMMAND, *COMMAND]
-        fake_clock.wait(2 * 3600)
-        transport.run(script(), timeout_s=20)
-        assert steps(lab)[-3:] == ["auth", *COMMAND], "the shell is still there"
-        transport.close()
-
-
-def test_w33_a_ticket_that_has_run_out_meanwhile_is_an_outcome_and_sends_nothing(
-    realm: kdc.Realm, ticket: Path, fake_clock: FakeClock
-) -> None:
-    engine = TestEngine()
-    with make_lab(realm, engine=engine) as lab:
-        transport = WinrmTransport(to(lab), clock=fake_clock)
-        transport.run(script(), timeout_s=20)
-        kdc.let_expire(ticket)
-        fake_clock.wait(11 * 3600)
-        with pytest.raises(TicketExpired) as caught:
-            transport.run(script(), timeout_s=20)
-        assert caught.value.may_have_run is False
-        assert len(engine.texts) == 1
-
-
-@pytest.mark.parametrize("how", ["kinit", "key table"])
-def test_w33_after_a_long_wait_a_host_is_reached_with_what_is_there_then(
-    realm: kdc.Realm, ticket: Path, fake_clock: FakeClock, monkeypatch: pytest.MonkeyPatch, how: str
-) -> None:
-    with Lab(load_world("small"), auth="kerberos", keytab=realm.keytab) as lab:
-        host = Host(to(lab), clock=fake_clock)
-        host.look()
-        kdc.let_expire(ticket)
-        fake_clock.wait(11 * 3600)
-        with pytest.raises(TicketExpired):
-            host.look()
-        if how == "kinit":
-            realm.kinit("alice", ticket)
-        else:
-            monkeypatch.setenv("KRB5_CLIENT_KTNAME", f"{realm.folder}/alice.keytab")
-        assert host.look().sessions
-        host.close()
-
-
-def test_w33_tickets_of_two_seconds_do_for_a_run_of_any_length(realm: kdc.Realm, fake_clock: FakeClock) -> None:
-    """With a key table each connection gets the ticket that it needs."""
-    with make_lab(realm) as lab:
-        transport = WinrmTransport(to(lab, keytab=realm.folder / "brief.keytab"), clock=fake_clock)
-        for _ in range(3):
-            assert transport.run(script(), timeout_s=20).output == ("done",)
-            fake_clock.wait(5)
-        transport.close()
-        assert steps(lab).count("auth") == 3
-
-
-class Meanwhile(FakeClock):
-    """After five minutes every ticket there is has ended; ``then`` is what somebody does about it."""
-
-    def __init__(self, cache: Path, then: Callable[[], object] = lambda: None) -> None:
-        super().__init__()
-        self._cache: Path | None = cache
-        self._then = then
-
-    def wait(self, seconds: float, stop: threading.Event | None = None) -> bool:
-        if self._cache is not None and self.ticks > 300:
-            kdc.let_expire(self._cache)
-            self._cache = None
-            self._then()
-        return super().wait(seconds, stop)
-
-
-@pytest.fixture
-def short(realm: kdc.Realm, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Alice has signed in for six minutes."""
-    monkeypatch.setenv("KRB5CCNAME", realm.kinit("alice", tmp_path / "short", "-l", "6m"))
-    return tmp_path / "short"
-
-
-def end_all(realm: kdc.Realm, clock: Meanwhile, folder: Path) -> tuple[EndValue | MpsBridgeError, LabHost, list[str]]:
-    """Warn, wait for a quarter of an hour, end: what came of it, the host, and what happened there."""
-    session = {"id": 2, "user": "carol", "session_name": "rdp-tcp#1", "logon": "2h"}
-    world = build_world({"hosts": [{"name": "alpha", "sessions": [session]}]}, clock)
-    policy = Policy(selector=Selector(everyone=True), reason="updates", warn_s=(900, 300))
-    with (
-        Lab(world, auth="kerberos", keytab=realm.keytab, clock=clock) as lab,
-        Journal(folder / "run.sqlite", clock=clock) as journal,
-    ):
-        host = Host(to(lab), clock=clock, connect=lambda target: WinrmTransport(target, clock=clock))
-        journal.begin("r-1", command="end", reason="updates", options={})
-        scene = Scene(host, run="r-1", policy=policy, owner="admin@box", journal=journal, clock=clock)
-        try:
-            found: EndValue | MpsBridgeError = end_sessions(scene)
-        except MpsBridgeError as error:
-            found = error
-        finally:
-            host.close()
-        assert journal.unanswered("r-1") == []
-        return found, world.hosts["alpha"], [change.act for change in lab.changes]
-
-
-def test_w33_a_run_whose_ticket_ends_leaves_the_host_to_its_failsafe(
-    realm: kdc.Realm, short: Path, tmp_path: Path
-) -> None:
-    found, host, acts = end_all(realm, Meanwhile(short), tmp_path)
-    assert type(found) is TicketExpired
-    assert "logoff" not in acts
-    assert host.failsafe is not None
-    assert host.lease is not None
-    assert host.logon_mode != "enabled"
-
-
-def test_w33_a_run_goes_on_with_a_new_ticket(realm: kdc.Realm, short: Path, tmp_path: Path) -> None:
-    found, host, acts = end_all(realm, Meanwhile(short, lambda: realm.kinit("alice", short)), tmp_path)
-    assert isinstance(found, EndValue)
-    assert found.outcome == "done"
-    assert acts.count("logoff") == 1
-    assert (host.failsafe, host.lease, host.logon_mode) == (None, None, "enabled")
-
-
-def test_w36_a_run_goes_on_with_a_key_table(
-    realm: kdc.Realm, short: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("KRB5_CLIENT_KTNAME", f"{realm.folder}/alice.keytab")
-    found, host, acts = end_all(realm, Meanwhile(short), tmp_path)
-    assert isinstance(found, EndValue)
-    assert acts.count("logoff") == 1
-    assert host.lease is None
 
 
 # The command line.
