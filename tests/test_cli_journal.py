@@ -121,7 +121,7 @@ def test_a_disk_that_is_full_stops_the_call_before_anything_is_changed(
         assert stage.lab.changes == []
 
 
-@pytest.mark.parametrize("kilobytes", range(48, 400, 22))
+@pytest.mark.parametrize("kilobytes", range(48, 400, 40))
 def test_a_disk_that_fills_in_the_middle_stops_what_disrupts_and_all_is_given_back(
     kilobytes: int, calls: ForkedCalls, tmp_path: Path
 ) -> None:

@@ -201,7 +201,8 @@ def _job(
         back = well = False
         try:
             value = procedure(host)
-            back, well = value.outcome != WENT_QUIET, all(one.result.went_well for one in value.sessions)
+            back = value.outcome != WENT_QUIET and value.given_back
+            well = all(one.result.went_well for one in value.sessions)
             return value
         finally:
             turnstile.leave(serves=back, failed=not well)

@@ -113,7 +113,11 @@ def exit_code(outcomes: Sequence[object], effect: Effect, *, interrupted: bool =
     unknown = Result.UNKNOWN in results or any(outcome.failure.may_have_run for outcome in failed)
     if unknown and effect is not Effect.READ:
         return 4
-    if failed or not all(result.went_well for result in results):
+    left = any(
+        isinstance(outcome, Done) and isinstance(outcome.value, EndValue) and not outcome.value.given_back
+        for outcome in outcomes
+    )
+    if failed or left or not all(result.went_well for result in results):
         return 1
     if skipped:
         return 3 if len(skipped) == len(outcomes) else 1

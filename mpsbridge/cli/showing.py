@@ -109,6 +109,10 @@ def show(call: Call, outcomes: Sequence[Outcome[EndValue]], *, dry_run: bool) ->
     for outcome in outcomes:
         if isinstance(outcome, Done):
             call.terminal.say(f"{outcome.host}: {outcome.value.outcome}")
+            if not outcome.value.given_back:
+                call.terminal.warn(
+                    f"{outcome.host}: not all was given back; 'mpsbridge release {outcome.host}' does it"
+                )
     note_once(call, [(outcome.host, outcome.value.problems) for outcome in outcomes if isinstance(outcome, Done)])
 
 

@@ -31,6 +31,8 @@ class Holding:
         """Whether the failsafe may be on the host."""
         self._is_closed = False
         """Whether an earlier life of this run has closed logons."""
+        self.is_given_back = True
+        """Whether neither the lease nor closed logons were left behind."""
         self.restarted = False
         """Whether the host has restarted meanwhile: Windows itself then drops some modes (W17)."""
 
@@ -131,12 +133,13 @@ class Holding:
         if lease is None:
             return
         scene.phase = "restore"
+        self.is_given_back = False
         if not (self._attempt("marking the lease", self._mark) and self._attempt("restoring logons", self._restore)):
             self._leave("the failsafe on the host restores logons when the lease has run out")
             return
         if self._guarded:
             self._attempt("removing the failsafe", self._remove_failsafe)
-        self._attempt("releasing the lease", self._release)
+        self.is_given_back = self._attempt("releasing the lease", self._release)
 
     def forget(self) -> None:
         """Give nothing back: the host is off, and its failsafe acts at the next start."""

@@ -33,6 +33,8 @@ class EndValue(Frozen):
     then: Then
     outcome: str
     problems: tuple[str, ...] = ()
+    given_back: bool = True
+    """Whether nothing that keeps people or other runs out was left on the host."""
 
 
 def end_sessions(scene: Scene, *, template: str | None = None, ordered_at: datetime | None = None) -> EndValue:
@@ -65,7 +67,7 @@ def _procedure(scene: Scene, template: str | None, ordered_at: datetime | None) 
     people, holding = People(scene), Holding(scene)
     seen = scene.observe() if ordered_at is None else Down(scene, ordered_at).answering()
     if seen is None:
-        return _value(scene, people, WENT_QUIET)
+        return _value(scene, people, holding, WENT_QUIET)
     try:
         if holding.is_ours(seen):  # a run that goes on gives back what it holds, whatever comes of it now
             holding.take(seen)
@@ -76,7 +78,7 @@ def _procedure(scene: Scene, template: str | None, ordered_at: datetime | None) 
             outcome = _all_of_it(scene, people, holding, seen, template)
     finally:
         holding.give_back()
-    return _value(scene, people, outcome)
+    return _value(scene, people, holding, outcome)
 
 
 def _all_of_it(scene: Scene, people: People, holding: Holding, seen: Observation, template: str | None) -> str:
@@ -154,7 +156,7 @@ def _what_follows(scene: Scene, people: People, holding: Holding, before: Observ
     return outcome
 
 
-def _value(scene: Scene, people: People, outcome: str) -> EndValue:
+def _value(scene: Scene, people: People, holding: Holding, outcome: str) -> EndValue:
     return EndValue(
         run=scene.run,
         dry_run=False,
@@ -162,4 +164,5 @@ def _value(scene: Scene, people: People, outcome: str) -> EndValue:
         then=scene.policy.then,
         outcome=outcome,
         problems=tuple(scene.problems),
+        given_back=holding.is_given_back,
     )
