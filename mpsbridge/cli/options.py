@@ -73,7 +73,9 @@ def _shared(
         typer.Option(metavar="NAME", help="A session configuration on the host (JEA), not PowerShell's own."),
     ] = None,
     timeout: Annotated[str | None, typer.Option(metavar="60s", help="For one command on one host.")] = None,
-    deadline: Annotated[str | None, typer.Option(metavar="10m", help="For the whole call; default none.")] = None,
+    deadline: Annotated[
+        str | None, typer.Option(metavar="10m", help="For the whole call; 'end' and 'maintain' have 6h.")
+    ] = None,
     concurrency: Annotated[
         int | None, typer.Option(help="Hosts that answer at the same time; silent ones do not count. Default 32.")
     ] = None,

@@ -3,7 +3,8 @@
     .venv/bin/python -m tests.benchmarks.thousand [memory] [bad] [processes]
 
 The hosts are a lab in a process of its own, on the same machine; its CPU seconds stand beside. Every figure is the
-median of rounds in which the variants take turns. Fails where a bound of :data:`BOUNDS` is not kept.
+median of rounds in which the variants take turns, or of the quickest where that is said. Fails where a bound of
+:data:`BOUNDS` is not kept, which for a ratio of times needs a machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -118,7 +119,10 @@ def memory(folder: Path) -> dict[str, float]:
 
 
 def bad(folder: Path) -> dict[str, float]:
-    """216 good hosts: alone, and with 40 bad ones first, spread and last. When is the last good one told?"""
+    """216 good hosts: alone, and with 40 bad ones first, spread and last. When is the last good one told?
+
+    The quickest round of each counts: what else the machine does can only add to so short a time.
+    """
     fine = good(216)
     sick = [{"name": f"{kind}-{number}", **BAD[kind]} for number in range(10) for kind in BAD]
     orders: dict[str, list[Host]] = {
@@ -134,13 +138,13 @@ def bad(folder: Path) -> dict[str, float]:
         for _ in range(ROUNDS):
             for order, hosts in orders.items():
                 lab.record.write_text("", encoding="utf-8")  # the lab appends
-                last_s, kinds = timed(sessions(hosts, "--output", "jsonl", "--timeout", "20s"), lab.environment)
+                last_s, kinds = timed(sessions(hosts, "--output", "jsonl", "--timeout", "10s"), lab.environment)
                 seconds[order].append(last_s)
                 check(order, kinds, lab.record)
     for order, times in seconds.items():
-        say(f"last good host told, bad ones {order:<7}{statistics.median(times):>7.2f} s")
-    worst = max(statistics.median(times) for order, times in seconds.items() if order != "alone")
-    return {"216 good hosts beside 40 bad ones, to without": worst / statistics.median(seconds["alone"])}
+        say(f"last good host told, bad ones {order:<7}" + "".join(f"{one_s:>7.2f}" for one_s in sorted(times)) + " s")
+    worst = max(min(times) for order, times in seconds.items() if order != "alone")
+    return {"216 good hosts beside 40 bad ones, to without": worst / min(seconds["alone"])}
 
 
 def timed(command: Sequence[str], environment: dict[str, str]) -> tuple[float, Counter[str]]:
