@@ -1,0 +1,401 @@
+"""The promises of the procedure, read from the host's own account of what happened to whom.
+
+Nothing here believes a run: who was meant is judged from the people in the world and the run's policy, what was done
+from the account, and only then the run's own words are held against it. ``broken`` collects what was not kept.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from story import NAME, Life, RunStory, Story, life_of
+from watched_host import Deed, Guest
+from wire import Exchange, named
+
+from mpsbridge.ending.lease import Lease, read_lease
+from mpsbridge.ending.policy import Policy, Then
+from mpsbridge.models.sessions import LogonMode, Result, SessionResult
+
+REPEATED_ONLY_AFTER_A_LOOK = {"end", "reset", "power", "mode"}
+ORDERS = {"restart": "power", "shutdown": "power", "mode": "mode"}
+SLACK_S = 5.0
+
+
+class Promises:
+    """Listens to a story; see above."""
+
+    def __init__(self, story: Story) -> None:
+        self.broken: list[str] = []
+        self._story = story
+        self._host = story.host
+        self.logons = LogonsOfOthers(story)
+        self._first_box: dict[tuple[RunStory, Guest], Deed] = {}
+        self._faulted: set[RunStory] = set()
+        story.host.on_deed = self._hear
+        story.wire.on_sent = self._sent
+        story.on_life_ended = self._ended
+
+    def _demand(self, kept: bool, what: str) -> None:
+        if not kept:
+            self.broken.append(what)
+
+    # What a script did.
+
+    def _hear(self, deed: Deed) -> None:
+        self.logons.hear(deed)
+        script = deed.by
+        if not isinstance(script, Exchange):
+            return
+        script.deeds.append(deed)
+        life = script.life
+        self._story.tally[f"did {deed.act}"] += 1
+        if not script.is_waited_for:
+            self._story.tally["late deeds"] += 1
+        if life.run is None:
+            self._demand(deed.act not in {"logoff", "reset", "order", "show"}, f"a release did {deed.act}")
+            return
+        before = read_lease(self._host.lease)
+        if deed.act == "lease" and deed.text and isinstance(before, Lease) and before.run != life.run.id:
+            self._story.tally["take overs"] += 1
+        self._is_in_the_record(life.run, script, deed)
+        if deed.guest is not None:
+            named_ones = named(script, self._host)
+            self._demand(deed.guest in named_ones, f"{deed.act} hit {deed.guest.name}, whom the script does not name")
+        if deed.act == "show":
+            self._shown(life.run, script, deed)
+        elif deed.act == "logoff":
+            self._logged_off(life, deed)
+        elif deed.act == "reset":
+            self._reset(life, deed)
+        elif deed.act == "order":
+            self._ordered(life, deed)
+
+    def _is_in_the_record(self, run: RunStory, script: Exchange, deed: Deed) -> None:
+        """Every act is announced in the record, with whom it is meant for; but giving back goes on without a record."""
+        record = script.life.record
+        if record is not None and record.is_full and deed.act in {"lease", "logons", "failsafe-remove"}:
+            return
+        steps = {entry.number: entry for entry in run.box.journal.entries(run.id) if entry.kind == "intent"}
+        announced = steps.get(script.intent or 0)
+        if announced is None or announced.step != script.script.snippet:
+            self._demand(kept=False, what=f"{deed.act} by a step that no record announced")
+            return
+        listed = announced.detail.get("sessions")
+        if deed.guest is not None:
+            known = isinstance(listed, list) and deed.guest.session.id in listed
+            self._demand(known, f"{deed.act} of {deed.guest.name} is not in the record")
+
+    def _shown(self, run: RunStory, script: Exchange, deed: Deed) -> None:
+        notice = script.script.parameters.get("Notice")
+        guest = deed.guest
+        assert guest is not None
+        before = [
+            each
+            for each in self._host.deeds
+            if each is not deed
+            and each.act == "show"
+            and each.guest is guest
+            and isinstance(each.by, Exchange)
+            and each.by.life.run is run
+            and each.by.script.parameters.get("Notice") == notice
+        ]
+        self._demand(not before, f"the notice {notice} was delivered twice to {guest.name}")
+        if deed.active:
+            self._first_box.setdefault((run, guest), deed)
+
+    def _logged_off(self, life: Life, deed: Deed) -> None:
+        run, guest = life.run, deed.guest
+        assert run is not None
+        assert guest is not None
+        self._demand(is_meant(guest, run.policy), f"{guest.name} was ended and is not meant by {run.policy}")
+        mine = [each for each in self._host.deeds if each.act == "logoff" and each.guest is guest and each is not deed]
+        by_me = [each for each in mine if life_of(each) is life]
+        self._demand(not by_me, f"{guest.name} was logged off twice by one life")
+        self._was_warned(run, deed)
+
+    def _was_warned(self, run: RunStory, deed: Deed) -> None:
+        policy, guest = run.policy, deed.guest
+        assert guest is not None
+        if not policy.warn_s:
+            return
+        first = self._first_box.get((run, guest))
+        if first is None:
+            allowed = policy.unwarned_ok or (not deed.active and consents_to_disconnected(policy))
+            self._demand(
+                allowed, f"{guest.name} was ended without a notice, {'active' if deed.active else 'not active'}"
+            )
+            self._story.tally["ended unwarned, as allowed"] += 1
+            return
+        announced = self._announced(first)
+        now = self._local(deed.at)
+        self._demand(now >= announced, f"{guest.name} was ended at {now}, and was told {announced}")
+        was_there = guest.arrived < run.lives[0].began and guest.active_since is not None
+        if was_there and (guest.active_since or 0) <= run.lives[0].began and run not in self._faulted:
+            lead_s = deed.at - first.at
+            self._demand(
+                lead_s >= max(policy.warn_s) - SLACK_S, f"{guest.name} was told only {lead_s:.0f} s before the end"
+            )
+            self._story.tally["ended with the whole notice"] += 1
+
+    def _announced(self, box: Deed) -> datetime:
+        """The moment that a box named, in the host's local time."""
+        words = box.text.split()
+        hour, minute = map(int, words[3].strip(",").split(":"))
+        shown = self._local(box.at)
+        moment = shown.replace(hour=hour, minute=minute, second=0, microsecond=0)
+        return moment + timedelta(days=1) if moment < shown - timedelta(hours=12) else moment
+
+    def _local(self, at: float) -> datetime:
+        clock = self._story.clock
+        moment = clock.now() + timedelta(seconds=at - clock.monotonic() + self._host.facts.clock_offset_s)
+        return self._host.local(moment)
+
+    def _reset(self, life: Life, deed: Deed) -> None:
+        run, guest = life.run, deed.guest
+        assert run is not None
+        assert guest is not None
+        after_s = run.policy.force_after_s
+        orders = [
+            each.at
+            for each in self._host.deeds
+            if each.act == "logoff" and each.guest is guest and life_of(each) is life
+        ]
+        again = [
+            each
+            for each in self._host.deeds
+            if each.act == "reset" and each.guest is guest and each is not deed and life_of(each) is life
+        ]
+        self._demand(after_s is not None, f"{guest.name} was reset, and nobody allowed it")
+        self._demand(bool(orders), f"{guest.name} was reset without a log-off of that run")
+        self._demand(not again, f"{guest.name} was reset twice by one life")
+        if orders and after_s is not None:
+            self._demand(deed.at - orders[0] >= after_s - 1, f"{guest.name} was reset too early")
+
+    def _ordered(self, life: Life, deed: Deed) -> None:
+        """Never two by one run, and nobody is there who would lose a session that was not meant to end so."""
+        run = life.run
+        assert run is not None
+        wanted = {Then.RESTART: "restart", Then.SHUTDOWN: "shutdown"}.get(run.policy.then, "mode")
+        self._demand(deed.text == wanted and run.policy.restarts, f"{deed.text} was ordered, not {run.policy.then}")
+        doers = [life_of(each) for each in self._host.deeds if each.act == "order"]
+        orders = [doer for doer in doers if doer is not None and doer.run is run]
+        self._demand(len(orders) <= 1, f"{len(orders)} orders to go down by one run")
+        seats = {station.session_id for station in self._host.stations if station.auto_logon}
+        for guest in self._host.present:
+            came_back = guest.session.id in seats and guest.arrived > run.lives[0].began
+            self._demand(came_back, f"{deed.text} was ordered over {guest.name}")
+
+    # What is sent.
+
+    def _sent(self, sent: Exchange) -> None:
+        tally, life, name = self._story.tally, sent.life, sent.script.snippet
+        tally["scripts"] += 1
+        if sent.fault.snippet != "any" or sent.fault.fate != "fine":
+            tally[f"fate {sent.fault.fate}"] += 1
+            if life.run is not None:
+                self._faulted.add(life.run)
+        if life.run is None or name not in REPEATED_ONLY_AFTER_A_LOOK:
+            return
+        whom = set(sent.identities())
+        for before in self._story.wire.exchanges:
+            same = before is not sent and before.life.run is life.run and before.script.snippet == name
+            if same and (not whom or whom & set(before.identities())):
+                may_begin = before.may_still_begin(self._host.now())
+                self._demand(not may_begin, f"{name} was sent again while the first one may still begin")
+                fate_known = before.answered or before.fault.fate == "refused"
+                looked = max((each.looked_at for each in life.exchanges), default=0.0)
+                self._demand(fate_known or looked > before.sent_at, f"{name} was sent again without a look")
+
+    # What came of a life.
+
+    def _ended(self, life: Life) -> None:
+        tally = self._story.tally
+        if life.actor.dead or life.run is None:
+            return
+        error = life.actor.error
+        if error is not None and life.error is None:
+            self.broken.append(f"unexpected {error!r}")
+            return
+        self._nothing_is_denied(life)
+        if life.error is not None:
+            tally[f"failed: {life.error.kind}"] += 1
+            if not life.error.may_have_run:
+                self._fates_are_known(life)
+        elif life.value is not None:
+            tally[f"outcome {life.value.outcome}"] += 1
+            for result in life.value.sessions:
+                tally[f"result {result.result}"] += 1
+                self._is_true(life, result)
+            self._outcome_is_true(life, life.value.outcome)
+
+    def _nothing_is_denied(self, life: Life) -> None:
+        """No step that changed something is recorded as one that did not run."""
+        assert life.run is not None
+        denied = {
+            entry.answers: entry.step
+            for entry in life.run.box.journal.entries(life.run.id)
+            if entry.kind == "outcome" and entry.detail.get("ran") is False
+        }
+        for sent in life.exchanges:
+            if sent.deeds and sent.intent in denied:
+                self.broken.append(f"{sent.script.snippet} did {sent.deeds[0].act}, and the record says it never ran")
+
+    def _fates_are_known(self, life: Life) -> None:
+        """A run that says "nothing of unknown fate" has an answer for each act that it sent."""
+        assert life.run is not None
+        unanswered = {entry.number for entry in life.run.box.journal.unanswered(life.run.id)}
+        for sent in life.exchanges:
+            for deed in sent.deeds:
+                if deed.guest is None and deed.act != "order":
+                    continue
+                known = sent.intent not in unanswered
+                self._demand(known, f"{deed.act} has no answer, and the run says that it is known: {life.error}")
+                left = deed.act == "logoff" and deed.guest is not None and self._host.is_there(deed.guest)
+                self._demand(not left, f"a log-off hangs, and the run says that all is known: {life.error}")
+
+    def _is_true(self, life: Life, result: SessionResult) -> None:
+        """What a run says of a session is what became of it."""
+        session = result.session
+        guest = self._host.who(session.id, session.guard.born if session.guard else None)
+        if guest is None:
+            return
+        deeds = [
+            deed.act
+            for sent in life.exchanges
+            for deed in sent.deeds
+            if deed.guest is guest and deed.act in {"logoff", "reset"}
+        ]
+        said = f"{guest.name} is said to be {result.result} ({result.text})"
+        if result.result in {Result.ENDED, Result.GONE, Result.CHANGED}:
+            self._demand(not self._host.is_there(guest), f"{said}, and is there")
+        if result.result in {Result.KEPT, Result.REFUSED, Result.EXPIRED, Result.CHANGED, Result.GONE}:
+            # A log-off of somebody who left at that moment is theirs.
+            self._demand(not deeds or result.result is Result.GONE, f"{said}, and got {deeds}")
+        if result.result is Result.ENDED:
+            self._demand(bool(deeds) or not self._host.is_there(guest), f"{said}, and nothing was done")
+
+    def _outcome_is_true(self, life: Life, outcome: str) -> None:
+        run = life.run
+        assert run is not None
+        went = [deed for deed in self._host.deeds if deed.act in {"windows:restart", "windows:shutdown"}]
+        if outcome == "back":
+            self._demand(bool(went), "said to be back, and was never away")
+        elif outcome == "nothing to do":
+            left = [
+                guest.name
+                for guest in self._host.present
+                if guest.arrived < life.began
+                and is_meant(guest, run.policy)
+                and guest.session.row_gone_at is None
+                and not (guest.is_active and run.policy.selector.disconnected)
+            ]
+            self._demand(not left, f"nothing to do, and there is {left}")
+
+    # In the end.
+
+    def hold_at_rest(self) -> None:
+        """When nobody works any more and the failsafe has had its time: logons are as others want them."""
+        if not self._host.is_away:
+            self._demand(*self.logons.are_right())
+
+
+class LogonsOfOthers:
+    """The logon mode as it would be without any run, from what others did; ``also`` is what cannot be told apart."""
+
+    def __init__(self, story: Story) -> None:
+        self._story = story
+        self._host = story.host
+        self._first = story.host.logon_mode
+        self.wanted = self._first
+        self.also: set[str] = set()
+        self.history: list[str] = []
+
+    def hear(self, deed: Deed) -> None:
+        by_product = isinstance(deed.by, Exchange)
+        if deed.act in {"logons", "failsafe:logons"}:
+            self.history.append(f"{deed.act} {deed.text} {'by us' if by_product else ''}")
+        if deed.act in {"lease", "failsafe", "failsafe-remove"} and "notices" not in self._shape(deed.text):
+            self.history.append(f"{deed.act} {self._shape(deed.text)}")
+        if deed.act == "logons" and not by_product:
+            self._others_want(deed.text)
+        elif deed.act == "windows:restart":
+            self._restarted()
+
+    @staticmethod
+    def _shape(text: str) -> str:
+        lease = read_lease(text) if text.startswith("{") else None
+        if not isinstance(lease, Lease):
+            return text
+        return "with notices" if lease.notices else f"{lease.run} {lease.found} -> {lease.set}"
+
+    def _others_want(self, mode: str) -> None:
+        """Where somebody else sets what a run has set, too, it takes that for its own and puts back what it found."""
+        before = self._host.logon_mode
+        self.also = {found for found, to in self._taken() if mode == to}
+        for sent in self._story.wire.exchanges:
+            if sent.script.snippet == "logons-set" and not sent.is_over and sent.script.parameters["Expected"] == mode:
+                self.also.add(str(sent.script.parameters["Mode"]))
+        if self._is_being_closed(before, mode):
+            self.also.add(before)
+        self.wanted = mode
+
+    def _is_being_closed(self, before: str, mode: str) -> bool:
+        """Whether a run is just now about to set that very mode, and may never hear that it came second."""
+        wishes = [run.policy.mode_to_set(LogonMode(before)) for run in self._story.runs if run.works]
+        on_the_way = [
+            sent.script.parameters["Mode"]
+            for sent in self._story.wire.exchanges
+            if sent.script.snippet == "logons-set" and not sent.is_over
+        ]
+        return mode in {*wishes, *on_the_way}
+
+    def _taken(self) -> list[tuple[str, str]]:
+        """The modes that runs found and have set, or are about to."""
+        taken = []
+        lease = read_lease(self._host.lease)
+        if isinstance(lease, Lease) and lease.found:
+            taken.append((lease.found.value, (lease.set or lease.found).value))
+            taken.append((lease.found.value, "enabled"))
+        if self._host.failsafe is not None:
+            taken.append((self._host.failsafe.found, self._host.failsafe.set))
+        return taken
+
+    def _restarted(self) -> None:
+        self.history.append("restart")
+        if self._host.facts.disk_protection == "Discard":
+            self.wanted, self.also = self._first, set()  # as every change, Windows' own too
+            return
+        if "disabled" in {self.wanted, *self.also}:
+            self.also.add("enabled")  # Windows drops it; a run that had it restarted sets it again
+        if self.wanted == "drain-until-restart":
+            self.wanted = "enabled"
+        self.also = {"enabled" if mode == "drain-until-restart" else mode for mode in self.also}
+        for found, to in self._taken():
+            if found == "drain-until-restart" or to == self.wanted:
+                self.also.add(found)
+
+    def are_right(self) -> tuple[bool, str]:
+        mode = self._host.logon_mode
+        wanted = {self.wanted, *self.also}
+        return mode in wanted, f"logons are {mode}, and others want {sorted(wanted)}: {self.history}"
+
+
+def is_meant(guest: Guest, policy: Policy) -> bool:
+    """Whether a policy means somebody, judged from the person and not from any table."""
+    session, selector = guest.session, policy.selector
+    user = session.user.casefold()
+    if selector.users and user not in {each.casefold() for each in selector.users}:
+        return False
+    if selector.disconnected and not guest.was_disconnected:
+        return False
+    kept = user in {each.casefold() for each in policy.keep_users} or (NAME, session.id) in policy.keep_sessions
+    runs = any(program in policy.keep_running for program in session.programs)
+    spared = (session.admin and not policy.include_admins) or (
+        session.session_name == "console" and not policy.include_console
+    )
+    return not (kept or runs or (spared and not selector.names_someone))
+
+
+def consents_to_disconnected(policy: Policy) -> bool:
+    """Whether somebody said in so many words that disconnected people are ended without a warning."""
+    return policy.disconnected_ok or policy.selector.wants_disconnected or policy.selector.names_someone
