@@ -328,10 +328,10 @@ class Hanging(CannedTransport):
 
 
 class Fast(SystemClock):
-    """Twenty seconds pass in one."""
+    """Eight seconds pass in one."""
 
     def monotonic(self) -> float:
-        return super().monotonic() * 20
+        return super().monotonic() * 8
 
 
 def test_an_interrupted_run_cuts_a_step_that_hangs_and_gives_back_on_a_new_connection() -> None:
