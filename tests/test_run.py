@@ -422,6 +422,29 @@ def test_w26_a_host_whose_services_do_not_run_is_not_back(stage: Stage, host: Fa
     assert 900 - 15 + 120 <= (clock.now() - start).total_seconds() < 900 + 200  # two minutes after the last bad look
 
 
+@pytest.mark.parametrize(("times", "back"), [(2, True), (100, False)])
+def test_a_host_that_refuses_the_account_when_it_starts_is_not_asked_until_the_account_is_locked(
+    stage: Stage, host: FakeHost, times: int, back: bool
+) -> None:
+    refused = 0
+
+    def refuse(seen: FakeHost) -> None:
+        nonlocal refused
+        if ("down", "restart") in seen.record and refused < times:
+            refused += 1
+            raise AuthRefused("the host refused the account or the password")
+
+    host.on_look = refuse
+    if back:
+        assert stage.run(then=Then.RESTART, warn_s=()).outcome == "back"
+        assert clean(host)
+        return
+    with pytest.raises(AuthRefused) as caught:
+        stage.run(then=Then.RESTART, warn_s=())
+    assert caught.value.may_have_run
+    assert refused < 7  # three looks, and what giving back asks once
+
+
 def test_w26_a_host_that_never_comes_back_is_unknown_and_told_once(stage: Stage, host: FakeHost) -> None:
     host.reboot_s = 10**6
     with pytest.raises(Interrupted, match="did not come back"):

@@ -18,6 +18,9 @@ from mpsbridge.models.sessions import Observation
 
 WENT_QUIET = "went quiet"
 """What became of a host that was shut down: nobody can see from here that it is off (W27)."""
+REFUSALS, AFTER_REFUSAL_S = 3, 120.0
+"""A host that starts may not know its domain yet and refuse whom it knows. It is asked so often, so many seconds apart:
+more might lock the account."""
 LOOK_S = 15.0
 STABLE_S = 120.0
 QUIET_S = 180.0
@@ -132,14 +135,20 @@ class Down:
         scene.phase = "return"
         end = scene.clock.monotonic() + scene.policy.return_timeout_s
         boot: datetime | None = None
-        since = 0.0
+        since, refusals = 0.0, 0
         while scene.clock.monotonic() < end:
-            scene.pause(LOOK_S)
+            scene.pause(LOOK_S if refusals == 0 else AFTER_REFUSAL_S)
             try:
                 seen = scene.look()
-            except (NotSent, Interrupted, RemoteError):
-                boot = None
+            except AuthRefused:
+                refusals += 1
+                if refusals == REFUSALS:
+                    raise
                 continue
+            except (NotSent, Interrupted, RemoteError):
+                boot, refusals = None, 0
+                continue
+            refusals = 0
             now = scene.clock.monotonic()
             if seen.boot is None or seen.boot == self._boot:
                 continue
