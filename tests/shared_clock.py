@@ -18,7 +18,7 @@ class SharedClock:
     One process at a time waits (the others only look), so nothing has to be locked between them.
     """
 
-    def __init__(self, path: Path, *, factor: float = 1000.0) -> None:
+    def __init__(self, path: Path, *, factor: float = 10_000.0) -> None:
         if not path.exists():
             path.write_bytes(_AHEAD.pack(0.0))
         with path.open("r+b") as file:
