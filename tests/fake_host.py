@@ -124,8 +124,7 @@ class FakeHost:
             **self.facts,
         )
 
-    @staticmethod
-    def _session(person: Person) -> Session:
+    def _session(self, person: Person) -> Session:
         born = to_cim(person.born)
         return Session(
             id=person.id,
@@ -134,6 +133,7 @@ class FakeHost:
             state_text=person.state.value,
             born=person.born,
             admin=person.admin,
+            station=next((number for number, user in self.station_users.items() if user == person.user), None),
             guard=SessionGuard(id=person.id, born=born, user=person.user, logon="x", state=person.state.value),
         )
 

@@ -8,6 +8,8 @@ from the host's own account (:class:`Promises`).
 from __future__ import annotations
 
 import inspect
+import os
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -16,7 +18,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 import pytest
-from conftest import PROFILE, examples
+from conftest import PROFILE, ROOT, SEED, examples
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -43,9 +45,16 @@ from mpsbridge.lab.world import HostFacts
 USERS = ["alice", "bob", "carol", "user 12", "o'neil"]
 MODES = ["enabled", "drain", "drain-until-restart", "disabled"]
 STEPS = 50
+ALONE = "RUN_MACHINE_ALONE"
 FAILSAFE_S = 300.0
 LONGEST_S = 4 * 3600.0
 """No run of these policies lasts longer, and no lease of one."""
+
+
+def whole(first: int, last: int) -> st.SearchStrategy[int]:
+    """A whole number; sampled, because hypothesis mixes constants of whatever is imported into ``integers``."""
+    return st.sampled_from(range(first, last + 1))
+
 
 FACTS = st.fixed_dictionaries(
     {
@@ -108,7 +117,7 @@ FAULTS = st.builds(
     snippet=st.sampled_from(SNIPPETS),
     fate=st.sampled_from([fate for fate in Fate if fate is not Fate.FINE]),
     late_s=st.sampled_from([1.0, 20.0, 45.0, 90.0, 300.0]),
-    change=st.integers(1, 3),
+    change=whole(1, 3),
     after=st.booleans(),
 )
 
@@ -217,13 +226,13 @@ class RunMachine(RuleBasedStateMachine):
         self.story.tally["arrivals"] += 1
         self.story.tally["reused ids"] += session.id in before
 
-    @amid(number=st.integers(0, 5))
+    @amid(number=whole(0, 5))
     def somebody_leaves(self, number: int) -> None:
         if guest := self._one(number, active=True):
             self.story.host.log_off(guest.session.id)
             self.story.tally["left by themselves"] += 1
 
-    @amid(number=st.integers(0, 5))
+    @amid(number=whole(0, 5))
     def somebody_logs_off_and_on_again(self, number: int) -> None:
         """At once: the same user, the same id, perhaps in the same minute, and another session."""
         guest = self._one(number, active=True)
@@ -233,13 +242,13 @@ class RunMachine(RuleBasedStateMachine):
             again = host.log_on(guest.session.user)
             self.story.tally["reused ids"] += again.id == guest.session.id
 
-    @amid(number=st.integers(0, 5))
+    @amid(number=whole(0, 5))
     def somebody_disconnects(self, number: int) -> None:
         if guest := self._one(number, active=True):
             self.story.host.disconnect(guest.session.id)
             self.story.tally["disconnects"] += 1
 
-    @amid(number=st.integers(0, 5))
+    @amid(number=whole(0, 5))
     def somebody_comes_back(self, number: int) -> None:
         if guest := self._one(number, active=False):
             self.story.host.reconnect(guest.session.id)
@@ -252,7 +261,7 @@ class RunMachine(RuleBasedStateMachine):
         return lives[number % len(lives)] if lives else None
 
     @precondition(lambda self: sum(run.works for run in self.story.runs) < 2 and len(self.story.runs) < 9)
-    @amid(policy=POLICIES, box=st.integers(0, 1), plainly=MOSTLY)
+    @amid(policy=POLICIES, box=whole(0, 1), plainly=MOSTLY)
     def a_run_begins(self, policy: Policy, box: int, plainly: bool) -> None:
         self._begin(policy, box=box, plainly=plainly)
 
@@ -276,15 +285,15 @@ class RunMachine(RuleBasedStateMachine):
         return [run for run in self.story.runs if self.story.may_be_resumed(run)]
 
     @precondition(lambda self: self._to_resume)
-    @amid(number=st.integers(0, 3))
+    @amid(number=whole(0, 3))
     def a_run_is_resumed(self, number: int) -> None:
         open_ones = self._to_resume
         self.story.resume(open_ones[number % len(open_ones)])
 
     @amid(
-        number=st.integers(0, 1),
+        number=whole(0, 1),
         how=st.sampled_from(["killed", "killed at a write", "killed at a write", "stopped", "its disk is full"]),
-        writes=st.integers(1, 12),
+        writes=whole(1, 12),
         after=st.booleans(),
     )
     def a_process_is_in_trouble(self, number: int, how: str, writes: int, after: bool) -> None:
@@ -309,7 +318,7 @@ class RunMachine(RuleBasedStateMachine):
         what=st.sampled_from(["logons", "logons", "logons", "release", "release", "hold", "restart", "rights"]),
         mode=st.sampled_from(MODES),
         rights=st.sampled_from(["operator", "user"]),
-        box=st.integers(0, 1),
+        box=whole(0, 1),
     )
     def another_administrator_acts(self, what: str, mode: str, rights: str, box: int) -> None:
         story, host = self.story, self.story.host
@@ -329,12 +338,12 @@ class RunMachine(RuleBasedStateMachine):
 
     # Time.
 
-    @rule(events=st.integers(1, 20))
+    @rule(events=whole(1, 20))
     def it_goes_on(self, events: int) -> None:
         self.keep_busy()
         self.story.go_on(events)
 
-    @rule(events=st.integers(1, 3))
+    @rule(events=whole(1, 3))
     def it_goes_on_a_little(self, events: int) -> None:
         self.story.go_on(events)
 
@@ -388,28 +397,21 @@ class RunMachine(RuleBasedStateMachine):
 NEEDED = {
     "runs": 100,
     "resumes": 20,
-    "take overs": 1,
-    "killed": 1,
     "killed at a write": 5,
-    "stopped": 1,
-    "its disk is full": 1,
     "did logoff": 30,
-    "did reset": 1,
     "did order": 10,
-    "did show": 50,
-    "late scripts": 2,
+    "did show": 30,
     "reused ids": 2,
-    "reconnects": 3,
     "others: logons": 5,
-    "others: restart": 2,
-    "others: release": 2,
-    "others: hold": 1,
     "outcome done": 5,
     "outcome back": 5,
-    "result unknown": 1,
-    "ended with the whole notice": 5,
 }
 """How often the machine must have come by what it is made for."""
+SELDOM = {
+    *("take overs", "killed", "stopped", "its disk is full", "did reset", "late scripts", "reconnects"),
+    *("others: restart", "others: release", "others: hold", "result unknown", "ended with the whole notice"),
+}
+"""What it comes by now and then: all of it in a long search."""
 
 
 def search(machine: type[RunMachine], examples: int, *phases: Phase) -> None:
@@ -427,8 +429,38 @@ def search(machine: type[RunMachine], examples: int, *phases: Phase) -> None:
     )
 
 
-def test_whatever_happens_in_whatever_order_the_promises_hold(capsys: pytest.CaptureFixture[str]) -> None:
-    tries = examples(ci=70, deep=2100)
+def run_alone(request: pytest.FixtureRequest) -> bool:
+    """Run the test in a process of its own; false in that process.
+
+    What hypothesis generates depends on which modules are imported and on hashes; there both are always the same.
+    """
+    if os.environ.get(ALONE):
+        return False
+    environment = os.environ | {ALONE: "1", "PYTHONHASHSEED": "0", "MPSBRIDGE_HYPOTHESIS_PROFILE": PROFILE}
+    if SEED is not None:
+        environment["MPSBRIDGE_HYPOTHESIS_SEED"] = str(SEED)
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", "-o", "addopts="]
+    done = subprocess.run(
+        [*words, f"{__file__}::{request.node.name}"],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
+    assert "1 passed" in done.stdout
+    if PROFILE == "deep":
+        sys.stdout.write(done.stdout)
+    return True
+
+
+def test_whatever_happens_in_whatever_order_the_promises_hold(
+    request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if run_alone(request):
+        return
+    tries = examples(ci=110, deep=2100)
     search(RunMachine, tries, Phase.generate)
     if PROFILE == "deep":
         with capsys.disabled():
@@ -437,6 +469,8 @@ def test_whatever_happens_in_whatever_order_the_promises_hold(capsys: pytest.Cap
     seldom = {what: reached[what] for what, least in NEEDED.items() if reached[what] < least}
     assert sum(reached[f"fate {fate}"] > 0 for fate in Fate) >= 4
     assert not seldom, "the machine does not come by what it is made for"
+    if PROFILE == "deep":
+        assert {what for what in SELDOM if not reached[what]} == set()
 
 
 def by_row_alone(guard: Guard, look: Look, *, rowless: bool = False) -> Standing:
@@ -481,8 +515,12 @@ def near(**fields: Any) -> type[RunMachine]:
 
 
 @pytest.mark.parametrize("what", BROKEN)
-def test_the_machine_finds_what_is_broken(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_machine_finds_what_is_broken(
+    what: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if run_alone(request):
+        return
     broken = BROKEN[what]
     monkeypatch.setattr(broken.where, broken.name, broken.by)
     with pytest.raises(AssertionError, match=broken.promise):
-        search(near(**broken.policy), 250, Phase.generate)
+        search(near(**broken.policy), 600, Phase.generate)

@@ -169,7 +169,8 @@ def _as_said(text: str) -> str:
 def _came_back(seen: Observation, people: People) -> list[int]:
     """Sessions of stations that log on by themselves: there again the moment they are ended (W8).
 
-    One that has a verdict is not such a one: it has not ended yet.
+    One that has a verdict is not such a one, for it has not ended yet; nor is anybody who did not sit there before.
     """
     seats = {station.session_id for station in seen.stations if station.auto_logon}
-    return sorted(one.id for one in seen.sessions if one.id in seats and not people.has_judged(one))
+    back = [one for one in seen.sessions if one.id in seats and not people.has_judged(one)]
+    return sorted(one.id for one in back if people.sat_there(one))

@@ -128,6 +128,13 @@ class People:
         """Whether it has a verdict: then it is none that has come since the last of them were ended."""
         return identity(session) in self._verdicts
 
+    def sat_there(self, session: Session) -> bool:
+        """Whether the same person had a verdict at the same station: who comes back there by itself is no stranger."""
+        return session.station is not None and any(
+            (one.station, one.account, one.user) == (session.station, session.account, session.user)
+            for one in (verdict.session for verdict in self._verdicts.values())
+        )
+
     @property
     def hanging(self) -> list[Session]:
         """Whose log-off has begun and not ended, and whose birth proves on the host that it is still they (W8)."""
