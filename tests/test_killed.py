@@ -26,9 +26,9 @@ from mpsbridge.lab.worldfile import build_world
 
 PARTS = 16
 """Each test takes every sixteenth moment."""
-STRIDES = {"restart": 1, "logoff": 1, "end": examples(ci=3, deep=1)}
+STRIDES = {"restart": 1, "logoff": 1, "end": examples(ci=6, deep=1)}
 """Which writes: each of a run that restarts; what 'end' alone writes stands there, too, but for its last words."""
-REQUEST_STRIDES = {"restart": examples(ci=2, deep=1), "logoff": 1}
+REQUEST_STRIDES = {"restart": examples(ci=5, deep=1), "logoff": 1}
 """Which requests; those of 'end' are among those of a restart."""
 HOST: dict[str, Any] = {
     "name": "alpha",

@@ -104,7 +104,7 @@ def test_phases_follow_each_other_without_a_gap(told: Report) -> None:
 def test_w25_a_restart_is_two_boot_identities(told: Report) -> None:
     host = of(told, "school-1")
     assert len(host.boots) == 2
-    assert [mark.name for mark in host.marks] == ["leased", "closed", "ordered", "booted", "released", "restored"]
+    assert [mark.name for mark in host.marks] == ["leased", "closed", "ordered", "booted", "restored", "released"]
     assert len(of(told, "school-2").boots) == 1
 
 

@@ -766,7 +766,7 @@ def test_what_is_sealed_cannot_be_read_on_the_way() -> None:
 
 @pytest.fixture
 def all_logs(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG), caplog.at_level(logging.DEBUG, logger="mpsbridge"):
         yield caplog
 
 
