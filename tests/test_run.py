@@ -445,6 +445,61 @@ def test_a_host_that_refuses_the_account_when_it_starts_is_not_asked_until_the_a
     assert refused < 7  # three looks, and what giving back asks once
 
 
+def test_a_host_that_is_silent_between_its_refusals_is_not_asked_more_often(stage: Stage, host: FakeHost) -> None:
+    looks, refused = 0, 0
+
+    def refuse(seen: FakeHost) -> None:
+        nonlocal looks, refused
+        if ("down", "restart") in seen.record:
+            looks += 1
+            if looks % 2:
+                refused += 1
+                raise AuthRefused("the host refused the account or the password")
+            raise Unreachable("no route")
+
+    host.on_look = refuse
+    with pytest.raises(AuthRefused):
+        stage.run(then=Then.RESTART, warn_s=())
+    assert refused <= 4  # three looks, and one by giving back
+
+
+def test_w26_a_host_that_refuses_in_between_has_not_been_back_for_two_minutes(
+    stage: Stage, host: FakeHost, clock: FakeClock
+) -> None:
+    seen_back: list[float] = []
+
+    def refuse_once(seen: FakeHost) -> None:
+        if ("down", "restart") in seen.record:
+            seen_back.append(clock.ticks)
+            if len(seen_back) == 2:
+                raise AuthRefused("the host refused the account or the password")
+
+    host.on_look = refuse_once
+    assert stage.run(then=Then.RESTART, warn_s=()).outcome == "back"
+    _, _, steady, *rest = seen_back
+    assert any(steady + 120 <= moment for moment in rest)
+
+
+def test_w27_a_host_that_refuses_the_account_is_not_quiet(stage: Stage, host: FakeHost) -> None:
+    refused = 0
+
+    def refuse(seen: FakeHost) -> None:
+        nonlocal refused
+        if ("down", "shutdown") in seen.record:
+            refused += 1
+            raise AuthRefused("the host refused the account or the password")
+
+    def stays_up(how: str) -> None:
+        host.record.append(("down", how))
+
+    host.on_look = refuse
+    host._go_down = stays_up  # type: ignore[method-assign]  # told, and does not go
+    with pytest.raises(AuthRefused) as caught:
+        stage.run(then=Then.SHUTDOWN, warn_s=())
+    assert caught.value.may_have_run
+    assert refused <= 4
+
+
 def test_w26_a_host_that_never_comes_back_is_unknown_and_told_once(stage: Stage, host: FakeHost) -> None:
     host.reboot_s = 10**6
     with pytest.raises(Interrupted, match="did not come back"):

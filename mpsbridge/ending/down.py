@@ -38,6 +38,8 @@ class Down:
         self._scene = scene
         self._boot = boot
         self._leftovers = leftovers
+        self._refusals = 0
+        """How often it has refused the account since it last let us look."""
 
     def go(self, people: People) -> str:
         """Give the order and see it through; what came of it, in words. Raises ``RemoteError`` or ``Interrupted``."""
@@ -115,19 +117,37 @@ class Down:
         end = scene.clock.monotonic() + scene.policy.return_timeout_s
         silent_since: float | None = None
         while scene.clock.monotonic() < end:
-            scene.pause(LOOK_S)
-            try:
-                seen = scene.look()
-            except MpsBridgeError:
-                now = scene.clock.monotonic()
-                silent_since = now if silent_since is None else silent_since
-                if now - silent_since >= QUIET_S:
-                    return WENT_QUIET
-                continue
-            silent_since = None
-            if seen.boot != self._boot:
+            refusals = self._refusals
+            seen = self._look()
+            if seen is not None and seen.boot != self._boot:
                 return self.see_back()
+            if seen is not None or self._refusals > refusals:  # to refuse somebody is an answer, too
+                silent_since = None
+                continue
+            now = scene.clock.monotonic()
+            silent_since = now if silent_since is None else silent_since
+            if now - silent_since >= QUIET_S:
+                return WENT_QUIET
         raise Interrupted("the host was told to shut down and still answers; it is not told again")
+
+    def _look(self) -> Observation | None:
+        """Wait, and look at a host that may be away; nothing where it does not let us.
+
+        Raises :class:`~mpsbridge.errors.AuthRefused` where it goes on refusing the account, however silent in between.
+        """
+        scene = self._scene
+        scene.pause(LOOK_S if self._refusals == 0 else AFTER_REFUSAL_S)
+        try:
+            seen = scene.look()
+        except AuthRefused:
+            self._refusals += 1
+            if self._refusals == REFUSALS:
+                raise
+            return None
+        except (NotSent, Interrupted, RemoteError):
+            return None
+        self._refusals = 0
+        return seen
 
     def see_back(self) -> str:
         """Wait for another boot identity that stays for two minutes with the host ready; a boot more starts anew."""
@@ -135,20 +155,12 @@ class Down:
         scene.phase = "return"
         end = scene.clock.monotonic() + scene.policy.return_timeout_s
         boot: datetime | None = None
-        since, refusals = 0.0, 0
+        since = 0.0
         while scene.clock.monotonic() < end:
-            scene.pause(LOOK_S if refusals == 0 else AFTER_REFUSAL_S)
-            try:
-                seen = scene.look()
-            except AuthRefused:
-                refusals += 1
-                if refusals == REFUSALS:
-                    raise
+            seen = self._look()
+            if seen is None:
+                boot = None
                 continue
-            except (NotSent, Interrupted, RemoteError):
-                boot, refusals = None, 0
-                continue
-            refusals = 0
             now = scene.clock.monotonic()
             if seen.boot is None or seen.boot == self._boot:
                 continue
