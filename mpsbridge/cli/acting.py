@@ -22,17 +22,25 @@ from mpsbridge.cli.fleets import (
     open_fleet,
     open_journal,
     present,
-    record_untouched,
+    record_not_sent,
 )
 from mpsbridge.cli.leaving import leaving_behind
-from mpsbridge.cli.tables import RESULT_COLUMNS, SESSION_COLUMNS, counted, listed, result_row, session_row
+from mpsbridge.cli.tables import (
+    RESULT_COLUMNS,
+    SESSION_COLUMNS,
+    counted,
+    listed,
+    result_record,
+    result_row,
+    session_row,
+)
 from mpsbridge.ending.plan import SAY_WHO, Act, Plan, Selector, make_plan
 from mpsbridge.ending.record import recorded
-from mpsbridge.errors import InputError, Refused
+from mpsbridge.errors import InputError
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
 from mpsbridge.journal import Journal
-from mpsbridge.models.outcomes import Done, Failed, Outcome, Skipped
+from mpsbridge.models.outcomes import Done, Outcome, Skipped
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import LogonMode, Logons, Observation, Result, Session, SessionResult
 from mpsbridge.snippets.parameters import MessageText
@@ -139,15 +147,8 @@ def _before(call: Call, run: str, look: Outcome[Observation], plan: Plan | None,
         return Skipped(
             host=look.host, address=look.address, elapsed_s=look.elapsed_s, reason="refused: " + "; ".join(reasons)
         )
-    results = [
-        SessionResult(
-            session=verdict.session,
-            result=Result.WOULD if verdict.decision == "act" else Result.KEPT,
-            text=verdict.reason,
-        )
-        for verdict in plan.verdicts
-    ]
-    value = ActValue(run=run, dry_run=call.settings.dry_run, sessions=tuple(results))
+    results = tuple(verdict.as_planned for verdict in plan.verdicts)
+    value = ActValue(run=run, dry_run=call.settings.dry_run, sessions=results)
     return Done[ActValue](host=look.host, address=look.address, elapsed_s=look.elapsed_s, value=value)
 
 
@@ -176,10 +177,8 @@ def _begin(record: _Record, outcomes: Sequence[Outcome[ActValue]], chosen: Mappi
     }
     journal.begin(run, command=record.act.value, reason="", options=options)
     for outcome in outcomes:
-        if isinstance(outcome, Skipped):
-            record_untouched(journal, run, outcome.host, outcome.reason.removeprefix("refused: "), Refused.kind)
-        elif isinstance(outcome, Failed):
-            record_untouched(journal, run, outcome.host, outcome.failure.message, outcome.failure.kind)
+        if not isinstance(outcome, Done):
+            record_not_sent(journal, run, outcome)
 
 
 def _act(
@@ -227,10 +226,7 @@ def _show(call: Call, outcomes: Sequence[Outcome[ActValue]], act: Act) -> None:
         outcomes,
         columns=RESULT_COLUMNS,
         rows=lambda host, value: [result_row(host, result) for result in value.sessions],
-        records=lambda value: [
-            {**result.session.model_dump(mode="json"), "result": result.result, "text": result.text, "run": value.run}
-            for result in value.sessions
-        ],
+        records=lambda value: [result_record(value.run, result) for result in value.sessions],
         summary=summary,
     )
 

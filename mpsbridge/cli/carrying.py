@@ -23,6 +23,7 @@ from mpsbridge.cli.fleets import (
     never_begun,
     new_run,
     open_fleet,
+    record_not_sent,
     record_untouched,
 )
 from mpsbridge.cli.following import Following, events_to, following
@@ -34,8 +35,8 @@ from mpsbridge.ending.policy import HostPlan, Policy, plan_host
 from mpsbridge.ending.record import logged_off, notices_told
 from mpsbridge.ending.run import EndValue, end_sessions
 from mpsbridge.ending.scene import Scene
-from mpsbridge.errors import InputError, MpsBridgeError, Refused
-from mpsbridge.fleet import Fleet
+from mpsbridge.errors import InputError, MpsBridgeError
+from mpsbridge.fleet import LOOK_S, Fleet
 from mpsbridge.host import Host
 from mpsbridge.journal import Entry, Journal, owner
 from mpsbridge.maintain import Turnstile, WavesTable, limits
@@ -43,9 +44,6 @@ from mpsbridge.models.durations import format_duration
 from mpsbridge.models.outcomes import Done, Failed, Outcome, Skipped
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.targets import Target
-
-LOOK_S = 0.25
-"""How often it is looked whether the time for the whole run is up."""
 
 
 class Work(NamedTuple):
@@ -170,10 +168,8 @@ def _record_the_others(journal: Journal, run: str, plans: Sequence[Outcome[HostP
             journal.note(
                 run, plan.host, "finished", text="nothing to do", problems=list(plan.value.notes), phase="plan"
             )
-        elif isinstance(plan, Skipped):
-            record_untouched(journal, run, plan.host, plan.reason.removeprefix("refused: "), Refused.kind)
         else:
-            record_untouched(journal, run, plan.host, plan.failure.message, plan.failure.kind)
+            record_not_sent(journal, run, plan)
 
 
 def _job(

@@ -17,7 +17,7 @@ from mpsbridge.cli.progress import CallView
 from mpsbridge.cli.tables import counted, listed
 from mpsbridge.clock import SystemClock
 from mpsbridge.ending.run import EndValue
-from mpsbridge.errors import JournalLost
+from mpsbridge.errors import JournalLost, Refused
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
 from mpsbridge.journal import Journal, journal_path
@@ -134,6 +134,14 @@ def never_begun(look: Failed | Skipped) -> Failed | Skipped:
 def record_untouched(journal: Journal, run: str, host: str, text: str, kind: str) -> None:
     """Record of a host that nothing was done on it, and why: ``kind`` is the error's."""
     journal.note(run, host, "stopped", text=text, error=kind, may_have_run=False, phase="plan")
+
+
+def record_not_sent(journal: Journal, run: str, outcome: Failed | Skipped) -> None:
+    """The same of a host that refuses, or could not be looked at."""
+    if isinstance(outcome, Skipped):
+        record_untouched(journal, run, outcome.host, outcome.reason.removeprefix("refused: "), Refused.kind)
+    else:
+        record_untouched(journal, run, outcome.host, outcome.failure.message, outcome.failure.kind)
 
 
 def end_record(call: Call, journal: Journal, run: str, verdict: str) -> bool:

@@ -12,14 +12,22 @@ from pathlib import Path
 
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.fleets import present
-from mpsbridge.cli.tables import SESSION_COLUMNS, counted, listed, result_row, session_row
+from mpsbridge.cli.tables import (
+    RESULT_COLUMNS,
+    SESSION_COLUMNS,
+    counted,
+    listed,
+    result_record,
+    result_row,
+    session_row,
+)
 from mpsbridge.ending.policy import HostPlan, Policy, Then
 from mpsbridge.ending.run import EndValue
 from mpsbridge.errors import InputError, JournalLost, NotBegun
 from mpsbridge.journal import Journal
 from mpsbridge.models.durations import format_duration
 from mpsbridge.models.outcomes import Done, Failed, Outcome, Skipped
-from mpsbridge.models.sessions import Result, SessionResult
+from mpsbridge.models.sessions import Result
 from mpsbridge.reports.markdown import append_summary, markdown
 from mpsbridge.reports.summary import make_report
 
@@ -60,14 +68,7 @@ def planned(plan: Outcome[HostPlan], run: str, policy: Policy, *, dry_run: bool)
     """A plan that was not carried out, as an outcome: who would be ended, who is kept."""
     if not isinstance(plan, Done):
         return plan
-    results = tuple(
-        SessionResult(
-            session=verdict.session,
-            result=Result.WOULD if verdict.decision == "act" else Result.KEPT,
-            text=verdict.reason,
-        )
-        for verdict in plan.value.verdicts
-    )
+    results = tuple(verdict.as_planned for verdict in plan.value.verdicts)
     outcome = "planned" if has_work(plan.value, policy) else "nothing to do"
     value = EndValue(
         run=run, dry_run=dry_run, sessions=results, then=policy.then, outcome=outcome, problems=plan.value.notes
@@ -98,12 +99,9 @@ def show(call: Call, outcomes: Sequence[Outcome[EndValue]], *, dry_run: bool) ->
     present(
         call,
         outcomes,
-        columns=("HOST", "ID", "USER", "RESULT", ""),
+        columns=RESULT_COLUMNS,
         rows=lambda host, value: [result_row(host, result) for result in value.sessions],
-        records=lambda value: [
-            {**result.session.model_dump(mode="json"), "result": result.result, "text": result.text, "run": value.run}
-            for result in value.sessions
-        ],
+        records=lambda value: [result_record(value.run, result) for result in value.sessions],
         summary=summary,
     )
     for outcome in outcomes:

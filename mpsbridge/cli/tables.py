@@ -43,6 +43,12 @@ def host_row(target: Target, groups: Sequence[str]) -> tuple[object, ...]:
     return target.host, target.address, target.port, tls, target.auth.value, target.username, ", ".join(groups)
 
 
+def result_record(run: str, result: SessionResult) -> dict[str, object]:
+    """The same as named values, with the run that it belongs to."""
+    session = result.session.model_dump(mode="json")
+    return {**session, "result": result.result, "text": result.text, "run": run}
+
+
 def station_row(host: str, station: Station) -> tuple[object, ...]:
     """One MultiPoint station."""
     remark = "logs on by itself" if station.auto_logon else ""

@@ -14,7 +14,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from mpsbridge.models.frozen import Frozen
-from mpsbridge.models.sessions import Observation, Session, State
+from mpsbridge.models.sessions import Observation, Result, Session, SessionResult, State
 
 SAY_WHO = "say who: --session ID, --user NAME, --all, --disconnected, --disconnected-over 2h or --idle-over 2h"
 
@@ -70,6 +70,12 @@ class Verdict(Frozen):
     decision: Literal["act", "keep", "refuse"]
     reason: str = ""
     lifted_by: str | None = None
+
+    @property
+    def as_planned(self) -> SessionResult:
+        """What is told of the session as long as nothing was done."""
+        result = Result.WOULD if self.decision == "act" else Result.KEPT
+        return SessionResult(session=self.session, result=result, text=self.reason)
 
 
 class Plan(Frozen):
