@@ -180,10 +180,25 @@ class Promises:
         doers = [life_of(each) for each in self._host.deeds if each.act == "order"]
         orders = [doer for doer in doers if doer is not None and doer.run is run]
         self._demand(len(orders) <= 1, f"{len(orders)} orders to go down by one run")
-        seats = {station.session_id for station in self._host.stations if station.auto_logon}
         for guest in self._host.present:
-            came_back = guest.session.id in seats and guest.arrived > run.lives[0].began
-            self._demand(came_back, f"{deed.text} was ordered over {guest.name}")
+            came_back = guest.by_itself and guest.arrived > run.lives[0].began
+            allowed = came_back or self._may_stay_half_dead(life, guest)
+            self._demand(allowed, f"{deed.text} was ordered over {guest.name}")
+
+    def _may_stay_half_dead(self, life: Life, guest: Guest) -> bool:
+        """``--leftover-ok`` lets a session go down with the host that was half-dead when a life began, by others' doing
+        (W13).
+        """
+        assert life.run is not None
+        row_gone_at = guest.session.row_gone_at
+        if not life.run.policy.leftover_ok or row_gone_at is None:
+            return False
+        ours = any(
+            each.act in {"logoff", "reset"} and each.guest is guest and (doer := life_of(each)) and doer.run is life.run
+            for each in self._host.deeds
+        )
+        first_look = next((sent.looked_at for sent in life.exchanges if sent.looked_at), 0.0)
+        return row_gone_at <= first_look and not ours
 
     # What is sent.
 

@@ -16,6 +16,7 @@ from wire import Fate, Fault
 
 from mpsbridge.ending.plan import Selector
 from mpsbridge.ending.policy import Policy
+from mpsbridge.lab.engines import observing
 from mpsbridge.lab.world import HostFacts
 
 HOUR_S = 3600.0
@@ -143,6 +144,38 @@ def test_w17_a_run_that_takes_over_gives_back_what_the_dead_one_found(story: Sto
     assert (story.host.lease, story.host.failsafe) == (None, None)
 
 
+@pytest.mark.parametrize("lost", [1, 2])
+def test_w17_a_run_that_takes_over_and_cannot_set_its_own_mode_gives_back_what_the_dead_one_found(
+    story: Story, lost: int
+) -> None:
+    somebody(story)
+    first = story.begin(policy(then="restart"), story.boxes[0])
+    until(story, "message")
+    story.kill(first.lives[-1])
+    second = story.begin(policy(take_over=True), story.boxes[1])
+    for _ in range(lost - 1):
+        until(story, "logons-set")
+    story.wire.faults.append(Fault("logons-set", Fate.LOST))
+    story.pass_time(HOUR_S)
+    assert "link broke" in str(second.lives[-1].error)
+    assert story.host.logon_mode == "enabled"
+    assert (story.host.lease, story.host.failsafe) == (None, None)
+
+
+def test_w17_a_run_that_takes_over_from_a_living_one_gives_back_what_that_one_found(story: Story) -> None:
+    """Its order to close logons comes after the other has looked, and before the other has the lease."""
+    somebody(story)
+    story.begin(policy(closing="disabled"), story.boxes[0])
+    until(story, "failsafe")
+    story.go_on(2)
+    story.begin(policy(take_over=True), story.boxes[1])
+    story.pass_time(HOUR_S)
+    order = acts(story, "logons", "failsafe-remove")
+    assert order[:3] == ["logons disabled", "logons enabled", "logons drain"]
+    assert story.host.logon_mode == "enabled"
+    assert (story.host.lease, story.host.failsafe) == (None, None)
+
+
 def test_w02_who_disconnects_before_a_notice_is_not_ended_without_consent(story: Story) -> None:
     guest = somebody(story)
     run = story.begin(policy(), story.boxes[0])
@@ -180,7 +213,7 @@ def test_w17_what_others_close_at_the_same_moment_stays_closed(story: Story) -> 
     story.host.set_logon_mode("drain")
     story.pass_time(HOUR_S)
     assert story.host.logon_mode == "drain"
-    assert "somebody else closed logons" in str(run.lives[-1].error)
+    assert "somebody else set logons" in str(run.lives[-1].error)
 
 
 def test_w17_what_others_closed_until_the_next_restart_does_not_outlive_it(stories: list[Story]) -> None:
@@ -206,6 +239,37 @@ def test_w05_nobody_is_told_again_or_ended_when_births_cannot_be_read_any_more(s
     assert "recognised" in str(run.lives[-1].error)
 
 
+def test_w05_nobody_is_told_again_when_births_cannot_be_read_from_the_second_look_on(story: Story) -> None:
+    """The account loses its rights between the small look that shows somebody new and the look that says who it is."""
+    guest = somebody(story)
+    run = story.begin(policy(closing="leave"), story.boxes[0])
+    until(story, "message")
+    story.pass_time(5)
+    story.host.log_on("bob")
+    until(story, "observe")
+    story.host.change_rights("operator")
+    story.pass_time(HOUR_S)
+    assert len(guest.session.boxes) == 1
+    assert acts(story, "logoff") == []
+    assert "recognised" in str(run.lives[-1].error)
+
+
+def test_w05_who_shows_no_birth_in_one_look_is_told_and_ended_once(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guest = somebody(story)
+    run = story.begin(policy(), story.boxes[0])
+    until(story, "message")
+    story.pass_time(5)
+    with monkeypatch.context() as unreadable:
+        unreadable.setattr(observing, "births", lambda _host: {})
+        story.pass_time(120)
+    story.pass_time(HOUR_S)
+    assert [box.split()[5] for box in guest.session.boxes] == ["5", "1"]
+    assert [deed.at - story.lives[0].began >= 300 for deed in story.host.deeds if deed.act == "logoff"] == [True]
+    assert [one.result for one in run.lives[-1].value.sessions] == ["ended"] if run.lives[-1].value else False
+
+
 def test_w17_what_others_opened_during_the_restart_stays_open(stories: list[Story]) -> None:
     """Windows keeps 'drain' through a restart, so if it is not there any more somebody has opened logons."""
     story = tell(stories, mode="drain")
@@ -218,6 +282,22 @@ def test_w17_what_others_opened_during_the_restart_stays_open(stories: list[Stor
     assert story.host.logon_mode == "enabled"
     assert run.lives[-1].value
     assert "changed by others" in " ".join(run.lives[-1].value.problems)
+
+
+def test_w17_a_run_whose_host_was_released_meanwhile_sets_no_logons_any_more(stories: list[Story]) -> None:
+    story = tell(stories, mode="disabled")
+    somebody(story)
+    run = story.begin(policy(then="restart", warn_s=()), story.boxes[0])
+    until(story, "power")
+    story.pass_time(90)
+    story.release(story.boxes[1])
+    story.pass_time(5)
+    story.host.set_logon_mode("drain")
+    story.host.set_logon_mode("enabled")
+    story.pass_time(HOUR_S)
+    assert run.lives[-1].value
+    assert acts(story, "logons") == ["logons drain", "logons enabled"]
+    assert "not this run's any more" in " ".join(run.lives[-1].value.problems)
 
 
 def test_a_run_that_dies_while_it_gives_back_knows_what_it_found(story: Story) -> None:

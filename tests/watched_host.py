@@ -29,6 +29,8 @@ class Guest:
     active_since: float | None
     """Monotonic time since when somebody sits in front of it without a pause; ``None`` while nobody does."""
     was_disconnected: bool = False
+    by_itself: bool = False
+    """Whether a station logged it on without anybody's doing (W8)."""
 
     @property
     def name(self) -> str:
@@ -139,7 +141,8 @@ class WatchedHost(LabHost):
         latest = max((guest.session.born for guest in self.guests), default=born)
         session.born = max(born, latest + timedelta(microseconds=1))
         ticks = self.world.clock.monotonic()
-        self.guests.append(Guest(session, arrived=ticks, active_since=ticks))
+        by_itself = any(each.auto_logon and each.session_id == session.id for each in self.stations)
+        self.guests.append(Guest(session, arrived=ticks, active_since=ticks, by_itself=by_itself))
         return session
 
     def sit_down(self, user: str, *, logged_on: datetime, state: str, **more: Any) -> Guest:

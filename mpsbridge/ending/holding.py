@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import NoReturn
 
 from pydantic import JsonValue
 
@@ -27,6 +28,8 @@ class Holding:
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
         self._lease: Lease | None = None
+        self._mode: LogonMode | None = None
+        """The logon mode when the lease was taken."""
         self._guarded = False
         """Whether the failsafe may be on the host."""
         self._is_closed = False
@@ -52,8 +55,9 @@ class Holding:
         scene.phase = "lease"
         before = read_lease(seen.lease)
         ours = before if isinstance(before, Lease) and before.run == scene.run else None
-        # Where another run died and its logons are closed still, its work is finished with this one's.
-        heir = ours or (before if isinstance(before, Lease) and before.set and before.set is seen.logon_mode else None)
+        # Where another run has closed logons, or is about to, its work is finished with this one's.
+        closes = isinstance(before, Lease) and before.set and seen.logon_mode in {before.set, before.found}
+        heir = ours or (before if isinstance(before, Lease) and closes else None)
         self._lease = Lease(
             run=scene.run,
             owner=scene.owner,
@@ -74,6 +78,12 @@ class Holding:
             raise Refused(f"the host is held by {holder(other)}" if other else "the lease went while it was taken")
         until = from_cim(str(self._lease.expires)).astimezone(scene.now().tzinfo)
         scene.tell("leased", f"lease taken, until {until:%H:%M}")
+        self._mode = seen.logon_mode
+        if heir and heir is not ours:
+            # From now on no script of the other run closes logons; one may have come just before.
+            self._mode = scene.look().logon_mode
+            if self._mode not in {heir.set, heir.found}:
+                self._leave_logons()
 
     def _expiry(self) -> str:
         policy = self._scene.policy
@@ -82,17 +92,22 @@ class Holding:
             planned_s += policy.return_timeout_s
         return to_cim(self._scene.now() + timedelta(seconds=planned_s))
 
-    def close_logons(self, seen: Observation) -> None:
+    def close_logons(self) -> None:
         """Set the failsafe, then keep new people out. Raises ``RemoteError`` where either cannot be proved."""
         scene, lease = self._scene, self._lease
         scene.phase = "close"
         scene.check_stop()
         if lease is None or self._is_closed:
             return
-        now, found, mode = seen.logon_mode, lease.found, scene.policy.mode_to_set(lease.found)
+        now, found, mode = self._mode, lease.found, scene.policy.mode_to_set(lease.found)
         dropped = found is LogonMode.DISABLED and scene.policy.restarts  # by Windows, at the restart (W17)
         if now is None or found is None or not (mode or dropped):
             return
+        if now is lease.set and now is not mode:
+            # Another run's: with two modes to undo nobody could tell later which of them is there.
+            self._set(found, expected=now)
+            scene.check_stop()
+            now = found
         if scene.policy.failsafe:
             self._guarded = True
             answer = scene.step(
@@ -110,17 +125,26 @@ class Holding:
         text = self._lease.text()
         if not scene.step("lease", lambda: scene.host.set_lease(text, expected=before, run=scene.run)).changed:
             raise RemoteError("the lease was changed by somebody else")
+        self._set(mode, expected=now)
+        scene.tell("closed", f"no new logons: {mode}")
+
+    def _set(self, mode: LogonMode, *, expected: LogonMode) -> None:
+        scene = self._scene
         done = scene.step(
             "logons-set",
-            lambda: scene.host.set_logons(mode, expected=now, run=scene.run, lease="held"),
+            lambda: scene.host.set_logons(mode, expected=expected, run=scene.run, lease="held"),
             mode=mode.value,
         )
         if done.mode is not mode:
             raise RemoteError(f"logons are {done.mode} after they were set to {mode}")
-        if done.was is not now:
-            self._lease = self._lease.model_copy(update={"set": None})  # so that they are left as others want them
-            raise RemoteError("somebody else closed logons at the same moment; look who, then begin again")
-        scene.tell("closed", f"no new logons: {mode}")
+        if done.was is not expected:
+            self._leave_logons()
+
+    def _leave_logons(self) -> NoReturn:
+        """Others want them as they are."""
+        if self._lease is not None:
+            self._lease = self._lease.model_copy(update={"set": None})
+        raise RemoteError("somebody else set logons at the same moment; look who, then begin again")
 
     def give_back(self) -> None:
         """Restore logons, remove the failsafe, release the lease; what fails is said and hides nothing.
@@ -180,9 +204,14 @@ class Holding:
             if wanted is LogonMode.DISABLED:
                 ours.add(LogonMode.ENABLED)
             wanted = LogonMode.ENABLED if wanted is LogonMode.DRAIN_UNTIL_RESTART else wanted
-        mode = scene.look().logon_mode
+        seen = scene.look()
+        mode = seen.logon_mode
         if mode is not wanted and mode not in ours:
             self._leave(f"logons are {mode}: changed by others, and left so")
+            return
+        if mode is not wanted and not self.is_ours(seen):
+            # Whoever released the host or took it over has given logons back, or will.
+            self._leave(f"logons are {mode}, and the lease is not this run's any more: left so")
             return
         if mode is not wanted:
             done = scene.step(

@@ -13,7 +13,7 @@ from mpsbridge.ending.policy import HostPlan, plan_host
 from mpsbridge.ending.record import plain_time
 from mpsbridge.ending.scene import Identity, Scene, identity
 from mpsbridge.errors import AccessDenied, Refused
-from mpsbridge.models.sessions import GONE_APART_S, Observation, Result, Session, SessionResult, State
+from mpsbridge.models.sessions import GONE_APART_S, Observation, Result, Session, SessionGuard, SessionResult, State
 
 HANGS = "the log-off that was ordered before still hangs"
 BY_FORCE = "reset by force: the profile may not have been saved"
@@ -32,6 +32,10 @@ def after_reset(result: SessionResult) -> SessionResult:
         return result
     text = f"its log-off hangs, and it was not reset: {result.text}"
     return result.model_copy(update={"result": Result.UNKNOWN, "text": text, "begun": False})
+
+
+def _row_of(guard: SessionGuard) -> tuple[int, str, str]:
+    return guard.id, guard.user, guard.logon
 
 
 class People:
@@ -86,18 +90,39 @@ class People:
 
         Raises :class:`~mpsbridge.errors.AccessDenied` where births cannot be read any more: nobody could be told apart.
         """
+        there = self._recognised(seen)
+        if any(identity(session) not in self._verdicts for session in there):
+            seen = self._scene.observe()
+            there = self._recognised(seen)
+            seen = seen.model_copy(update={"sessions": there})
+            self._take(plan_host(self._scene.host.name, seen, self._scene.policy, run=self._scene.run).verdicts)
+        return [
+            session
+            for session in there
+            if (verdict := self._verdicts.get(identity(session))) is not None and verdict.decision == "act"
+        ]
+
+    def _recognised(self, seen: Observation) -> tuple[Session, ...]:
+        """Everybody in a look, by id and birth."""
         if seen.elevated is False:
             raise AccessDenied(
                 "the account is no elevated administrator any more, so nobody can be recognised for sure"
             )
-        if any(identity(session) not in self._verdicts for session in seen.sessions):
-            seen = self._scene.observe()
-            self._take(plan_host(self._scene.host.name, seen, self._scene.policy, run=self._scene.run).verdicts)
-        return [
-            session
-            for session in seen.sessions
-            if (verdict := self._verdicts.get(identity(session))) is not None and verdict.decision == "act"
-        ]
+        return tuple(self._with_birth(session) for session in seen.sessions)
+
+    def _with_birth(self, session: Session) -> Session:
+        """Where a look tells no birth: the one that whoever had the same row was judged with.
+
+        No proof that it is still they, but the host compares births by itself before it acts.
+        """
+        if session.born is not None or session.guard is None:
+            return session
+        for verdict in reversed(self._verdicts.values()):
+            before = verdict.session
+            if before.born and before.guard and _row_of(before.guard) == _row_of(session.guard):
+                guard = session.guard.model_copy(update={"born": before.guard.born})
+                return session.model_copy(update={"born": before.born, "guard": guard})
+        return session
 
     def was_shown(self, results: Sequence[SessionResult]) -> None:
         """A notice counts only where it was shown, now or earlier (W2)."""

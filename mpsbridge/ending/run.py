@@ -90,7 +90,7 @@ def _all_of_it(scene: Scene, people: People, holding: Holding, seen: Observation
     if not holding.held:
         scene.check_stop()
         holding.take(seen)
-    holding.close_logons(seen)
+    holding.close_logons()
     warn_and_wait(scene, people, seen, template)
     _end(scene, people)
     _see_them_gone(scene, people, scene.policy.patience_s)
