@@ -26,6 +26,7 @@ from mpsbridge.models.answers import (
 from mpsbridge.models.scripts import RawOutput
 from mpsbridge.models.sessions import (
     GONE_APART_S,
+    AllowedSession,
     LogonMode,
     Logons,
     Observation,
@@ -224,7 +225,7 @@ class Host:
         return self.ask(FAILSAFE_REMOVE, FailsafeRemoveParameters(not_after=self._not_after(), run=run))
 
     def power(
-        self, action: str, *, allowed: Sequence[int], reason: str, run: str, lease: Holding = "free"
+        self, action: str, *, allowed: Sequence[AllowedSession], reason: str, run: str, lease: Holding = "free"
     ) -> PowerAnswer:
         """Look a last time and, where nobody but ``allowed`` is left, restart or shut down (W24)."""
         parameters = PowerParameters.model_validate(
@@ -239,7 +240,9 @@ class Host:
         )
         return self.ask(POWER, parameters)
 
-    def set_mode(self, mode: str, *, allowed: Sequence[int], run: str, lease: Holding = "free") -> ModeAnswer:
+    def set_mode(
+        self, mode: str, *, allowed: Sequence[AllowedSession], run: str, lease: Holding = "free"
+    ) -> ModeAnswer:
         """Look a last time and switch MultiPoint's mode (W27)."""
         parameters = ModeParameters.model_validate(
             {"mode": mode, "allowed": tuple(allowed), "not_after": self._not_after(), "run": run, "lease": lease}

@@ -21,7 +21,7 @@ from mpsbridge.lab.engines.scripted import ScriptedEngine
 from mpsbridge.lab.world import LabHost, World
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.scripts import RawOutput
-from mpsbridge.models.sessions import LogonMode, SessionGuard
+from mpsbridge.models.sessions import AllowedSession, LogonMode, SessionGuard
 from mpsbridge.snippets.catalogue import CATALOGUE, OBSERVE
 from mpsbridge.snippets.parameters import (
     FailsafeRemoveParameters,
@@ -75,7 +75,12 @@ def calls(guards: list[SessionGuard], text: str = "it's <b>&amp; ‘five’") ->
 
 def orders(guards: list[SessionGuard]) -> list[tuple[str, Frozen]]:
     """A run from its lease to its restart and back, with all that must be refused on the way."""
-    one, ids = guards[0], [each.id for each in guards]
+    one = guards[0]
+    there = [AllowedSession(id=each.id, born=each.born or NEVER) for each in guards]
+    others = [each.model_copy(update={"born": NEVER}) for each in there]
+    nobody = AllowedSession(id=77, born=NEVER)
+    half_dead = [each.model_copy(update={"leftover": True}) for each in there]
+    unborn = [each.model_copy(update={"born": None}) for each in half_dead]
     gone = FailsafeRemoveParameters(not_after=NEVER, run="run-1")
     return [
         ("failsafe", failsafe(LogonMode.ENABLED, LogonMode.DRAIN)),
@@ -93,15 +98,19 @@ def orders(guards: list[SessionGuard]) -> list[tuple[str, Frozen]]:
         ("message", box("15 minutes", *guards[:2], notice="15m")),
         ("message", box("15 minutes", one, notice="5m", run="run-2")),
         ("end", end(one, lease="held", run="run-2")),
-        ("mode", switch("console", *ids[:1], lease="held")),
-        ("power", order("restart", *ids[:1])),
-        ("power", order("restart", *ids, run="run-2")),
+        ("mode", switch("console", *there[:1], lease="held")),
+        ("power", order("restart", *there[:1])),
+        ("power", order("restart", *there, run="run-2")),
+        ("power", order("restart", *there[:1], *others[1:])),
+        ("power", order("restart", *half_dead)),
+        ("power", order("restart", *unborn)),
         ("power", order("abort")),
-        ("power", order("restart", *ids, 77)),
-        ("power", order("shutdown", *ids)),
+        ("power", order("restart", *there, nobody)),
+        ("power", order("shutdown", *there)),
         ("power", order("abort")),
-        ("mode", switch("station", *ids)),
-        ("mode", switch("console", *ids)),
+        ("mode", switch("station", *there)),
+        ("mode", switch("console", *others)),
+        ("mode", switch("console", *there)),
         ("power", order("abort", lease="held")),
         ("failsafe-remove", gone),
         ("failsafe-remove", gone),

@@ -16,6 +16,7 @@ from mpsbridge.ending.lease import Lease, NoticeMark, read_lease
 from mpsbridge.errors import ConnectionLost, MpsBridgeError, Unreachable
 from mpsbridge.models.answers import FailsafeAnswer, LeaseAnswer, ModeAnswer, PowerAnswer
 from mpsbridge.models.sessions import (
+    AllowedSession,
     LogonMode,
     Logons,
     Observation,
@@ -45,6 +46,8 @@ class Person:
     """A log-off begins and never ends."""
     loses_row: bool = False
     """Of one that hangs: its row goes with the log-off, its processes stay (W9)."""
+    has_winlogon: bool = True
+    """Whether that process of it, whose birth is its own, is left and can be read."""
     deaf: bool = False
     """A reset begins and never ends."""
     unsure: bool = False
@@ -75,6 +78,7 @@ class FakeHost:
     station_users: dict[int, str] = field(default_factory=dict)
     record: list[tuple[str, Any]] = field(default_factory=list)
     faults: dict[str, tuple[str, MpsBridgeError]] = field(default_factory=dict)
+    before_step: Callable[[str], None] = lambda _step: None
     on_look: Callable[[FakeHost], None] = lambda _host: None
     facts: dict[str, Any] = field(default_factory=dict)
     ended_disconnected: set[str] = field(default_factory=set)
@@ -119,22 +123,24 @@ class FakeHost:
             lease=self.lease,
             processes_in=tuple(self.people),
             leftovers=tuple(person.id for person in self.people.values() if not person.listed),
+            births=tuple((person.id, person.born) for person in self.people.values() if person.has_winlogon),
             stations=stations,
             multipoint="2016",
             **self.facts,
         )
 
     def _session(self, person: Person) -> Session:
-        born = to_cim(person.born)
         return Session(
             id=person.id,
             user=person.user,
             state=person.state,
             state_text=person.state.value,
-            born=person.born,
+            born=person.born if person.has_winlogon else None,
             admin=person.admin,
             station=next((number for number, user in self.station_users.items() if user == person.user), None),
-            guard=SessionGuard(id=person.id, born=born, user=person.user, logon="x", state=person.state.value),
+            guard=SessionGuard(
+                id=person.id, born=born_of(person), user=person.user, logon="x", state=person.state.value
+            ),
         )
 
     def _pass_time(self) -> None:
@@ -297,7 +303,7 @@ class FakeHost:
         self,
         action: str,
         *,
-        allowed: Sequence[int],
+        allowed: Sequence[AllowedSession],
         reason: str,  # noqa: ARG002 - for people
         run: str,
         lease: Holding,
@@ -305,21 +311,30 @@ class FakeHost:
         self._pass_time()
         self._fault("power")
         self._demand(lease, run)
-        left = tuple(id for id in self.people if id not in allowed)
+        left = self._left(allowed)
         if not left:
             self._go_down(action)
         self._late_fault("power")
         return PowerAnswer(now=to_cim(self.clock.now()), boot=to_cim(self.boot), accepted=not left, left=left)
 
-    def set_mode(self, mode: str, *, allowed: Sequence[int], run: str, lease: Holding) -> ModeAnswer:
+    def set_mode(self, mode: str, *, allowed: Sequence[AllowedSession], run: str, lease: Holding) -> ModeAnswer:
         self._pass_time()
         self._fault("mode")
         self._demand(lease, run)
-        left = tuple(id for id in self.people if id not in allowed)
+        left = self._left(allowed)
         if not left:
             self._go_down(mode)
         self._late_fault("mode")
         return ModeAnswer(now=to_cim(self.clock.now()), accepted=not left, left=left, before="Normal", after="Normal")
+
+    def _left(self, allowed: Sequence[AllowedSession]) -> tuple[int, ...]:
+        """The last look: a session is allowed by its birth, a leftover only without a row."""
+        stay = {(one.id, one.born, one.leftover) for one in allowed}
+        return tuple(
+            person.id
+            for person in self.people.values()
+            if not {(person.id, born_of(person), leftover) for leftover in {False, not person.listed}} & stay
+        )
 
     def _go_down(self, how: str) -> None:
         self.record.append(("down", how))
@@ -330,12 +345,18 @@ class FakeHost:
     # Faults.
 
     def _fault(self, step: str) -> None:
+        self.before_step(step)
         if step in self.faults and self.faults[step][0] == "before":
             raise self.faults.pop(step)[1]
 
     def _late_fault(self, step: str) -> None:
         if step in self.faults and self.faults[step][0] == "after":
             raise self.faults.pop(step)[1]
+
+
+def born_of(person: Person) -> str | None:
+    """Its birth, as far as a script could find it out."""
+    return to_cim(person.born) if person.has_winlogon else None
 
 
 def lost() -> ConnectionLost:

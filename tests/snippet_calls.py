@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from mpsbridge.models.frozen import Frozen
-from mpsbridge.models.sessions import LogonMode, SessionGuard
+from mpsbridge.models.sessions import AllowedSession, LogonMode, SessionGuard
 from mpsbridge.snippets.parameters import (
     ActParameters,
     EndParameters,
@@ -68,7 +68,7 @@ def swap(text: str | None, expected: str | None, **changes: Any) -> LeaseParamet
     return LeaseParameters.model_validate(facts | changes)
 
 
-def order(action: str, *allowed: int, **changes: Any) -> PowerParameters:
+def order(action: str, *allowed: AllowedSession, **changes: Any) -> PowerParameters:
     """Parameters of ``power``."""
     facts = {"action": action, "allowed": allowed, "reason": "monthly patches", "not_after": NEVER, "run": "run-1"}
     return PowerParameters.model_validate(facts | changes)
@@ -80,13 +80,14 @@ def failsafe(found: LogonMode, to: LogonMode, **changes: Any) -> FailsafeParamet
     return FailsafeParameters.model_validate(facts | changes)
 
 
-def switch(wanted: str, *allowed: int, **changes: Any) -> ModeParameters:
+def switch(wanted: str, *allowed: AllowedSession, **changes: Any) -> ModeParameters:
     """Parameters of ``mode``."""
     facts = {"mode": wanted, "allowed": allowed, "not_after": NEVER, "run": "run-1"}
     return ModeParameters.model_validate(facts | changes)
 
 
 ALICE = SessionGuard(id=2, born="20261125080000.123456+000", user="alice", logon="11/25/2026 9:00 AM", state="Active")
+STAYS = AllowedSession(id=3, born="20261125093000.000000+000")
 
 CALLS: dict[str, Frozen] = {
     "observe": ObserveParameters(programs=("winword",)),
@@ -101,6 +102,6 @@ CALLS: dict[str, Frozen] = {
     "lease": swap(held(), None),
     "failsafe": failsafe(LogonMode.ENABLED, LogonMode.DRAIN),
     "failsafe-remove": FailsafeRemoveParameters(not_after=NEVER, run="run-1"),
-    "power": order("restart", 3),
-    "mode": switch("console", 3),
+    "power": order("restart", STAYS),
+    "mode": switch("console", STAYS),
 }

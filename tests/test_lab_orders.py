@@ -15,7 +15,7 @@ from mpsbridge.lab.engines.contract import Memory, Submitted
 from mpsbridge.lab.engines.scripted import ScriptedEngine
 from mpsbridge.lab.world import LabHost
 from mpsbridge.models.frozen import Frozen
-from mpsbridge.models.sessions import LogonMode, to_cim
+from mpsbridge.models.sessions import AllowedSession, LogonMode, to_cim
 from mpsbridge.snippets.catalogue import CATALOGUE
 from mpsbridge.snippets.parameters import FailsafeRemoveParameters
 
@@ -43,6 +43,14 @@ def passes(where: LabHost, seconds: float) -> None:
 def in_s(where: LabHost, seconds: float) -> str:
     """A time of the host, so many seconds from now."""
     return to_cim(where.now() + timedelta(seconds=seconds))
+
+
+def may_stay(where: LabHost, number: int, **changes: Any) -> AllowedSession:
+    """What somebody who looks now would say of a session that may be there at the end."""
+    session = where.with_processes(number)
+    assert session is not None
+    facts = {"id": number, "born": to_cim(session.born), "leftover": where.session(number) is None}
+    return AllowedSession.model_validate(facts | changes)
 
 
 def acts(where: LabHost) -> list[tuple[str, str]]:
@@ -173,6 +181,41 @@ def test_w27_shut_down_is_away_for_good() -> None:
     assert acts(where) == [("shutdown", "")]
 
 
+def test_w05_somebody_else_at_an_allowed_number_is_left() -> None:
+    where = host({"id": 1, "user": "kiosk"})
+    allowed = may_stay(where, 1)
+    where.log_off(1)
+    passes(where, 1)
+    assert where.log_on("alice").id == 1, "Windows uses numbers again"
+    for snippet in (order("restart", allowed), order("restart", may_stay(where, 1, leftover=True))):
+        answer = ask(where, "power", snippet)
+        assert (answer["accepted"], answer["left"]) == (False, [1])
+    assert ask(where, "power", order("restart", may_stay(where, 1)))["accepted"]
+
+
+def test_w13_a_leftover_is_allowed_by_its_birth() -> None:
+    where = host({"id": 1, "user": "alice", "linger_s": 9999}, generation="2016")
+    early = may_stay(where, 1)
+    where.log_off(1)
+    passes(where, 1)
+    assert (where.rows(), where.processes_in()) == ([], [1])
+    leftover = may_stay(where, 1)
+    for wrong in ({"born": NEVER}, {"born": None}):
+        answer = ask(where, "mode", switch("console", may_stay(where, 1, **wrong)))
+        assert (answer["accepted"], answer["left"], where.mode) == (False, [1], "Normal")
+    assert ask(where, "power", order("restart", early))["accepted"], "without its row it is still the same"
+    assert ask(where, "power", order("abort"))["accepted"]
+    assert ask(where, "mode", switch("console", leftover))["accepted"]
+
+
+@pytest.mark.parametrize("allowed", ["5", '{"id":5,"leftover":false}', '{"id":5,"born":null,"leftover":false}'])
+def test_w24_a_list_that_is_not_sound_is_refused(allowed: str) -> None:
+    sent = CATALOGUE["power"].render(order("restart")).text.replace('"allowed":[]', f'"allowed":[{allowed}]')
+    with pytest.raises(StopIteration) as answered:
+        next(ScriptedEngine().answer(host(), Submitted(sent), Memory()))
+    assert "the list of allowed sessions is not sound; nothing was done" in answered.value.value
+
+
 def test_w08_stations_that_sign_somebody_in_by_themselves_do_so_after_a_restart() -> None:
     where = host(
         {"id": 2, "user": "kiosk", "station": 1},
@@ -181,8 +224,8 @@ def test_w08_stations_that_sign_somebody_in_by_themselves_do_so_after_a_restart(
         stations=[{"id": 1, "auto_logon": True}],
         restart_s=60,
     )
-    assert ask(where, "power", order("restart", 2))["left"] == [3]
-    assert ask(where, "power", order("restart", 2, 3))["accepted"]
+    assert ask(where, "power", order("restart", may_stay(where, 2)))["left"] == [3]
+    assert ask(where, "power", order("restart", may_stay(where, 2), may_stay(where, 3)))["accepted"]
     passes(where, 11)
     assert where.rows() == []
     passes(where, 60)

@@ -270,8 +270,9 @@ def test_w12_who_logs_on_or_off_meanwhile_is_no_proof_of_blindness_and_not_gone(
 
 @pytest.mark.parametrize("quser", [NOBODY, program(HEADER), program(HEADER + ALICE)])
 def test_w13_processes_without_a_row_are_leftovers_to_an_elevated_caller(quser: dict[str, Any]) -> None:
-    observation = observe(answer(quser=quser, people=(0, 5)))
+    observation = observe(answer(quser=quser, people=(0, 5), births=[{"id": 5, "born": BORN_3}]))
     assert observation.leftovers == (5,)
+    assert [(number, to_cim(born)) for number, born in observation.births] == [(5, BORN_3)]
 
 
 @pytest.mark.parametrize("people", [(), (5,)])

@@ -14,7 +14,7 @@ import pytest
 from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
-from snippet_calls import ALICE, CALLS, NEVER, box, end, held, mode, swap
+from snippet_calls import ALICE, CALLS, NEVER, STAYS, box, end, held, mode, swap
 
 from mpsbridge.errors import RenderError
 from mpsbridge.lab.engines.reader import last_call
@@ -53,6 +53,7 @@ def test_the_calls_are_the_agreed_ones() -> None:
     sessions = json.dumps({"sessions": [ALICE.model_dump()]}, separators=(",", ":"))
     late = f"-NotAfter '{NEVER}' -Run 'run-1'"
     free = f"{late} -Lease 'free'"
+    allowed = '{"allowed":[{"id":3,"born":"20261125093000.000000+000","leftover":false}]}'
     expected = {
         "observe": """Get-MpsbridgeObservation -Programs '{"programs":["winword"]}' -TimeLimitSeconds 20""",
         "look": "Get-MpsbridgeLook -TimeLimitSeconds 20",
@@ -67,8 +68,8 @@ def test_the_calls_are_the_agreed_ones() -> None:
         "lease": f"Set-MpsbridgeLease -Text '{held()}' -Expected $null {late}",
         "failsafe": f"Register-MpsbridgeFailsafe -Found 'enabled' -Set 'drain' -Owner 'ops@box' {late}",
         "failsafe-remove": f"Unregister-MpsbridgeFailsafe {late}",
-        "mode": """Set-MpsbridgeMode -Mode 'console' -Allowed '{"allowed":[3]}' """ f"{free} -TimeLimitSeconds 60",
-        "power": """Invoke-MpsbridgePower -Action 'restart' -Allowed '{"allowed":[3]}' -Reason 'monthly patches' """
+        "mode": f"Set-MpsbridgeMode -Mode 'console' -Allowed '{allowed}' {free} -TimeLimitSeconds 60",
+        "power": f"Invoke-MpsbridgePower -Action 'restart' -Allowed '{allowed}' -Reason 'monthly patches' "
         f"{free} -TimeLimitSeconds 20",
     }
     assert {name: CATALOGUE[name].render(CALLS[name]).call for name in CATALOGUE} == expected
@@ -108,7 +109,9 @@ def test_w35_the_header_is_one_line_of_ascii_whatever_the_reason(reason: str) ->
 
 
 def test_w35_the_header_shows_ids_and_modes_and_of_a_lease_only_a_digest() -> None:
-    assert audit(CATALOGUE["power"].render(CALLS["power"]))["allowed"] == [3]
+    assert audit(CATALOGUE["power"].render(CALLS["power"]))["allowed"] == [
+        {"id": 3, "born": STAYS.born, "leftover": False}
+    ]
     assert audit(CATALOGUE["logons-set"].render(CALLS["logons-set"]))["expected"] == "enabled"
     header = CATALOGUE["lease"].render(swap(held(owner="alice"), held(owner="bob"))).header
     assert {"text_sha256", "expected_sha256", "run"} <= set(

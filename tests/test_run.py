@@ -526,6 +526,41 @@ def test_w08_a_station_that_logs_on_again_is_ended_once_and_no_obstacle(stage: S
     assert host.record.count(("ended", "guest")) == 1
 
 
+@pytest.mark.parametrize("then", [Then.RESTART, Then.CONSOLE_MODE])
+def test_w05_who_has_a_stations_number_when_the_host_goes_down_is_not_taken_for_it(
+    stage: Stage, host: FakeHost, clock: FakeClock, then: Then
+) -> None:
+    """Between the last look of the run and that of the script somebody else gets the number, and stays."""
+    host.station_users = {3: "guest"}
+    host.log_on(5, "guest")
+
+    def somebody_else(step: str) -> None:
+        if step in {"power", "mode"} and 105 in host.people:
+            del host.people[105]
+            host.station_users = {}
+            clock.wait(1)
+            host.log_on(105, "zoe")
+
+    host.before_step = somebody_else
+    with pytest.raises(RemoteError, match="still there: session 105"):
+        stage.run(then=then, warn_s=())
+    assert "zoe" in {person.user for person in host.people.values()}
+    assert "down" not in {what for what, _ in host.record}
+
+
+def test_w05_a_station_whose_birth_cannot_be_read_is_not_allowed(stage: Stage, host: FakeHost) -> None:
+    host.station_users = {3: "guest"}
+    host.log_on(5, "guest")
+
+    def unreadable(step: str) -> None:
+        for person in host.people.values():
+            person.has_winlogon = person.id != 105
+
+    host.before_step = unreadable
+    with pytest.raises(RemoteError, match="still there: session 105"):
+        stage.run(then=Then.RESTART, warn_s=())
+
+
 def test_a_log_off_that_hangs_is_told_and_not_repeated(stage: Stage, host: FakeHost) -> None:
     host.people[2].hung = True
     value = stage.run(settle_s=30)

@@ -103,6 +103,33 @@ def test_w13_half_dead_sessions_that_were_allowed_go_down_with_the_host(host: Fa
     assert [what for what in host.record if what[0] in {"began", "forced"}] == []
 
 
+def test_w13_a_leftover_without_a_winlogon_is_allowed_as_long_as_its_number_is_its_own(
+    host: FakeHost, journal: Journal
+) -> None:
+    half_dead(host, 2)
+    host.people[2].has_winlogon = False
+    assert live(host, journal, then=Then.RESTART, leftover_ok=True).outcome == "back"
+
+
+@pytest.mark.parametrize("had_winlogon", [True, False])
+def test_w05_who_has_a_leftovers_number_when_the_host_goes_down_is_not_taken_for_it(
+    host: FakeHost, journal: Journal, clock: FakeClock, had_winlogon: bool
+) -> None:
+    half_dead(host, 2)
+    host.people[2].has_winlogon = had_winlogon
+
+    def somebody_else(step: str) -> None:
+        if step == "power" and host.people[2].user == "alice":
+            clock.wait(1)
+            host.log_on(2, "zoe")
+
+    host.before_step = somebody_else
+    with pytest.raises(RemoteError, match=r"still there: session 2$"):
+        live(host, journal, then=Then.RESTART, leftover_ok=True)
+    assert host.people[2].user == "zoe"
+    assert ("down", "restart") not in host.record
+
+
 def test_w13_only_those_from_before_the_run_are_allowed(host: FakeHost, journal: Journal) -> None:
     """Whoever loses the row by this run's own log-off hangs, and nothing is restarted over somebody who hangs."""
     half_dead(host, 2)

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from acting import ALICE, BOB, lease
 from snippet_calls import held, switch
-from windows_host import BOOT, Act, WindowsHost
+from windows_host import BOOT, Act, WindowsHost, moved
 
 from mpsbridge.errors import CommandMissing, RemoteError
 from mpsbridge.models.answers import ModeAnswer
+from mpsbridge.models.sessions import AllowedSession
 from mpsbridge.snippets.catalogue import MODE
 
 pytestmark = pytest.mark.engine
@@ -21,7 +22,7 @@ OTHER = {"console": "station", "station": "console"}
 ORDER = {"console": "Console", "station": "MultiStation"}
 
 
-def give(host: WindowsHost, wanted: str, *allowed: int, **more: Any) -> ModeAnswer:
+def give(host: WindowsHost, wanted: str, *allowed: AllowedSession, **more: Any) -> ModeAnswer:
     output = host.run(MODE.render(switch(wanted, *allowed, **more)))
     assert output.errors == ()
     return MODE.read(output)
@@ -52,9 +53,24 @@ def test_w27_in_that_mode_already_is_nothing_to_do(engine: Path, tmp_path: Path,
 @pytest.mark.parametrize("generation", ["2012", "2016"])
 def test_w27_somebody_is_left_and_nothing_is_done(engine: Path, tmp_path: Path, generation: str) -> None:
     host = WindowsHost(tmp_path, engine, [ALICE, BOB], generation=generation)
-    answer = give(host, "console", 2)
+    answer = give(host, "console", ALICE.stays())
     assert (answer.accepted, answer.left) == (False, (5,))
     assert host.record == []
+
+
+@pytest.mark.parametrize("generation", ["2012", "2016"])
+def test_w05_somebody_else_at_an_allowed_number_is_left(engine: Path, tmp_path: Path, generation: str) -> None:
+    host = WindowsHost(tmp_path, engine, [BOB], generation=generation)
+    host.later(1, [moved(ALICE, id=BOB.id)])
+    answer = give(host, "console", BOB.stays())
+    assert (answer.accepted, answer.left) == (False, (5,))
+    assert host.record == []
+
+
+@pytest.mark.parametrize("generation", ["2012", "2016"])
+def test_w08_who_may_be_there_does_not_block_it(engine: Path, tmp_path: Path, generation: str) -> None:
+    host = WindowsHost(tmp_path, engine, [ALICE, BOB], generation=generation)
+    assert give(host, "console", ALICE.stays(), BOB.stays()).accepted
 
 
 def test_w27_a_toggle_is_not_touched_where_the_mode_is_not_known(engine: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from windows_host import BOOT, Person, WindowsHost, moved
 
 from mpsbridge.errors import AccessDenied, Blind, CommandMissing, RemoteError
 from mpsbridge.models.answers import ObserveAnswer, PowerAnswer
+from mpsbridge.models.sessions import AllowedSession
 from mpsbridge.snippets.catalogue import LOOK, OBSERVE, POWER
 from mpsbridge.snippets.envelope import open_envelope
 from mpsbridge.snippets.parameters import LookParameters, ObserveParameters
@@ -90,7 +91,7 @@ def test_w23_disk_protection_is_seen(engine: Path, tmp_path: Path, word: str, di
 # Restarting and shutting down.
 
 
-def give(host: WindowsHost, action: str, *allowed: int, **more: Any) -> PowerAnswer:
+def give(host: WindowsHost, action: str, *allowed: AllowedSession, **more: Any) -> PowerAnswer:
     output = host.run(POWER.render(order(action, *allowed, **more)))
     assert output.errors == ()
     return POWER.read(output)
@@ -118,32 +119,95 @@ NO_PROGRAM = Person(9, "carol", programs=())
     ("people", "allowed", "left"),
     [
         ([ALICE, BOB], (), (2, 5)),
-        ([ALICE, BOB], (2,), (5,)),
-        ([ALICE, LEFTOVER], (2,), (9,)),
-        ([ALICE, NO_PROGRAM], (2,), (9,)),
-        ([Person(12, "user 3")], (3,), (12,)),
-        ([Person(12, "3")], (3,), (12,)),
-        ([Person(12, "x" * 20 + " 3")], (3,), (12,)),
-        ([moved(ALICE, idle="5")], (5,), (2,)),
+        ([ALICE, BOB], (ALICE,), (5,)),
+        ([ALICE, LEFTOVER], (ALICE,), (9,)),
+        ([ALICE, NO_PROGRAM], (ALICE,), (9,)),
+        ([Person(12, "user 3")], (Person(3, "user"),), (12,)),
+        ([Person(12, "3")], (Person(3, "user"),), (12,)),
+        ([Person(12, "x" * 20 + " 3")], (Person(3, "user"),), (12,)),
+        ([moved(ALICE, idle="5")], (BOB,), (2,)),
         ([moved(ALICE, name="", state="Disc")], (), (2,)),
         ([moved(ALICE, traits={"marker": True})], (), (2,)),
-        ([moved(NO_PROGRAM, name="12")], (12,), (9,)),
+        ([moved(NO_PROGRAM, name="12")], (Person(12, "carol"),), (9,)),
     ],
 )
 def test_w24_somebody_is_left_and_nothing_is_done(
-    engine: Path, tmp_path: Path, people: list[Person], allowed: tuple[int, ...], left: tuple[int, ...]
+    engine: Path, tmp_path: Path, people: list[Person], allowed: tuple[Person, ...], left: tuple[int, ...]
 ) -> None:
     host = WindowsHost(tmp_path, engine, people)
-    answer = give(host, "restart", *allowed)
+    answer = give(host, "restart", *(person.stays() for person in allowed))
     assert (answer.accepted, answer.left) == (False, left)
     assert "nothing was done" in answer.text
     assert host.record == []
     assert host.events == []
 
 
-def test_w08_who_may_be_there_does_not_block_it(engine: Path, tmp_path: Path) -> None:
-    host = WindowsHost(tmp_path, engine, [ALICE, BOB])
-    assert give(host, "restart", 5, 2, 77).accepted
+NOT_EVEN_A_WINLOGON = moved(LEFTOVER, traits={"bereft": True})
+UNREADABLE = moved(BOB, traits={"unreadable": True})
+ANOTHER = Person(BOB.id, "zoe", born="20261125110500.000000+000")
+
+
+@pytest.mark.parametrize("dialect", ["", "5.1"])
+@pytest.mark.parametrize(
+    "people",
+    [
+        pytest.param([ALICE, BOB], id="w08-stations-that-came-back"),
+        pytest.param([ALICE, moved(BOB, listed=False)], id="w08-one-that-is-going"),
+        pytest.param([moved(BOB, traits={"sealed": True})], id="w05-a-birth-that-only-cim-tells"),
+        pytest.param([LEFTOVER], id="w13-a-leftover-with-its-winlogon"),
+        pytest.param([ALICE, NOT_EVEN_A_WINLOGON], id="w13-a-leftover-without-it"),
+    ],
+)
+def test_who_may_be_there_does_not_block_it(engine: Path, tmp_path: Path, people: list[Person], dialect: str) -> None:
+    host = WindowsHost(tmp_path, engine, people)
+    may = [allowed(person) for person in people]
+    output = host.run(POWER.render(order("restart", *may, Person(77, "nobody").stays())), json_dialect=dialect)
+    assert POWER.read(output).accepted
+
+
+def allowed(person: Person) -> AllowedSession:
+    """As a caller would say it who saw this person; a row that has gone meanwhile makes no leftover."""
+    born = None if "bereft" in person.traits else person.born
+    return person.stays(born=born, leftover=person in (LEFTOVER, NOT_EVEN_A_WINLOGON))
+
+
+@pytest.mark.parametrize(
+    ("seen", "there"),
+    [
+        pytest.param(BOB, ANOTHER, id="w05-somebody-else"),
+        pytest.param(BOB, moved(ANOTHER, listed=False), id="w05-somebody-elses-leftover"),
+        pytest.param(BOB, moved(BOB, born=ANOTHER.born), id="w05-the-same-person-in-another-session"),
+        pytest.param(BOB, UNREADABLE, id="w05-a-birth-that-cannot-be-read"),
+        pytest.param(BOB, moved(BOB, listed=False, traits={"bereft": True}), id="w05-no-winlogon-any-more"),
+        pytest.param(LEFTOVER, moved(LEFTOVER, listed=True, user="alice"), id="w13-a-leftover-with-a-row-again"),
+        pytest.param(LEFTOVER, moved(LEFTOVER, born=ANOTHER.born), id="w13-another-leftover"),
+        pytest.param(LEFTOVER, NOT_EVEN_A_WINLOGON, id="w13-another-leftover-without-winlogon"),
+        pytest.param(NOT_EVEN_A_WINLOGON, moved(ANOTHER, id=9), id="w13-somebody-where-a-leftover-was"),
+        pytest.param(NOT_EVEN_A_WINLOGON, LEFTOVER, id="w13-a-winlogon-where-there-was-none"),
+        pytest.param(
+            NOT_EVEN_A_WINLOGON,
+            moved(LEFTOVER, traits={"unreadable": True}),
+            id="w13-a-winlogon-that-cannot-be-asked",
+        ),
+        pytest.param(NOT_EVEN_A_WINLOGON, moved(NOT_EVEN_A_WINLOGON, listed=True, user="zoe"), id="w13-a-row"),
+    ],
+)
+def test_w05_somebody_else_at_an_allowed_number_is_left(
+    engine: Path, tmp_path: Path, seen: Person, there: Person
+) -> None:
+    """Between the caller's look and the script another session may have got the number."""
+    logon_screen = Person(1, "", listed=False, programs=())
+    host = WindowsHost(tmp_path, engine, [logon_screen, seen])
+    host.later(1, [logon_screen, there])
+    answer = give(host, "restart", allowed(seen))
+    assert (answer.accepted, answer.left) == (False, (there.id,))
+    assert host.record == []
+
+
+def test_w13_where_no_winlogon_is_seen_at_all_nobody_is_taken_for_a_leftover(engine: Path, tmp_path: Path) -> None:
+    host = WindowsHost(tmp_path, engine, [NOT_EVEN_A_WINLOGON])
+    assert give(host, "restart", allowed(NOT_EVEN_A_WINLOGON)).left == (9,)
+    assert host.record == []
 
 
 def test_w24_somebody_who_comes_before_the_last_look_is_seen(engine: Path, tmp_path: Path) -> None:
@@ -194,7 +258,7 @@ def test_w24_a_second_order_is_not_given(engine: Path, tmp_path: Path) -> None:
 
 def test_w24_an_order_is_taken_back(engine: Path, tmp_path: Path) -> None:
     host = WindowsHost(tmp_path, engine, [ALICE])
-    assert give(host, "restart", 2).accepted
+    assert give(host, "restart", ALICE.stays()).accepted
     assert give(host, "abort").accepted
     answer = give(host, "abort")
     assert (answer.accepted, answer.going_down, "1116" in answer.text) == (False, False, True)
@@ -245,9 +309,31 @@ def test_an_order_of_which_nothing_is_heard_is_an_error(engine: Path, tmp_path: 
         give(host, "restart", time_limit_s=1)
 
 
+BORN = '"born":"20261125103000.000000+000"'
+UNSOUND = (
+    "5",
+    '"2; x"',
+    f'{{"id":0,{BORN},"leftover":false}}',
+    f'{{"id":"5; x",{BORN},"leftover":false}}',
+    f'{{"id":5,{BORN}}}',
+    f'{{"id":5,{BORN},"leftover":"false"}}',
+    '{"id":5,"leftover":false}',
+    '{"id":5,"born":null,"leftover":false}',
+    '{"id":5,"born":"","leftover":true}',
+    '{"id":5,"born":"yesterday","leftover":false}',
+    f'{{"id":5,{BORN},"leftover":false}},{{"id":5,{BORN},"leftover":true}}',
+)
+
+
 @pytest.mark.parametrize(
     "changes",
-    [{"Allowed": '{"allowed":[0]}'}, {"Allowed": '{"allowed":["2; x"]}'}, {"Action": "hibernate"}, {"Run": ""}],
+    [
+        *({"Allowed": f'{{"allowed":[{text}]}}'} for text in UNSOUND),
+        {"Allowed": "{}"},
+        {"Allowed": ""},
+        {"Action": "hibernate"},
+        {"Run": ""},
+    ],
 )
 def test_parameters_are_checked_on_the_host(engine: Path, tmp_path: Path, changes: dict[str, str]) -> None:
     host = WindowsHost(tmp_path, engine, [])

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from mpsbridge.models.scripts import RawOutput, Script
-from mpsbridge.models.sessions import SessionGuard
+from mpsbridge.models.sessions import AllowedSession, SessionGuard
 
 ENGINE = Path(__file__).parent / "engine"
 PROGRAMS_FILE = Path(__file__).parent / "windows_programs.py"
@@ -48,7 +48,8 @@ class Person:
     listed: bool = True
     traits: dict[str, Any] = field(default_factory=dict)
     """How the stand-ins treat it: ignores, protected, leaves, marker, program_s (how long its programs take). Of its
-    processes: unreadable (when they began), sealed (Get-Process may not read it, CIM may), lingers."""
+    processes: unreadable (when they began), sealed (Get-Process may not read it, CIM may), lingers; bereft is without
+    winlogon."""
 
     def bytes_of(self, text: str, page: str) -> str:
         """A field as the host has it: its bytes, as Latin-1 text."""
@@ -59,6 +60,10 @@ class Person:
         facts: dict[str, Any] = {"id": self.id, "born": self.born}
         facts |= {name: self.bytes_of(getattr(self, name), page) for name in ("user", "logon", "state")}
         return SessionGuard.model_validate(facts | changes)
+
+    def stays(self, **changes: Any) -> AllowedSession:
+        """What a caller would send whom it allows to be there still."""
+        return AllowedSession.model_validate({"id": self.id, "born": self.born, "leftover": not self.listed} | changes)
 
 
 class Act(NamedTuple):
@@ -77,6 +82,8 @@ def session_of(person: Person, page: str) -> dict[str, Any]:
 def _processes(person: Person) -> list[dict[str, Any]]:
     kept = {name: person.traits[name] for name in ("unreadable", "lingers", "sealed") if name in person.traits}
     system = [("winlogon", "S-1-5-18"), ("csrss", "S-1-5-18"), ("dwm", "S-1-5-90-0-1")]
+    if person.traits.get("bereft"):
+        system = system[1:]
     own = [(name, person.sid or f"S-1-5-21-1-2-3-{1000 + person.id}") for name in person.programs]
     return [
         {"name": name, "session": person.id, "born": person.born, "sid": sid, "user": person.user, "domain": "LAB"}

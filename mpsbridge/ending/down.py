@@ -11,10 +11,10 @@ from datetime import datetime
 
 from mpsbridge.ending.people import People
 from mpsbridge.ending.policy import Then
-from mpsbridge.ending.scene import Scene
+from mpsbridge.ending.scene import Identity, Scene
 from mpsbridge.errors import AuthRefused, CertificateRefused, Interrupted, MpsBridgeError, NotSent, RemoteError
 from mpsbridge.models.answers import ModeAnswer, PowerAnswer
-from mpsbridge.models.sessions import Observation
+from mpsbridge.models.sessions import AllowedSession, Observation, Session, to_cim
 
 WENT_QUIET = "went quiet"
 """What became of a host that was shut down: nobody can see from here that it is off (W27)."""
@@ -83,10 +83,7 @@ class Down:
 
     def _order(self, people: People) -> PowerAnswer | ModeAnswer:
         scene, then = self._scene, self._scene.policy.then
-        seen = scene.observe()
-        # Half-dead still, so the number is nobody else's: Windows gives none away that is in use.
-        leftovers = [number for number in seen.leftovers if number in self._leftovers]
-        allowed = sorted({*_came_back(seen, people), *leftovers})
+        allowed = self._allowed(scene.observe(), people)
         if then in {Then.CONSOLE_MODE, Then.STATION_MODE}:
             mode = then.value.removesuffix("-mode")
             return scene.step(
@@ -99,6 +96,16 @@ class Down:
             ),
             action=then.value,
         )
+
+    def _allowed(self, seen: Observation, people: People) -> list[AllowedSession]:
+        """Who may go down with the host; the host itself finds out whether it is still they."""
+        back = [AllowedSession(id=one.id, born=to_cim(one.born)) for one in _came_back(seen, people) if one.born]
+        leftovers = [
+            AllowedSession(id=number, born=to_cim(born) if born else None, leftover=True)
+            for number, born in _half_dead(seen)
+            if number in self._leftovers
+        ]
+        return sorted([*back, *leftovers], key=lambda one: one.id)
 
     def _goes_away(self) -> bool:
         """Whether a switched host restarts: in one direction at least it does, in the other nobody knows (W27)."""
@@ -178,11 +185,17 @@ def _as_said(text: str) -> str:
     return f" ({text})" if text else ""
 
 
-def _came_back(seen: Observation, people: People) -> list[int]:
+def _half_dead(seen: Observation) -> list[Identity]:
+    """Sessions that have processes and no row (W13). The birth is null where no ``winlogon`` is left of it."""
+    births = dict(seen.births)
+    return [(number, births.get(number)) for number in seen.leftovers]
+
+
+def _came_back(seen: Observation, people: People) -> list[Session]:
     """Sessions of stations that log on by themselves: there again the moment they are ended (W8).
 
     One that has a verdict is not such a one, for it has not ended yet; nor is anybody who did not sit there before.
     """
     seats = {station.session_id for station in seen.stations if station.auto_logon}
     back = [one for one in seen.sessions if one.id in seats and not people.has_judged(one)]
-    return sorted(one.id for one in back if people.sat_there(one))
+    return [one for one in back if people.sat_there(one)]

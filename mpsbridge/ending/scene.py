@@ -19,7 +19,7 @@ from mpsbridge.ending.record import BestEffort, Record, Told, plain_time, record
 from mpsbridge.errors import MpsBridgeError, Stopped
 from mpsbridge.models.answers import FailsafeAnswer, LeaseAnswer, ModeAnswer, PowerAnswer
 from mpsbridge.models.frozen import Frozen
-from mpsbridge.models.sessions import LogonMode, Logons, Observation, Session, SessionResult
+from mpsbridge.models.sessions import AllowedSession, LogonMode, Logons, Observation, Session, SessionResult
 from mpsbridge.snippets.parameters import Holding
 
 T = TypeVar("T")
@@ -84,11 +84,13 @@ class HostHands(Protocol):
         """Remove that task."""
         ...
 
-    def power(self, action: str, *, allowed: Sequence[int], reason: str, run: str, lease: Holding) -> PowerAnswer:
+    def power(
+        self, action: str, *, allowed: Sequence[AllowedSession], reason: str, run: str, lease: Holding
+    ) -> PowerAnswer:
         """Look a last time and restart or shut down."""
         ...
 
-    def set_mode(self, mode: str, *, allowed: Sequence[int], run: str, lease: Holding) -> ModeAnswer:
+    def set_mode(self, mode: str, *, allowed: Sequence[AllowedSession], run: str, lease: Holding) -> ModeAnswer:
         """Look a last time and switch MultiPoint's mode."""
         ...
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, model_validator
 
 from mpsbridge.models.frozen import Frozen
 
@@ -71,6 +71,24 @@ class SessionGuard(Frozen):
     state: str = Field(min_length=1)
 
 
+class AllowedSession(Frozen):
+    """A session that may still be there when its host goes down: that one, and nobody else who has its number by then.
+
+    ``born`` as in a guard. A ``leftover`` has no row (W13) and often no ``winlogon`` either, then ``born`` is null: its
+    processes keep the number from everybody else for as long as it lasts.
+    """
+
+    id: int = Field(ge=1, le=65535)
+    born: str | None = Field(pattern=r"^\d{14}\.\d{6}\+000$")
+    leftover: bool = False
+
+    @model_validator(mode="after")
+    def _can_be_recognised(self) -> AllowedSession:
+        if self.born is None and not self.leftover:
+            raise ValueError("a session whose birth is not known cannot be recognised")
+        return self
+
+
 class Session(Frozen):
     """One user session. Its identity is (host, ``id``, ``born``); the text of a row is never an identity by itself."""
 
@@ -128,6 +146,8 @@ class Observation(Frozen):
     """Session ids, other than 0, in which a person's processes run (W12)."""
     leftovers: tuple[int, ...] = Field(default=(), exclude=True)
     """Session ids with a person's processes but without a row (W13)."""
+    births: tuple[tuple[int, AwareDatetime], ...] = Field(default=(), exclude=True, repr=False)
+    """(session id, creation time of its ``winlogon``) where that could be read, of leftovers and logon screens too."""
     stations: tuple[Station, ...] = Field(default=(), exclude=True)
     running: tuple[tuple[int, str], ...] = Field(default=(), exclude=True)
     """(session id, program) for each program that was asked for (W38)."""

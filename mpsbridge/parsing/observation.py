@@ -80,6 +80,7 @@ def _observe(answer: ObserveAnswer, notes: list[str]) -> Observation:
         rows=(*quser.tables.rows, *(qwinsta.rows if qwinsta else ())),
         processes_in=tuple(sorted(before | after)),
         leftovers=tuple(sorted(missing)),
+        births=tuple(sorted(host.born.items())),
         stations=stations_of(answer.wms) if answer.wms else (),
         logon_mode=answer.logons.mode,
         multipoint=answer.wms.generation if answer.wms else None,
@@ -222,6 +223,7 @@ class _Host:
         self.notes = notes
         self.now = from_cim(answer.now).astimezone(zone)
         self.births: Mapping[int, str] = {birth.id: birth.born for birth in answer.births}
+        self.born = {number: from_cim(text).astimezone(zone) for number, text in self.births.items()}
         self.owners: Mapping[int, OwnerAnswer] = {owner.id: owner for owner in answer.owners}
         wms = answer.wms
         self.wms: Mapping[int, WmsSessionAnswer] = {session.id: session for session in wms.sessions} if wms else {}
@@ -229,8 +231,7 @@ class _Host:
 
     def session(self, row: Row) -> Session:
         """One row joined with all that is known of its id."""
-        birth = self.births.get(row.id)
-        born = from_cim(birth).astimezone(self.zone) if birth else None
+        born = self.born.get(row.id)
         wms = self.wms.get(row.id)
         station = wms.station if wms and wms.station is not None else self.seats.get(row.id)
         logon = logon_time(
@@ -259,7 +260,7 @@ class _Host:
             admin=self._admin(row.id, wms),
             station=station,
             client=wms.client if wms else None,
-            guard=self._guard(row, birth),
+            guard=self._guard(row, self.births.get(row.id)),
             cut=width(user) >= USER_COLUMN,
         )
 

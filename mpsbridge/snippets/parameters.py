@@ -8,13 +8,13 @@ only published functions may be called. Times travel as CIM datetimes in UTC.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
 from mpsbridge.models.answers import CimTime
 from mpsbridge.models.frozen import Frozen
-from mpsbridge.models.sessions import LogonMode, SessionGuard
+from mpsbridge.models.sessions import AllowedSession, LogonMode, SessionGuard
 
 TEXT_LIMIT = 255
 """Characters of a message, as Windows counts them (UTF-16). The cap of Ansible's ``win_msg``; Microsoft's page on
@@ -22,6 +22,8 @@ TEXT_LIMIT = 255
 
 LEASE_LIMIT = 250_000
 """Characters of a lease, mostly the marks of its notices: about two thousand of them."""
+
+S = TypeVar("S", SessionGuard, AllowedSession)
 
 _PROGRAM = re.compile(r"[\w][\w .+-]{0,63}")
 _RUN = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}")
@@ -62,11 +64,18 @@ def _one_line(text: str) -> str:
     return text
 
 
+def _distinct(sessions: tuple[S, ...]) -> tuple[S, ...]:
+    ids = [session.id for session in sessions]
+    if len(set(ids)) != len(ids):
+        raise ValueError("a session id is named twice")
+    return sessions
+
+
 OneLine = Annotated[str, AfterValidator(_one_line)]
-SessionId = Annotated[int, Field(ge=1, le=65535)]
 ProgramName = Annotated[str, AfterValidator(_program_name)]
 MessageText = Annotated[str, AfterValidator(_message_text)]
 RunId = Annotated[str, AfterValidator(_run_id)]
+AllowedSessions = Annotated[tuple[AllowedSession, ...], AfterValidator(_distinct), Field(max_length=1000)]
 Holding = Literal["free", "held"]
 """What a script demands of the lease before each act: nobody else holds the host (``free``), or this very run does
 (``held``), so that nothing of a run comes late when it, or somebody for it, has let go of the host (W19).
@@ -112,19 +121,12 @@ class LogonsSetParameters(Frozen):
 class ActParameters(Frozen):
     """What ``disconnect`` carries (``Disconnect-MpsbridgeSession``), and every act on sessions."""
 
-    sessions: tuple[SessionGuard, ...] = Field(min_length=1, max_length=1000)
+    sessions: Annotated[tuple[SessionGuard, ...], AfterValidator(_distinct)] = Field(min_length=1, max_length=1000)
     not_after: CimTime
     """Host time after which nothing more is done (W4)."""
     run: RunId
     time_limit_s: int = Field(default=20, ge=1, le=300)
     """Bounds each program that is waited for; a log-off itself is started, not waited for (W3)."""
-
-    @model_validator(mode="after")
-    def _ids_are_distinct(self) -> ActParameters:
-        ids = [guard.id for guard in self.sessions]
-        if len(set(ids)) != len(ids):
-            raise ValueError("a session id is named twice")
-        return self
 
 
 class EndParameters(ActParameters):
@@ -187,11 +189,12 @@ class FailsafeRemoveParameters(Frozen):
 class PowerParameters(Frozen):
     """``Invoke-MpsbridgePower``: the last look and the order in one script (W24).
 
-    ``allowed`` are the ids of sessions that may still be there (auto-logon stations that came back).
+    ``allowed`` are the sessions that may still be there: of stations that sign somebody in by themselves (W8), and
+    half-dead ones (W13). Whoever else has such a number by then is somebody who is left.
     """
 
     action: Literal["restart", "shutdown", "abort"]
-    allowed: tuple[SessionId, ...] = ()
+    allowed: AllowedSessions = ()
     reason: OneLine = Field(default="", max_length=300)
     not_after: CimTime
     run: RunId
@@ -203,7 +206,7 @@ class ModeParameters(Frozen):
     """``Set-MpsbridgeMode``: MultiPoint's console or station mode, after the same last look (W27)."""
 
     mode: Literal["console", "station"]
-    allowed: tuple[SessionId, ...] = ()
+    allowed: AllowedSessions = ()
     not_after: CimTime
     run: RunId
     lease: Holding = "free"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from datetime import timedelta
 
 from mpsbridge.lab.engines.acting import demand_of, note, objection_of
@@ -20,6 +21,7 @@ from mpsbridge.lab.engines.observing import (
     Refusal,
     Result,
     believed_lease,
+    births,
     boot,
     cim,
     elevated,
@@ -32,7 +34,7 @@ LEASE_LIMIT = 250_000
 DELAY_S = 10.0
 """From the order to restart or shut down to the restart itself."""
 
-_ALLOWED = re.compile(r'\{"allowed":\[[0-9,]{0,6000}\]\}')
+_BORN = re.compile(r"[0-9]{14}\.[0-9]{6}\+000")
 _OTHER_WORD = {"console": "ConsoleMode", "station": "Normal"}
 _LEFT = "somebody is left; nothing was done"
 _NOT_SURE = "only an elevated administrator can be sure that nobody is left; nothing was done"
@@ -94,7 +96,6 @@ def power(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
     action, reason = arguments["action"], arguments.get("reason") or ""
     if action not in {"restart", "shutdown", "abort"}:
         raise ValueError(f"{action!r} is no action")
-    allowed = _allowed(arguments)
     _unopposed(host, arguments, problems)
     answer: Result = {"boot": boot(host), "accepted": False, "going_down": False, "left": [], "text": ""}
     if not elevated(host):
@@ -103,7 +104,7 @@ def power(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
         if action != "abort":
             raise Refusal("denied", _NOT_SURE)
         return answer | {"text": said, "now": cim(host.now())}
-    if action != "abort" and (left := _left(host, allowed)):
+    if action != "abort" and (left := _left(host, arguments)):
         answer |= {"left": left, "text": _LEFT}
     elif action == "abort":
         answer["accepted"] = host.abort_shutdown()
@@ -121,7 +122,7 @@ def power(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
 
 def mode(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
     """The result of ``Set-MpsbridgeMode`` (W27)."""
-    wanted, allowed = arguments["mode"], _allowed(arguments)
+    wanted = arguments["mode"]
     if wanted not in _OTHER_WORD:
         raise ValueError(f"{wanted!r} is no mode")
     _unopposed(host, arguments, problems)
@@ -136,7 +137,7 @@ def mode(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
     elif not elevated(host):
         problems.append(NO_BOOT)
         raise Refusal("denied", _NOT_SURE)
-    elif left := _left(host, allowed):
+    elif left := _left(host, arguments):
         answer |= {"left": left, "text": _LEFT}
     else:
         note(f"{wanted} mode ordered", host, arguments, problems)
@@ -167,16 +168,49 @@ def _run_of(text: str | None) -> str | None:
     return facts.get("run") if isinstance(facts, dict) else None
 
 
-def _allowed(arguments: Arguments) -> set[int]:
-    text = arguments.get("allowed", '{"allowed":[]}')
-    if not _ALLOWED.fullmatch(text):
-        raise ValueError(f"-Allowed is {text!r}")
-    return set(json.loads(text)["allowed"])
+@dataclass(frozen=True, slots=True)
+class _Allowed:
+    """A session that may still be there; without a birth it is a leftover that has no ``winlogon``."""
+
+    id: int
+    born: str | None
+    leftover: bool
+
+    @property
+    def is_sound(self) -> bool:
+        number = type(self.id) is int and 0 < self.id < 100_000 and type(self.leftover) is bool
+        return number and (self.leftover if self.born is None else _BORN.fullmatch(self.born) is not None)
 
 
-def _left(host: LabHost, allowed: set[int]) -> list[int]:
+def _allowed(arguments: Arguments) -> dict[int, _Allowed]:
+    raw = json.loads(arguments.get("allowed", '{"allowed":[]}'))["allowed"]
+    try:
+        sessions = {each["id"]: _Allowed(**each) for each in raw}
+        sound = len(sessions) == len(raw) and all(each.is_sound for each in sessions.values())
+    except (KeyError, TypeError):
+        sound = False
+    if not sound:
+        raise Refusal("untouched", "the list of allowed sessions is not sound; nothing was done")
+    return sessions
+
+
+def _left(host: LabHost, arguments: Arguments) -> list[int]:
     """Everybody in the table or with a process, but for those who may be there."""
-    return sorted(({each.id for each in host.rows()} | set(host.processes_in())) - allowed)
+    allowed, rows, born = _allowed(arguments), {each.id for each in host.rows()}, births(host)
+    return sorted(
+        number
+        for number in rows | set(host.processes_in())
+        if number not in allowed or not _may_stay(allowed[number], rows, born)
+    )
+
+
+def _may_stay(session: _Allowed, rows: set[int], born: dict[int, str]) -> bool:
+    """Whether whoever has its number now is that very session, and no leftover has a row."""
+    if session.leftover and session.id in rows:
+        return False
+    if session.born is not None:
+        return born.get(session.id) == session.born
+    return bool(born) and session.id not in born
 
 
 def _meaning(word: str) -> str:
