@@ -112,8 +112,9 @@ def test_w13_a_leftover_without_a_winlogon_is_allowed_as_long_as_its_number_is_i
 
 
 @pytest.mark.parametrize("had_winlogon", [True, False])
+@pytest.mark.parametrize("half_dead_too", [True, False])
 def test_w05_who_has_a_leftovers_number_when_the_host_goes_down_is_not_taken_for_it(
-    host: FakeHost, journal: Journal, clock: FakeClock, had_winlogon: bool
+    host: FakeHost, journal: Journal, clock: FakeClock, had_winlogon: bool, half_dead_too: bool
 ) -> None:
     half_dead(host, 2)
     host.people[2].has_winlogon = had_winlogon
@@ -122,11 +123,35 @@ def test_w05_who_has_a_leftovers_number_when_the_host_goes_down_is_not_taken_for
         if step == "power" and host.people[2].user == "alice":
             clock.wait(1)
             host.log_on(2, "zoe")
+            if half_dead_too:
+                half_dead(host, 2)
 
     host.before_step = somebody_else
     with pytest.raises(RemoteError, match=r"still there: session 2$"):
         live(host, journal, then=Then.RESTART, leftover_ok=True)
     assert host.people[2].user == "zoe"
+    assert ("down", "restart") not in host.record
+
+
+def test_w13_whom_the_run_itself_left_half_dead_at_a_leftovers_number_is_none_from_before(
+    host: FakeHost, journal: Journal
+) -> None:
+    """The leftover ends, somebody gets its number, is logged off and hangs, and neither has a winlogon."""
+    half_dead(host, 2)
+    host.people[2].has_winlogon = False
+
+    def arrives(at: FakeHost) -> None:
+        if 2 in at.people and at.people[2].user == "alice":
+            at.log_on(2, "zoe", hung=True, loses_row=True)
+
+    def loses_its_winlogon(step: str) -> None:
+        if step == "power":
+            host.people[2].has_winlogon = False
+
+    host.before_step = lambda step: arrives(host) if step == "message" else loses_its_winlogon(step)
+    with pytest.raises(RemoteError, match=r"still there: session 2$"):
+        live(host, journal, then=Then.RESTART, leftover_ok=True, warn_s=(60,), unwarned_ok=True)
+    assert ("began", "zoe") in host.record
     assert ("down", "restart") not in host.record
 
 

@@ -34,7 +34,7 @@ class Down:
     ``leftovers`` are half-dead sessions from before the run, which the administrator said may go down with it (W13).
     """
 
-    def __init__(self, scene: Scene, boot: datetime | None, *, leftovers: Collection[int] = ()) -> None:
+    def __init__(self, scene: Scene, boot: datetime | None, *, leftovers: Collection[Identity] = ()) -> None:
         self._scene = scene
         self._boot = boot
         self._leftovers = leftovers
@@ -98,12 +98,16 @@ class Down:
         )
 
     def _allowed(self, seen: Observation, people: People) -> list[AllowedSession]:
-        """Who may go down with the host; the host itself finds out whether it is still they."""
+        """Who may go down with the host; the host itself finds out whether it is still they.
+
+        At a number that this run has had in hand, nobody is a leftover from before it.
+        """
+        known = {result.session.id for result in people.results}
         back = [AllowedSession(id=one.id, born=to_cim(one.born)) for one in _came_back(seen, people) if one.born]
         leftovers = [
             AllowedSession(id=number, born=to_cim(born) if born else None, leftover=True)
-            for number, born in _half_dead(seen)
-            if number in self._leftovers
+            for number, born in half_dead(seen)
+            if (number, born) in self._leftovers and number not in known
         ]
         return sorted([*back, *leftovers], key=lambda one: one.id)
 
@@ -185,7 +189,7 @@ def _as_said(text: str) -> str:
     return f" ({text})" if text else ""
 
 
-def _half_dead(seen: Observation) -> list[Identity]:
+def half_dead(seen: Observation) -> list[Identity]:
     """Sessions that have processes and no row (W13). The birth is null where no ``winlogon`` is left of it."""
     births = dict(seen.births)
     return [(number, births.get(number)) for number in seen.leftovers]

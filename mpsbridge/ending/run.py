@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from mpsbridge.ending.down import WENT_QUIET, Down
+from mpsbridge.ending.down import WENT_QUIET, Down, half_dead
 from mpsbridge.ending.holding import Holding
 from mpsbridge.ending.people import People, after_reset
 from mpsbridge.ending.policy import Then
@@ -147,9 +147,8 @@ def _force(scene: Scene, people: People) -> None:
 def _what_follows(scene: Scene, people: People, holding: Holding, before: Observation) -> str:
     if not scene.policy.restarts:
         return "done"
-    ours = {session.id for session in scene.logged_off}
-    allowed = set(before.leftovers) - ours if scene.policy.leftover_ok else set()
-    outcome = Down(scene, before.boot, leftovers=allowed).go(people)
+    leftovers = half_dead(before) if scene.policy.leftover_ok else ()
+    outcome = Down(scene, before.boot, leftovers=leftovers).go(people)
     holding.restarted = outcome == "back"
     if outcome == WENT_QUIET:
         holding.forget()
