@@ -302,7 +302,7 @@ class Promises:
                 if guest.arrived < life.began
                 and is_meant(guest, run.policy)
                 and guest.session.row_gone_at is None
-                and not (guest.is_active and run.policy.selector.disconnected)
+                and (not run.policy.selector.disconnected or _was_away_before(guest, life.began))
             ]
             self._demand(not left, f"nothing to do, and there is {left}")
 
@@ -393,6 +393,10 @@ class LogonsOfOthers:
         mode = self._host.logon_mode
         wanted = {self.wanted, *self.also}
         return mode in wanted, f"logons are {mode}, and others want {sorted(wanted)}: {self.history}"
+
+
+def _was_away_before(guest: Guest, at: float) -> bool:
+    return guest.away_since is not None and guest.away_since <= at
 
 
 def is_meant(guest: Guest, policy: Policy) -> bool:

@@ -460,7 +460,7 @@ def test_whatever_happens_in_whatever_order_the_promises_hold(
 ) -> None:
     if run_alone(request):
         return
-    tries = examples(ci=110, deep=2100)
+    tries = examples(ci=110, deep=2600)
     search(RunMachine, tries, Phase.generate)
     if PROFILE == "deep":
         with capsys.disabled():

@@ -28,6 +28,8 @@ class Guest:
     arrived: float
     active_since: float | None
     """Monotonic time since when somebody sits in front of it without a pause; ``None`` while nobody does."""
+    away_since: float | None = None
+    """The same for nobody."""
     was_disconnected: bool = False
     by_itself: bool = False
     """Whether a station logged it on without anybody's doing (W8)."""
@@ -164,18 +166,21 @@ class WatchedHost(LabHost):
         )
         self.sessions.append(session)
         ticks = self.world.clock.monotonic()
-        guest = Guest(session, arrived=ticks, active_since=ticks if active else None, was_disconnected=not active)
+        guest = Guest(session, arrived=ticks, active_since=ticks, was_disconnected=not active)
+        if not active:
+            guest.active_since, guest.away_since = None, ticks
         self.guests.append(guest)
         return guest
 
     def reconnect(self, session_id: int) -> None:
         super().reconnect(session_id)
-        self.guest_of(self._existing(session_id)).active_since = self.world.clock.monotonic()
+        guest = self.guest_of(self._existing(session_id))
+        guest.active_since, guest.away_since = self.world.clock.monotonic(), None
 
     def disconnect(self, session_id: int) -> None:
         session = self._existing(session_id)
         guest = self.guest_of(session)
-        guest.active_since, guest.was_disconnected = None, True
+        guest.active_since, guest.away_since, guest.was_disconnected = None, self.world.clock.monotonic(), True
         self._change(lambda: super(WatchedHost, self).disconnect(session_id), "disconnect", session)
 
     def log_off(self, session_id: int) -> None:
