@@ -147,15 +147,14 @@ UNREADABLE = moved(BOB, traits={"unreadable": True})
 ANOTHER = Person(BOB.id, "zoe", born="20261125110500.000000+000")
 
 
-@pytest.mark.parametrize("dialect", ["", "5.1"])
 @pytest.mark.parametrize(
-    "people",
+    ("people", "dialect"),
     [
-        pytest.param([ALICE, BOB], id="w08-stations-that-came-back"),
-        pytest.param([ALICE, moved(BOB, listed=False)], id="w08-one-that-is-going"),
-        pytest.param([moved(BOB, traits={"sealed": True})], id="w05-a-birth-that-only-cim-tells"),
-        pytest.param([LEFTOVER], id="w13-a-leftover-with-its-winlogon"),
-        pytest.param([ALICE, NOT_EVEN_A_WINLOGON], id="w13-a-leftover-without-it"),
+        pytest.param([ALICE, BOB], "5.1", id="w08-stations-that-came-back"),
+        pytest.param([ALICE, moved(BOB, listed=False)], "", id="w08-one-that-is-going"),
+        pytest.param([moved(BOB, traits={"sealed": True})], "", id="w05-a-birth-that-only-cim-tells"),
+        pytest.param([LEFTOVER], "", id="w13-a-leftover-with-its-winlogon"),
+        pytest.param([ALICE, NOT_EVEN_A_WINLOGON], "5.1", id="w13-a-leftover-without-it"),
     ],
 )
 def test_who_may_be_there_does_not_block_it(engine: Path, tmp_path: Path, people: list[Person], dialect: str) -> None:
@@ -312,12 +311,9 @@ def test_an_order_of_which_nothing_is_heard_is_an_error(engine: Path, tmp_path: 
 BORN = '"born":"20261125103000.000000+000"'
 UNSOUND = (
     "5",
-    '"2; x"',
-    f'{{"id":0,{BORN},"leftover":false}}',
     f'{{"id":"5; x",{BORN},"leftover":false}}',
     f'{{"id":5,{BORN}}}',
     f'{{"id":5,{BORN},"leftover":"false"}}',
-    '{"id":5,"leftover":false}',
     '{"id":5,"born":null,"leftover":false}',
     '{"id":5,"born":"","leftover":true}',
     '{"id":5,"born":"yesterday","leftover":false}',
@@ -330,7 +326,6 @@ UNSOUND = (
     [
         *({"Allowed": f'{{"allowed":[{text}]}}'} for text in UNSOUND),
         {"Allowed": "{}"},
-        {"Allowed": ""},
         {"Action": "hibernate"},
         {"Run": ""},
     ],
