@@ -352,17 +352,23 @@ class LogonsOfOthers:
                 self.also.add(str(sent.script.parameters["Mode"]))
         if self._is_being_closed(before, mode):
             self.also.add(before)
+        lease = read_lease(self._host.lease)
+        if isinstance(lease, Lease) and lease.found and mode in self._wishes(lease.found, of=lease.run):
+            self.also.add(lease.found.value)  # its lease says so in a moment, and then nobody can tell whose mode it is
         self.wanted = mode
+
+    def _wishes(self, found: LogonMode, *, of: str | None = None) -> set[LogonMode | None]:
+        """The modes that runs at work would set where they found that one."""
+        return {run.policy.mode_to_set(found) for run in self._story.runs if run.works and of in {None, run.id}}
 
     def _is_being_closed(self, before: str, mode: str) -> bool:
         """Whether a run is just now about to set that very mode, and may never hear that it came second."""
-        wishes = [run.policy.mode_to_set(LogonMode(before)) for run in self._story.runs if run.works]
         on_the_way = [
             sent.script.parameters["Mode"]
             for sent in self._story.wire.exchanges
             if sent.script.snippet == "logons-set" and not sent.is_over
         ]
-        return mode in {*wishes, *on_the_way}
+        return mode in {*self._wishes(LogonMode(before)), *on_the_way}
 
     def _taken(self) -> list[tuple[str, str]]:
         """The modes that runs found and have set, or are about to."""

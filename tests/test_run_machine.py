@@ -43,6 +43,8 @@ from mpsbridge.lab.engines.guard import Guard, Look, Standing, standing
 from mpsbridge.lab.world import HostFacts
 
 USERS = ["alice", "bob", "carol", "user 12", "o'neil"]
+ADMINISTRATOR = "dave"
+"""Nobody else is one: it is accounts that are, and not sessions."""
 MODES = ["enabled", "drain", "drain-until-restart", "disabled"]
 STEPS = 50
 ALONE = "RUN_MACHINE_ALONE"
@@ -125,6 +127,11 @@ reached: Counter[str] = Counter()
 """What the machine has come by, over all of its examples."""
 
 
+def user_of(person: dict[str, Any]) -> str:
+    """The name of the account."""
+    return ADMINISTRATOR if person["kind"] == "admin" else str(person["user"])
+
+
 def amid(**given: Any) -> Callable[[Callable[..., None]], Any]:
     """A rule after which some things more happen, so that the next one falls into the midst of something."""
 
@@ -192,7 +199,7 @@ class RunMachine(RuleBasedStateMachine):
         self.promises = Promises(self.story)
         for number, person in enumerate(people, 1):
             self.story.host.sit_down(
-                person["user"],
+                user_of(person),
                 logged_on=self.story.host.now() - timedelta(hours=1, minutes=number),
                 state=person["state"],
                 **KINDS[person["kind"]],
@@ -220,7 +227,7 @@ class RunMachine(RuleBasedStateMachine):
         if host.is_away or (host.logon_mode != "enabled" and person["kind"] != "console"):
             return
         before = {guest.session.id for guest in host.guests}
-        session = host.log_on(person["user"])
+        session = host.log_on(user_of(person))
         for name, value in KINDS[person["kind"]].items():
             setattr(session, name, value)
         self.story.tally["arrivals"] += 1
@@ -239,7 +246,7 @@ class RunMachine(RuleBasedStateMachine):
         host = self.story.host
         if guest and host.logon_mode == "enabled" and not guest.session.logoff_s:
             host.log_off(guest.session.id)
-            again = host.log_on(guest.session.user)
+            again = host.log_on(guest.session.user, admin=guest.session.admin)
             self.story.tally["reused ids"] += again.id == guest.session.id
 
     @amid(number=whole(0, 5))
