@@ -11,7 +11,6 @@ import dataclasses
 import hashlib
 import logging
 import pickle
-import re
 import select
 import socket
 import ssl
@@ -133,33 +132,6 @@ def test_w16_definitions_go_to_a_shell_once(monkeypatch: pytest.MonkeyPatch) -> 
         assert defined == [True, False, True, True], "the fourth has a new shell"
         assert engine.texts[1] == script().short
         assert steps(lab) == [*OPENING, *COMMAND * 3, "delete", *OPENING, *COMMAND, "delete"]
-
-
-def test_a_script_that_was_serialised_before_is_the_same_to_the_byte(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = script(definitions="# <&> _x0041_ T\u00fcr \U0001f600\r\n\t\x00\x7f\n")
-
-    def packed() -> bytes:
-        sent: list[bytes] = []
-        send = http.HttpTransport.send
-
-        def keep(transport: http.HttpTransport, message: bytes, **more: object) -> bytes:
-            sent.append(message)
-            return send(transport, message, **more)
-
-        with make_lab() as lab, monkeypatch.context() as patch:
-            patch.setattr(http.HttpTransport, "send", keep)
-            transport = open_transport(reach(lab))
-            for _ in range(2):
-                transport.run(asked, timeout_s=10)
-            transport.close()
-        (first,) = (each for each in sent if b"shell/Command<" in each and len(each) == max(map(len, sent)))
-        data = re.search(rb"<rsp:Arguments>(.*?)</rsp:Arguments>", first)
-        assert data is not None
-        return base64.b64decode(data[1])[21 + 40 :]  # behind the heads of fragment and message, which hold the ids
-
-    before = packed()
-    monkeypatch.setattr(winrm, "_serialised", lambda text: text)
-    assert packed() == before
 
 
 def test_w16_definitions_of_a_failed_script_are_sent_again() -> None:

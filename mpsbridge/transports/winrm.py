@@ -18,7 +18,7 @@ Rules:
   goes as a command with parameters, because such an endpoint runs nothing but the functions that it publishes.
 * pypsrp's and pyspnego's own logs hold script text and sign-in tokens, pypsrp's warnings what a host likes to say: they
   are silenced, for this process.
-* The only foreign attribute set is ``WSMan.transport``; its shape (``send``, ``close``, ``endpoint``) is pypsrp's
+* The foreign attribute set here is ``WSMan.transport``; its shape (``send``, ``close``, ``endpoint``) is pypsrp's
   internal matter, so pypsrp is pinned to one minor version and a test holds the two together.
 """
 
@@ -28,21 +28,19 @@ import contextlib
 import logging
 import math
 import warnings
-import xml.etree.ElementTree as ET
 
 from pypsrp.complex_objects import GenericComplexObject, PSInvocationState, RunspacePoolState
 from pypsrp.exceptions import InvalidRunspacePoolStateError
 from pypsrp.powershell import PowerShell, RunspacePool, RunspacePoolWarning
-from pypsrp.serializer import Serializer
 from pypsrp.wsman import WSMan
 
 from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.errors import InputError, MpsBridgeError, TransportClosed
 from mpsbridge.models.scripts import RawOutput, Script
 from mpsbridge.models.targets import Auth, Target
-from mpsbridge.once import once
 from mpsbridge.transports.http import HttpTransport
 from mpsbridge.transports.limit import Limit
+from mpsbridge.transports.messages import Shell, script_command
 from mpsbridge.transports.trouble import Stage, explain, refuse_unpublished
 
 IDLE_TIMEOUT_S = 180
@@ -149,11 +147,8 @@ class WinrmTransport:
         pipeline = PowerShell(pool)
         if not self._target.restricted:
             known = script.definitions_digest in self._defined
-            # Not in a scope of its own: the functions that it defines shall outlive it.
-            pipeline.add_script(
-                _serialised(script.short if known else script.text),  # type: ignore[arg-type]  # an element is as good
-                use_local_scope=False,
-            )
+            text = script.short if known else script.text
+            pipeline.add_command(script_command(text, pool.protocol_version or ""))
         else:
             pipeline.add_cmdlet(script.function).add_parameters(dict(script.parameters))
         self._messages_before, self._pipeline = self._http.messages, pipeline
@@ -178,12 +173,7 @@ class WinrmTransport:
         if self._pool is None:
             # A host may be slow to start PowerShell; a fault for the operation's own timeout would end the opening.
             self._wsman.operation_timeout = math.ceil(self._limit.left())
-            pool = RunspacePool(
-                self._wsman,
-                configuration_name=self._target.configuration_name,
-                no_profile=True,
-                idle_timeout=IDLE_TIMEOUT_S,
-            )
+            pool = Shell(self._wsman, self._target.configuration_name, IDLE_TIMEOUT_S)
             pool.open()
             if pool.state != RunspacePoolState.OPENED:
                 raise InvalidRunspacePoolStateError(pool.state, RunspacePoolState.OPENED, "use a shell")
@@ -240,14 +230,6 @@ def _check(target: Target) -> None:
         target.address.encode("idna")
     except UnicodeError as error:
         raise InputError(f"{target.host}: {target.address!r} is no host name").about(host=target.host) from error
-
-
-@once
-def _serialised(text: str) -> ET.Element:
-    """A script as it travels, escaped once for all hosts; pypsrp takes such an element for a value and copies it."""
-    element = Serializer().serialize(text)
-    assert element is not None  # noqa: S101 - only nothing becomes nothing
-    return element
 
 
 def _text(value: object) -> str:

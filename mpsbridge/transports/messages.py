@@ -1,0 +1,76 @@
+"""The messages that are alike for all hosts, written once: those that open a shell, and the one that carries a script.
+
+pypsrp writes each of them anew for each host, in Python: it copies every command twice, numbers the objects and makes
+the XML, an eighth of the CPU that a cold host takes. Here the same code writes them for the first host that needs them.
+What stands around that XML (whose shell, which pipeline, which piece) is made for each host as ever.
+
+Rules: what is kept depends on nothing but the script, the PSRP version of the host and pypsrp. ``_serializer`` and
+``_fragmenter`` are pypsrp's inner names; a test holds the bytes that go out to those of its own classes.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from typing import Any, Self
+
+from pypsrp.complex_objects import Command, Pipeline
+from pypsrp.messages import CreatePipeline, InitRunspacePool, SessionCapability
+from pypsrp.powershell import RunspacePool
+from pypsrp.serializer import Serializer
+from pypsrp.wsman import WSMan
+
+from mpsbridge.once import once
+
+
+class ScriptCommand(Command):
+    """A script as the only command of its pipeline; nobody changes it, so its copy is itself.
+
+    ``written`` is the message with which that pipeline begins, once some host has needed it.
+    """
+
+    written: bytes | None = None
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        return self
+
+
+@once
+def script_command(text: str, protocol_version: str) -> ScriptCommand:
+    """The command for a script, one for all hosts of a PSRP version: which properties a command has goes by that."""
+    # Not in a scope of its own: the functions that it defines shall outlive it.
+    return ScriptCommand(text, protocol_version, is_script=True, use_local_scope=False)
+
+
+class Shell(RunspacePool):
+    """A runspace pool as the hosts' administrators get it: one runspace, no profile, nobody to answer its questions."""
+
+    def __init__(self, connection: WSMan, configuration_name: str, idle_timeout_s: int) -> None:
+        super().__init__(
+            connection, configuration_name=configuration_name, no_profile=True, idle_timeout=idle_timeout_s
+        )
+        self._serializer = self._fragmenter.serializer = _WritingOnce()
+
+
+_OPENING: dict[type, bytes] = {}
+"""The messages that open a shell, by their kind: every :class:`Shell` opens with the same ones."""
+
+
+class _WritingOnce(Serializer):
+    """pypsrp's serializer; for a message that is written already it gives the bytes, which ``Message.pack`` takes."""
+
+    def serialize(self, value: Any, *args: Any, **options: Any) -> Any:
+        match value:
+            case SessionCapability() | InitRunspacePool():
+                if type(value) not in _OPENING:
+                    _OPENING[type(value)] = _xml(super().serialize(value))
+                return _OPENING[type(value)]
+            case CreatePipeline(pipeline=Pipeline(commands=[ScriptCommand() as command])):
+                if command.written is None:
+                    command.written = _xml(super().serialize(value))
+                return command.written
+        return super().serialize(value, *args, **options)
+
+
+def _xml(message: ET.Element | None) -> bytes:
+    assert message is not None  # noqa: S101 - only nothing becomes nothing
+    return bytes(ET.tostring(message, encoding="utf-8", method="xml"))
