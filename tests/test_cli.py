@@ -10,9 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from console import Command
 from rich.cells import cell_len
+from typer.main import get_group
 
+from mpsbridge.cli.commands import app
+from mpsbridge.cli.main import app_for
 from mpsbridge.cli.terminal import Terminal
 from mpsbridge.clock import SystemClock
 from mpsbridge.journal import Journal
@@ -420,6 +424,22 @@ def test_a_demo_whose_report_cannot_be_written_says_so(mpsbridge: Command, tmp_p
 @pytest.mark.parametrize("words", [["--version"], ["--help"], ["logoff", "--help"]])
 def test_help_and_version(mpsbridge: Command, words: list[str]) -> None:
     assert mpsbridge(*words).code == 0
+
+
+def test_a_command_alone_is_what_it_is_among_all() -> None:
+    def made(by: typer.Typer) -> dict[str, tuple[object, ...]]:
+        group = get_group(by)
+        return {
+            name: (one.help, [(option.name, option.opts, option.required, option.default) for option in one.params])
+            for name, one in group.commands.items()
+        }
+
+    every = made(app)
+    assert len(every) > 20
+    for name, command in every.items():
+        assert made(app_for([name, "--help"])) == {name: command}
+    for words in ([], ["--help"], ["sesions"], ["-h", "sessions"]):
+        assert app_for(words) is app
 
 
 def test_every_act_is_a_run_in_the_journal(lab: Lab, mpsbridge: Command, tmp_path: Path) -> None:

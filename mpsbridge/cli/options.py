@@ -106,8 +106,7 @@ def command(function: Callable[..., int], *, journal: bool = False, contacts: bo
     ``journal``: whether a command that contacts no host reads the record of runs. ``contacts``: that it contacts hosts
     though it has no argument of that name.
     """
-    own = _parameters(function)
-    del own["call"]
+    own = {name: entry for name, entry in _parameters(function).items() if name != "call"}
     who = _parameters(_selector, panel="Whom") if own.pop("who", None) else {}
     shared = {
         key: entry
@@ -138,6 +137,7 @@ on_hosts = functools.partial(command, contacts=True)
 """The same, for a command whose hosts stand in a file."""
 
 
+@functools.cache
 def _parameters(function: Callable[..., Any], *, panel: str | None = None) -> dict[str, inspect.Parameter]:
     """A function's parameters with their annotations evaluated; what loads slowly is named, not imported.
 
