@@ -508,6 +508,31 @@ def test_w26_a_host_that_never_comes_back_is_unknown_and_told_once(stage: Stage,
     assert isinstance(read_lease(host.lease), Lease)
 
 
+@pytest.mark.parametrize(
+    ("then", "step", "outcome"),
+    [(Then.RESTART, "power", "back"), (Then.SHUTDOWN, "power", "went quiet"), (Then.CONSOLE_MODE, "mode", "back")],
+)
+def test_w25_an_order_whose_answer_is_lost_is_seen_through(
+    stage: Stage, host: FakeHost, then: Then, step: str, outcome: str
+) -> None:
+    host.faults[step] = ("after", lost())
+    assert stage.run(then=then, warn_s=()).outcome == outcome
+    assert len([what for what, _ in host.record if what == "down"]) == 1
+    assert [entry.step for entry in stage.journal.unanswered("r-1")] == [step]
+
+
+@pytest.mark.parametrize("then", [Then.RESTART, Then.SHUTDOWN, Then.CONSOLE_MODE])
+def test_w25_an_order_that_may_be_lost_is_not_given_again(stage: Stage, host: FakeHost, then: Then) -> None:
+    host.faults["mode" if then is Then.CONSOLE_MODE else "power"] = ("before", lost())
+    began = host.clock.monotonic()
+    with pytest.raises(Interrupted, match="link broke") as late:
+        stage.run(then=then, warn_s=())
+    assert late.value.may_have_run
+    assert 300 <= host.clock.monotonic() - began < 400
+    assert "down" not in {what for what, _ in host.record}
+    assert clean(host)
+
+
 def test_w27_a_shutdown_that_is_silent_went_quiet(stage: Stage, host: FakeHost) -> None:
     assert stage.run(then=Then.SHUTDOWN, warn_s=()).outcome == "went quiet"
     assert host.record[-1] == ("down", "shutdown")

@@ -462,6 +462,7 @@ def run_alone(request: pytest.FixtureRequest) -> bool:
     return True
 
 
+@pytest.mark.timeout(7200 if PROFILE == "deep" else 300)
 def test_whatever_happens_in_whatever_order_the_promises_hold(
     request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -24,6 +24,9 @@ more might lock the account."""
 LOOK_S = 15.0
 STABLE_S = 120.0
 QUIET_S = 180.0
+IN_DOUBT_S = 300.0
+"""How long a host is watched whose answer to the order was lost: the script may begin late, and Windows stops services
+before it goes down."""
 TRIES = 3
 """How often the order is given while the host itself says that it was not taken, because somebody was there."""
 
@@ -46,12 +49,12 @@ class Down:
         scene, then = self._scene, self._scene.policy.then
         scene.phase = then.value
         scene.check_stop()
-        answer = self._order(people)
-        tries = 1
-        while not answer.accepted and answer.left and tries < TRIES:
-            scene.pause(LOOK_S)
-            answer = self._order(people)
-            tries += 1
+        try:
+            answer = self._taken_order(people)
+        except MpsBridgeError as error:
+            if not error.may_have_run:
+                raise
+            return self._see_whether(error)
         if not answer.accepted and not (isinstance(answer, PowerAnswer) and answer.going_down):
             left = f"; still there: session {', '.join(map(str, answer.left))}" if answer.left else ""
             raise RemoteError(f"the host did not take the order to {then.value}: {answer.text or 'no reason'}{left}")
@@ -62,6 +65,34 @@ class Down:
         if isinstance(answer, ModeAnswer) and not self._goes_away():
             return f"the mode is {answer.after or 'not told'}"
         return self.see_back()
+
+    def _taken_order(self, people: People) -> PowerAnswer | ModeAnswer:
+        """Give the order, again where the host itself says that it was not taken because somebody was there."""
+        answer = self._order(people)
+        tries = 1
+        while not answer.accepted and answer.left and tries < TRIES:
+            self._scene.pause(LOOK_S)
+            answer = self._order(people)
+            tries += 1
+        return answer
+
+    def _see_whether(self, error: MpsBridgeError) -> str:
+        """See through an order of which nobody knows whether it was carried out: only the host can tell.
+
+        Raises ``error`` where it goes on as if nothing had been ordered.
+        """
+        scene = self._scene
+        scene.tell("unanswered", f"no answer to the order to {scene.policy.then.value}; looking whether it was taken")
+        end = scene.clock.monotonic() + IN_DOUBT_S
+        while True:
+            seen = self._look()
+            if seen is not None and seen.boot not in {None, self._boot}:
+                return self.see_back()
+            if scene.clock.monotonic() >= end:
+                break
+        if seen is not None:
+            raise error
+        return self._see_quiet() if scene.policy.then is Then.SHUTDOWN else self.see_back()
 
     def answering(self) -> Observation | None:
         """A host that an earlier life of the run has told to go down, once it answers; null where it went quiet.
