@@ -463,8 +463,75 @@ def test_each_failure_says_whether_the_script_may_have_run(
         with pytest.raises(TransportClosed):
             transport.run(script(), timeout_s=10)
         transport.close()
-        assert steps(lab).count("command") <= 1, "nothing is repeated"
-        assert steps(lab).count("create") == 1
+        quota = do == "fault" and step != "create" and (unsent or refused_for_certain)
+        assert steps(lab).count("create") == (2 if quota else 1), "a quota is answered by a new shell, once"
+        assert steps(lab).count("command") <= (2 if quota else 1), "nothing else is repeated"
+
+
+SHELL = [*OPENING, *COMMAND]
+
+
+@pytest.mark.parametrize("auth", ["basic", "ntlm"])
+@pytest.mark.parametrize("code", [2150859174, 2150859241])
+def test_a_quota_is_answered_by_closing_what_is_open_and_once_more(code: int, auth: str) -> None:
+    engine = TestEngine()
+    with make_lab(Fault("command", "fault", code=code, after=2, times=1), auth=auth, engine=engine) as lab:
+        transport = open_transport(reach(lab))
+        asked = [transport.run(script(), timeout_s=10).output for _ in range(4)]
+        transport.close()
+        taken = [step for step in steps(lab) if step != "auth"]
+    assert asked == [("done",)] * 4
+    assert len(engine.texts) == 4, "the refused one ran once"
+    assert taken == [*SHELL, *COMMAND, "command", "delete", *SHELL, *COMMAND, "delete"]
+    assert ["function" in text for text in engine.texts] == [True, False, True, False], "the new shell has none of them"
+
+
+def test_a_quota_that_meets_the_opening_of_a_shell_closes_it() -> None:
+    with make_lab(Fault("receive", "fault", after=1, times=1)) as lab:
+        transport = open_transport(reach(lab))
+        assert transport.run(script(), timeout_s=10).output == ("done",)
+        transport.close()
+        assert steps(lab) == [*OPENING, "delete", *SHELL, "delete"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "taken"),
+    [
+        pytest.param(Fault("command", "fault"), [*OPENING, "command", "delete", *OPENING, "command"], id="again"),
+        pytest.param(Fault("command", "fault", code=5), [*OPENING, "command"], id="no-quota"),
+        pytest.param(Fault("create", "fault"), ["create"], id="nothing-of-ours-is-open"),
+    ],
+)
+def test_a_quota_that_closing_does_not_help_is_an_outcome(fault: Fault, taken: list[str]) -> None:
+    engine = TestEngine()
+    with make_lab(fault, engine=engine) as lab:
+        with pytest.raises(ShellRefused) as caught:
+            open_transport(reach(lab)).run(script(), timeout_s=10)
+        assert steps(lab) == taken
+        assert not engine.texts
+        assert not caught.value.may_have_run
+        assert ("raise the quota" in caught.value.hint) == (fault.code is None)
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault("receive", "fault", after=2), Fault("send", "fault")], ids=lambda fault: str(fault.step)
+)
+def test_a_quota_after_the_script_was_begun_repeats_nothing(fault: Fault) -> None:
+    with make_lab(fault) as lab:
+        with pytest.raises(Interrupted) as caught:
+            open_transport(reach(lab)).run(script(definitions="#" * 600_000), timeout_s=10)
+        assert caught.value.may_have_run
+        assert steps(lab).count("command") == steps(lab).count("create") == 1
+
+
+def test_a_shell_that_cannot_be_closed_does_not_hold_up_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(winrm, "CLOSE_LIMIT_S", 0.2)
+    faults = (Fault("command", "fault", times=1), Fault("delete", "hang", times=1))
+    with make_lab(*faults) as lab:
+        transport = open_transport(reach(lab))
+        assert transport.run(script(), timeout_s=10).output == ("done",)
+        transport.close()
+        assert steps(lab) == [*OPENING, "command", "delete", *SHELL, "delete"]
 
 
 @pytest.mark.parametrize("acted", [False, True])

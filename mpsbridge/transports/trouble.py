@@ -58,19 +58,13 @@ OPERATION_TIMEOUT = 2150858793
 SHELL_GONE = 2150858843
 """The shell is not there (ERROR_WSMAN_UNEXPECTED_SELECTORS): idle too long, or the WinRM service was restarted."""
 
-REFUSALS = {
-    5: "access is denied to this account",  # ERROR_ACCESS_DENIED
-    SHELL_GONE: "the shell is gone; the WinRM service was probably restarted",
-    2150858752: "there is no such endpoint (session configuration)",  # ERROR_WSMAN_RESOURCE_NOT_FOUND
-    2150858811: "there is no such endpoint (session configuration)",  # ERROR_WSMAN_INVALID_RESOURCE_URI
+QUOTAS: dict[int | str | None, str] = {
     2150858815: "a quota is used up",  # ERROR_WSMAN_QUOTA_LIMIT
     2150859173: "too many shells of this account are open",  # ERROR_WSMAN_QUOTA_MAX_SHELLS
     2150859174: "too many operations of this account are running",  # ERROR_WSMAN_QUOTA_MAX_OPERATIONS
     2150859175: "a quota of this account is used up",  # ERROR_WSMAN_QUOTA_USER
     2150859176: "a quota of the host is used up",  # ERROR_WSMAN_QUOTA_SYSTEM
     2150859179: "too many accounts have shells open",  # ERROR_WSMAN_QUOTA_MAX_SHELLUSERS
-    2150859180: "remote shells are not allowed",  # ERROR_WSMAN_REMOTESHELLS_NOT_ALLOWED
-    2150859235: "remote connections are not allowed",  # ERROR_WSMAN_REMOTE_CONNECTION_NOT_ALLOWED
     2150859236: "too many shells are open",  # ERROR_WSMAN_QUOTA_MAX_SHELLS_PPQ, and so on to the last
     2150859237: "too many accounts use this endpoint",
     2150859238: "too many shells are open on this endpoint",
@@ -78,6 +72,16 @@ REFUSALS = {
     2150859240: "too many operations of this account are running on this endpoint",
     2150859241: "too many commands are open in this shell",
     2150859242: "the endpoint's quotas do not allow it",
+}
+"""The faults by which a host says that it did not take a request because too much is open there already."""
+
+REFUSALS = QUOTAS | {
+    5: "access is denied to this account",  # ERROR_ACCESS_DENIED
+    SHELL_GONE: "the shell is gone; the WinRM service was probably restarted",
+    2150858752: "there is no such endpoint (session configuration)",  # ERROR_WSMAN_RESOURCE_NOT_FOUND
+    2150858811: "there is no such endpoint (session configuration)",  # ERROR_WSMAN_INVALID_RESOURCE_URI
+    2150859180: "remote shells are not allowed",  # ERROR_WSMAN_REMOTESHELLS_NOT_ALLOWED
+    2150859235: "remote connections are not allowed",  # ERROR_WSMAN_REMOTE_CONNECTION_NOT_ALLOWED
 }
 """WSMan faults that prove that the host did not take the request (codes: ``wsmerror.h`` of the Windows SDK).
 
@@ -88,6 +92,11 @@ Not here: the operation timeout (the request may have been taken), and faults wi
 
 _CREDENTIALS_HINT = (
     "Check --username, the password and --auth; for Kerberos also the ticket (klist) and the host's name."
+)
+_QUOTA_HINT = (
+    "Something of this account is still open there: 'winrm enumerate shell' on the host shows its shells, those that "
+    "mpsbridge lost end by themselves within three minutes. Or raise the quota: winrm get winrm/config/winrs, and "
+    "WSMan:\\localhost\\Plugin\\microsoft.powershell\\Quotas."
 )
 _PORT_HINT = "Port 5986 speaks TLS and 5985 does not: check --port and --no-tls."
 
@@ -145,6 +154,8 @@ def _not_sent(error: Exception, where: str) -> NotSent:
     """Before the script's first byte has gone out, or refused for certain."""
     if isinstance(error, TimeoutError) or _code(error) == OPERATION_TIMEOUT:
         return ConnectTimedOut(f"{where}: no answer in time; nothing was sent")
+    if _code(error) in QUOTAS:
+        return ShellRefused(f"{where}: no shell: {_said(error)}", hint=_QUOTA_HINT)
     if isinstance(error, WinRMTransportError) and error.code == 401:
         return AuthRefused(f"{where}: the host does not accept the sign-in any more")
     for kinds, kind, words, hint in _ROWS:

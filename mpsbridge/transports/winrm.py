@@ -13,7 +13,9 @@ Rules:
 * The deadline counts from the call of :meth:`WinrmTransport.run`. Shortly before it runs out a script that is still
   running is asked to stop; one that cannot be asked ends with its shell, which the host drops ``IDLE_TIMEOUT_S`` after
   our last word. Until then it may go on, which is why acts carry a ``not_after`` (W4).
-* After any error the transport is closed, and nothing is ever sent twice.
+* After any error the transport is closed. A script is sent a second time in one case only: the host answered that a
+  quota keeps it from taking the first (:data:`~mpsbridge.transports.trouble.QUOTAS`), and a shell of ours was open
+  there. Deleting that shell ends all that we left in it; a new one is opened, and a second such answer is final.
 * Script text goes only to PowerShell's own endpoints. On any other (JEA, ``Target.configuration_name``) the same call
   goes as a command with parameters, because such an endpoint runs nothing but the functions that it publishes.
 * pypsrp's and pyspnego's own logs hold script text and sign-in tokens, pypsrp's warnings what a host likes to say: they
@@ -30,7 +32,7 @@ import math
 import warnings
 
 from pypsrp.complex_objects import GenericComplexObject, PSInvocationState, RunspacePoolState
-from pypsrp.exceptions import InvalidRunspacePoolStateError
+from pypsrp.exceptions import InvalidRunspacePoolStateError, WSManFaultError
 from pypsrp.powershell import PowerShell, RunspacePool, RunspacePoolWarning
 from pypsrp.wsman import WSMan
 
@@ -41,7 +43,7 @@ from mpsbridge.models.targets import Auth, Target
 from mpsbridge.transports.http import HttpTransport
 from mpsbridge.transports.limit import Limit
 from mpsbridge.transports.messages import Shell, script_command
-from mpsbridge.transports.trouble import Stage, explain, refuse_unpublished
+from mpsbridge.transports.trouble import QUOTAS, Stage, explain, refuse_unpublished
 
 IDLE_TIMEOUT_S = 180
 """The host ends a shell that it heard nothing of for so long (W33); Windows' own default is two hours."""
@@ -100,9 +102,8 @@ class WinrmTransport:
         _log.debug("%s: running %s (digest %s)", self._target.host, script.snippet, script.digest)
         started = self._clock.monotonic()
         self._limit.start(timeout_s)
-        self._pipeline = None
         try:
-            pipeline = self._invoke(script, reserve_s=min(1.0, timeout_s / 10))
+            pipeline = self._carry(script, reserve_s=min(1.0, timeout_s / 10))
         except BaseException as error:
             stage, cancelled = self._stage(), self._limit.cancelled
             self.cancel()
@@ -142,7 +143,20 @@ class WinrmTransport:
             self._delete_shell()
         self._http.close()
 
+    def _carry(self, script: Script, *, reserve_s: float) -> PowerShell:
+        try:
+            return self._invoke(script, reserve_s=reserve_s)
+        except WSManFaultError as error:
+            ours = self._pool is not None and self._pool.shell.opened
+            if not ours or self._stage() is Stage.RUNNING or error.code not in QUOTAS:
+                raise
+            _log.info("%s: %s; the shell is closed and a new one tried", self._target.host, QUOTAS[error.code])
+        with self._limit.at_most(CLOSE_LIMIT_S):
+            self._delete_shell()
+        return self._invoke(script, reserve_s=reserve_s)
+
     def _invoke(self, script: Script, *, reserve_s: float) -> PowerShell:
+        self._pipeline = None
         pool = self._open_shell()
         pipeline = PowerShell(pool)
         if not self._target.restricted:
@@ -173,12 +187,12 @@ class WinrmTransport:
         if self._pool is None:
             # A host may be slow to start PowerShell; a fault for the operation's own timeout would end the opening.
             self._wsman.operation_timeout = math.ceil(self._limit.left())
-            pool = Shell(self._wsman, self._target.configuration_name, IDLE_TIMEOUT_S)
+            pool = self._pool = Shell(self._wsman, self._target.configuration_name, IDLE_TIMEOUT_S)
             pool.open()
             if pool.state != RunspacePoolState.OPENED:
                 raise InvalidRunspacePoolStateError(pool.state, RunspacePoolState.OPENED, "use a shell")
             self._wsman.operation_timeout = POLL_S
-            self._pool, self._commands, self._defined = pool, 0, set()
+            self._commands, self._defined = 0, set()
         return self._pool
 
     def _delete_shell(self) -> None:
