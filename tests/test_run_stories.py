@@ -300,6 +300,22 @@ def test_w17_a_run_whose_host_was_released_meanwhile_sets_no_logons_any_more(sto
     assert "not this run's any more" in " ".join(run.lives[-1].value.problems)
 
 
+def test_w17_what_others_close_before_a_run_goes_on_is_what_it_finds(story: Story) -> None:
+    """It had closed nothing when it died."""
+    somebody(story)
+    run = story.begin(policy(then="restart"), story.boxes[0])
+    until(story, "failsafe")
+    story.kill(run.lives[-1])
+    story.pass_time(120)
+    story.host.set_logon_mode("drain")
+    story.resume(run)
+    story.pass_time(HOUR_S)
+    assert run.lives[-1].value
+    assert run.lives[-1].value.outcome == "back"
+    assert acts(story, "logons") == ["logons drain"]
+    assert story.host.logon_mode == "drain"
+
+
 def test_a_run_that_dies_while_it_gives_back_knows_what_it_found(story: Story) -> None:
     somebody(story)
     run = story.begin(policy(), story.boxes[0])

@@ -58,13 +58,15 @@ class Holding:
         # Where another run has closed logons, or is about to, its work is finished with this one's.
         closes = isinstance(before, Lease) and before.set and seen.logon_mode in {before.set, before.found}
         heir = ours or (before if isinstance(before, Lease) and closes else None)
+        # What a run finds counts from when it closes logons: until then others may do with them what they like.
+        found = heir.found if heir and (heir.set or self.restarted) else seen.logon_mode
         self._lease = Lease(
             run=scene.run,
             owner=scene.owner,
             reason=scene.policy.reason,
             since=ours.since if ours else to_cim(scene.now()),
             expires=self._expiry(),
-            found=heir.found if heir else seen.logon_mode,
+            found=found,
             set=heir.set if heir else None,
             notices=ours.notices if ours else (),
         )

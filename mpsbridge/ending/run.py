@@ -68,11 +68,11 @@ def _procedure(scene: Scene, template: str | None, ordered_at: datetime | None) 
     seen = scene.observe() if ordered_at is None else Down(scene, ordered_at).answering()
     if seen is None:
         return _value(scene, people, holding, WENT_QUIET)
+    holding.restarted = ordered_at is not None and seen.boot not in {None, ordered_at}
     try:
         if holding.is_ours(seen):  # a run that goes on gives back what it holds, whatever comes of it now
             holding.take(seen)
-        if ordered_at is not None and seen.boot is not None and seen.boot != ordered_at:
-            holding.restarted = True
+        if holding.restarted:
             outcome = Down(scene, ordered_at).see_back()
         else:
             outcome = _all_of_it(scene, people, holding, seen, template)
