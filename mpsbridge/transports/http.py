@@ -92,7 +92,7 @@ class HttpTransport:
         answer = self._post(body, f"Content-Type: {kind}", *self._basic())
         text = answer.body if sealing is None else _unseal(sealing, answer)
         if answer.status == 401 and self._target.auth is Auth.BASIC:
-            raise AuthenticationError(_refusal(answer, "Basic"))
+            raise AuthenticationError(refusal(answer, "Basic"))
         if answer.status != 200:
             raise WinRMTransportError("http", answer.status, text.decode("utf-8", "replace"))
         return text
@@ -132,7 +132,7 @@ class HttpTransport:
         if answer.status not in {200, 401}:
             raise WinRMTransportError("http", answer.status, "")
         if answer.status == 401 or not context.complete:
-            raise AuthenticationError(_refusal(answer, scheme) + instead)
+            raise AuthenticationError(refusal(answer, scheme) + instead)
         self.signed_in = method
         if isinstance(lifetime_s := getattr(context, "lifetime_s", None), float):
             self._expires = self._limit.moment(lifetime_s)
@@ -197,7 +197,8 @@ def _token(answer: Answer, scheme: str) -> bytes | None:
     return None
 
 
-def _refusal(answer: Answer, scheme: str) -> str:
+def refusal(answer: Answer, scheme: str) -> str:
+    """Why the host did not let us in, as far as its last answer tells."""
     if answer.status != 401:
         return "the host ended the sign-in before it was complete"
     offers = sorted({name for value in answer.headers.get("www-authenticate", []) for name in _SCHEME.findall(value)})
