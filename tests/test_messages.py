@@ -7,11 +7,13 @@ import re
 from collections.abc import Callable
 
 import pytest
+from pypsrp.complex_objects import ObjectMeta
+from pypsrp.messages import ApplicationPrivateData, RunspacePoolStateMessage
 from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.wsman import WSMan
 
 from mpsbridge.transports import messages
-from mpsbridge.transports.messages import Shell, script_command
+from mpsbridge.transports.messages import Connection, Shell, script_command
 
 IDLE_S = 180
 ODD = "# <&> _x0041_ T\u00fcr \U0001f600 'it''s'\r\n\t\x00\x7f\n"
@@ -92,6 +94,24 @@ def test_each_host_and_each_script_has_its_own_message() -> None:
     first, other = (begin(pipeline) for pipeline in pipelines)
     pool.id = ID[::-1]
     assert len({first, other, begin(pipelines[0])}) == 3
+
+
+def test_what_a_host_tells_of_itself_is_passed_over_and_all_else_is_read() -> None:
+    told = '<Obj RefId="0"><MS><Obj N="ApplicationPrivateData" RefId="1"><DCT/></Obj></MS></Obj>'
+    state = '<Obj RefId="0"><MS><I32 N="RunspaceState">2</I32></MS></Obj>'
+    serializer = shared()._serializer
+    assert serializer.deserialize(told, ObjectMeta("Obj", object=ApplicationPrivateData)) is not None
+    assert serializer.deserialize(state, ObjectMeta("Obj", object=RunspacePoolStateMessage)).state == 2
+    assert serializer.deserialize("<S>done</S>") == "done"
+
+
+def test_an_envelope_holds_as_much_as_pypsrp_reckons() -> None:
+    def room(kind: type[WSMan], address: str, size: int) -> int:
+        return kind(address, ssl=False, username="a", password="b", max_envelope_size=size).max_payload_size
+
+    for address in ("ts1", "a-much-longer-name.example.org", "ts2"):
+        for size in (153_600, 512_000):
+            assert room(Connection, address, size) == room(WSMan, address, size)
 
 
 def test_other_commands_are_written_for_each_host() -> None:

@@ -58,7 +58,7 @@ def run(arguments: Sequence[str], *, clock: Clock | None = None) -> int:
 def app_for(arguments: Sequence[str]) -> typer.Typer:
     """What runs this call: the named command alone, or all of them where the first word is none.
 
-    Typer makes the options of every command it is given anew for each call: some 500, a tenth of a short call's CPU.
+    Typer makes the options of every command that it is given anew for each call, some 500.
     """
     named = [
         entry

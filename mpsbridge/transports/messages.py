@@ -1,11 +1,12 @@
-"""The messages that are alike for all hosts, written once: those that open a shell, and the one that carries a script.
+"""What is alike for all hosts, made once: the messages that open a shell, and the one that carries a script.
 
-pypsrp writes each of them anew for each host, in Python: it copies every command twice, numbers the objects and makes
-the XML, an eighth of the CPU that a cold host takes. Here the same code writes them for the first host that needs them.
-What stands around that XML (whose shell, which pipeline, which piece) is made for each host as ever.
+pypsrp makes each of them anew for each host, in Python: it copies every command twice, numbers the objects, writes the
+XML; so much CPU do few other things take that a cold host costs. Here the same code does it for the first host that
+needs it. What stands around that XML (whose shell, which pipeline, which piece) is made for each host as ever.
 
-Rules: what is kept depends on nothing but the script, the PSRP version of the host and pypsrp. ``_serializer`` and
-``_fragmenter`` are pypsrp's inner names; a test holds the bytes that go out to those of its own classes.
+Rules: what is kept depends on nothing but the script, the PSRP version of the host, the length of its address, and
+pypsrp, whose inner names ``_serializer``, ``_fragmenter`` and ``_calc_envelope_size`` are used; a test holds what goes
+out, to the byte, to what its own classes send.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from typing import Any, Self
 
-from pypsrp.complex_objects import Command, Pipeline
-from pypsrp.messages import CreatePipeline, InitRunspacePool, SessionCapability
+from pypsrp.complex_objects import Command, ObjectMeta, Pipeline
+from pypsrp.messages import ApplicationPrivateData, CreatePipeline, InitRunspacePool, SessionCapability
 from pypsrp.powershell import RunspacePool
 from pypsrp.serializer import Serializer
 from pypsrp.wsman import WSMan
@@ -51,12 +52,27 @@ class Shell(RunspacePool):
         self._serializer = self._fragmenter.serializer = _WritingOnce()
 
 
+class Connection(WSMan):
+    """pypsrp's connection; how much goes into an envelope hangs on the length of the address only, so it is known."""
+
+    def _calc_envelope_size(self, max_envelope_size: int) -> int:
+        key = max_envelope_size, len(self.transport.endpoint)
+        if key not in _ROOM:
+            _ROOM[key] = super()._calc_envelope_size(max_envelope_size)
+        return _ROOM[key]
+
+
+_ROOM: dict[tuple[int, int], int] = {}
+"""Bytes of payload, by the size of an envelope and the length of the address."""
 _OPENING: dict[type, bytes] = {}
 """The messages that open a shell, by their kind: every :class:`Shell` opens with the same ones."""
 
 
 class _WritingOnce(Serializer):
-    """pypsrp's serializer; for a message that is written already it gives the bytes, which ``Message.pack`` takes."""
+    """pypsrp's serializer; for a message that is written already it gives the bytes, which ``Message.pack`` takes.
+
+    What a host's PowerShell tells of itself when a shell opens is not read: nobody asks for it, and it is long.
+    """
 
     def serialize(self, value: Any, *args: Any, **options: Any) -> Any:
         match value:
@@ -69,6 +85,11 @@ class _WritingOnce(Serializer):
                     command.written = _xml(super().serialize(value))
                 return command.written
         return super().serialize(value, *args, **options)
+
+    def deserialize(self, element: Any, metadata: ObjectMeta | None = None, clear: bool = True) -> Any:  # noqa: FBT001, FBT002 - pypsrp's signature
+        if metadata is not None and metadata.object is ApplicationPrivateData:
+            return ApplicationPrivateData()  # type: ignore[no-untyped-call]
+        return super().deserialize(element, metadata, clear)
 
 
 def _xml(message: ET.Element | None) -> bytes:

@@ -34,7 +34,6 @@ import warnings
 from pypsrp.complex_objects import GenericComplexObject, PSInvocationState, RunspacePoolState
 from pypsrp.exceptions import InvalidRunspacePoolStateError, WSManFaultError
 from pypsrp.powershell import PowerShell, RunspacePool, RunspacePoolWarning
-from pypsrp.wsman import WSMan
 
 from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.errors import InputError, MpsBridgeError, TransportClosed
@@ -42,7 +41,7 @@ from mpsbridge.models.scripts import RawOutput, Script
 from mpsbridge.models.targets import Auth, Http, Target
 from mpsbridge.transports.http import HttpTransport
 from mpsbridge.transports.limit import Limit
-from mpsbridge.transports.messages import Shell, script_command
+from mpsbridge.transports.messages import Connection, Shell, script_command
 from mpsbridge.transports.requests_http import RequestsHttp, credentials, objection
 from mpsbridge.transports.trouble import QUOTAS, Stage, explain, refuse_unpublished
 
@@ -82,7 +81,7 @@ class WinrmTransport:
         self._limit = Limit(self._clock)
         theirs = target.http is Http.PYPSRP
         known = credentials(target) if theirs else {}
-        self._wsman = WSMan(target.address, port=target.port, ssl=target.tls, locale=LOCALE, **known)
+        self._wsman = Connection(target.address, port=target.port, ssl=target.tls, locale=LOCALE, **known)
         self._http: HttpTransport | RequestsHttp = (
             RequestsHttp(target, self._limit, self._wsman.transport) if theirs else HttpTransport(target, self._limit)
         )
