@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -13,6 +14,7 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         sys.stdout.write(f"mpsbridge {__version__}\n")
         sys.exit(0)
+    gc.set_threshold(20_000)  # what is loaded stays: to look through it for garbage every 700 objects finds none
     from mpsbridge.cli.leaving import INTERRUPTED, heed_signals  # noqa: PLC0415 - see the module docstring
     from mpsbridge.cli.main import run  # noqa: PLC0415 - the same
 
