@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import socket
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from lab_target import TestEngine, reach, script
 from pydantic import SecretStr
 from rude_host import RudeHost, request
 
-from mpsbridge.errors import ConnectionLost, InputError, NotSent, NotWinrm, Unreachable
+from mpsbridge.errors import ConnectionLost, InputError, Interrupted, NotSent, NotWinrm, Unreachable
 from mpsbridge.lab.faults import Fault
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import load_world
@@ -67,6 +68,27 @@ def test_a_refusal_on_a_connection_that_is_signed_in_sends_nothing_again() -> No
         asked = [each.step for each in lab.requests]
         assert asked.count("command") == 1
         assert asked[-1] == "command"
+
+
+def test_a_sign_in_that_breaks_over_tls_may_have_taken_the_message_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    """pypsrp signs in with the message itself there, and only then looks at the host's last token."""
+    engine = TestEngine()
+    with Lab(load_world("small"), auth="ntlm", tls=True, engine=engine) as lab:
+        transport = open_transport(reach(lab, http=Http.PYPSRP))
+        transport.run(script(), timeout_s=10)
+        http = transport._http  # type: ignore[attr-defined]  # a RequestsHttp
+        http.close()
+        send = http._inner.send
+
+        def spoiled(*args: Any, **options: Any) -> None:
+            send(*args, **options)
+            raise struct.error("the token is cut off")
+
+        monkeypatch.setattr(http._inner, "send", spoiled)
+        with pytest.raises(Interrupted) as caught:
+            transport.run(script(), timeout_s=10)
+        assert caught.value.may_have_run
+        assert len(engine.texts) == 2
 
 
 @pytest.mark.parametrize("head", ["Content-Length: 5000\r\n", "", "Transfer-Encoding: chunked\r\n"])

@@ -3,8 +3,8 @@
 For who wants the library's own way to a host (``--http pypsrp``), say to compare the two. It costs a request more to
 sign in, and more CPU. What pypsrp's transport does not do by itself is done around it here:
 
-* It knows no deadline but for single reads. So each message has a thread of its own, which is left behind when the time
-  is up or :meth:`RequestsHttp.cancel` comes. The message was counted before, and the thread has no other one to send.
+* It knows no deadline but for single reads. So each message has a thread of its own, which nobody waits for when the
+  time is up or :meth:`RequestsHttp.cancel` comes; its socket is shut, and it has no other message to send.
 * It would sign in anew in the middle of a message, and send the message again. So it may open a connection only where
   there is none, and a 401 on one that is signed in is the end of it.
 * It believes an answer in clear where messages are sealed, follows redirects and reads without an end. A guard between
@@ -12,16 +12,18 @@ sign in, and more CPU. What pypsrp's transport does not do by itself is done aro
 * requests wraps every error in others; the one at the bottom goes up.
 
 What it cannot do is refused by name before anything is sent (:func:`objection`). The inner names of pypsrp that are
-used here are ``session``, ``encryption`` and ``_build_session`` of its transport; the contract's tests hold them.
+used here are ``session``, ``encryption``, ``_build_session`` and ``_pool_manager``; the contract's tests hold them.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import socket
 import ssl
 import struct
 import warnings
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -128,6 +130,8 @@ class RequestsHttp:
     def cancel(self) -> None:
         """End whatever waits in another thread; nothing more is sent."""
         self._limit.cancel()
+        if (guard := self._guard) is not None:
+            guard.shut()
 
     def close(self) -> None:
         """Close the connection; the next message makes a new one."""
@@ -160,8 +164,8 @@ class RequestsHttp:
                 raise
             raise BadAnswer(f"the sealed answer cannot be opened: {error}") from error
         except (AttributeError, LookupError, struct.error, ValueError) as error:
-            if fresh and self._inner.auth != "basic" and self._inner.encryption is None:
-                raise AuthenticationError("the host does not sign in as WinRM does") from error
+            if self._inner.wrap_required and self._inner.encryption is None:  # then signing in sends no message
+                raise AuthenticationError("the host ended the sign-in before it was complete") from error
             raise BadAnswer(f"the answer cannot be read: {error}") from error
 
     def _refusal(self) -> str:
@@ -179,6 +183,8 @@ class _Guard(HTTPAdapter):
         self.signed_in = False
         self.offers = ""
         self._unread: requests.Response | None = None
+        self._pools: list[Any] = []
+        self._connections: list[Any] = []
         self._transport = transport
 
     def send(self, *args: Any, **options: Any) -> requests.Response:
@@ -195,22 +201,40 @@ class _Guard(HTTPAdapter):
             raise
         return answer
 
-    def close(self) -> None:
-        """Close all connections, also that of a sign-in that nobody went on with."""
-        if self._unread is not None:
-            self._unread.close()
-        for pool in self._pools():  # clear() alone leaves them to the garbage collector
-            pool.close()
-        super().close()
+    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
+        """The pool for a request, whose connections are noted here: a pool itself forgets one while it is in use."""
+        pool: Any = super().get_connection_with_tls_context(*args, **options)
+        if pool not in self._pools:
+            self._pools.append(pool)
+            pool.ConnectionCls = self._noting(pool.ConnectionCls)
+        return pool
+
+    def _noting(self, kind: Callable[..., Any]) -> Callable[..., Any]:
+        def make(*args: Any, **options: Any) -> Any:
+            self._connections.append(kind(*args, **options))
+            return self._connections[-1]
+
+        return make
 
     def has_connection(self) -> bool:
         """Whether one is there that the host has not closed."""
-        kept = [connection for pool in self._pools() for connection in pool.pool.queue if connection is not None]
-        return any(connection.is_connected for connection in kept)
+        return any(connection.is_connected for connection in self._connections)
 
-    def _pools(self) -> list[Any]:
-        pools = self.poolmanager.pools
-        return [pools[key] for key in pools.keys()]  # noqa: SIM118 - it cannot be iterated
+    def shut(self) -> None:
+        """End every wait on the host at once; from any thread."""
+        for connection in list(self._connections):
+            if (wire := connection.sock) is not None:
+                with contextlib.suppress(OSError):
+                    socket.socket.shutdown(wire, socket.SHUT_RDWR)  # beneath TLS, as in ``Wire.shut``
+
+    def close(self) -> None:
+        """Close all connections, also that of a sign-in that nobody went on with."""
+        self.shut()
+        if self._unread is not None:
+            self._unread.close()
+        for pool in self._pools:  # requests would leave them to the garbage collector
+            pool.close()
+        super().close()
 
     def _check(self, answer: requests.Response) -> None:
         code, transport = answer.status_code, self._transport
