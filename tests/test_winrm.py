@@ -33,6 +33,7 @@ from pypsrp.serializer import Serializer
 from rude_host import RudeHost, request
 from spnego import Password
 from spnego._ntlm import _NTLMCredential
+from tblib import pickling_support
 
 from mpsbridge.clock import HastyClock
 from mpsbridge.errors import (
@@ -472,6 +473,7 @@ def test_each_failure_says_whether_the_script_may_have_run(
         assert "alpha" in str(error)
         assert (error.host, error.snippet) == ("alpha", "observe")
         assert "swordfish" not in repr(error)
+        pickling_support.install()  # as Dask has it: an error takes along whatever lies behind it
         assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301 - our own bytes
         with pytest.raises(TransportClosed):
             transport.run(script(), timeout_s=10)

@@ -148,25 +148,34 @@ class RequestsHttp:
         return guard
 
     def _deliver(self, message: bytes, left_s: float, *, fresh: bool) -> bytes:
-        """In a thread of its own. Raises what ``HttpTransport.send`` raises."""
+        """In a thread of its own. Raises what ``HttpTransport.send`` raises.
+
+        Without what lies behind it: that holds the connection and its keys, which no other process may get with it.
+        """
         connect_s = min(self._target.connect_timeout_s, left_s)
         try:
             with contextlib.nullcontext() if fresh else DisableNewConnectionsContext():
                 return self._inner.send(message, timeout=(connect_s, left_s))
-        except NewConnectionDisabled as error:
-            raise ConnectionResetError("the host closed the connection") from error
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise _bottom(error) from error
-        except AuthenticationError as error:
-            raise AuthenticationError(self._refusal()) from error
-        except SpnegoError as error:
-            if self._inner.encryption is None:
-                raise
-            raise BadAnswer(f"the sealed answer cannot be opened: {error}") from error
-        except (AttributeError, LookupError, struct.error, ValueError) as error:
-            if self._inner.wrap_required and self._inner.encryption is None:  # then signing in sends no message
-                raise AuthenticationError("the host ended the sign-in before it was complete") from error
-            raise BadAnswer(f"the answer cannot be read: {error}") from error
+        except Exception as error:  # noqa: BLE001 - whatever it is leaves without its context
+            told = self._meaning(error)
+        told.__cause__ = told.__context__ = None
+        raise told
+
+    def _meaning(self, error: Exception) -> Exception:
+        match error:
+            case NewConnectionDisabled():
+                return ConnectionResetError("the host closed the connection")
+            case requests.RequestException() | urllib3.exceptions.HTTPError():
+                return _bottom(error)
+            case AuthenticationError():
+                return AuthenticationError(self._refusal())
+            case SpnegoError() if self._inner.encryption is not None:
+                return BadAnswer(f"the sealed answer cannot be opened: {error}")
+            case AttributeError() | LookupError() | struct.error() | ValueError():
+                if self._inner.wrap_required and self._inner.encryption is None:  # then signing in sends no message
+                    return AuthenticationError("the host ended the sign-in before it was complete")
+                return BadAnswer(f"the answer cannot be read: {error}")
+        return error
 
     def _refusal(self) -> str:
         offers = self._guard.offers if self._guard is not None else ""
