@@ -313,12 +313,14 @@ class Hanging(CannedTransport):
     """The first answer never comes; a cancel ends the wait for it."""
 
     def __init__(self, hangs: bool) -> None:
+        self.asked = threading.Event()
         self._over = threading.Event()
         if not hangs:
             self._over.set()
         super().__init__(self._wait)
 
     def _wait(self, _script: Script) -> str:
+        self.asked.set()
         assert self._over.wait(30)
         return envelope("observe", observation([row("alice", 2)]))
 
@@ -335,22 +337,21 @@ class Fast(SystemClock):
 
 
 def test_an_interrupted_run_cuts_a_step_that_hangs_and_gives_back_on_a_new_connection() -> None:
+    first = Hanging(hangs=True)
     opened: list[Hanging] = []
-    at_work = threading.Event()
 
     def connect_one(_: Target) -> Hanging:
-        opened.append(Hanging(hangs=not opened))
+        opened.append(Hanging(hangs=False) if opened else first)
         return opened[-1]
 
     def job(host: Host) -> str:
-        at_work.set()
         with pytest.raises(Interrupted):
             host.observe()
         host.observe()
         return "gave back"
 
     def stop_when_at_work() -> None:
-        at_work.wait(10)
+        first.asked.wait(10)  # a step that begins only after the interrupt is one of giving back, and not cut
         fleet.stop.set()
 
     clock = Fast()
