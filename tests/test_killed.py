@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import examples
 from forked_calls import Called, ForkedCalls
 from shared_clock import SharedClock
 
@@ -26,10 +25,6 @@ from mpsbridge.lab.worldfile import build_world
 
 PARTS = 16
 """Each test takes every sixteenth moment."""
-STRIDES = {"restart": 1, "logoff": 1, "end": examples(ci=6, deep=1)}
-"""Which writes: each of a run that restarts; what 'end' alone writes stands there, too, but for its last words."""
-REQUEST_STRIDES = {"restart": examples(ci=5, deep=1), "logoff": 1}
-"""Which requests; those of 'end' are among those of a restart."""
 HOST: dict[str, Any] = {
     "name": "alpha",
     "restart_s": 40,
@@ -187,7 +182,7 @@ def test_killed_after_each_write_of_its_journal(
 ) -> None:
     writes, _ = lengths[what]
     assert writes >= (4 if what == "logoff" else 40)
-    for moment in range(1, writes + 1, STRIDES[what])[part::PARTS]:
+    for moment in range(1, writes + 1)[part::PARTS]:
         with staged(what, calls, tmp_path / str(moment)) as stage:
             assert stage.begin(kill_after=moment).code == -signal.SIGKILL
             release = what != "logoff" and moment % 5 == 0
@@ -196,13 +191,13 @@ def test_killed_after_each_write_of_its_journal(
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-@pytest.mark.parametrize("what", REQUEST_STRIDES)
+@pytest.mark.parametrize("what", ["restart", "logoff"])  # those of 'end' are among those of a restart
 def test_killed_after_each_request_to_the_host(
     what: str, part: int, calls: ForkedCalls, lengths: dict[str, tuple[int, int]], tmp_path: Path
 ) -> None:
     _, requests = lengths[what]
     assert requests >= (10 if what == "logoff" else 40)
-    for moment in range(1, requests + 1, REQUEST_STRIDES[what])[part::PARTS]:
+    for moment in range(1, requests + 1)[part::PARTS]:
         with staged(what, calls, tmp_path / str(moment)) as stage:
             stage.lab.kill_after = moment
             killed = stage.begin(began=lambda pid, lab=stage.lab: setattr(lab, "victim", pid))
