@@ -193,7 +193,8 @@ HOST = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=examples(ci=4, deep=100))  # each costs some seconds of PowerShell
+@pytest.mark.slow(reason="each make-believe host costs some seconds of PowerShell")
+@settings(max_examples=examples(ci=4, deep=100))
 @given(HOST)
 def test_generated_hosts_are_the_same_to_both(labs: Callable[[str], Lab], raw: dict[str, Any]) -> None:
     lab, own = labs(""), world(raw).hosts["generated"]

@@ -462,6 +462,7 @@ def run_alone(request: pytest.FixtureRequest) -> bool:
     return True
 
 
+@pytest.mark.slow(reason="thousands of steps, each a moment of several programs at work")
 @pytest.mark.timeout(7200 if PROFILE == "deep" else 300)
 def test_whatever_happens_in_whatever_order_the_promises_hold(
     request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
@@ -522,6 +523,7 @@ def near(**fields: Any) -> type[RunMachine]:
     return Near
 
 
+@pytest.mark.slow(reason="searches until it has found what is broken")
 @pytest.mark.parametrize("what", BROKEN)
 def test_the_machine_finds_what_is_broken(
     what: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
