@@ -294,6 +294,9 @@ class Promises:
         run = life.run
         assert run is not None
         went = [deed for deed in self._host.deeds if deed.act in {"windows:restart", "windows:shutdown"}]
+        if outcome in {"back", "went quiet"}:
+            steps = {entry.step for entry in run.box.journal.entries(run.id) if entry.kind == "intent"}
+            self._demand(bool(steps & {"power", "mode"}), f"{outcome}, and nobody told the host to go down")
         if outcome == "back":
             self._demand(bool(went), "said to be back, and was never away")
         elif outcome == "nothing to do":

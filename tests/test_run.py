@@ -533,6 +533,25 @@ def test_w25_an_order_that_may_be_lost_is_not_given_again(stage: Stage, host: Fa
     assert clean(host)
 
 
+@pytest.mark.parametrize("then", [Then.RESTART, Then.SHUTDOWN, Then.CONSOLE_MODE])
+def test_w24_a_look_that_is_lost_before_the_order_is_no_order(stage: Stage, host: FakeHost, then: Then) -> None:
+    """From that look on the host is silent, as one is that was shut down; but nobody told it to."""
+
+    def silent_from_the_second_whole_look_on(step: str) -> None:
+        looks.append(step)
+        if step == "observe" and looks.count("observe") == 2:
+            host.faults["observe"] = ("before", lost())
+            host.away_until = host.clock.now() + timedelta(days=1)
+
+    looks: list[str] = []
+    host.before_step = silent_from_the_second_whole_look_on
+    began = host.clock.monotonic()
+    with pytest.raises(MpsBridgeError):
+        stage.run(then=then, warn_s=())
+    assert host.clock.monotonic() - began < 60
+    assert not [entry for entry in stage.journal.entries("r-1") if entry.step in {"power", "mode", "unanswered"}]
+
+
 def test_w27_a_shutdown_that_is_silent_went_quiet(stage: Stage, host: FakeHost) -> None:
     assert stage.run(then=Then.SHUTDOWN, warn_s=()).outcome == "went quiet"
     assert host.record[-1] == ("down", "shutdown")

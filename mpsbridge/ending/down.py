@@ -6,7 +6,7 @@ means; another boot identity, the same for two minutes on a host that is ready, 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from mpsbridge.ending.people import People
@@ -49,12 +49,21 @@ class Down:
         scene, then = self._scene, self._scene.policy.then
         scene.phase = then.value
         scene.check_stop()
-        try:
-            answer = self._taken_order(people)
-        except MpsBridgeError as error:
-            if not error.may_have_run:
-                raise
-            return self._see_whether(error)
+        for tries_left in reversed(range(TRIES)):
+            allowed = self._allowed(scene.observe(), people)
+            try:
+                answer = self._order(allowed)
+            except MpsBridgeError as error:
+                if not error.may_have_run:
+                    raise
+                return self._see_whether(error)
+            if answer.accepted or not (answer.left and tries_left):
+                break
+            scene.pause(LOOK_S)
+        return self._see_through(answer)
+
+    def _see_through(self, answer: PowerAnswer | ModeAnswer) -> str:
+        scene, then = self._scene, self._scene.policy.then
         if not answer.accepted and not (isinstance(answer, PowerAnswer) and answer.going_down):
             left = f"; still there: session {', '.join(map(str, answer.left))}" if answer.left else ""
             raise RemoteError(f"the host did not take the order to {then.value}: {answer.text or 'no reason'}{left}")
@@ -65,16 +74,6 @@ class Down:
         if isinstance(answer, ModeAnswer) and not self._goes_away():
             return f"the mode is {answer.after or 'not told'}"
         return self.see_back()
-
-    def _taken_order(self, people: People) -> PowerAnswer | ModeAnswer:
-        """Give the order, again where the host itself says that it was not taken because somebody was there."""
-        answer = self._order(people)
-        tries = 1
-        while not answer.accepted and answer.left and tries < TRIES:
-            self._scene.pause(LOOK_S)
-            answer = self._order(people)
-            tries += 1
-        return answer
 
     def _see_whether(self, error: MpsBridgeError) -> str:
         """See through an order of which nobody knows whether it was carried out: only the host can tell.
@@ -112,9 +111,8 @@ class Down:
                 return None
             scene.pause(LOOK_S)
 
-    def _order(self, people: People) -> PowerAnswer | ModeAnswer:
+    def _order(self, allowed: Sequence[AllowedSession]) -> PowerAnswer | ModeAnswer:
         scene, then = self._scene, self._scene.policy.then
-        allowed = self._allowed(scene.observe(), people)
         if then in {Then.CONSOLE_MODE, Then.STATION_MODE}:
             mode = then.value.removesuffix("-mode")
             return scene.step(
