@@ -130,8 +130,8 @@ class Promises:
         announced = self._announced(first)
         now = self._local(deed.at)
         self._demand(now >= announced, f"{guest.name} was ended at {now}, and was told {announced}")
-        was_there = guest.arrived < run.lives[0].began and guest.active_since is not None
-        if was_there and (guest.active_since or 0) <= run.lives[0].began and run not in self._faulted:
+        was_there = guest.arrived < run.lives[0].began and deed.active
+        if was_there and guest.since <= run.lives[0].began and run not in self._faulted:
             lead_s = deed.at - first.at
             self._demand(
                 lead_s >= max(policy.warn_s) - SLACK_S, f"{guest.name} was told only {lead_s:.0f} s before the end"
@@ -319,7 +319,7 @@ class Promises:
 
 
 def _was_away_before(guest: Guest, at: float) -> bool:
-    return guest.away_since is not None and guest.away_since <= at
+    return not guest.is_active and guest.since <= at
 
 
 def is_meant(guest: Guest, policy: Policy) -> bool:

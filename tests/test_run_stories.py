@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from story import Story
+from story import RunStory, Story
 from watched_host import Guest
 from wire import Fate, Fault
 
@@ -58,6 +58,15 @@ def until(story: Story, snippet: str) -> None:
     while not any(each.script.snippet == snippet for each in story.wire.exchanges[count:]):
         assert story.working
         story.go_on(1)
+
+
+def restarted(story: Story) -> RunStory:
+    """A run at the moment at which its host has started again, and is not proved to be back."""
+    somebody(story)
+    run = story.begin(policy(then="restart", warn_s=()), story.boxes[0])
+    until(story, "power")
+    story.pass_time(90)
+    return run
 
 
 def acts(story: Story, *names: str) -> list[str]:
@@ -273,10 +282,7 @@ def test_w05_who_shows_no_birth_in_one_look_is_told_and_ended_once(
 def test_w17_what_others_opened_during_the_restart_stays_open(stories: list[Story]) -> None:
     """Windows keeps 'drain' through a restart, so if it is not there any more somebody has opened logons."""
     story = tell(stories, mode="drain")
-    somebody(story)
-    run = story.begin(policy(then="restart", warn_s=()), story.boxes[0])
-    until(story, "power")
-    story.pass_time(90)
+    run = restarted(story)
     story.host.set_logon_mode("enabled")
     story.pass_time(HOUR_S)
     assert story.host.logon_mode == "enabled"
@@ -286,10 +292,7 @@ def test_w17_what_others_opened_during_the_restart_stays_open(stories: list[Stor
 
 def test_w17_a_run_whose_host_was_released_meanwhile_sets_no_logons_any_more(stories: list[Story]) -> None:
     story = tell(stories, mode="disabled")
-    somebody(story)
-    run = story.begin(policy(then="restart", warn_s=()), story.boxes[0])
-    until(story, "power")
-    story.pass_time(90)
+    run = restarted(story)
     story.release(story.boxes[1])
     story.pass_time(5)
     story.host.set_logon_mode("drain")

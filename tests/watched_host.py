@@ -26,10 +26,8 @@ class Guest:
 
     session: LabSession
     arrived: float
-    active_since: float | None
-    """Monotonic time since when somebody sits in front of it without a pause; ``None`` while nobody does."""
-    away_since: float | None = None
-    """The same for nobody."""
+    since: float
+    """Monotonic time since when it is as it is: somebody sits in front of it without a pause, or nobody does."""
     was_disconnected: bool = False
     by_itself: bool = False
     """Whether a station logged it on without anybody's doing (W8)."""
@@ -144,7 +142,7 @@ class WatchedHost(LabHost):
         session.born = max(born, latest + timedelta(microseconds=1))
         ticks = self.world.clock.monotonic()
         by_itself = any(each.auto_logon and each.session_id == session.id for each in self.stations)
-        self.guests.append(Guest(session, arrived=ticks, active_since=ticks, by_itself=by_itself))
+        self.guests.append(Guest(session, arrived=ticks, since=ticks, by_itself=by_itself))
         return session
 
     def sit_down(self, user: str, *, logged_on: datetime, state: str, **more: Any) -> Guest:
@@ -166,21 +164,18 @@ class WatchedHost(LabHost):
         )
         self.sessions.append(session)
         ticks = self.world.clock.monotonic()
-        guest = Guest(session, arrived=ticks, active_since=ticks, was_disconnected=not active)
-        if not active:
-            guest.active_since, guest.away_since = None, ticks
+        guest = Guest(session, arrived=ticks, since=ticks, was_disconnected=not active)
         self.guests.append(guest)
         return guest
 
     def reconnect(self, session_id: int) -> None:
         super().reconnect(session_id)
-        guest = self.guest_of(self._existing(session_id))
-        guest.active_since, guest.away_since = self.world.clock.monotonic(), None
+        self.guest_of(self._existing(session_id)).since = self.world.clock.monotonic()
 
     def disconnect(self, session_id: int) -> None:
         session = self._existing(session_id)
         guest = self.guest_of(session)
-        guest.active_since, guest.away_since, guest.was_disconnected = None, self.world.clock.monotonic(), True
+        guest.since, guest.was_disconnected = self.world.clock.monotonic(), True
         self._change(lambda: super(WatchedHost, self).disconnect(session_id), "disconnect", session)
 
     def log_off(self, session_id: int) -> None:

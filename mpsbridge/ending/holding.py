@@ -16,7 +16,9 @@ from pydantic import JsonValue
 from mpsbridge.ending.lease import Lease, holder, read_lease
 from mpsbridge.ending.scene import Scene
 from mpsbridge.errors import MpsBridgeError, Refused, RemoteError
-from mpsbridge.models.sessions import LogonMode, Observation, from_cim, to_cim
+from mpsbridge.models.answers import LeaseAnswer
+from mpsbridge.models.sessions import LogonMode, Logons, Observation, from_cim, to_cim
+from mpsbridge.snippets.parameters import Holding as Demand
 
 SLACK_S = 900
 """A lease outlives what is planned by so much."""
@@ -72,8 +74,7 @@ class Holding:
         )
         self._guarded = heir is not None and (scene.policy.failsafe or heir is not ours)
         self._is_closed = ours is not None and ours.set is not None
-        text = self._lease.text()
-        answer = scene.step("lease", lambda: scene.host.set_lease(text, expected=seen.lease, run=scene.run))
+        answer = self._write(self._lease.text(), expected=seen.lease)
         if not answer.changed:
             self._lease = None
             other = read_lease(answer.lease)
@@ -107,7 +108,7 @@ class Holding:
             return
         if now is lease.set and now is not mode:
             # Another run's: with two modes to undo nobody could tell later which of them is there.
-            self._set(found, expected=now)
+            self._set_while_held(found, expected=now)
             scene.check_stop()
             now = found
         if scene.policy.failsafe:
@@ -124,23 +125,31 @@ class Holding:
             return
         scene.check_stop()
         before, self._lease = lease.text(), lease.model_copy(update={"set": mode})
-        text = self._lease.text()
-        if not scene.step("lease", lambda: scene.host.set_lease(text, expected=before, run=scene.run)).changed:
+        if not self._write(self._lease.text(), expected=before).changed:
             raise RemoteError("the lease was changed by somebody else")
-        self._set(mode, expected=now)
+        self._set_while_held(mode, expected=now)
         scene.tell("closed", f"no new logons: {mode}")
 
-    def _set(self, mode: LogonMode, *, expected: LogonMode) -> None:
-        scene = self._scene
-        done = scene.step(
-            "logons-set",
-            lambda: scene.host.set_logons(mode, expected=expected, run=scene.run, lease="held"),
-            mode=mode.value,
-        )
+    def _set_while_held(self, mode: LogonMode, *, expected: LogonMode) -> None:
+        """Set logons while this run holds the host. Raises ``RemoteError`` where others did at the same moment."""
+        done = self._set_logons(mode, expected=expected, lease="held")
         if done.mode is not mode:
             raise RemoteError(f"logons are {done.mode} after they were set to {mode}")
         if done.was is not expected:
             self._leave_logons()
+
+    def _set_logons(self, mode: LogonMode, *, expected: LogonMode | None, lease: Demand) -> Logons:
+        scene = self._scene
+        return scene.step(
+            "logons-set",
+            lambda: scene.host.set_logons(mode, expected=expected, run=scene.run, lease=lease),
+            mode=mode.value,
+        )
+
+    def _write(self, text: str | None, *, expected: str | None) -> LeaseAnswer:
+        """Write the lease, or remove it, if it still is ``expected``."""
+        scene = self._scene
+        return scene.step("lease", lambda: scene.host.set_lease(text, expected=expected, run=scene.run))
 
     def _leave_logons(self) -> NoReturn:
         """Others want them as they are."""
@@ -192,8 +201,7 @@ class Holding:
         text = scene.look().lease
         found = read_lease(text)
         if isinstance(found, Lease) and found.run == scene.run:
-            ending = found.model_copy(update={"ending": True}).text()
-            scene.step("lease", lambda: scene.host.set_lease(ending, expected=text, run=scene.run))
+            self._write(found.model_copy(update={"ending": True}).text(), expected=text)
 
     def _restore(self) -> None:
         scene, lease = self._scene, self._lease
@@ -208,20 +216,15 @@ class Holding:
             wanted = LogonMode.ENABLED if wanted is LogonMode.DRAIN_UNTIL_RESTART else wanted
         seen = scene.look()
         mode = seen.logon_mode
-        if mode is not wanted and mode not in ours:
-            self._leave(f"logons are {mode}: changed by others, and left so")
-            return
-        if mode is not wanted and not self.is_ours(seen):
-            # Whoever released the host or took it over has given logons back, or will.
-            self._leave(f"logons are {mode}, and the lease is not this run's any more: left so")
-            return
         if mode is not wanted:
-            done = scene.step(
-                "logons-set",
-                lambda: scene.host.set_logons(wanted, expected=mode, run=scene.run, lease="free"),
-                mode=wanted.value,
-            )
-            mode = done.mode
+            if mode not in ours:
+                self._leave(f"logons are {mode}: changed by others, and left so")
+                return
+            if not self.is_ours(seen):
+                # Whoever released the host or took it over has given logons back, or will.
+                self._leave(f"logons are {mode}, and the lease is not this run's any more: left so")
+                return
+            mode = self._set_logons(wanted, expected=mode, lease="free").mode
         scene.tell("restored", f"logons are {mode} again")
 
     def _remove_failsafe(self) -> None:
@@ -242,5 +245,5 @@ class Holding:
             [mark.id, mark.born, mark.notice, mark.mark] for mark in found.notices if mark.mark != "failed"
         ]
         scene.note("marks", marks=sent)  # before: whoever goes on with this run must know what the lease knew
-        scene.step("lease", lambda: scene.host.set_lease(None, expected=text, run=scene.run))
+        self._write(None, expected=text)
         scene.tell("released", "lease released")

@@ -14,9 +14,8 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
-from mpsbridge.models.answers import CimTime
 from mpsbridge.models.frozen import Answer
-from mpsbridge.models.sessions import LogonMode, from_cim
+from mpsbridge.models.sessions import CimTime, LogonMode, from_cim
 
 
 class NoticeMark(Answer):

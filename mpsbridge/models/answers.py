@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator
 
 from mpsbridge.models.frozen import Answer
-from mpsbridge.models.sessions import LogonMode, Result
-
-CimTime = Annotated[str, Field(pattern=r"^\d{14}\.\d{6}\+000$")]
+from mpsbridge.models.sessions import CimTime, LogonMode, Result
 
 
 class ProgramAnswer(Answer):

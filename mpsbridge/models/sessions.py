@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, model_validator
 
 from mpsbridge.models.frozen import Frozen
+
+CimTime = Annotated[str, Field(pattern=r"^\d{14}\.\d{6}\+000$")]
+"""A CIM datetime (``yyyyMMddHHmmss.ffffff+000``, UTC)."""
 
 
 class State(StrEnum):
@@ -61,11 +64,11 @@ class SessionGuard(Frozen):
     """What a host needs in order to act on one session and on no other.
 
     ``user``, ``logon`` and ``state`` are the *bytes* of the row's fields as Latin-1 text: no decoding and no language
-    on the host. ``born`` is a CIM datetime (``yyyyMMddHHmmss.ffffff+000``, UTC), or null where it could not be read.
+    on the host. ``born`` is null where it could not be read.
     """
 
     id: int = Field(ge=1, le=65535)
-    born: str | None = Field(default=None, pattern=r"^\d{14}\.\d{6}\+000$")
+    born: CimTime | None = None
     user: str = Field(min_length=1)
     logon: str = Field(min_length=1)
     state: str = Field(min_length=1)
@@ -79,7 +82,7 @@ class AllowedSession(Frozen):
     """
 
     id: int = Field(ge=1, le=65535)
-    born: str | None = Field(pattern=r"^\d{14}\.\d{6}\+000$")
+    born: CimTime | None
     leftover: bool = False
 
     @model_validator(mode="after")

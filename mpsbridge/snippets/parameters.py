@@ -12,9 +12,8 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
-from mpsbridge.models.answers import CimTime
 from mpsbridge.models.frozen import Frozen
-from mpsbridge.models.sessions import AllowedSession, LogonMode, SessionGuard
+from mpsbridge.models.sessions import AllowedSession, CimTime, LogonMode, SessionGuard
 
 TEXT_LIMIT = 255
 """Characters of a message, as Windows counts them (UTF-16). The cap of Ansible's ``win_msg``; Microsoft's page on
