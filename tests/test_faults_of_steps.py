@@ -117,6 +117,8 @@ def go_wrong(
         assert any(each.seen > each.after for each in stage.lab.world.hosts["alpha"].faults), "the rule never struck"
         if disrupts and not harmless:  # only another boot tells of an order without an answer that it was carried out
             assert found.code == (0 if stage.acts("restart") else 4), found.printed
+            if step.call == STEPS["order"].call:
+                assert "looking whether it was taken" in found.printed
         if harmless and not disrupts:
             assert found.code != 4, found.printed
         judge(stage, found)

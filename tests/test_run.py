@@ -529,6 +529,9 @@ def test_w25_an_order_that_may_be_lost_is_not_given_again(stage: Stage, host: Fa
         stage.run(then=then, warn_s=())
     assert late.value.may_have_run
     assert 300 <= host.clock.monotonic() - began < 400
+    told = {event.event: event.text for event in stage.events}
+    assert "looking whether it was taken" in told["unanswered"]
+    assert "goes on as before" in told["failed"]
     assert "down" not in {what for what, _ in host.record}
     assert clean(host)
 

@@ -16,7 +16,7 @@ from mpsbridge.ending.scene import Event, Progress
 from mpsbridge.errors import InputError
 
 _TOLD = frozenset(
-    {"leased", "closed", "notice", "waiting", "empty", "ended", "ordered", "booted"}
+    {"leased", "closed", "notice", "waiting", "empty", "ended", "ordered", "unanswered", "booted"}
     | {"restored", "left", "released", "failed"}
 )
 """Events that a person sees while the run goes on."""

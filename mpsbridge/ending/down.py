@@ -90,6 +90,9 @@ class Down:
             if scene.clock.monotonic() >= end:
                 break
         if seen is not None:
+            scene.tell(
+                "failed", "the host goes on as before: the order may not have reached it, and is not given again"
+            )
             raise error
         return self._see_quiet() if scene.policy.then is Then.SHUTDOWN else self.see_back()
 

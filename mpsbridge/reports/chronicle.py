@@ -18,7 +18,7 @@ from mpsbridge.models.sessions import Result
 from mpsbridge.reports.details import Detail, number_of, numbers_of, result_of, text_of, texts_of, time_of
 from mpsbridge.reports.report import Fate, HostReport, Mark, Notice, Person, Phase, Seen, Status, Step
 
-MARKS = frozenset({"leased", "closed", "empty", "ordered", "booted", "restored", "released", "failed"})
+MARKS = frozenset({"leased", "closed", "empty", "ordered", "unanswered", "booted", "restored", "released", "failed"})
 _ACTS = frozenset({"message", "end", "disconnect", "reset"})
 """Steps whose answer tells of each session."""
 _SILENT = frozenset({Interrupted.kind, TimedOut.kind})
