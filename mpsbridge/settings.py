@@ -20,7 +20,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from mpsbridge.errors import SettingsError
 from mpsbridge.models.durations import parse_duration
-from mpsbridge.models.targets import Auth, EndpointName, Http, ServiceName
+from mpsbridge.models.targets import Auth, EndpointName, ServiceName
 
 ENVIRONMENT_PREFIX = "MPSBRIDGE_"
 OTHER_VARIABLES = frozenset(
@@ -66,7 +66,6 @@ class Settings(BaseSettings):
     insecure_tls: bool = False
     insecure_basic: bool = False
     configuration: EndpointName | None = None
-    http: Http = Http.OWN
     timeout: Duration = Field(default=60, ge=1, le=86_400)
     deadline: Duration | None = Field(default=None, ge=1)
     concurrency: int = Field(default=32, ge=1, le=256)

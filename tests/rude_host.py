@@ -12,7 +12,7 @@ from typing import Self
 from pydantic import SecretStr
 
 from mpsbridge.models.scripts import Effect, Script
-from mpsbridge.models.targets import Auth, Http, Target
+from mpsbridge.models.targets import Auth, Target
 
 SCRIPT = Script(
     snippet="observe",
@@ -41,7 +41,7 @@ class RudeHost:
         self.port: int = self._listener.getsockname()[1]
         self._threads = [threading.Thread(target=self._listen)]
 
-    def target(self, *, tls: bool = False, auth: Auth = Auth.BASIC, by: Http = Http.OWN) -> Target:
+    def target(self, *, tls: bool = False, auth: Auth = Auth.BASIC) -> Target:
         return Target(
             host="rude",
             address="127.0.0.1",
@@ -51,7 +51,6 @@ class RudeHost:
             username="alice",
             password=SecretStr("secret"),
             insecure_basic=True,
-            http=by,
         )
 
     def __enter__(self) -> Self:

@@ -85,7 +85,6 @@ def test_one_host_is_a_table_of_settings_and_where_they_come_from(
         ["insecure_tls", "no", "default"],
         ["insecure_basic", "no", "default"],
         ["configuration", "mpsbridge", "MPSBRIDGE_CONFIGURATION"],
-        ["http", "own", "default"],
         ["password", "****", "FARM_PASSWORD"],
     ]
     verbose = mpsbridge("hosts", "ts1", "ts2", "-v")

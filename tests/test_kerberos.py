@@ -28,7 +28,7 @@ from mpsbridge.errors import (
 )
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import load_world
-from mpsbridge.models.targets import Auth, Http
+from mpsbridge.models.targets import Auth
 from mpsbridge.transports import http, open_transport
 
 pytestmark = [pytest.mark.xdist_group("kerberos"), pytest.mark.usefixtures("own_realm")]
@@ -49,18 +49,6 @@ def test_the_price_of_a_script(realm: kdc.Realm, ticket: Path, auth: Auth, *, tl
         transport.close()
         assert steps(lab) == ["auth", *OPENING, *COMMAND, *COMMAND, "delete"]
         assert len({each.connection for each in lab.requests}) == 1
-        assert lab.refused == {}
-
-
-@pytest.mark.parametrize("tls", [False, True])
-def test_pypsrps_own_http_signs_in_by_a_ticket(realm: kdc.Realm, ticket: Path, *, tls: bool) -> None:
-    with make_lab(realm, tls=tls) as lab:
-        for auth in (Auth.KERBEROS, Auth.NEGOTIATE):
-            transport = open_transport(to(lab, auth=auth, http=Http.PYPSRP))
-            raw = transport.run(script(), timeout_s=20)
-            assert (raw.output, raw.signed_in) == (("done",), "kerberos")
-            transport.close()
-        assert steps(lab).count("auth") == (2 if tls else 4)
         assert lab.refused == {}
 
 

@@ -17,7 +17,7 @@ from mpsbridge.lab.faults import Fault
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import load_world
 from mpsbridge.models.scripts import RawOutput, Script
-from mpsbridge.models.targets import Http, Target
+from mpsbridge.models.targets import Target
 from mpsbridge.transports import open_transport
 from mpsbridge.transports.base import Transport
 from mpsbridge.transports.canned import CannedTransport
@@ -47,12 +47,8 @@ def canned(situation: str) -> Iterator[Carrier]:
     yield transport, script()
 
 
-def over_pypsrps_http(situation: str) -> contextlib.AbstractContextManager[Carrier]:
-    return over_winrm(situation, by=Http.PYPSRP)
-
-
 @contextlib.contextmanager
-def over_winrm(situation: str, by: Http = Http.OWN) -> Iterator[Carrier]:
+def over_winrm(situation: str) -> Iterator[Carrier]:
     def fail(_: str) -> str:
         raise Terminating("no", error_id="No", reason="No")
 
@@ -61,7 +57,7 @@ def over_winrm(situation: str, by: Http = Http.OWN) -> Iterator[Carrier]:
     world.hosts["alpha"].faults = (faults[situation],) if situation in faults else ()
     engine = TestEngine(fail) if situation == "error" else TestEngine(after_s=30 if situation == "busy" else 0)
     with Lab(world, auth="ntlm", engine=engine) as lab:
-        transport = open_transport(reach(lab, http=by))
+        transport = open_transport(reach(lab))
         assert lab.requests == [], "making it does no I/O"
         yield transport, script()
         transport.close()
@@ -83,7 +79,7 @@ def local(situation: str) -> Iterator[Carrier]:
     transport.close()
 
 
-@pytest.fixture(params=[canned, over_winrm, over_pypsrps_http, local], ids=["canned", "winrm", "winrm-pypsrp", "local"])
+@pytest.fixture(params=[canned, over_winrm, local], ids=["canned", "winrm", "local"])
 def make(request: pytest.FixtureRequest) -> Make:
     chosen: Make = request.param
     return chosen

@@ -25,7 +25,7 @@ from mpsbridge.errors import (
     TransportMissing,
     Unreachable,
 )
-from mpsbridge.models.targets import Auth, Http, Target
+from mpsbridge.models.targets import Auth, Target
 from mpsbridge.transports import http, open_transport, reply
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/soap+xml\r\nContent-Length: %d\r\n\r\n"
@@ -70,10 +70,6 @@ def reset(connection: socket.socket) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
 
 
-BY = pytest.mark.parametrize("by", list(Http), ids=str)
-"""Our own HTTP, and the one that pypsrp brings along."""
-
-
 def fails(behave: Callable[[socket.socket], None], target: Callable[[RudeHost], Target], timeout_s: float) -> NotSent:
     """Run one script there and hold it to the contract; the error it raised."""
     with RudeHost(behave) as host:
@@ -95,34 +91,31 @@ def fails(behave: Callable[[socket.socket], None], target: Callable[[RudeHost], 
 
 @pytest.mark.xdist_group("timing")
 @pytest.mark.parametrize(
-    ("behave", "tls", "auth", "by"),
+    ("behave", "tls", "auth"),
     [
-        pytest.param(silent, False, Auth.BASIC, Http.OWN, id="silent-at-create"),
-        pytest.param(silent, False, Auth.NTLM, Http.OWN, id="silent-at-sign-in"),
-        pytest.param(silent, True, Auth.BASIC, Http.OWN, id="silent-at-tls"),
-        pytest.param(silent, True, Auth.BASIC, Http.PYPSRP, id="silent-at-tls-pypsrp"),
-        pytest.param(drip(b"HTTP/1.1 200 OK\r\nX: "), False, Auth.BASIC, Http.OWN, id="drips-headers"),
-        pytest.param(drip(b"HTTP/1.1 200 OK\r\nX: "), False, Auth.BASIC, Http.PYPSRP, id="drips-headers-pypsrp"),
-        pytest.param(drip(b"\x16"), True, Auth.BASIC, Http.OWN, id="drips-tls"),
-        pytest.param(drip(b"HTTP/1.1 100 Continue\r\n\r\n"), False, Auth.NTLM, Http.OWN, id="drips-continue"),
+        pytest.param(silent, False, Auth.BASIC, id="silent-at-create"),
+        pytest.param(silent, False, Auth.NTLM, id="silent-at-sign-in"),
+        pytest.param(silent, True, Auth.BASIC, id="silent-at-tls"),
+        pytest.param(drip(b"HTTP/1.1 200 OK\r\nX: "), False, Auth.BASIC, id="drips-headers"),
+        pytest.param(drip(b"\x16"), True, Auth.BASIC, id="drips-tls"),
+        pytest.param(drip(b"HTTP/1.1 100 Continue\r\n\r\n"), False, Auth.NTLM, id="drips-continue"),
     ],
 )
-def test_the_deadline_holds(behave: Callable[[socket.socket], None], by: Http, *, tls: bool, auth: Auth) -> None:
-    error = fails(behave, lambda host: host.target(tls=tls, auth=auth, by=by), 0.5)
+def test_the_deadline_holds(behave: Callable[[socket.socket], None], *, tls: bool, auth: Auth) -> None:
+    error = fails(behave, lambda host: host.target(tls=tls, auth=auth), 0.5)
     assert type(error) in {ConnectTimedOut, Unreachable}
     if behave is silent:
         assert type(error) is ConnectTimedOut
 
 
-@BY
 @pytest.mark.xdist_group("timing")
-def test_the_deadline_holds_while_a_body_drips(by: Http) -> None:
+def test_the_deadline_holds_while_a_body_drips() -> None:
     def behave(connection: socket.socket) -> None:
         request(connection)
         connection.sendall(OK % 1000)
         drip(b"x")(connection)
 
-    assert type(fails(behave, lambda host: host.target(by=by), 0.5)) is ConnectTimedOut
+    assert type(fails(behave, lambda host: host.target(), 0.5)) is ConnectTimedOut
 
 
 @pytest.fixture
@@ -249,7 +242,6 @@ def test_no_moment_is_safe_from_a_cancel(deaf_port: int) -> None:
     assert time.monotonic() - started < 10
 
 
-@BY
 @pytest.mark.parametrize(
     ("behave", "kind", "words"),
     [
@@ -276,21 +268,20 @@ def test_no_moment_is_safe_from_a_cancel(deaf_port: int) -> None:
     ],
 )
 def test_a_broken_answer_is_told_apart(
-    behave: Callable[[socket.socket], None], kind: type[NotSent], words: str, by: Http
+    behave: Callable[[socket.socket], None], kind: type[NotSent], words: str
 ) -> None:
-    error = fails(behave, lambda host: host.target(by=by), 5)
+    error = fails(behave, lambda host: host.target(), 5)
     assert type(error) is kind
     assert words in str(error)
     assert "swordfish" not in repr(error)
 
 
-@BY
-def test_a_body_that_is_cut_off(by: Http) -> None:
+def test_a_body_that_is_cut_off() -> None:
     def behave(connection: socket.socket) -> None:
         request(connection)
         connection.sendall(OK % 1000 + b"<s:Envelope")
 
-    assert "not WinRM" in str(fails(behave, lambda host: host.target(by=by), 5))
+    assert "not WinRM" in str(fails(behave, lambda host: host.target(), 5))
 
 
 @pytest.mark.parametrize("head", [OK % (reply.BODY_LIMIT + 1), b"HTTP/1.1 200 OK\r\n\r\n"])
@@ -322,26 +313,23 @@ def test_a_host_without_our_way_to_sign_in_gets_one_token_and_no_script(auth: Au
     assert b"Content-Length: 0" in seen[0]
 
 
-@BY
-def test_a_200_without_a_sign_in_is_not_believed(by: Http) -> None:
-    error = fails(send(answer("200 OK")), lambda host: host.target(auth=Auth.NTLM, by=by), 5)
+def test_a_200_without_a_sign_in_is_not_believed() -> None:
+    error = fails(send(answer("200 OK")), lambda host: host.target(auth=Auth.NTLM), 5)
     assert type(error) is AuthRefused
     assert "before it was complete" in str(error)
 
 
-@BY
-def test_a_token_that_is_none(by: Http) -> None:
+def test_a_token_that_is_none() -> None:
     behave = send(answer("401 No", b"", "WWW-Authenticate: Negotiate AAAA"))
-    assert type(fails(behave, lambda host: host.target(auth=Auth.NTLM, by=by), 5)) in {AuthRefused, NotSent}
+    assert type(fails(behave, lambda host: host.target(auth=Auth.NTLM), 5)) in {AuthRefused, NotSent}
 
 
-@BY
-def test_http_spoken_on_the_tls_port(by: Http) -> None:
+def test_http_spoken_on_the_tls_port() -> None:
     def behave(connection: socket.socket) -> None:
         connection.recv(65536)
         connection.sendall(answer("400 Bad Request"))
 
-    error = fails(behave, lambda host: host.target(tls=True, by=by), 5)
+    error = fails(behave, lambda host: host.target(tls=True), 5)
     assert type(error) is Unreachable
     assert "no TLS connection" in str(error)
     assert "--no-tls" in error.hint
@@ -355,10 +343,9 @@ def test_kerberos_without_its_library_names_the_extra(monkeypatch: pytest.Monkey
     assert "mpsbridge[kerberos]" in error.hint
 
 
-@BY
-def test_a_ca_file_that_is_none(by: Http, tmp_path: pytest.TempPathFactory) -> None:
+def test_a_ca_file_that_is_none(tmp_path: pytest.TempPathFactory) -> None:
     with RudeHost(silent) as host:
-        target = host.target(tls=True, by=by).model_copy(update={"ca_file": f"{tmp_path}/none.pem"})
+        target = host.target(tls=True).model_copy(update={"ca_file": f"{tmp_path}/none.pem"})
         with pytest.raises(CertificateRefused, match=r"none\.pem"):
             open_transport(target).run(SCRIPT, timeout_s=5)
         assert host.connections == 0
@@ -378,27 +365,24 @@ def test_what_could_never_work_is_refused_before_any_connection(change: dict[str
         open_transport(_target(1).model_copy(update=change))
 
 
-@BY
-def test_an_unknown_name(by: Http) -> None:
+def test_an_unknown_name() -> None:
     with pytest.raises(Unreachable, match="looked up"):
-        open_transport(_target(1, address="nobody.invalid", http=by)).run(SCRIPT, timeout_s=5)
+        open_transport(_target(1, address="nobody.invalid")).run(SCRIPT, timeout_s=5)
 
 
-@BY
-def test_nobody_listens(by: Http) -> None:
+def test_nobody_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     with pytest.raises(Unreachable, match="refused"):
-        open_transport(_target(port, http=by)).run(SCRIPT, timeout_s=5)
+        open_transport(_target(port)).run(SCRIPT, timeout_s=5)
 
 
-@BY
-def test_no_proxy_is_asked(by: Http, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_proxy_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1/")
     with RudeHost(send(answer("503 Busy"))) as host:
         with pytest.raises(Unreachable, match="503"):
-            open_transport(host.target(by=by)).run(SCRIPT, timeout_s=5)
+            open_transport(host.target()).run(SCRIPT, timeout_s=5)
         assert host.connections == 1
 
 
@@ -416,7 +400,7 @@ def test_tls_is_never_written_around_when_it_is_shut() -> None:
     theirs.close()
 
 
-def _target(port: int, address: str = "127.0.0.1", connect_timeout_s: float = 10.0, http: Http = Http.OWN) -> Target:
+def _target(port: int, address: str = "127.0.0.1", connect_timeout_s: float = 10.0) -> Target:
     return Target(
         host="rude",
         address=address,
@@ -427,5 +411,4 @@ def _target(port: int, address: str = "127.0.0.1", connect_timeout_s: float = 10
         password=SecretStr("secret"),
         insecure_basic=True,
         connect_timeout_s=connect_timeout_s,
-        http=http,
     )

@@ -25,7 +25,6 @@ SETTINGS = {
     "insecure_tls": "insecure_tls",
     "insecure_basic": "insecure_basic",
     "configuration": "configuration_name",
-    "http": "http",
 }
 """What is shown, by the names of the inventory -> the target's names."""
 

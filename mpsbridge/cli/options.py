@@ -72,9 +72,6 @@ def _shared(
         str | None,
         typer.Option(metavar="NAME", help="A session configuration on the host (JEA), not PowerShell's own."),
     ] = None,
-    http: Annotated[
-        str | None, typer.Option(metavar="own|pypsrp", help="What carries the messages: ours, or requests (slower).")
-    ] = None,
     timeout: Annotated[str | None, typer.Option(metavar="60s", help="For one command on one host.")] = None,
     deadline: Annotated[
         str | None, typer.Option(metavar="10m", help="For the whole call; 'end' and 'maintain' have 6h.")

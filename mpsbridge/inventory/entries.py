@@ -17,7 +17,7 @@ from pydantic import Field, SecretStr
 
 from mpsbridge.errors import InputError
 from mpsbridge.models.frozen import Frozen
-from mpsbridge.models.targets import Auth, EndpointName, Http, ServiceName
+from mpsbridge.models.targets import Auth, EndpointName, ServiceName
 
 EVERY = "all"
 """The word for every host of the inventory."""
@@ -51,7 +51,6 @@ class InventoryHost(Frozen):
     ca_file: Path | None = None
     insecure_tls: bool | None = None
     configuration: EndpointName | None = None
-    http: Http | None = None
     sources: dict[str, str] = Field(default_factory=dict)
     problems: dict[str, str] = Field(default_factory=dict)
 

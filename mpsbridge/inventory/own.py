@@ -40,7 +40,7 @@ from mpsbridge.inventory.entries import (
 )
 from mpsbridge.inventory.names import expand, is_address, is_name
 from mpsbridge.models.frozen import Frozen
-from mpsbridge.models.targets import Auth, EndpointName, Http, ServiceName
+from mpsbridge.models.targets import Auth, EndpointName, ServiceName
 from mpsbridge.models.toml import line_of, problems
 
 
@@ -72,7 +72,6 @@ class Variables(Frozen):
     ca_file: Path | None = None
     insecure_tls: bool | None = None
     configuration: EndpointName | None = None
-    http: Http | None = None
     password_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     password_file: Path | None = None
     keyring: Literal[True] | None = None

@@ -96,7 +96,6 @@ def _meant(word: str, inventory: Inventory | None, settings: Settings) -> Meant:
         insecure_tls=picked.value("insecure_tls", ours=settings.insecure_tls),
         insecure_basic=settings.insecure_basic,
         configuration_name=picked.value("configuration", ours=settings.configuration) or POWERSHELL,
-        http=picked.value("http", ours=settings.http),
     )
     for setting, source in (("address", "HOST"), ("port", "default"), ("configuration", "default")):
         picked.sources.setdefault(setting, source)

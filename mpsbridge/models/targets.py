@@ -21,14 +21,6 @@ class Auth(StrEnum):
     BASIC = "basic"
 
 
-class Http(StrEnum):
-    """What carries WinRM's messages."""
-
-    OWN = "own"
-    PYPSRP = "pypsrp"
-    """pypsrp's own transport, on requests."""
-
-
 EndpointName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 """The name of a session configuration. It becomes the end of a URI, so it is held to what needs no quoting there."""
 
@@ -71,7 +63,6 @@ class Target(Frozen):
     """Seconds for name look-up and TCP (and, apart, for the TLS handshake); never more than the call's own limit."""
     configuration_name: EndpointName = POWERSHELL
     """The session configuration (endpoint) on the host."""
-    http: Http = Http.OWN
 
     @property
     def service_name(self) -> str:

@@ -38,11 +38,10 @@ from pypsrp.powershell import PowerShell, RunspacePool, RunspacePoolWarning
 from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.errors import InputError, MpsBridgeError, TransportClosed
 from mpsbridge.models.scripts import RawOutput, Script
-from mpsbridge.models.targets import Auth, Http, Target
+from mpsbridge.models.targets import Auth, Target
 from mpsbridge.transports.http import HttpTransport
 from mpsbridge.transports.limit import Limit
 from mpsbridge.transports.messages import Connection, Shell, script_command
-from mpsbridge.transports.requests_http import RequestsHttp, credentials, objection
 from mpsbridge.transports.trouble import QUOTAS, Stage, explain, refuse_unpublished
 
 IDLE_TIMEOUT_S = 180
@@ -79,12 +78,8 @@ class WinrmTransport:
         self._clock = clock or SystemClock()
         self._target = target
         self._limit = Limit(self._clock)
-        theirs = target.http is Http.PYPSRP
-        known = credentials(target) if theirs else {}
-        self._wsman = Connection(target.address, port=target.port, ssl=target.tls, locale=LOCALE, **known)
-        self._http: HttpTransport | RequestsHttp = (
-            RequestsHttp(target, self._limit, self._wsman.transport) if theirs else HttpTransport(target, self._limit)
-        )
+        self._wsman = Connection(target.address, port=target.port, ssl=target.tls, locale=LOCALE)
+        self._http = HttpTransport(target, self._limit)
         self._wsman.transport = self._http  # type: ignore[assignment]  # pypsrp knows no protocol for it, only its own
         self._where = f"{target.host} (port {target.port})"
         if target.address != target.host:
@@ -244,8 +239,6 @@ def _check(target: Target) -> None:
             f"{target.host}: Basic over plain HTTP would show the password to everyone on the way",
             hint="Use TLS (no --no-tls) or another --auth; --insecure-basic allows it all the same.",
         ).about(host=target.host)
-    if target.http is Http.PYPSRP and (wrong := objection(target)) is not None:
-        raise InputError(f"{target.host}: {wrong[0]}", hint=wrong[1]).about(host=target.host)
     try:
         target.address.encode("idna")
     except UnicodeError as error:
