@@ -269,7 +269,7 @@ class WorkerLost(Interrupted):
     """The worker process, or the cluster, that was to read the host is gone; acts never leave this process."""
 
     kind = "worker-lost"
-    default_hint = "Read it again; where a worker dies each time, read it without --processes and --executor."
+    default_hint = "Read it again; where a worker dies each time, read it without --executor."
 
 
 class RemoteError(MpsBridgeError):

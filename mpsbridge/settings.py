@@ -69,7 +69,6 @@ class Settings(BaseSettings):
     timeout: Duration = Field(default=60, ge=1, le=86_400)
     deadline: Duration | None = Field(default=None, ge=1)
     concurrency: int = Field(default=32, ge=1, le=256)
-    processes: int | None = Field(default=None, ge=1, le=64)
     executor: Literal["dask"] | None = None
     scheduler: str | None = None
     worker_password_variable: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")

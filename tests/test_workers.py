@@ -1,4 +1,4 @@
-"""Reading elsewhere: in spawned processes and on a Dask cluster it is told the same as on threads."""
+"""Reading elsewhere: on a Dask cluster, of this machine or another, it is told the same as on threads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from conftest import missing
 from fake_clock import FakeClock
 from lab_target import reach
 from pydantic import SecretStr
-from worker_tasks import die_always, die_once, own_command_line, own_kill, own_number, password_of, wait_for
+from worker_tasks import die_always, die_once, own_command_line, own_number, password_of, wait_for
 
 from mpsbridge.errors import InputError, SettingsError
 from mpsbridge.fleet import Fleet
@@ -25,10 +25,8 @@ from mpsbridge.host import Host
 from mpsbridge.lab import Lab, build_world
 from mpsbridge.models.outcomes import Done, Failed, Outcome
 from mpsbridge.models.targets import Auth, Target
-from mpsbridge.workers.base import WorkerDied
 from mpsbridge.workers.dask import DaskExecutor
 from mpsbridge.workers.elsewhere import READ_AGAIN, ExecutorWorkers, Reading, read
-from mpsbridge.workers.processes import ProcessExecutor
 
 pytestmark = pytest.mark.xdist_group("workers")  # one cluster for all of them
 PASSWORD = "only-in-the-lab"
@@ -123,11 +121,6 @@ def test_inline_it_is_the_same(lab: Lab, on_threads: list[dict[str, Any]]) -> No
     assert told(read_all([reach(lab, host["name"]) for host in HOSTS], InlineExecutor())) == on_threads
 
 
-def test_in_processes_it_is_the_same(lab: Lab, on_threads: list[dict[str, Any]]) -> None:
-    targets = [reach(lab, host["name"]) for host in HOSTS]
-    assert told(read_all(targets, ProcessExecutor(2, threads=8))) == on_threads
-
-
 def test_by_dask_it_is_the_same(lab: Lab, cluster: str, on_threads: list[dict[str, Any]]) -> None:
     targets = [reach(lab, host["name"]) for host in HOSTS]
     executor = DaskExecutor(cluster)
@@ -145,39 +138,20 @@ def check_read_again(outcomes: list[Outcome[Any]]) -> None:
     assert {outcome.note for outcome in outcomes} <= {"", READ_AGAIN}
 
 
-def test_a_host_whose_process_died_is_read_once_more_and_says_so(tmp_path: Path) -> None:
-    outcomes = read_all(SOMEWHERE, ProcessExecutor(2, threads=1), functools.partial(die_once, tmp_path / "mark"))
-    check_read_again(outcomes)
-
-
 def test_a_host_whose_dask_worker_died_is_read_once_more_and_says_so(cluster: str, tmp_path: Path) -> None:
     outcomes = read_all(SOMEWHERE, DaskExecutor(cluster), functools.partial(die_once, tmp_path / "mark"))
     check_read_again(outcomes)
 
 
-def test_a_host_that_kills_its_worker_twice_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_that_kills_its_worker_twice_is_given_up(cluster: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mpsbridge.fleet.SILENT_S", 60)  # nobody else is read together with it
-    with ProcessExecutor(1, threads=1) as executor:
-        workers = ExecutorWorkers(SOMEWHERE, executor)
-        with Fleet(SOMEWHERE, workers=workers, concurrency=1) as fleet:
-            outcomes = fleet.run(die_always)
+    workers = ExecutorWorkers(SOMEWHERE, DaskExecutor(cluster))
+    with Fleet(SOMEWHERE, workers=workers, concurrency=1) as fleet:
+        outcomes = fleet.run(die_always)
     assert [outcome.status for outcome in outcomes] == ["done"] * 3 + ["failed"] + ["done"] * 4
     assert isinstance(outcomes[3], Failed)
     assert outcomes[3].failure.kind == "worker-lost"
     assert "twice" in outcomes[3].failure.message
-
-
-def test_where_every_process_dies_the_executor_stops_making_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mpsbridge.workers.processes.REPLACEMENTS", 1)
-    executor = ProcessExecutor(1, threads=1)
-    try:
-        for _ in range(2):
-            with pytest.raises(WorkerDied, match="exit code -9"):
-                executor.submit(os.kill, *executor.submit(own_kill).result()).result()
-        with pytest.raises(WorkerDied, match="every worker"):
-            executor.submit(os.getpid)
-    finally:
-        executor.shutdown()
 
 
 def test_an_executor_that_is_broken_for_good_leaves_an_outcome_for_every_host() -> None:
@@ -190,42 +164,40 @@ def test_an_executor_that_is_broken_for_good_leaves_an_outcome_for_every_host() 
     assert (len(outcomes), kinds) == (len(SOMEWHERE), {"worker-lost"})
 
 
-# Processes.
+# A cluster of this machine, made for one call.
 
 
-def test_processes_do_many_tasks_at_once_and_end_with_the_executor() -> None:
-    executor = ProcessExecutor(2, threads=4)
-    numbers = list(executor.map(own_number, range(20)))
-    assert len(set(numbers)) == 2
-    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
-        executor.submit(divmod, 1, 0).result(10)
-    executor.shutdown()
-    for number in set(numbers):
+def test_a_local_cluster_reads_in_processes_over_tls_and_ends_with_its_executor(lab: Lab) -> None:
+    dask()
+    executor = DaskExecutor("local:2")
+    numbers = set(executor.map(own_number, range(40)))
+    target = Target(host="ts1", address="127.0.0.1", port=9, username="alice", password=SecretStr("swordfish-7"))
+    executor.check([target], password_variable=None)
+    assert b"swordfish-7" not in executor.submit(own_command_line, target).result(20)
+    (outcome,) = read_all([reach(lab, "good-1")], executor)
+    assert (len(numbers), os.getpid() in numbers, executor.encrypted, outcome.status) == (2, False, True, "done")
+    for number in numbers:
         with pytest.raises(ProcessLookupError):
             os.kill(number, 0)
-    with pytest.raises(RuntimeError, match="shut down"):
-        executor.submit(os.getpid)
 
 
-def test_a_password_stands_in_no_argument_and_no_environment_of_a_worker() -> None:
-    target = Target(host="ts1", address="127.0.0.1", port=9, username="alice", password=SecretStr("swordfish-7"))
-    executor = ProcessExecutor(1, threads=1)
-    seen = executor.submit(own_command_line, target).result(20)
-    executor.shutdown()
-    assert b"swordfish-7" not in seen
+@pytest.mark.parametrize("address", ["local:", "local:0", "local:65", "local:-1", "local:two", "local:٣"])
+def test_a_local_cluster_of_no_size_is_an_error_beforehand(address: str) -> None:
+    dask()
+    with pytest.raises(SettingsError, match="not a number of processes"):
+        DaskExecutor(address)
 
 
 # Interrupts and deadlines.
 
 
-@pytest.mark.parametrize("where", ["threads", "processes", "dask"])
+@pytest.mark.parametrize("where", ["threads", "dask"])
 def test_after_a_cancel_what_is_finished_is_told_and_nobody_waits_for_the_rest(
     where: str, tmp_path: Path, cluster: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mpsbridge.fleet.SILENT_S", 60)
     executors: dict[str, Callable[[], Executor]] = {
         "threads": lambda: ThreadPoolExecutor(8),
-        "processes": lambda: ProcessExecutor(1, threads=8),
         "dask": lambda: DaskExecutor(cluster),
     }
     executor = executors[where]()

@@ -25,10 +25,6 @@ def die_always(host: Host) -> str:
     return host.name
 
 
-def own_kill() -> tuple[int, int]:
-    return os.getpid(), signal.SIGKILL
-
-
 def own_number(_: int) -> int:
     return os.getpid()
 

@@ -1,4 +1,4 @@
-"""Where a call reads its hosts: on threads of this process, in others (``--processes``), or by a cluster.
+"""Where a call reads its hosts: on threads of this process, or by the workers of a Dask cluster.
 
 Rule: only reading leaves this process. A command that acts refuses before anything is sent, however it was told to.
 """
@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from mpsbridge.cli.call import Call
 from mpsbridge.errors import InputError
-from mpsbridge.fleet import MOST_AT_WORK
 from mpsbridge.models.targets import Target
 from mpsbridge.settings import Settings
 from mpsbridge.workers.elsewhere import ExecutorWorkers
@@ -18,10 +17,8 @@ from mpsbridge.workers.elsewhere import ExecutorWorkers
 
 def refuse_elsewhere(settings: Settings, why: str) -> None:
     """Raise ``InputError`` where the call shall read elsewhere and cannot, because ``why``."""
-    for option in ("processes", "executor"):
-        if getattr(settings, option) is not None:
-            words = f"--{option} is for reading only: {why}"
-            raise InputError(words, hint=f"Leave out --{option} (or MPSBRIDGE_{option.upper()}).")
+    if settings.executor is not None:
+        raise InputError(f"--executor is for reading only: {why}", hint="Leave out --executor (or MPSBRIDGE_EXECUTOR).")
 
 
 class Elsewhere(NamedTuple):
@@ -32,23 +29,11 @@ class Elsewhere(NamedTuple):
 
 
 def elsewhere(call: Call, targets: Sequence[Target]) -> Elsewhere | None:
-    """Who reads the hosts in other processes or on a cluster; ``None`` where neither was asked for."""
+    """Who reads the hosts on a cluster; ``None`` where that was not asked for."""
     settings = call.settings
     if settings.executor is None and (settings.scheduler or settings.worker_password_variable):
         raise InputError("--scheduler and --worker-password-variable belong to --executor dask")
-    if settings.processes is not None:
-        if settings.executor is not None:
-            raise InputError("--processes and --executor exclude each other")
-        return _in_processes(call, targets, settings.processes)
     return None if settings.executor is None else _by_dask(call, targets)
-
-
-def _in_processes(call: Call, targets: Sequence[Target], count: int) -> Elsewhere:
-    from mpsbridge.workers.processes import ProcessExecutor  # noqa: PLC0415 - loaded when needed
-
-    executor = ProcessExecutor(min(count, len(targets)), threads=MOST_AT_WORK)
-    workers = ExecutorWorkers(targets, executor, timeout_s=float(call.settings.timeout))
-    return Elsewhere(workers, call.settings.concurrency)
 
 
 def _by_dask(call: Call, targets: Sequence[Target]) -> Elsewhere:
@@ -56,7 +41,10 @@ def _by_dask(call: Call, targets: Sequence[Target]) -> Elsewhere:
 
     settings = call.settings
     if settings.scheduler is None:
-        raise InputError("--executor dask needs --scheduler ADDRESS", hint="For example tcp://scheduler:8786.")
+        raise InputError(
+            "--executor dask needs --scheduler ADDRESS",
+            hint="For example tls://scheduler:8786, or local:4 for four processes here.",
+        )
     variable = settings.worker_password_variable
     executor = DaskExecutor(settings.scheduler)
     try:

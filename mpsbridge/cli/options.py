@@ -79,10 +79,10 @@ def _shared(
     concurrency: Annotated[
         int | None, typer.Option(help="Hosts that answer at the same time; silent ones do not count. Default 32.")
     ] = None,
-    processes: Annotated[int | None, typer.Option(metavar="N", help="Read in N processes; acts never do.")] = None,
     executor: Annotated[str | None, typer.Option(metavar="dask", help="Read by a cluster; acts never do.")] = None,
     scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Of the Dask cluster: tcp:// or tls://.")
+        str | None,
+        typer.Option(metavar="ADDRESS", help="The Dask cluster: tcp:// or tls://, or local:N for N processes here."),
     ] = None,
     worker_password_variable: Annotated[
         str | None, typer.Option(metavar="NAME", help="Where the workers' own environment holds the password.")

@@ -1,7 +1,7 @@
 """What a fleet asks of those who do its work, and how an error becomes an outcome.
 
 Rule: this is the only place where an error becomes an outcome (:func:`attempt` holds the one broad ``except``),
-wherever the work is done. So threads, processes and a Dask cluster tell the same of the same host.
+wherever the work is done. So threads and a Dask cluster tell the same of the same host.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Reading by the workers of a Dask cluster, for fleets that outgrow one machine (extra ``dask``).
+"""Reading by the workers of a Dask cluster, for fleets that outgrow one process or one machine (extra ``dask``).
+
+``local:N`` is a cluster of N processes of this machine that ends with the call. It speaks TLS with keys made for it:
+whoever reaches a scheduler without them, another user of this machine, say, could have code run by its workers.
 
 Rules: all that can be known beforehand is looked at before a host is: whether the scheduler answers, whether every
 worker has this very version of mpsbridge and of Python, the files and the variable that it needs. Over a connection
@@ -10,6 +13,7 @@ whoever submitted it decides.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import importlib.metadata
 import itertools
 import logging
@@ -31,24 +35,29 @@ from mpsbridge.workers.base import WorkerDied
 P = ParamSpec("P")
 T = TypeVar("T")
 CONNECT_LIMIT_S = 10.0
+SILENT = logging.CRITICAL + 1
 ASK_LIMIT_S = 30.0
 """Seconds for each question to all workers."""
+MOST_PROCESSES = 64
+THREADS = 32
+"""Of each process of ``local:N``: reading a host is mostly waiting."""
 
 
 class DaskExecutor(Executor):
-    """The workers of the cluster at ``address`` (``tcp://HOST:PORT`` or ``tls://HOST:PORT``) as an executor.
+    """The workers of the cluster at ``address`` as an executor: ``tcp://HOST:PORT``, ``tls://HOST:PORT``, ``local:N``.
 
-    Raises ``SettingsError`` where the cluster cannot be used. The keys and certificates for ``tls`` are Dask's own
-    settings (``distributed.comm.tls``). ``threads`` is how many tasks the cluster does at once.
+    Raises ``SettingsError`` where the cluster cannot be used. The keys and certificates for ``tls://`` are Dask's own
+    settings (``distributed.comm.tls``). ``threads`` is how many tasks the cluster does at the same time.
     """
 
     def __init__(self, address: str) -> None:
         distributed = _distributed()
         self.address = address
-        self.encrypted = address.startswith("tls://")
+        self.encrypted = not address.startswith("tcp://")
         self._tasks: dict[str, tuple[Future[Any], Future[Any]]] = {}
         self._name, self._numbers = f"mpsbridge-{uuid.uuid4().hex[:8]}", itertools.count()
-        self._client = _connect(distributed, address)
+        self._cluster = _start(distributed, address)
+        self._client = _connect(distributed, address) if self._cluster is None else self._cluster.get_client()
         try:
             self.threads = sum(self._client.nthreads().values())
             self._executor = self._client.get_executor(pure=False, retries=0)
@@ -142,6 +151,8 @@ class DaskExecutor(Executor):
         """Leave the cluster, which drops what it has not done yet."""
         self._tasks.clear()
         self._client.close(timeout=CONNECT_LIMIT_S)
+        if self._cluster is not None:
+            self._cluster.close(timeout=CONNECT_LIMIT_S)
 
 
 def missing_on_a_worker(variable: str | None, files: Sequence[str]) -> str:
@@ -156,8 +167,34 @@ def _distributed() -> Any:
         import distributed  # noqa: PLC0415 - an optional extra, and slow to load
     except ImportError as error:
         raise InputError("--executor dask needs an extra", hint="pip install 'mpsbridge[dask]'") from error
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # it would log to standard error
+    logging.getLogger("distributed").setLevel(SILENT)  # it would log to standard error
     return distributed
+
+
+def _start(distributed: Any, address: str) -> Any:
+    """The cluster that ``local:N`` asks for; ``None`` where the address is one of a cluster that is there already."""
+    kind, _, number = address.partition(":")
+    if kind != "local":
+        return None
+    if not (number.isascii() and number.isdigit() and 1 <= int(number) <= MOST_PROCESSES):
+        words = f"--scheduler {address} is not a number of processes"
+        raise SettingsError(words, hint=f"Write local:N with N from 1 to {MOST_PROCESSES}, for example local:4.")
+    pages: dict[str, list[str]] = {f"distributed.{part}.http.routes": [] for part in ("scheduler", "worker", "nanny")}
+    try:
+        with importlib.import_module("dask.config").set(
+            pages
+        ):  # no page tells other users of this machine what is read
+            return distributed.LocalCluster(
+                n_workers=int(number),
+                threads_per_worker=THREADS,
+                host="127.0.0.1",
+                protocol="tls://",
+                security=distributed.Security.temporary(),
+                dashboard_address="127.0.0.1:0",
+                silence_logs=SILENT,
+            )
+    except (OSError, RuntimeError) as error:
+        raise SettingsError(f"the Dask cluster {address} did not start: {error}") from error
 
 
 def _connect(distributed: Any, address: str) -> Any:

@@ -1,4 +1,4 @@
-"""Reading through any ``concurrent.futures.Executor``: in other processes, or on other machines.
+"""Reading through any ``concurrent.futures.Executor``: in other processes, here or on other machines.
 
 Rules: only reading leaves this process, because only reading may be repeated when a worker dies. Targets, questions and
 outcomes travel, connections never do: each host is connected to, asked and let go of in one task. A host whose worker

@@ -1,6 +1,6 @@
-"""A thousand hosts: memory, time, bad hosts and processes, measured with the command as people call it.
+"""A thousand hosts: memory, time and bad hosts, measured with the command as people call it.
 
-    .venv/bin/python -m tests.benchmarks.thousand [memory] [bad] [processes]
+    .venv/bin/python -m tests.benchmarks.thousand [memory] [bad]
 
 The hosts are a lab in a process of its own, on the same machine; its CPU seconds stand beside. Every figure is the
 median of rounds in which the variants take turns, or of the quickest where that is said. Fails where a bound of
@@ -172,33 +172,6 @@ def check(order: str, kinds: Counter[str], record: Path) -> None:
         raise SystemExit(f"{order}: {dict(kinds)} instead of {dict(expected)}; sign-ins {dict(refused)}")
 
 
-def processes(folder: Path) -> dict[str, float]:
-    """256 hosts, 20 ms away, by one process and by two more."""
-    hosts = [
-        host | {"faults": [{"step": step, "do": "delay", "delay_s": 0.02} for step in ("any", "auth")]}
-        for host in good(256)
-    ]
-    variants: dict[str, tuple[str, ...]] = {"threads": (), "--processes 2": ("--processes", "2")}
-    costs: dict[str, list[Cost]] = {name: [] for name in variants}
-    lab_s: dict[str, list[float]] = {name: [] for name in variants}
-    with farm(hosts, folder) as lab:
-        for _ in range(ROUNDS):
-            for name, options in variants.items():
-                before = lab.cpu_s()
-                command = sessions(hosts, "--output", "jsonl", *options)
-                costs[name].append(measure(command, environment=lab.environment, folder=folder))
-                lab_s[name].append(lab.cpu_s() - before)
-    for name, found in costs.items():
-        say(
-            f"256 hosts, 20 ms, {name:<14}{middle(found, 'wall_s'):>7.2f} s wall, {middle(found, 'cpu_s'):.2f} s CPU,"
-            f" {middle(found, 'peak_mib'):.0f} MiB, the lab {statistics.median(lab_s[name]):.2f} s CPU"
-        )
-    return {
-        "wall of --processes 2 to one process": middle(costs["--processes 2"], "wall_s")
-        / middle(costs["threads"], "wall_s")
-    }
-
-
 def middle(costs: Sequence[Cost], figure: str) -> float:
     """The median of one figure."""
     return float(statistics.median(getattr(cost, figure) for cost in costs))
@@ -209,7 +182,7 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-PARTS: dict[str, Callable[[Path], dict[str, float]]] = {"memory": memory, "bad": bad, "processes": processes}
+PARTS: dict[str, Callable[[Path], dict[str, float]]] = {"memory": memory, "bad": bad}
 
 
 def main(names: Sequence[str]) -> int:
