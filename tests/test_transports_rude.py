@@ -377,15 +377,6 @@ def test_nobody_listens() -> None:
         open_transport(_target(port)).run(SCRIPT, timeout_s=5)
 
 
-def test_no_proxy_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "https_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:1/")
-    with RudeHost(send(answer("503 Busy"))) as host:
-        with pytest.raises(Unreachable, match="503"):
-            open_transport(host.target()).run(SCRIPT, timeout_s=5)
-        assert host.connections == 1
-
-
 def test_tls_is_never_written_around_when_it_is_shut() -> None:
     """Shutting a TLS connection from another thread must not leave a socket that sends in clear."""
     ours, theirs = socket.socketpair()
