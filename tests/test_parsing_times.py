@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mpsbridge.models.answers import PatternsAnswer
+from mpsbridge.parsing.bounds import LOGON_LIMIT, PATTERN_LIMIT
 from mpsbridge.parsing.times import idle_seconds, logon_time
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -229,3 +231,50 @@ def test_no_text_and_no_pattern_raise(
     patterns = PatternsAnswer(short_date=date, short_time=time, am=am, pm="PM")
     moment = logon_time(text, patterns=patterns, utc_offset_min=offset, born=born, now=NOW)
     assert moment is None or moment.tzinfo is not None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        ("dddMMM" * 20 + " d/M/yyyy", "a" * 300),
+        ("ddd" * 30 + " dd/MM/yyyy", "a" * 60 + " 03/02/2026"),
+        ("tt" * 40 + " d/M/yyyy", "a" * 300),
+        ("'" * 99, "'" * 99),
+        (" " * 90 + "d/M/yyyy", " " * 300),
+    ],
+)
+def test_no_pattern_of_a_host_makes_a_reading_slow(pattern: str, text: str) -> None:
+    # Names next to each other could share the letters in many ways.
+    began = time.thread_time()
+    for _ in range(100):
+        patterns = PatternsAnswer(short_date=pattern, short_time="H:mm")
+        assert logon_time(f"{text} 1:00", patterns=patterns, utc_offset_min=0, born=None, now=NOW) is None
+    assert time.thread_time() - began < 1, "a hundred of them"
+
+
+def test_a_pattern_and_a_text_are_read_up_to_their_limits() -> None:
+    padded = "dd/MM/yyyy".ljust(PATTERN_LIMIT)
+    short, longer = (PatternsAnswer(short_date=date, short_time="HH:mm") for date in (padded, padded + " "))
+    read = datetime(2026, 2, 3, 14, 5, tzinfo=UTC)
+    for patterns, moment in ((short, read), (longer, None)):
+        assert logon_time("03/02/2026 14:05", patterns=patterns, utc_offset_min=0, born=None, now=NOW) == moment
+    for length, moment in ((LOGON_LIMIT, read), (LOGON_LIMIT + 1, None)):
+        text = "03/02/2026" + " " * (length - 15) + "14:05"
+        assert logon_time(text, patterns=UK, utc_offset_min=0, born=None, now=NOW) == moment
+
+
+@pytest.mark.parametrize(
+    ("date", "time_", "text"),
+    [
+        ("yyyyMMdd", "HHmm", "20260203 1405"),
+        ("yyyy'年'M'月'd'日'", "H'時'mm'分'", "2026年2月3日 14時05分"),
+        ("dddd, dd. MM. yyyy", "HH:mm", "Dienstag, 03. 02. 2026 14:05"),
+        ("ddd. dd/MM/yyyy", "h:mm tt 'Uhr'", "Tue. 03/02/2026 2:05 PM Uhr"),
+        ("d-M-yyyy", "H''mm", "3-2-2026 1405"),
+        ("d-M-yyyy", "H'''h'mm", "3-2-2026 14'h05"),
+    ],
+)
+def test_w07_patterns_with_words_quotes_and_nothing_between(date: str, time_: str, text: str) -> None:
+    patterns = PatternsAnswer(short_date=date, short_time=time_, am="AM", pm="PM")
+    moment = logon_time(text, patterns=patterns, utc_offset_min=0, born=None, now=NOW)
+    assert moment == datetime(2026, 2, 3, 14, 5, tzinfo=UTC)

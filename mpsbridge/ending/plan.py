@@ -7,7 +7,6 @@ it names the option that lifts it, where one does.
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 from typing import Literal, Self
 
@@ -173,10 +172,9 @@ def _might_be(session: Session, user: str) -> bool:
         return False
     name = user.casefold().rpartition("\\")[2]
     shown = session.user.casefold()
-    pattern = "".join("." if character in "?\ufffd" else re.escape(character) for character in shown)
-    if session.cut:
-        pattern += ".*"
-    return re.fullmatch(pattern, name, flags=re.DOTALL) is not None
+    if len(name) < len(shown) or (len(name) > len(shown) and not session.cut):
+        return False
+    return all(seen in {real, "?", "\ufffd"} for seen, real in zip(shown, name, strict=False))
 
 
 def _doubts(sessions: tuple[Session, ...], user: str, found: list[Session]) -> list[Verdict]:

@@ -32,7 +32,7 @@ def line_of(text: str, keys: Sequence[str]) -> tuple[int, int]:
     for number, line in enumerate(text.splitlines(), start=1):
         if head := re.match(r"\s*\[([^\[].*?)\]\s*(?:#.*)?$", line):
             table = path = _keys(f"[{head[1]}]")
-        elif key := re.match(r"\s*([^#=\[{]+?)\s*=", line):
+        elif key := re.match(r"\s*+([^\s#=\[{][^#=\[{]*+)=", line):
             path = [*table, *_keys(f"{key[1]} = 0")]
         else:
             continue

@@ -17,8 +17,9 @@ from mpsbridge.errors import ParseError
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.harmless import harmless
 from mpsbridge.models.sessions import Row
+from mpsbridge.parsing.bounds import LINE_LIMIT
 from mpsbridge.parsing.messages import Trouble, read_trouble
-from mpsbridge.parsing.rows import LONGEST_LINE, Fields, Header, read_header, read_row
+from mpsbridge.parsing.rows import Fields, Header, read_header, read_row
 from mpsbridge.parsing.vocabulary import Kind
 
 _COMMAND = re.compile(r"(?<!\w)(?:quser|qwinsta|query (?:user|session))(?!\w)", re.IGNORECASE)
@@ -194,7 +195,7 @@ class _Reader:
             return None
         if not _passes(line):
             # Rows are indented or have wide gaps; sentences after a table do neither.
-            tabular = line.startswith((" ", ">")) or "  " in line.strip() or len(line) > LONGEST_LINE
+            tabular = line.startswith((" ", ">")) or "  " in line.strip() or len(line) > LINE_LIMIT
             if tabular or not (table.indented or table.after_blank):
                 raise _unreadable(number, line)
             table.doubt = table.doubt or (number, line)
@@ -204,14 +205,14 @@ class _Reader:
 def _ends_table(line: str) -> bool:
     """A prompt: what follows is the output of another command."""
     text = line.strip()
-    short = len(text) <= LONGEST_LINE and "  " not in text
+    short = len(text) <= LINE_LIMIT and "  " not in text
     return short and bool(_PROMPT.match(text) or _COMMAND.search(text))
 
 
 def _passes(line: str) -> bool:
     """A line that is certainly no row: a rule, a counter, a message with its error number, a line of a log."""
     text = line.strip()
-    if len(text) > LONGEST_LINE:
+    if len(text) > LINE_LIMIT:
         return False
     if _RULE.fullmatch(text) or _COUNTER.fullmatch(text) or read_trouble([text]):
         return True

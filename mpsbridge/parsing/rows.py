@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from mpsbridge.models.sessions import State
+from mpsbridge.parsing.bounds import LINE_LIMIT, TAIL_LIMIT
 from mpsbridge.parsing.cells import offsets
 from mpsbridge.parsing.vocabulary import Kind, kind_of, state_of
 
-LONGEST_LINE = 1000
-"""Characters. No table of Windows comes near; longer lines are never rows."""
 _LONGEST_PREFIX = 40
 _HIGHEST_ID = 0xFFFFFFFF
 _NEAR = 3
@@ -39,22 +38,23 @@ _NO_NAME = re.compile(r"[\":;=|\[\]]")
 _SESSION_NAME = re.compile(r"console|services|[a-z0-9-]+#\d+|(?:rdp|ica)-[\w-]+|\S{8,}\.\.\.", re.IGNORECASE)
 """Session names are not translated: those of RDP, Citrix and AVD, and long ones that were cut."""
 
-_WORD = r"[^ \d.*:+>|][^ \d]*"
+_WORD = r"[^ \d.*:+>|][^ \d]*+"
 _STATE = rf"(?P<state>{_WORD}(?: {_WORD}){{0,2}}?)"
-_IDLE = rf"(?P<idle>\.|\*|\d{{1,6}}(?:\+\d{{1,2}})?(?::\d\d)?|{_WORD}(?: {_WORD})??)"
-_MARK = "[\u200e\u200f\u061c\u202a-\u202e]*"
+_IDLE = rf"(?P<idle>\.|\*|\d{{1,6}}+(?:\+\d{{1,2}})?(?::\d\d)?|{_WORD}(?: {_WORD})??)"
+_MARK = "[\u200e\u200f\u061c\u202a-\u202e]*+"
 _SEPARATOR = rf"{_MARK}(?:[./\-–年月] ?| ){_MARK}"
-_MONTH = r"[^\W\d_]{3,}\.?"
+_MONTH = r"[^\W\d_]{3,}+\.?+"
 _DATE = (
     rf"{_MARK}(?:\d{{1,4}}{_SEPARATOR}(?:\d{{1,2}}|{_MONTH}){_SEPARATOR}\d{{1,4}}"
     rf"|{_MONTH}{_SEPARATOR}\d{{1,2}},?{_SEPARATOR}\d{{4}})"
 )
 _TIME = r"\d{1,2}[^\d]{1,4}\d\d(?:[:.]\d\d)?[^\d\"|]{0,12}"
-_LOGON = rf"(?P<logon>(?:(?<=  )[^ \d]+ ?)?{_DATE}[^\d]{{1,12}}{_TIME})"
+_LOGON = rf"(?P<logon>(?:(?<=  )[^ \d]++ ?)?{_DATE}[^\d]{{1,12}}{_TIME})"
 """A date of three parts, a time of two or three. A weekday or an era may stand before, AM/PM on either side."""
 
-_QUSER_TAIL = re.compile(rf" +{_STATE}(?: +{_IDLE})? +{_LOGON}")
-_QWINSTA_TAIL = re.compile(rf" +{_STATE}(?: +{_WORD}\d*){{0,2}}")
+_GAP = "(?<! ) ++"
+_QUSER_TAIL = re.compile(rf"{_GAP}{_STATE}(?:{_GAP}{_IDLE})?{_GAP}{_LOGON}")
+_QWINSTA_TAIL = re.compile(rf"{_GAP}{_STATE}(?:{_GAP}{_WORD}\d*+){{0,2}}")
 
 
 _LAYOUTS = frozenset({(23, 44), (19, 45), (27, 53)})
@@ -101,7 +101,7 @@ class Header:
 
 def read_header(line: str) -> Header | None:
     """The header in this line, or ``None``. One of an unknown language needs its ``ID`` cell, or a known layout."""
-    if len(line) > LONGEST_LINE or "  " not in line.strip() or _DIGIT.search(line[-20:]):
+    if len(line) > LINE_LIMIT or "  " not in line.strip() or _DIGIT.search(line[-20:]):
         return None
     prefix = _foreign_prefix(line)
     line = _inside(line, prefix)
@@ -142,7 +142,7 @@ def read_row(line: str, kind: Kind, header: Header | None) -> Fields | None:
 
     Without a header a *quser* row is still told by its date; a *qwinsta* row only by its state and session name.
     """
-    if len(line) > LONGEST_LINE or (header and not line.startswith(header.prefix)):
+    if len(line) > LINE_LIMIT or (header and not line.startswith(header.prefix)):
         return None
     line = _inside(line, header.prefix if header else "")
     marker = _MARKER.match(line)
@@ -151,6 +151,8 @@ def read_row(line: str, kind: Kind, header: Header | None) -> Fields | None:
     line = line.rstrip()
     tails = _QUSER_TAIL if kind == "quser" else _QWINSTA_TAIL
     for number in reversed(list(_NUMBER.finditer(line))):
+        if len(line) - number.end() > TAIL_LIMIT:
+            return None
         tail = tails.fullmatch(line[number.end() :])
         fields = tail and _fields(_head(line, number, header), tail, kind, current=marker is not None)
         if fields:

@@ -7,30 +7,19 @@ that is not idle is ``None`` (W1). The raw text is kept elsewhere; ``None`` lose
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 
 from mpsbridge.models.answers import PatternsAnswer
+from mpsbridge.parsing.bounds import LOGON_LIMIT, PATTERN_LIMIT, within
+from mpsbridge.parsing.pattern import MARKS, read_as
 
 NOT_IDLE_DAYS = 20_000
 """``24692+13:29`` beside *Active* means "no idle information" (captures)."""
 IDLE_SLACK = timedelta(hours=2)
 
 _IDLE = re.compile(r"(?:(?:(?P<days>[0-9]{1,6})\+)?(?P<hours>[0-9]{1,2}):)?(?P<minutes>[0-9]{1,4})")
-_MARKS = re.compile("[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]")
-_ELEMENT = re.compile(r"'(?P<quoted>(?:[^']|'')*)'|(?P<letters>d+|M+|y+|g+|H+|h+|m+|s+|t+)|(?P<other>.)", re.DOTALL)
-_GROUPS = {
-    "d": ("day", "[0-9]{1,2}"),
-    "M": ("month", "[0-9]{1,2}"),
-    "H": ("hour", "[0-9]{1,2}"),
-    "h": ("hour", "[0-9]{1,2}"),
-    "m": ("minute", "[0-9]{2}"),
-    "s": ("", "[0-9]{2}"),
-    "t": ("half", r"[^\d]*?"),
-    "g": ("era", ""),
-}
 _OTHER_CALENDAR = ("th", "ar-sa", "fa", "ps", "prs", "dv", "ckb-ir", "mzn", "lrc-ir", "uz-arab")
 """Locales whose default calendar is not the Gregorian one (Buddhist, Um al-Qura, Persian)."""
 _DAYLIGHT = tuple(timedelta(minutes=minutes) for minutes in (0, 60, -60, 30, -30))
@@ -67,11 +56,11 @@ def logon_time(
     The text may be off by the hour of a change of daylight time: then the birth of the session mends it. Text that is
     earlier than the birth, later by a day or more, or in the future, is not believed (W7).
     """
-    if raw is None or utc_offset_min is None or abs(utc_offset_min) >= 24 * 60:
+    if raw is None or len(raw) > LOGON_LIMIT or utc_offset_min is None or abs(utc_offset_min) >= 24 * 60:
         return None
     zone = timezone(timedelta(minutes=utc_offset_min))
     text = _simple(raw)
-    if patterns.short_date and patterns.short_time:
+    if within(patterns.short_date, PATTERN_LIMIT) and within(patterns.short_time, PATTERN_LIMIT):
         read = _by_patterns(text, patterns, zone)
         if read is not None:
             foreign = (patterns.locale or "").lower().startswith(_OTHER_CALENDAR)
@@ -84,7 +73,7 @@ def logon_time(
 
 def _simple(text: str) -> str:
     """The text without bidi marks, each kind of blank as one blank."""
-    return " ".join(_MARKS.sub("", text).split())
+    return " ".join(text.translate(MARKS).split())
 
 
 def _believed(read: datetime, born: datetime | None, now: datetime) -> datetime | None:
@@ -106,11 +95,9 @@ def _mended(read: datetime, born: datetime) -> datetime | None:
 
 def _by_patterns(text: str, patterns: PatternsAnswer, zone: timezone) -> datetime | None:
     """The text in the order of the host's patterns; ``None`` where they do not fit, or tell of another calendar."""
-    expression, fits = _expression(f"{patterns.short_date} {patterns.short_time}")
-    match = fits and re.fullmatch(expression, text, re.IGNORECASE)
-    if not match:
+    found = read_as(text, f"{patterns.short_date} {patterns.short_time}")
+    if found is None:
         return None
-    found = match.groupdict()
     hour = _hour(int(found["hour"]), found.get("half"), patterns)
     if hour is None:
         return None
@@ -118,42 +105,6 @@ def _by_patterns(text: str, patterns: PatternsAnswer, zone: timezone) -> datetim
     if len(found["year"]) <= 2:
         year += 2000 if year < 50 else 1900  # the window of Windows: 1950 to 2049
     return _moment(year, int(found["month"]), int(found["day"]), hour, int(found["minute"]), zone)
-
-
-@functools.lru_cache(maxsize=64)  # a host's rows share one, and most hosts of a farm
-def _expression(pattern: str) -> tuple[str, bool]:
-    """A Windows date and time pattern as a regular expression; false where the numbers alone do not tell the moment."""
-    parts: list[str] = []
-    named: set[str] = set()
-    for element in _ELEMENT.finditer(pattern):
-        letters = element["letters"]
-        if letters is None:
-            quoted = element["quoted"]
-            parts.append(_literal(element["other"] if quoted is None else quoted.replace("''", "'")))
-            continue
-        name, expression = _group(letters)
-        if name in named or name == "era":
-            return "", False
-        if name:
-            named.add(name)
-            expression = f"(?P<{name}>{expression})"
-        parts.append(expression)
-    halves = "half" in named or "h" not in re.sub("'[^']*'", "", pattern)
-    return "".join(parts), halves and {"day", "month", "year", "hour", "minute"} <= named
-
-
-def _literal(text: str) -> str:
-    """Literal text of a pattern as a regular expression; how many blanks it has does not matter."""
-    return "".join(" ?" if character.isspace() else re.escape(character) for character in _MARKS.sub("", text))
-
-
-def _group(letters: str) -> tuple[str, str]:
-    """The meaning of one run of pattern letters, and what its text looks like. Names of days and months have none."""
-    if letters[0] == "y":
-        return "year", "[0-9]{4}" if len(letters) > 2 else "[0-9]{1,2}"
-    if letters[0] in "dM" and len(letters) > 2:
-        return "", r"[^\d\s]+"
-    return _GROUPS[letters[0]]
 
 
 def _hour(hour: int, half: str | None, patterns: PatternsAnswer) -> int | None:

@@ -189,10 +189,13 @@ _SCHEME = re.compile(r"(?:^|,)\s*([A-Za-z]+)(?=\s|,|$)")
 def _token(answer: Answer, scheme: str) -> bytes | None:
     """The token that the host sent with its answer, if it sent one."""
     for value in answer.headers.get("www-authenticate", []):
-        if found := re.search(rf"\b{scheme}\s+([A-Za-z0-9+/]+=*)", value, re.IGNORECASE):
+        for challenge in value.split(","):
+            name, _, token = challenge.strip().partition(" ")
+            if name.casefold() != scheme.casefold() or not token.strip():
+                continue
             try:
-                return base64.b64decode(found[1], validate=True)
-            except binascii.Error as error:
+                return base64.b64decode(token.strip(), validate=True)
+            except (binascii.Error, ValueError) as error:
                 raise AuthenticationError("the host's sign-in token is not base64") from error
     return None
 

@@ -19,7 +19,7 @@ BODY_LIMIT = 16 * 1024 * 1024
 """Bytes of one answer's body; we ask for envelopes of at most 500 KiB."""
 
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [^\r\n]*)?")
-_HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*?)[ \t]*")
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?")
 _LENGTH = re.compile(r"[0-9]{1,12}")
 
@@ -77,10 +77,10 @@ def _head(bytes_: _Bytes) -> tuple[int, int, dict[str, list[str]]]:
         raise BadAnswer("no HTTP answer")
     headers: dict[str, list[str]] = {}
     for line in lines:
-        header = _HEADER.fullmatch(line.rstrip(b"\r").decode("latin-1"))
-        if header is None:
+        name, colon, value = line.rstrip(b"\r").decode("latin-1").partition(":")
+        if not colon or not _NAME.fullmatch(name):
             raise BadAnswer("a header of the HTTP answer cannot be read")
-        headers.setdefault(header[1].lower(), []).append(header[2])
+        headers.setdefault(name.lower(), []).append(value.strip(" \t"))
     return int(found[1]), int(found[2]), headers
 
 

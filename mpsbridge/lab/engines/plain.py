@@ -14,7 +14,7 @@ from mpsbridge.lab.engines.observing import sees
 from mpsbridge.lab.world import LabHost
 
 _QUSER = re.compile(r"(?:quser|query(?:\.exe)? +user)(?:\.exe)?", re.IGNORECASE)
-_EXIT = re.compile(r"\s*\n\s*exit \$LASTEXITCODE\s*$", re.IGNORECASE)
+_EXIT = re.compile(r"(?<!\s)\s++exit \$LASTEXITCODE\s*+$", re.IGNORECASE)
 """What Ansible puts behind a command."""
 
 

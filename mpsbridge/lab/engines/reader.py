@@ -18,7 +18,7 @@ Literal = str | int | bool | None | list["Literal"] | dict[str, "Literal"]
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:-[A-Za-z0-9]+)+")
 _PARAMETER = re.compile(r"-([A-Za-z][A-Za-z0-9]*)(?::(?=\$))?")
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_NUMBER = re.compile(r"\d+(?![\w.])|\(-\d+\)")
+_NUMBER = re.compile(r"(?<!\d)\d++(?![\w.])|\(-\d+\)")
 """A bare ``-1`` would be a text to PowerShell where an argument stands; negative numbers come in parentheses."""
 _FUNCTION = re.compile(
     r"^[ \t]*function[ \t]+(?:global:|script:)?([A-Za-z][A-Za-z0-9-]*)", re.MULTILINE | re.IGNORECASE
