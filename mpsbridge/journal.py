@@ -3,7 +3,8 @@
 One SQLite file for all runs. Rules: an **intent** is on the disk before its step is sent, its **outcome** after; an
 intent without an outcome is a step whose fate is unknown, and stays so until somebody looks. Entries are never changed
 or deleted; of a run only its end is written later. Whatever is wrong with the file when it is opened is an error before
-anything is sent; what goes wrong later stops the run from disrupting anything more.
+anything is sent; what goes wrong later stops the run from disrupting anything more. A file that somebody else could
+have written is not believed, and a row that cannot be read hides no other.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import os
 import socket
 import sqlite3
+import stat
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,9 +28,13 @@ from pydantic import AwareDatetime, JsonValue
 from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.errors import InputError, JournalError, JournalLost
 from mpsbridge.models.frozen import Frozen
+from mpsbridge.models.harmless import harmless
+from mpsbridge.runlock import RunLock, is_at_work
 
 VERSION = 1
 """Of the file's layout. A newer one is refused."""
+IN_MEMORY = Path(":memory:")
+"""No file: what is recorded, and who is at work, is known to this process alone."""
 BUSY_LIMIT_S = 5.0
 """How long another process may hold the file."""
 
@@ -44,6 +50,20 @@ CREATE TABLE entry (
 );
 CREATE INDEX entry_by_run ON entry (run, number);
 """
+
+_OBJECTS = {
+    ("table", "run"),
+    ("table", "entry"),
+    ("table", "sqlite_sequence"),
+    ("index", "entry_by_run"),
+    ("index", "sqlite_autoindex_run_1"),
+}
+_COLUMNS = {
+    "run": ["id", "command", "reason", "owner", "pid", "job", "options", "started", "ended", "verdict"],
+    "entry": ["number", "run", "at", "host", "kind", "step", "answers", "detail"],
+}
+LONGEST_TEXT = 1_000_000
+"""Characters of JSON in one row; a run over ten thousand hosts has half of that."""
 
 _JOB_VARIABLES = ("GITHUB_RUN_ID", "CI_JOB_URL", "BUILD_URL", "BUILD_BUILDURI")
 
@@ -86,26 +106,47 @@ def journal_path() -> Path:
 class Journal:
     """The record in one file; may be used from several threads, and by several processes at once.
 
-    Raises :class:`~mpsbridge.errors.JournalError` where the file cannot be made, read or written, is damaged, or was
-    written by a newer version. Every write is on the disk when it returns (WAL, full synchronisation).
+    Raises :class:`~mpsbridge.errors.JournalError` where the file cannot be made, read or written, is damaged, was
+    written by a newer version or another program, or may be written by other users (``shared`` allows that). Every
+    write is on the disk when it returns (WAL, full synchronisation). ``unreadable`` names the rows that were passed
+    over because nobody can read them.
     """
 
-    def __init__(self, path: Path, *, clock: Clock | None = None) -> None:
+    def __init__(self, path: Path, *, clock: Clock | None = None, shared: bool = False) -> None:
         self.path = path
+        self.unreadable: list[str] = []
         self._clock = clock or SystemClock()
         self._lock = threading.Lock()
+        self._runs: dict[str, RunLock] = {}
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if path != IN_MEMORY:
+                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                _make_private(path)
+                if not shared:
+                    _refuse_foreign(path)
             self._database = sqlite3.connect(path, timeout=BUSY_LIMIT_S, isolation_level=None, check_same_thread=False)
-            self._database.row_factory = sqlite3.Row
-            self._prepare()
         except (OSError, sqlite3.Error) as error:
-            raise JournalError(
-                f"the journal {path} cannot be used: {error}",
-                hint="Name another file with --journal, or mend this one.",
-            ) from error
+            raise self._unusable(error) from error
+        self._database.row_factory = sqlite3.Row
+        self._database.text_factory = lambda raw: raw.decode("utf-8", "replace")
+        try:
+            self._prepare()
+        except sqlite3.Error as error:
+            self._database.close()
+            raise self._unusable(error) from error
+        except BaseException:
+            self._database.close()
+            raise
+
+    def _unusable(self, error: OSError | sqlite3.Error) -> JournalError:
+        said = error.strerror if isinstance(error, OSError) and error.strerror else error
+        return JournalError(
+            f"the journal {self.path} cannot be used: {harmless(str(said), limit=200)}",
+            hint="Name another file with --journal, or mend this one.",
+        )
 
     def _prepare(self) -> None:
+        self._database.execute("PRAGMA trusted_schema = OFF")
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = FULL")
         self._database.execute("PRAGMA foreign_keys = ON")
@@ -117,6 +158,7 @@ class Journal:
                     f"the journal {self.path} was written by a newer mpsbridge (layout {version}, not {VERSION})",
                     hint="Update mpsbridge, or name another file with --journal.",
                 )
+            self._check_layout(version)
             if version == 0:
                 for statement in _LAYOUT.strip().split(";\n"):
                     self._database.execute(statement)
@@ -128,6 +170,19 @@ class Journal:
             self._database.execute("ROLLBACK")
             raise
         self._database.execute("COMMIT")
+
+    def _check_layout(self, version: int) -> None:
+        """Refuse what mpsbridge has not made: a view for a table, a trigger that swallows what is written."""
+        found = {tuple(row) for row in self._database.execute("SELECT type, name FROM sqlite_master LIMIT 100")}
+        ours = set() if version == 0 else _OBJECTS
+        columns = {
+            table: [row["name"] for row in self._database.execute(f"PRAGMA table_info({table})")] for table in _COLUMNS
+        }
+        if found != ours or (version and columns != _COLUMNS):
+            raise JournalError(
+                f"{self.path} is not a journal of mpsbridge: its tables are others",
+                hint="Name another file with --journal.",
+            )
 
     def begin(self, run: str, *, command: str, reason: str, options: Mapping[str, JsonValue]) -> Run:
         """Record that a run begins: who is at work here, and why. Raises ``JournalError`` if not."""
@@ -151,12 +206,30 @@ class Journal:
             json.dumps(begun.options),
             begun.started.isoformat(),
         )
+        self.take(run)
         try:
             with self._writing():
                 self._database.execute("INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)", values)
         except JournalLost as error:
+            self._let_go(run)
             raise JournalError(error.message, hint="Free some space, or name another file with --journal.") from error
         return begun
+
+    def take(self, run: str) -> None:
+        """Be the one process that carries out this run, until it ends or this journal is closed.
+
+        Raises :class:`~mpsbridge.runlock.AtWork` where another process does, and ``JournalError`` where nobody can say.
+        """
+        if run not in self._runs and self.path != IN_MEMORY:
+            self._runs[run] = RunLock(self.path, run)
+
+    def is_at_work(self, run: str) -> bool:
+        """Whether a process is carrying out this run; false for one that has ended or died."""
+        return run in self._runs or is_at_work(self.path, run)
+
+    def _let_go(self, run: str) -> None:
+        if (lock := self._runs.pop(run, None)) is not None:
+            lock.release()
 
     def intend(self, run: str, host: str, step: str, **detail: JsonValue) -> int:
         """Record what is about to be sent; the number that its outcome names."""
@@ -177,12 +250,24 @@ class Journal:
                 "UPDATE run SET ended = ?, verdict = ? WHERE id = ? AND ended IS NULL",
                 (self._clock.now().isoformat(), verdict, run),
             )
+        self._let_go(run)
 
     def runs(self, *, only_open: bool = False) -> list[Run]:
-        """All runs, or those that never ended; the newest first."""
+        """All runs that can be read, or those that never ended; the newest first."""
         where = "WHERE ended IS NULL" if only_open else ""
         rows = self._read(f"SELECT * FROM run {where} ORDER BY started DESC, id DESC")  # noqa: S608 - two constants
-        return [Run(**{**dict(row), "options": json.loads(row["options"])}) for row in rows]
+        return [run for row in rows if (run := self._run_of(row)) is not None]
+
+    def _run_of(self, row: sqlite3.Row) -> Run | None:
+        try:
+            return Run(**{**dict(row), "options": _json(row["options"])})
+        except (ValueError, TypeError, RecursionError):
+            self._pass_over(f"run {harmless(str(row['id']), limit=40)}")
+            return None
+
+    def _pass_over(self, what: str) -> None:
+        if what not in self.unreadable:
+            self.unreadable.append(what)
 
     def find(self, prefix: str) -> Run:
         """The run whose id begins so. Raises :class:`~mpsbridge.errors.InputError` where none or several do."""
@@ -194,12 +279,29 @@ class Journal:
             raise InputError(f"no run {prefix!r} in {self.path}", hint="'mpsbridge history' lists them.")
         raise InputError(f"{prefix!r} means several runs: {', '.join(run.id for run in found[:8])}")
 
-    def entries(self, run: str, *, host: str | None = None) -> list[Entry]:
-        """A run's record in order, of all hosts or of one."""
+    def entries(self, run: str, *, host: str | None = None, whole: bool = True) -> list[Entry]:
+        """A run's record in order, of all hosts or of one.
+
+        Raises ``JournalError`` where an entry cannot be read, because nobody knows then what was done; without
+        ``whole`` such entries are passed over.
+        """
         rows = self._read(
             "SELECT * FROM entry WHERE run = ? AND (? IS NULL OR host = ?) ORDER BY number", (run, host, host)
         )
-        return [Entry(**{**dict(row), "detail": json.loads(row["detail"])}) for row in rows]
+        return [entry for row in rows if (entry := self._entry_of(row, whole=whole)) is not None]
+
+    def _entry_of(self, row: sqlite3.Row, *, whole: bool) -> Entry | None:
+        try:
+            return Entry(**{**dict(row), "detail": _json(row["detail"])})
+        except (ValueError, TypeError, RecursionError) as error:
+            what = f"entry {harmless(str(row['number']), limit=40)} of run {harmless(str(row['run']), limit=40)}"
+            if whole:
+                raise JournalError(
+                    f"{what} in {self.path} cannot be read",
+                    hint="Nobody knows what was done then: look at the host, and begin a new run.",
+                ) from error
+            self._pass_over(what)
+            return None
 
     def unanswered(self, run: str, *, host: str | None = None) -> list[Entry]:
         """The intents whose fate is unknown."""
@@ -237,7 +339,9 @@ class Journal:
                 raise JournalLost(f"the journal {self.path} cannot be read: {error}") from error
 
     def close(self) -> None:
-        """Let go of the file; may be called twice."""
+        """Let go of the file and of the runs; may be called twice."""
+        for run in list(self._runs):
+            self._let_go(run)
         with self._lock:
             self._database.close()
 
@@ -248,6 +352,44 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _make_private(path: Path) -> None:
+    """Make the file if it is missing, for its owner alone: it holds names. SQLite's companions get its mode."""
+    with_mode = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        os.close(os.open(path, with_mode, 0o600))
+    except FileExistsError:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise OSError(None, "it is not a file") from None
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Raise ``JournalError`` where another user could have written the record: hosts and policy are taken from it."""
+    if os.name != "posix":
+        return
+    ours = {os.geteuid()}
+    file, link, folder = path.stat(), path.lstat(), path.parent.stat()
+    why = ""
+    if file.st_uid not in ours or link.st_uid not in ours:
+        why = "belongs to another user"
+    elif file.st_mode & 0o022:
+        why = "can be written by other users"
+    elif folder.st_uid not in {0, *ours} or (folder.st_mode & 0o022 and not folder.st_mode & stat.S_ISVTX):
+        why = "is in a folder that other users can write"
+    if why:
+        raise JournalError(
+            f"the journal {path} {why}",
+            hint="Give it to yourself alone (chmod go-w), name another file with --journal, or allow it with "
+            "--journal-shared.",
+        )
+
+
+def _json(text: object) -> object:
+    """What a row holds as JSON. Raises ``ValueError``, ``TypeError`` and ``RecursionError``."""
+    if not isinstance(text, str) or len(text) > LONGEST_TEXT:
+        raise ValueError("not a text of that length")
+    return json.loads(text)
 
 
 def owner() -> str:

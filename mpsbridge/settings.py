@@ -73,6 +73,7 @@ class Settings(BaseSettings):
     scheduler: str | None = None
     worker_password_variable: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     journal: Path | None = None
+    journal_shared: bool = False
     dry_run: bool = False
     verbose: int = Field(default=0, ge=0)
     quiet: bool = False

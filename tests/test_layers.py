@@ -21,6 +21,7 @@ ORDER = [
     {"host"},
     {"workers"},
     {"fleet"},
+    {"runlock"},
     {"journal"},
     {"ending"},
     {"maintain"},

@@ -77,9 +77,7 @@ def carry_out(
         plans = _plan(call, fleet, policy, run)
         ready = _in_order(plans, policy)
         if call.settings.dry_run or (fleet.interrupted and not ready):
-            outcomes = [planned(plan, run, policy, dry_run=call.settings.dry_run) for plan in plans]
-            show(call, outcomes, dry_run=call.settings.dry_run)
-            return exit_code(outcomes, Effect.READ, interrupted=fleet.interrupted), outcomes
+            return _only_planned(call, fleet, run, plans, policy)
         if ready:
             call.terminal.failures(plans)
             ask(call, policy, {targets[place].host: plans[place] for place in ready}, yes=yes)
@@ -101,6 +99,21 @@ def carry_out(
             for place, plan in enumerate(plans)
         ]
         return _finish(call, journal, run, outcomes, fleet, late=late.is_set()), outcomes
+
+
+def rehearse(call: Call, run: str, targets: Sequence[Target], policy: Policy) -> int:
+    """What going on with a run would do, without doing it; the exit code."""
+    with open_fleet(call, targets, graceful=True) as fleet:
+        code, _ = _only_planned(call, fleet, run, _plan(call, fleet, policy, run), policy)
+    return code
+
+
+def _only_planned(
+    call: Call, fleet: Fleet, run: str, plans: Sequence[Outcome[HostPlan]], policy: Policy
+) -> tuple[int, list[Outcome[EndValue]]]:
+    outcomes = [planned(plan, run, policy, dry_run=call.settings.dry_run) for plan in plans]
+    show(call, outcomes, dry_run=call.settings.dry_run)
+    return exit_code(outcomes, Effect.READ, interrupted=fleet.interrupted), outcomes
 
 
 def go_on(
@@ -219,6 +232,7 @@ def _procedure(
     follower: Following,
 ) -> Callable[[Host], EndValue]:
     def job(host: Host) -> EndValue:
+        _wait_out(journal.unanswered(run, host=host.name), clock, fleet.stop, host.timeout_s)
         before = journal.entries(run, host=host.name)
         scene = Scene(
             host,
@@ -233,7 +247,6 @@ def _procedure(
             told=notices_told(before),
             logged_off=logged_off(before),
         )
-        _wait_out(journal.unanswered(run, host=host.name), clock, fleet.stop, host.timeout_s)
         return end_sessions(scene, template=template, ordered_at=boot_of_the_order(before))
 
     return job

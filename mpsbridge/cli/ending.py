@@ -10,16 +10,17 @@ from typing import NamedTuple
 from pydantic import TypeAdapter, ValidationError
 
 from mpsbridge.cli.call import Call, duration
-from mpsbridge.cli.carrying import Work, carry_out, go_on
+from mpsbridge.cli.carrying import Work, carry_out, go_on, rehearse
 from mpsbridge.cli.fleets import open_journal
 from mpsbridge.cli.tables import listed
 from mpsbridge.ending.history import unfinished
 from mpsbridge.ending.notices import check_template
 from mpsbridge.ending.plan import SAY_WHO, Selector
 from mpsbridge.ending.policy import Closing, Policy, Then
-from mpsbridge.errors import InputError
+from mpsbridge.errors import InputError, JournalError
 from mpsbridge.inventory.entries import EVERY, Inventory, InventoryHost
 from mpsbridge.inventory.patterns import choose
+from mpsbridge.journal import Run
 from mpsbridge.maintain import WavesTable
 from mpsbridge.snippets.parameters import ProgramName
 
@@ -87,28 +88,42 @@ def resume(call: Call, prefix: str | None, only: Sequence[str], *, events: Path 
         if len(found) > 1:
             raise InputError(f"several runs are open: {', '.join(run.id for run in found)}", hint="Name one of them.")
         run = found[0]
-        policy = Policy.model_validate(run.options["policy"])
-        words = run.options["hosts"]
-        template = run.options.get("template")
-        if not isinstance(words, list) or not (template is None or isinstance(template, str)):
-            raise InputError(f"the record of run {run.id} cannot be read")
-        hosts = [str(word) for word in words]
+        journal.take(run.id)
+        hosts, work = _recorded(run)
         chosen = {host.casefold() for host in _among(run.id, hosts, only)}
         every = unfinished(journal, run.id, hosts)
         left = [host for host in every if host.casefold() in chosen]
         if not left:
-            if not every:
+            if not every and not call.settings.dry_run:
                 journal.end(run.id, "done")
             where = f" there, but on {listed(every)}" if every else ""
             call.terminal.say(f"run {run.id} has nothing left to do{where}")
             return 0
         targets = call.targets(left)
+        if call.settings.dry_run:
+            return rehearse(call, run.id, targets, work.policy)
         question = f"Go on with run {run.id} ({run.reason or 'no reason given'}) on {listed(left)}?"
         call.terminal.confirm(question, yes=yes)
-        waves = WavesTable.model_validate(run.options.get("waves") or {})
-        work = Work(run.command, policy, template, waves)
         code, _ = go_on(call, journal, run.id, targets, work, hosts=hosts, events=events)
     return code
+
+
+def _recorded(run: Run) -> tuple[list[str], Work]:
+    """The hosts of a run, and what is to be done there. Raises ``JournalError`` where its record does not tell."""
+    words, template = run.options.get("hosts"), run.options.get("template")
+    try:
+        policy = Policy.model_validate(run.options.get("policy"))
+        waves = WavesTable.model_validate(run.options.get("waves") or {})
+    except (ValidationError, RecursionError) as error:
+        raise _not_told(run) from error
+    if not isinstance(words, list) or not (template is None or isinstance(template, str)):
+        raise _not_told(run)
+    return [str(word) for word in words], Work(run.command, policy, template, waves)
+
+
+def _not_told(run: Run) -> JournalError:
+    hint = "It cannot go on: 'mpsbridge leases' shows what it holds, 'mpsbridge release' gives that back."
+    return JournalError(f"what run {run.id} was to do cannot be read in the journal", hint=hint)
 
 
 def _among(run: str, hosts: Sequence[str], words: Sequence[str]) -> list[str]:

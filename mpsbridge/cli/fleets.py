@@ -90,7 +90,10 @@ def _open(
 
 def open_journal(call: Call) -> Journal:
     """The record, or a :class:`~mpsbridge.errors.JournalError` before anything is sent."""
-    return Journal(call.settings.journal or journal_path(), clock=call.clock)
+    shared, path = call.settings.journal_shared, call.settings.journal or journal_path()
+    if shared:
+        call.terminal.note(f"the journal {path} is used whoever may have written it (--journal-shared)")
+    return Journal(path, clock=call.clock, shared=shared)
 
 
 def new_run(now: datetime) -> str:

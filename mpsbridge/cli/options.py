@@ -88,6 +88,9 @@ def _shared(
         str | None, typer.Option(metavar="NAME", help="Where the workers' own environment holds the password.")
     ] = None,
     journal: Annotated[Path | None, typer.Option(metavar="FILE", help="The record of all runs.")] = None,
+    journal_shared: Annotated[
+        bool | None, typer.Option("--journal-shared", help="Use a journal that other users may have written.")
+    ] = None,
     dry_run: Annotated[bool | None, typer.Option("--dry-run", help="Look and plan, change nothing.")] = None,
     verbose: Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more on standard error.")] = 0,
     quiet: Annotated[bool | None, typer.Option("--quiet", "-q", help="Only the answer, no summary.")] = None,
@@ -111,7 +114,7 @@ def command(function: Callable[..., int], *, journal: bool = False, contacts: bo
     shared = {
         key: entry
         for key, entry in _parameters(_shared, panel="Of every command").items()
-        if contacts or "hosts" in own or key in _WITHOUT_HOSTS or (journal and key == "journal")
+        if contacts or "hosts" in own or key in _WITHOUT_HOSTS or (journal and key in {"journal", "journal_shared"})
     }
 
     @functools.wraps(function)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from enum import StrEnum
 
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.fleets import open_journal
-from mpsbridge.cli.tables import listed, when
+from mpsbridge.cli.tables import counted, listed, when
 from mpsbridge.errors import InputError
 from mpsbridge.journal import Entry, Journal, Run
 from mpsbridge.reports import words
@@ -41,10 +42,12 @@ def history(call: Call, prefix: str | None) -> int:
     """``history``: all runs, the newest first, or the entries of one."""
     with open_journal(call) as journal:
         if prefix is None:
-            _show_runs(call, journal.runs())
+            runs = journal.runs()
+            _show_runs(call, runs, {run.id for run in runs if not run.ended and journal.is_at_work(run.id)})
         else:
             run = journal.find(prefix)
-            _show_entries(call, run, journal.entries(run.id))
+            _show_entries(call, run, journal.entries(run.id, whole=False))
+        _say_unreadable(call, journal)
     return 0
 
 
@@ -56,9 +59,16 @@ def report(call: Call, prefix: str | None, form: str | None, *, schema: bool) ->
         return 0
     with open_journal(call) as journal:
         run = _newest(journal) if prefix is None else journal.find(prefix)
-        told = make_report(run, journal.entries(run.id))
+        told = make_report(run, journal.entries(run.id, whole=False))
+        _say_unreadable(call, journal)
     call.terminal.raw(writer(told))
     return 0
+
+
+def _say_unreadable(call: Call, journal: Journal) -> None:
+    if journal.unreadable:
+        shown = listed(journal.unreadable, most=5)
+        call.terminal.note(f"{journal.path}: {counted(len(journal.unreadable), 'row')} cannot be read: {shown}")
 
 
 def _newest(journal: Journal) -> Run:
@@ -79,10 +89,11 @@ def _form(call: Call, form: str | None) -> Form:
     return found
 
 
-def _show_runs(call: Call, runs: list[Run]) -> None:
+def _show_runs(call: Call, runs: list[Run], at_work: AbstractSet[str]) -> None:
     terminal, output = call.terminal, call.settings.output
     if output is Output.JSON:
-        terminal.document({"runs": [run.model_dump(mode="json") for run in runs]})
+        documents = [{**run.model_dump(mode="json"), "at_work": run.id in at_work} for run in runs]
+        terminal.document({"runs": documents})
     elif output is Output.JSONL:
         for run in runs:
             terminal.stream(run)
@@ -90,16 +101,16 @@ def _show_runs(call: Call, runs: list[Run]) -> None:
         terminal.csv([{**run.model_dump(mode="json"), "options": json.dumps(run.options)} for run in runs])
     elif runs:
         columns = ("RUN", "STARTED", "TOOK", "COMMAND", "HOSTS", "BY", "RESULT", "REASON")
-        terminal.table(columns, [_run_row(run) for run in runs])
+        terminal.table(columns, [_run_row(run, at_work) for run in runs])
     else:
         terminal.say("no runs")
 
 
-def _run_row(run: Run) -> tuple[object, ...]:
+def _run_row(run: Run, at_work: AbstractSet[str]) -> tuple[object, ...]:
     hosts = run.options.get("hosts")
     names = [str(name) for name in hosts] if isinstance(hosts, list) else []
     took = words.took(run.started, run.ended)
-    result = run.verdict if run.ended else "not ended"
+    result = run.verdict if run.ended else "at work" if run.id in at_work else "not ended"
     return run.id, when(run.started), took, run.command, listed(names, most=3), run.owner, result, run.reason
 
 
