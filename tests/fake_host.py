@@ -42,6 +42,8 @@ class Person:
     born: datetime
     state: State = State.ACTIVE
     admin: bool | None = None
+    idle_s: int | None = None
+    programs: tuple[str, ...] = ()
     hung: bool = False
     """A log-off begins and never ends."""
     loses_row: bool = False
@@ -95,11 +97,12 @@ class FakeHost:
 
     # What the procedure sees.
 
-    def observe(self, *, programs: Sequence[str] = ()) -> Observation:  # noqa: ARG002 - nobody runs anything here
+    def observe(self, *, programs: Sequence[str] = ()) -> Observation:
         self._pass_time()
         self._fault("observe")
         self.on_look(self)
-        return self._seen()
+        found = [(person.id, each) for person in self.people.values() for each in person.programs if each in programs]
+        return self._seen().model_copy(update={"running": tuple(found)})
 
     def look(self) -> Observation:
         self._pass_time()
@@ -137,6 +140,7 @@ class FakeHost:
             state_text=person.state.value,
             born=person.born if person.has_winlogon else None,
             admin=person.admin,
+            idle_s=person.idle_s,
             station=next((number for number, user in self.station_users.items() if user == person.user), None),
             guard=SessionGuard(
                 id=person.id, born=born_of(person), user=person.user, logon="x", state=person.state.value

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mpsbridge.ending.plan import Verdict
-from mpsbridge.ending.policy import HostPlan, plan_host
+from mpsbridge.ending.policy import HostPlan, judge_again, plan_host, refusal_of
 from mpsbridge.ending.record import plain_time
 from mpsbridge.ending.scene import Identity, Scene, identity
 from mpsbridge.errors import AccessDenied, Refused
@@ -101,6 +101,23 @@ class People:
             for session in there
             if (verdict := self._verdicts.get(identity(session))) is not None and verdict.decision == "act"
         ]
+
+    def still_to_end(self, seen: Observation) -> list[Session]:
+        """The same right before the end: who is spared by now, because the session is in use again, is kept (W42).
+
+        Raises :class:`~mpsbridge.errors.Refused` where a restart would end such a session all the same.
+        """
+        policy, left, spared = self._scene.policy, [], []
+        for session in self.to_end(seen):
+            again = judge_again(self._scene.host.name, seen, session, policy) if policy.asks_again else None
+            if again is None:
+                left.append(session)
+            else:
+                spared.append(again)
+        self.settle([SessionResult(session=one.session, result=Result.KEPT, text=one.reason) for one in spared])
+        if refusals := [refusal_of(verdict) for verdict in spared if verdict.decision == "refuse"]:
+            raise Refused(f"nobody was ended: {'; '.join(refusals)}")
+        return left
 
     def _recognised(self, seen: Observation) -> tuple[Session, ...]:
         """Everybody in a look, by id and birth."""

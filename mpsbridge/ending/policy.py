@@ -15,7 +15,7 @@ from typing import NamedTuple
 from pydantic import Field
 
 from mpsbridge.ending.lease import Lease, holder, read_lease
-from mpsbridge.ending.plan import Selector, Verdict, choose, may_be_meant
+from mpsbridge.ending.plan import Selector, Verdict, back_in_use, choose, may_be_meant
 from mpsbridge.models.durations import format_duration
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.sessions import LogonMode, Observation, Session, State
@@ -87,6 +87,11 @@ class Policy(Allowances):
         return self.selector.names_someone or self.selector.wants_disconnected or self.disconnected_ok
 
     @property
+    def asks_again(self) -> bool:
+        """Whether who is meant depends on what people do, so that it is asked once more right before the end (W42)."""
+        return self.selector.goes_by_use or bool(self.keep_running)
+
+    @property
     def patience_s(self) -> int:
         """How long log-offs may take until something is done about those that hang, or nothing more is done."""
         return self.settle_s if self.force_after_s is None else self.force_after_s
@@ -136,11 +141,14 @@ class HostPlan(Frozen):
     def refusals(self) -> tuple[str, ...]:
         """Everything that keeps this host from being touched, as sentences with the option that lifts it."""
         sentences = [_sentence(objection.reason, objection.lifted_by) for objection in self.objections]
-        for verdict in self.verdicts:
-            if verdict.decision == "refuse":
-                who = f"session {verdict.session.id}, {verdict.session.user}"
-                sentences.append(_sentence(f"{who}: {verdict.reason}", verdict.lifted_by or ""))
+        sentences += [refusal_of(verdict) for verdict in self.verdicts if verdict.decision == "refuse"]
         return tuple(sentences)
+
+
+def refusal_of(verdict: Verdict) -> str:
+    """A verdict that refuses, as a sentence with the option that lifts it."""
+    who = f"session {verdict.session.id}, {verdict.session.user}"
+    return _sentence(f"{who}: {verdict.reason}", verdict.lifted_by or "")
 
 
 def _sentence(reason: str, lifted_by: str) -> str:
@@ -170,6 +178,12 @@ def plan_host(
     )
 
 
+def judge_again(host: str, seen: Observation, session: Session, policy: Policy) -> Verdict | None:
+    """At the last look: the verdict on a session that was to be ended, where what it does spares it by then (W42)."""
+    case = _Case(host, seen, session, policy, chosen=True)
+    return next((_spared(case, *found) for rule in (_back_in_use, _kept_program) if (found := rule(case))), None)
+
+
 class _Case(NamedTuple):
     """One session, and all that its verdict depends on."""
 
@@ -187,11 +201,7 @@ Found = tuple[str, str | None] | None
 def _judge(case: _Case) -> Verdict:
     for rule in _KEEPING:
         if found := rule(case):
-            reason, lifted_by = found
-            if not case.policy.restarts:
-                return Verdict(session=case.session, decision="keep", reason=reason, lifted_by=lifted_by)
-            reason = f"{reason}, but a {case.policy.then.value} ends it too"
-            return Verdict(session=case.session, decision="refuse", reason=reason, lifted_by=lifted_by)
+            return _spared(case, *found)
     for rule in _REFUSING:
         if found := rule(case):
             reason, lifted_by = found
@@ -200,8 +210,20 @@ def _judge(case: _Case) -> Verdict:
     return Verdict(session=case.session, decision="act", reason=remark)
 
 
+def _spared(case: _Case, reason: str, lifted_by: str | None) -> Verdict:
+    if not case.policy.restarts:
+        return Verdict(session=case.session, decision="keep", reason=reason, lifted_by=lifted_by)
+    reason = f"{reason}, but a {case.policy.then.value} ends it too"
+    return Verdict(session=case.session, decision="refuse", reason=reason, lifted_by=lifted_by)
+
+
 def _not_chosen(case: _Case) -> Found:
     return None if case.chosen else ("not chosen", "--all")
+
+
+def _back_in_use(case: _Case) -> Found:
+    reason = back_in_use(case.session, case.policy.selector)
+    return (reason, "--all") if reason else None
 
 
 def _own(case: _Case) -> Found:

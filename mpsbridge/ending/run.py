@@ -99,12 +99,15 @@ def _all_of_it(scene: Scene, people: People, holding: Holding, seen: Observation
 
 
 def _end(scene: Scene, people: People) -> None:
-    """End whoever may be ended, all at once; whoever saw no notice is left, and then nothing follows."""
+    """End whoever may be ended, all at once; whoever saw no notice is left, and then nothing follows.
+
+    Who was chosen for being idle or disconnected, and is back at work by the last look, is kept (W42).
+    """
     scene.phase = "end"
     scene.check_stop()
-    seen = scene.look()
+    seen = scene.observe() if scene.policy.asks_again else scene.look()
     people.settle_absent(seen)
-    there = people.to_end(seen)
+    there = people.still_to_end(seen)
     ready = [session for session in there if people.may_be_ended(session)]
     unwarned = [session for session in there if session not in ready]
     why = "no notice could be shown (--unwarned-ok ends it all the same)"
