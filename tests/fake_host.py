@@ -13,6 +13,7 @@ from typing import Any
 from fake_clock import FakeClock
 
 from mpsbridge.ending.lease import Lease, NoticeMark, read_lease
+from mpsbridge.ending.notices import end_of
 from mpsbridge.errors import ConnectionLost, MpsBridgeError, Unreachable
 from mpsbridge.models.answers import FailsafeAnswer, LeaseAnswer, ModeAnswer, PowerAnswer
 from mpsbridge.models.sessions import (
@@ -183,7 +184,7 @@ class FakeHost:
                 result = Result.KEPT
             else:
                 self._mark(session, notice)
-                self.record.append(("shown", (person.user, notice)))
+                self.record.append(("shown", (person.user, end_of(notice or "")[0])))
             results.append(SessionResult(session=session, result=result, text=f"{display_s} {text}"[:0] + run[:0]))
         self._late_fault("message")
         return tuple(results)

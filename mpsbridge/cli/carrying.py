@@ -31,8 +31,8 @@ from mpsbridge.cli.showing import ask, has_work, not_begun_is_skipped, note_once
 from mpsbridge.clock import Clock
 from mpsbridge.ending.down import WENT_QUIET
 from mpsbridge.ending.history import boot_of_the_order, is_held, serves, unfinished
+from mpsbridge.ending.past import past_of
 from mpsbridge.ending.policy import HostPlan, Policy, plan_host
-from mpsbridge.ending.record import logged_off, notices_told
 from mpsbridge.ending.run import EndValue, end_sessions
 from mpsbridge.ending.scene import Scene
 from mpsbridge.errors import InputError, MpsBridgeError
@@ -230,8 +230,7 @@ def _procedure(
             stop=fleet.stop,
             on_event=follower.event,
             on_progress=follower.progress,
-            told=notices_told(before),
-            logged_off=logged_off(before),
+            past=past_of(before),
         )
         _wait_out(journal.unanswered(run, host=host.name), clock, fleet.stop, host.timeout_s)
         return end_sessions(scene, template=template, ordered_at=boot_of_the_order(before))
