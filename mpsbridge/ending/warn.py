@@ -85,7 +85,7 @@ def _tell(
     scene: Scene, people: People, whom: Sequence[Session], ends: datetime, name: str, template: str | None
 ) -> None:
     left_s = (ends - scene.now()).total_seconds()
-    whom = [one for one in whom if told_as(one, mark_of(name, ends)) not in scene.told]
+    whom = [one for one in whom if told_as(one, mark_of(name, ends)) not in scene.past.told]
     if not whom or left_s <= 0:
         return
     text = notice(
@@ -117,11 +117,12 @@ def send_notice(
         )
     except MpsBridgeError as error:
         if error.may_have_run:
-            scene.told.update(dict.fromkeys(keys, False))
+            scene.told = {**dict.fromkeys(keys, False), **scene.told}
         raise
     for result in results:
         if result.result in {Result.SHOWN, Result.KEPT, Result.UNKNOWN}:
-            scene.told[told_as(result.session, mark)] = result.result is not Result.UNKNOWN
+            key = told_as(result.session, mark)
+            scene.told[key] = scene.told.get(key, False) or result.result is not Result.UNKNOWN
         scene.tell(
             "notice",
             f"{result.session.user}: {name} notice {result.result} {result.text}".strip(),
