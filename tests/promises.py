@@ -173,10 +173,11 @@ class Promises:
         if not policy.warn_s:
             return
         began = self._local(life.began)
+        own = life.record is not None and life.record.has_announced
         boxes = [
             each
             for each in self._boxes.get((run, guest), [])
-            if life_of(each) is life or self._announced(each) + timedelta(seconds=60) > began
+            if life_of(each) is life or (not own and self._announced(each) + timedelta(seconds=60) > began)
         ]
         if not boxes:
             allowed = policy.unwarned_ok or (not deed.active and consents_to_disconnected(policy))
@@ -191,7 +192,7 @@ class Promises:
         late_s = (now - announced).total_seconds()
         self._demand(late_s <= LATE_S, f"{guest.name} was ended at {now}, {late_s:.0f} s after the end of the notice")
         was_there = guest.arrived < life.began and guest.since <= life.began and deed.active
-        if was_there and life.record is not None and life.record.has_announced and run not in self._faulted:
+        if was_there and own and run not in self._faulted:
             lead_s = deed.at - boxes[0].at
             self._demand(
                 lead_s >= max(policy.warn_s) - SLACK_S, f"{guest.name} was told only {lead_s:.0f} s before the end"

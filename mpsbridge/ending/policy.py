@@ -131,6 +131,8 @@ class HostPlan(Frozen):
     notes: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     """The names and ids that were asked for and are not here."""
+    matched: tuple[str, ...] = ()
+    """The ``--keep-...`` that match a session here."""
 
     @property
     def acts(self) -> tuple[Session, ...]:
@@ -175,7 +177,37 @@ def plan_host(
         objections=tuple(_objections(seen, policy, run, ours)),
         notes=tuple(_notes(seen, policy, verdicts)),
         missing=missing,
+        matched=tuple(_matched(host, seen, policy)),
     )
+
+
+def keeps_user(user: str) -> str:
+    """The option as it was typed."""
+    return f"--keep-user {user}"
+
+
+def keeps_session(host: str, number: int) -> str:
+    """The option as it was typed."""
+    return f"--keep-session {host}:{number}"
+
+
+def keeps_program(name: str) -> str:
+    """The option as it was typed."""
+    return f"--keep-running {name}"
+
+
+def _matched(host: str, seen: Observation, policy: Policy) -> Iterable[str]:
+    """Loose as keeping is: also where the session would have been kept without it."""
+    numbers, running = {session.id for session in seen.sessions}, {name for _, name in seen.running}
+    for user in policy.keep_users:
+        if any(may_be_meant(session, user) for session in seen.sessions):
+            yield keeps_user(user)
+    for where, number in policy.keep_sessions:
+        if where.casefold() == host.casefold() and number in numbers:
+            yield keeps_session(where, number)
+    for name in policy.keep_running:
+        if name in running:
+            yield keeps_program(name)
 
 
 def judge_again(host: str, seen: Observation, session: Session, policy: Policy) -> Verdict | None:
