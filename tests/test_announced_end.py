@@ -14,6 +14,7 @@ from story import RunStory, Story
 from test_plan import ALICE, seen
 from test_run_stories import HOUR_S, acts, policy, somebody, tell, until
 from watched_host import Guest
+from wire import Fate, Fault
 
 from mpsbridge.clock import HastyClock
 from mpsbridge.ending.cancellation import cancellations, outstanding
@@ -164,6 +165,30 @@ def test_a_release_tells_people_and_the_host_leaves_the_run(story: Story) -> Non
     assert not run.lives[-1].error.may_have_run
     assert (boxes(guest), acts(story, "logoff"), story.host.lease) == (["5", "1", "off"], [], None)
     assert not story.may_be_resumed(run)
+
+
+def test_a_host_that_was_released_while_its_run_was_at_work_leaves_it_too(story: Story) -> None:
+    guest, run = warned(story)
+    story.release(story.boxes[1])
+    story.pass_time(10)
+    story.stop(run.lives[-1])
+    story.pass_time(MINUTE_S)
+    assert run.is_open
+    story.resume(run)
+    story.pass_time(HOUR_S)
+    assert isinstance(run.lives[-1].error, HostReleased)
+    assert (boxes(guest), acts(story, "logoff"), story.host.lease) == (["5", "1", "off"], [], None)
+
+
+def test_a_lease_of_which_nobody_knows_whether_it_was_taken_was_released_by_nobody(story: Story) -> None:
+    somebody(story)
+    story.wire.faults.append(Fault("lease", Fate.LOST))
+    run = story.begin(policy(), story.boxes[0])
+    story.pass_time(10 * MINUTE_S)
+    assert run.is_open
+    story.resume(run)
+    story.pass_time(HOUR_S)
+    assert len(acts(story, "logoff")) == 1
 
 
 def test_a_host_that_another_run_has_taken_leaves_the_run(story: Story) -> None:

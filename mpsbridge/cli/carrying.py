@@ -36,7 +36,7 @@ from mpsbridge.ending.past import past_of
 from mpsbridge.ending.policy import HostPlan, Policy, plan_host
 from mpsbridge.ending.run import EndValue, end_sessions
 from mpsbridge.ending.scene import Scene
-from mpsbridge.errors import InputError, MpsBridgeError
+from mpsbridge.errors import HostReleased, InputError, MpsBridgeError
 from mpsbridge.fleet import LOOK_S, Fleet
 from mpsbridge.host import Host
 from mpsbridge.journal import Entry, Journal, owner
@@ -218,6 +218,10 @@ def _job(
         back = well = False
         try:
             value = procedure(host)
+        except HostReleased:
+            back = well = True  # it serves, and is no longer this run's
+            raise
+        else:
             back = value.outcome != WENT_QUIET and value.given_back
             well = all(one.result.went_well for one in value.sessions)
             return value

@@ -35,6 +35,8 @@ class Holding:
         """The logon mode when the lease was taken."""
         self._guarded = False
         """Whether the failsafe may be on the host."""
+        self._is_taken = False
+        """Whether the host has said that the lease is this run's."""
         self._is_closed = False
         """Whether an earlier life of this run has closed logons."""
         self.is_given_back = True
@@ -65,12 +67,13 @@ class Holding:
         """
         past, lease = self._scene.past, read_lease(seen.lease)
         was_dropped = seen.discards_changes and seen.boot != past.boot
-        if past.held_until is None or self._scene.now() > past.held_until or was_dropped or self.is_ours(seen):
+        is_held = past.held_until is not None and self._scene.now() <= past.held_until
+        if self.is_ours(seen) or not (past.lost or (is_held and not was_dropped)):
             return
-        if lease is None:
-            raise HostReleased("a person has released the host, so it has left this run")
         if isinstance(lease, Lease):
             raise HostReleased(f"the host is held by {holder(lease)} now, so it has left this run")
+        if lease is None:
+            raise HostReleased("a person has released the host, so it has left this run")
 
     def take(self, seen: Observation) -> None:
         """Take the lease, or go on with this run's own. Raises :class:`~mpsbridge.errors.Refused`."""
@@ -100,6 +103,7 @@ class Holding:
             self._lease = None
             other = read_lease(answer.lease)
             raise Refused(f"the host is held by {holder(other)}" if other else "the lease went while it was taken")
+        self._is_taken = True
         until = from_cim(str(self._lease.expires)).astimezone(scene.now().tzinfo)
         scene.tell("leased", f"lease taken, until {until:%H:%M}", expires=until.isoformat())
         self._mode = seen.logon_mode
@@ -260,6 +264,8 @@ class Holding:
         scene = self._scene
         text = scene.look().lease
         found = read_lease(text)
+        if self._is_taken and not is_of_run(text, scene.run) and not self.restarted:
+            scene.note("lost")  # for good, so that this run does not take the host again
         if text is None:
             return  # disk protection drops it at a restart (W23)
         if not (isinstance(found, Lease) and found.run == scene.run):

@@ -33,6 +33,8 @@ class Past(NamedTuple):
     """The end that people were told last, where nothing was given back since; by the host's clock."""
     held_until: datetime | None = None
     """When the lease runs out that was taken and not given back; by the host's clock."""
+    lost: bool = False
+    """Whether the lease was gone, by somebody else's doing, when a life came to give it back."""
     boot: datetime | None = None
     """The host's boot identity at the last look."""
 
@@ -42,6 +44,7 @@ def past_of(entries: Sequence[Entry]) -> Past:
     announced: datetime | None = None
     held_until: datetime | None = None
     boot: datetime | None = None
+    lost = False
     for entry in entries:
         detail = entry.detail
         if detail.get("phase") == GIVING_BACK:
@@ -50,9 +53,10 @@ def past_of(entries: Sequence[Entry]) -> Past:
             announced = _moment(detail.get("ends"))
         elif entry.step == "leased":
             held_until = _moment(detail.get("expires"))
+        lost |= entry.step == "lost"
         if entry.step == "look":
             boot = _moment(detail.get("boot")) or boot
-    return Past(notices_told(entries), logged_off(entries), announced, held_until, boot)
+    return Past(notices_told(entries), logged_off(entries), announced, held_until, lost, boot)
 
 
 def _moment(text: JsonValue) -> datetime | None:
