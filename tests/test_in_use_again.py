@@ -204,3 +204,18 @@ def test_who_comes_back_while_the_question_stands_is_not_hit(
     kept = [each for each in found.outcome("alpha")["value"]["sessions"] if each["text"] == "in use again"]
     assert {each["result"] for each in kept} <= {"kept"}
     assert bool(kept) == ("--user" not in words)
+    assert mpsbridge("report", "--format", "json").code == 0
+
+
+def test_a_last_look_that_fails_is_no_act_and_stands_in_the_record(
+    mpsbridge: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = {"step": "command", "call": "Get-MpsbridgeObservation", "do": "close", "acted": True, "after": 1}
+    with Lab(build_world({"hosts": [{**HOST, "faults": [lost]}]}), auth="ntlm") as lab:
+        monkeypatch.setenv("MPSBRIDGE_INVENTORY", str(lab.inventory))
+        monkeypatch.setenv("MPSBRIDGE_PASSWORD", lab.password)
+        found = mpsbridge("logoff", "alpha", "--disconnected", "--yes", "-o", "json")
+        assert (found.code, found.outcome("alpha")["failure"]["may_have_run"]) == (1, False)
+        assert lab.changes == []
+        (host,) = mpsbridge("report", "--format", "json").document["hosts"]
+        assert host["status"] == "failed"

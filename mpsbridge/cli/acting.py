@@ -24,6 +24,7 @@ from mpsbridge.cli.fleets import (
     open_journal,
     present,
     record_not_sent,
+    record_untouched,
 )
 from mpsbridge.cli.leaving import leaving_behind
 from mpsbridge.cli.tables import (
@@ -190,8 +191,12 @@ def _act(
     def job(host: Host) -> ActValue:
         plan = by_host[host.target.host]
         if who.goes_by_use and record.act in _QUESTIONS:
-            plan = ask_again(plan, _last_look(host), who)
-        results = _send(host, plan, do, record) if plan.acts else ()
+            plan = ask_again(plan, _last_look(host, record), who)
+        results: tuple[SessionResult, ...] = ()
+        if plan.acts:
+            results = _send(host, plan, do, record)
+        else:
+            record.journal.note(record.run, host.name, "finished", text="nothing to do: in use again", phase="plan")
         acted = {result.session.id: result for result in results}
         told = [
             acted.get(verdict.session.id)
@@ -203,11 +208,12 @@ def _act(
     return list(zip(places, fleet.run(job, only=places), strict=True))
 
 
-def _last_look(host: Host) -> Observation:
+def _last_look(host: Host, record: _Record) -> Observation:
     try:
         return host.observe()
     except MpsBridgeError as error:
         error.may_have_run = False  # the look may have run; the act that was to follow has not
+        record_untouched(record.journal, record.run, host.name, error.message, error.kind)
         raise
 
 
