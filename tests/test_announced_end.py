@@ -65,7 +65,7 @@ def ends_named(guest: Guest) -> list[str]:
 
 
 @pytest.mark.parametrize("after_s", [5.0, 4 * MINUTE_S, 20 * MINUTE_S, 8 * HOUR_S])
-def test_who_was_told_of_an_end_that_was_given_back_is_told_so_and_then_anew(story: Story, after_s: float) -> None:
+def test_w41_who_was_told_of_an_end_that_was_given_back_is_told_so_and_then_anew(story: Story, after_s: float) -> None:
     guest, run = warned(story)
     story.stop(run.lives[-1])
     story.pass_time(after_s)
@@ -80,7 +80,7 @@ def test_who_was_told_of_an_end_that_was_given_back_is_told_so_and_then_anew(sto
 
 
 @pytest.mark.parametrize("after_s", [4 * MINUTE_S, 20 * MINUTE_S, 8 * HOUR_S])
-def test_an_end_whose_time_is_past_is_announced_anew(story: Story, after_s: float) -> None:
+def test_w41_an_end_whose_time_is_past_is_announced_anew(story: Story, after_s: float) -> None:
     """Killed: after twenty minutes the lease is still there, after eight hours the failsafe has opened the host."""
     guest, run = warned(story)
     story.kill(run.lives[-1])
@@ -94,7 +94,7 @@ def test_an_end_whose_time_is_past_is_announced_anew(story: Story, after_s: floa
     assert (story.host.lease, story.host.failsafe, story.host.logon_mode) == (None, None, "enabled")
 
 
-def test_an_end_that_is_still_to_come_stays_as_it_was_announced(story: Story) -> None:
+def test_w41_an_end_that_is_still_to_come_stays_as_it_was_announced(story: Story) -> None:
     guest = somebody(story)
     run = story.begin(policy(), story.boxes[0])
     story.pass_time(100)
@@ -132,7 +132,7 @@ def test_who_is_in_use_again_is_told_that_it_is_off(story: Story) -> None:
     assert not story.host.is_there(other)
 
 
-def test_a_refusal_after_the_warning_is_told(story: Story) -> None:
+def test_w41_a_refusal_after_the_warning_is_told(story: Story) -> None:
     guest = somebody(story)
     run = story.begin(policy(then="restart"), story.boxes[0])
     story.pass_time(299)
@@ -152,7 +152,7 @@ def test_nobody_is_told_that_a_log_off_in_doubt_is_off(story: Story) -> None:
     assert boxes(guest) == ["5", "1"]
 
 
-def test_a_release_tells_people_and_the_host_leaves_the_run(story: Story) -> None:
+def test_w41_a_release_tells_people_and_the_host_leaves_the_run(story: Story) -> None:
     guest, run = warned(story)
     story.kill(run.lives[-1])
     story.release(story.boxes[1])

@@ -52,7 +52,7 @@ def once_begun(stage: Stage, **facts: Any) -> None:
     stage.host.on_look = look
 
 
-def test_who_works_again_after_the_first_notice_is_kept(stage: Stage) -> None:
+def test_w42_who_works_again_after_the_first_notice_is_kept(stage: Stage) -> None:
     once_begun(stage, idle_s=0)
     value = stage.run(selector=IDLE)
     assert [(one.session.user, one.result.value, one.text) for one in value.sessions] == [
@@ -64,7 +64,7 @@ def test_who_works_again_after_the_first_notice_is_kept(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("selector", [AWAY, LONG_AWAY, Selector(users=("alice", "bob"), disconnected=True)])
-def test_who_reconnects_during_the_wait_is_kept(stage: Stage, selector: Selector) -> None:
+def test_w42_who_reconnects_during_the_wait_is_kept(stage: Stage, selector: Selector) -> None:
     stage.host.log_on(4, "carol", state=State.DISCONNECTED, idle_s=9000)
     for person in stage.host.people.values():
         person.state = State.DISCONNECTED
@@ -186,7 +186,7 @@ def test_end_keeps_who_closed_the_box_and_works(lab: Lab, mpsbridge: Command, mo
         (["logoff", "--user", "alice"], ["alice"]),
     ],
 )
-def test_who_comes_back_while_the_question_stands_is_not_hit(
+def test_w42_who_comes_back_while_the_question_stands_is_not_hit(
     lab: Lab, mpsbridge: Command, monkeypatch: pytest.MonkeyPatch, words: list[str], hit: list[str]
 ) -> None:
     """A person may take ten minutes for the answer."""

@@ -161,6 +161,7 @@ def test_what_matches_nothing_is_said_before_anything_happens(
     unanswered = mpsbridge(*words)  # without a terminal nobody can be asked
     assert (unanswered.code, lab.changes) == (3, [])
     assert f"{option} {word}" in unanswered.err
+    assert f"{option} {word}" in mpsbridge(*words, "--dry-run", "--quiet").err
     for how in ("--dry-run", "--yes"):
         found = mpsbridge(*words, how, "-o", "json")
         assert found.code == 0, found.err

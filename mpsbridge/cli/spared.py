@@ -28,6 +28,9 @@ def check_spared(
         hosts += _inventory(call)
     found = unmatched(policy, plans, hosts=hosts)
     notes = tuple(one.text for one in found if not one.refuses)
+    if call.terminal.quiet:
+        for note in notes:
+            call.terminal.warn(note)
     return [_noted(outcome, notes) for outcome in looks], [one.text for one in found if one.refuses]
 
 
