@@ -142,6 +142,16 @@ def test_w41_a_refusal_after_the_warning_is_told(story: Story) -> None:
     assert boxes(guest) == ["5", "1", "off"]
 
 
+def test_a_cancellation_that_is_lost_is_in_doubt_and_keeps_nothing_from_being_given_back(story: Story) -> None:
+    _, run = warned(story)
+    story.wire.faults.append(Fault("message", Fate.UNHEARD))
+    story.stop(run.lives[-1])
+    story.pass_time(5 * MINUTE_S)
+    assert run.lives[-1].error is not None
+    assert run.lives[-1].error.may_have_run
+    assert (story.host.lease, story.host.failsafe, story.host.logon_mode) == (None, None, "enabled")
+
+
 def test_nobody_is_told_that_a_log_off_in_doubt_is_off(story: Story) -> None:
     guest = somebody(story, hung=True)
     run = story.begin(policy(), story.boxes[0])

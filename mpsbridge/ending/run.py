@@ -51,7 +51,7 @@ def end_sessions(scene: Scene, *, template: str | None = None, ordered_at: datet
         value = _procedure(scene, template, ordered_at)
     except MpsBridgeError as error:
         scene.disrupt_no_more()
-        error.may_have_run |= scene.disrupted
+        error.may_have_run |= scene.disrupted or scene.notice_in_doubt
         scene.tell(
             "stopped",
             str(error),

@@ -147,6 +147,8 @@ class Scene:
         self.problems: list[str] = []
         self.disrupted = False
         """Whether an order that ends sessions or takes the host down was sent, or may have been."""
+        self.notice_in_doubt = False
+        """Whether nobody knows what became of a notice, also of one that was sent while giving back."""
         self.locale: str | None = None
         self._journal: Record = journal
         self._on_event = on_event
@@ -202,6 +204,7 @@ class Scene:
             answer = recorded(self._journal, self.run, self.host.name, name, act, phase=self.phase, **detail)
         except MpsBridgeError as error:
             self.disrupted |= name in DISRUPTING and error.may_have_run
+            self.notice_in_doubt |= name == "message" and error.may_have_run
             raise
         self.disrupted |= name in DISRUPTING
         return answer
