@@ -8,7 +8,8 @@
     │  ├─ RenderError           render
     │  ├─ JournalError          journal         no: the record cannot be used
     │  └─ Refused               refused         no: the plan refuses, nothing was sent
-    │     └─ NotBegun           not-begun       no: its turn never came
+    │     ├─ NotBegun           not-begun       no: its turn never came
+    │     └─ HostReleased       released        no: somebody else has ended the run's lease there
     ├─ NotSent                  not-sent        no: the script did not reach PowerShell
     │  ├─ Unreachable           unreachable
     │  │  └─ NotWinrm           not-winrm
@@ -119,6 +120,13 @@ class NotBegun(Refused):
     """The host's turn never came: the waves of a plan, a deadline, an interrupt; nothing was sent."""
 
     kind = "not-begun"
+
+
+class HostReleased(Refused):
+    """A person released the host, or another run has it: it has left this run for good; nothing more was sent."""
+
+    kind = "released"
+    default_hint = "Begin a new run for it, if it is still to be done."
 
 
 class NotSent(MpsBridgeError):

@@ -13,6 +13,7 @@ from typing import Any
 from fake_clock import FakeClock
 
 from mpsbridge.ending.lease import Lease, NoticeMark, read_lease
+from mpsbridge.ending.notices import end_of
 from mpsbridge.errors import ConnectionLost, MpsBridgeError, Unreachable
 from mpsbridge.models.answers import FailsafeAnswer, LeaseAnswer, ModeAnswer, PowerAnswer
 from mpsbridge.models.sessions import (
@@ -42,6 +43,8 @@ class Person:
     born: datetime
     state: State = State.ACTIVE
     admin: bool | None = None
+    idle_s: int | None = None
+    programs: tuple[str, ...] = ()
     hung: bool = False
     """A log-off begins and never ends."""
     loses_row: bool = False
@@ -95,11 +98,12 @@ class FakeHost:
 
     # What the procedure sees.
 
-    def observe(self, *, programs: Sequence[str] = ()) -> Observation:  # noqa: ARG002 - nobody runs anything here
+    def observe(self, *, programs: Sequence[str] = ()) -> Observation:
         self._pass_time()
         self._fault("observe")
         self.on_look(self)
-        return self._seen()
+        found = [(person.id, each) for person in self.people.values() for each in person.programs if each in programs]
+        return self._seen().model_copy(update={"running": tuple(found)})
 
     def look(self) -> Observation:
         self._pass_time()
@@ -137,6 +141,7 @@ class FakeHost:
             state_text=person.state.value,
             born=person.born if person.has_winlogon else None,
             admin=person.admin,
+            idle_s=person.idle_s,
             station=next((number for number, user in self.station_users.items() if user == person.user), None),
             guard=SessionGuard(
                 id=person.id, born=born_of(person), user=person.user, logon="x", state=person.state.value
@@ -179,7 +184,7 @@ class FakeHost:
                 result = Result.KEPT
             else:
                 self._mark(session, notice)
-                self.record.append(("shown", (person.user, notice)))
+                self.record.append(("shown", (person.user, end_of(notice or "")[0])))
             results.append(SessionResult(session=session, result=result, text=f"{display_s} {text}"[:0] + run[:0]))
         self._late_fault("message")
         return tuple(results)

@@ -15,11 +15,15 @@ from wire import Exchange, named
 
 from mpsbridge.ending.lease import Lease, read_lease
 from mpsbridge.ending.policy import Policy, Then
-from mpsbridge.models.sessions import Result, SessionResult
+from mpsbridge.models.sessions import Result, SessionResult, to_cim
 
 REPEATED_ONLY_AFTER_A_LOOK = {"end", "reset", "power", "mode"}
 ORDERS = {"restart": "power", "shutdown": "power", "mode": "mode"}
 SLACK_S = 5.0
+LATE_S = 240.0
+"""How long after the end that a box names, to the minute, the log-off may come: two scripts that take their time."""
+CANCELLED = "is cancelled"
+"""What stands in a box that calls an end off."""
 
 
 class Promises:
@@ -30,7 +34,10 @@ class Promises:
         self._story = story
         self._host = story.host
         self.logons = LogonsOfOthers(story)
-        self._first_box: dict[tuple[RunStory, Guest], Deed] = {}
+        self._boxes: dict[tuple[RunStory, Guest], list[Deed]] = {}
+        """The notices that somebody saw, of an end that is still to come."""
+        self._void: dict[tuple[RunStory, Guest], list[Deed]] = {}
+        """Those of an end that was given up."""
         self._faulted: set[RunStory] = set()
         story.host.on_deed = self._hear
         story.wire.on_sent = self._sent
@@ -46,6 +53,8 @@ class Promises:
         self.logons.hear(deed)
         script = deed.by
         if not isinstance(script, Exchange):
+            if deed.act == "failsafe:logons":
+                self._boxes.clear()
             return
         script.deeds.append(deed)
         life = script.life
@@ -53,11 +62,9 @@ class Promises:
         if not script.is_waited_for:
             self._story.tally["late deeds"] += 1
         if life.run is None:
-            self._demand(deed.act not in {"logoff", "reset", "order", "show"}, f"a release did {deed.act}")
+            self._did_release(deed)
             return
-        before = read_lease(self._host.lease)
-        if deed.act == "lease" and deed.text and isinstance(before, Lease) and before.run != life.run.id:
-            self._story.tally["take overs"] += 1
+        self._changes_hands(life.run, deed)
         self._is_in_the_record(life.run, script, deed)
         if deed.guest is not None:
             named_ones = named(script, self._host)
@@ -71,10 +78,18 @@ class Promises:
         elif deed.act == "order":
             self._ordered(life, deed)
 
+    def _did_release(self, deed: Deed) -> None:
+        self._changes_hands(None, deed)
+        calls_off = deed.act == "show" and CANCELLED in deed.text
+        self._demand(calls_off or deed.act not in {"logoff", "reset", "order", "show"}, f"a release did {deed.act}")
+        if calls_off:
+            self._called_off(deed, list(self._story.runs))
+
     def _is_in_the_record(self, run: RunStory, script: Exchange, deed: Deed) -> None:
         """Every act is announced in the record, with whom it is meant for; but giving back goes on without a record."""
         record = script.life.record
-        if record is not None and record.is_full and deed.act in {"lease", "logons", "failsafe-remove"}:
+        gives_back = deed.act in {"lease", "logons", "failsafe-remove"} or CANCELLED in deed.text
+        if record is not None and record.is_full and gives_back:
             return
         steps = {entry.number: entry for entry in run.box.journal.entries(run.id) if entry.kind == "intent"}
         announced = steps.get(script.intent or 0)
@@ -101,8 +116,34 @@ class Promises:
             and each.by.script.parameters.get("Notice") == notice
         ]
         self._demand(not before, f"the notice {notice} was delivered twice to {guest.name}")
-        if deed.active:
-            self._first_box.setdefault((run, guest), deed)
+        if CANCELLED in deed.text:
+            self._called_off(deed, [run])
+        elif deed.active:
+            self._boxes.setdefault((run, guest), []).append(deed)
+
+    def _changes_hands(self, run: RunStory | None, deed: Deed) -> None:
+        """What a run told people is void when it gives the host back, or somebody else takes it."""
+        before, after = read_lease(self._host.lease), read_lease(deed.text or None)
+        if deed.act != "lease" or not isinstance(before, Lease):
+            return
+        if run is not None and deed.text and before.run != run.id:
+            self._story.tally["take overs"] += 1
+        if not isinstance(after, Lease) or after.run != before.run or after.ending:
+            for key in [key for key in self._boxes if key[0].id == before.run]:
+                self._void.setdefault(key, self._boxes.pop(key))
+
+    def _called_off(self, deed: Deed, runs: list[RunStory]) -> None:
+        """Nobody hears that an end is off who was not told of it, and what was told is void."""
+        guest = deed.guest
+        assert guest is not None
+        told = [self._boxes.pop((run, guest), None) or self._void.pop((run, guest), None) for run in runs]
+        self._story.tally["called off"] += 1
+        sent = any(
+            each.script.snippet == "message" and (guest.session.id, to_cim(guest.session.born)) in each.identities()
+            for each in self._story.wire.exchanges
+            if each.life.run in runs and each is not deed.by
+        )
+        self._demand(any(told) or sent, f"{guest.name} was told that an end is off, and had been told of none")
 
     def _logged_off(self, life: Life, deed: Deed) -> None:
         run, guest = life.run, deed.guest
@@ -112,27 +153,47 @@ class Promises:
         mine = [each for each in self._host.deeds if each.act == "logoff" and each.guest is guest and each is not deed]
         by_me = [each for each in mine if life_of(each) is life]
         self._demand(not by_me, f"{guest.name} was logged off twice by one life")
-        self._was_warned(run, deed)
+        self._is_not_in_use(life, run.policy, deed)
+        self._was_warned(life, run, deed)
 
-    def _was_warned(self, run: RunStory, deed: Deed) -> None:
+    def _is_not_in_use(self, life: Life, policy: Policy, deed: Deed) -> None:
+        """Who was chosen for not being there is not ended when back at work, as far as a look could tell (W42)."""
+        guest, limit_s = deed.guest, policy.selector.idle_over_s
+        assert guest is not None
+        self._demand(not (policy.selector.disconnected and deed.active), f"{guest.name} was ended, and is back")
+        if limit_s is None or not deed.active or guest.used_at is None or (guest.session.idle_s or 0) >= limit_s:
+            return
+        looked = max((each.sent_at for each in life.exchanges if each.looked_at), default=0.0)
+        self._demand(guest.used_at > looked, f"{guest.name} was ended as idle, and is at work")
+
+    def _was_warned(self, life: Life, run: RunStory, deed: Deed) -> None:
+        """By a notice of this very end: not of one that was given up, nor of one whose time was past before."""
         policy, guest = run.policy, deed.guest
         assert guest is not None
         if not policy.warn_s:
             return
-        first = self._first_box.get((run, guest))
-        if first is None:
+        began = self._local(life.began)
+        own = life.record is not None and life.record.has_announced
+        boxes = [
+            each
+            for each in self._boxes.get((run, guest), [])
+            if life_of(each) is life or (not own and self._announced(each) + timedelta(seconds=60) > began)
+        ]
+        if not boxes:
             allowed = policy.unwarned_ok or (not deed.active and consents_to_disconnected(policy))
             self._demand(
                 allowed, f"{guest.name} was ended without a notice, {'active' if deed.active else 'not active'}"
             )
             self._story.tally["ended unwarned, as allowed"] += 1
             return
-        announced = self._announced(first)
+        announced = self._announced(boxes[-1])
         now = self._local(deed.at)
         self._demand(now >= announced, f"{guest.name} was ended at {now}, and was told {announced}")
-        was_there = guest.arrived < run.lives[0].began and deed.active
-        if was_there and guest.since <= run.lives[0].began and run not in self._faulted:
-            lead_s = deed.at - first.at
+        late_s = (now - announced).total_seconds()
+        self._demand(late_s <= LATE_S, f"{guest.name} was ended at {now}, {late_s:.0f} s after the end of the notice")
+        was_there = guest.arrived < life.began and guest.since <= life.began and deed.active
+        if was_there and own and run not in self._faulted:
+            lead_s = deed.at - boxes[0].at
             self._demand(
                 lead_s >= max(policy.warn_s) - SLACK_S, f"{guest.name} was told only {lead_s:.0f} s before the end"
             )
@@ -307,6 +368,7 @@ class Promises:
                 and is_meant(guest, run.policy)
                 and guest.session.row_gone_at is None
                 and (not run.policy.selector.disconnected or _was_away_before(guest, life.began))
+                and _is_idle(guest, run.policy.selector.idle_over_s)
             ]
             self._demand(not left, f"nothing to do, and there is {left}")
 
@@ -316,6 +378,10 @@ class Promises:
         """When nobody works any more and the failsafe has had its time: logons are as others want them."""
         if not self._host.is_away:
             self._demand(*self.logons.are_right())
+
+
+def _is_idle(guest: Guest, limit_s: int | None) -> bool:
+    return limit_s is None or (guest.is_active and (guest.session.idle_s or 0) >= limit_s)
 
 
 def _was_away_before(guest: Guest, at: float) -> bool:
@@ -329,6 +395,8 @@ def is_meant(guest: Guest, policy: Policy) -> bool:
     if selector.users and user not in {each.casefold() for each in selector.users}:
         return False
     if selector.disconnected and not guest.was_disconnected:
+        return False
+    if selector.idle_over_s is not None and not guest.was_idle:
         return False
     kept = user in {each.casefold() for each in policy.keep_users} or (NAME, session.id) in policy.keep_sessions
     runs = any(program in policy.keep_running for program in session.programs)

@@ -94,6 +94,8 @@ class Mortal:
         self.is_full = False
         self.intents: dict[int, tuple[str, dict[str, JsonValue]]] = {}
         self.last_intent: int | None = None
+        self.has_announced = False
+        """Whether this life has announced an end of its own."""
 
     def _write(self, write: Callable[[], Any]) -> Any:
         if self._actor.dead:
@@ -121,6 +123,7 @@ class Mortal:
 
     def note(self, run: str, host: str, step: str, **detail: JsonValue) -> None:
         self._write(lambda: self._journal.note(run, host, step, **detail))
+        self.has_announced |= step == "announced"
 
     def entries(self, run: str, *, host: str | None = None) -> list[Entry]:
         return self._journal.entries(run, host=host)

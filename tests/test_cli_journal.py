@@ -173,7 +173,9 @@ def test_two_runs_at_once_on_one_host_and_one_journal(lab: Lab, mpsbridge: Comma
     finally:
         first.kill()
         first.wait()
-    assert [change.user for change in lab.changes if change.act in {"logoff", "message"}] == ["alice"]  # the notice
+    done = [change for change in lab.changes if change.act in {"logoff", "message"}]
+    assert [(change.act, change.user) for change in done] == [("message", "alice")] * 2
+    assert ["is cancelled" in change.text for change in done] == [False, True]
     with lab.world.changing() as hosts:
         assert (hosts["alpha"].lease, hosts["alpha"].logon_mode) == (None, "enabled")
     with Journal(tmp_path / "journal.sqlite") as journal:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from forked_calls import Called, ForkedCalls
-from test_killed import Stage, check, staged
+from test_killed import Stage, check, check_boxes, staged
 
 from mpsbridge.journal import Journal
 
@@ -180,3 +180,4 @@ def check_again(stage: Stage) -> None:
     ended = stage.acts("logoff")
     assert sorted(filter(None, ended)) == ["alice", "bob"]
     assert len(stage.acts("restart")) == (stage.what == "restart")
+    check_boxes(stage.lab)

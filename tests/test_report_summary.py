@@ -156,7 +156,8 @@ def test_a_stop_while_waiting_touched_nobody(tmp_path: Path) -> None:
 
     host = one_host(tmp_path, prepare, then=Then.NOTHING)
     assert results(host) == {"alice": None}
-    assert [notice.result for person in host.people for notice in person.notices] == [Result.SHOWN]
+    told = [(notice.name, notice.result) for person in host.people for notice in person.notices]
+    assert told == [("15m", Result.SHOWN), ("cancellation", Result.SHOWN)]
 
 
 def test_w02_a_notice_of_unknown_fate_is_not_told_as_shown(tmp_path: Path) -> None:
@@ -165,7 +166,8 @@ def test_w02_a_notice_of_unknown_fate_is_not_told_as_shown(tmp_path: Path) -> No
         host.faults["message"] = ("after", lost())
 
     host = one_host(tmp_path, prepare)
-    assert [notice.result for person in host.people for notice in person.notices] == [Result.UNKNOWN]
+    told = [(notice.name, notice.result) for person in host.people for notice in person.notices]
+    assert told == [("15m", Result.UNKNOWN), ("cancellation", Result.SHOWN)]
     assert host.status is Status.UNKNOWN
 
 

@@ -14,7 +14,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import pytest
@@ -34,6 +34,8 @@ from story import Life, RunStory, Story
 from watched_host import Guest
 from wire import Fate, Fault
 
+from mpsbridge.ending.holding import Holding
+from mpsbridge.ending.notices import end_of
 from mpsbridge.ending.people import People
 from mpsbridge.ending.plan import Selector
 from mpsbridge.ending.policy import Closing, Policy, Then
@@ -41,6 +43,7 @@ from mpsbridge.errors import Interrupted
 from mpsbridge.lab.engines import acting, marking, ordering
 from mpsbridge.lab.engines.guard import Guard, Look, Standing, standing
 from mpsbridge.lab.world import HostFacts
+from mpsbridge.models.sessions import Observation
 
 USERS = ["alice", "bob", "carol", "user 12", "o'neil"]
 ADMINISTRATOR = "dave"
@@ -75,12 +78,13 @@ PERSON = st.fixed_dictionaries(
         "user": st.sampled_from(USERS),
         "state": st.sampled_from(["active", "active", "active", "disconnected"]),
         "kind": st.sampled_from(
-            ["plain"] * 7 + ["slow", "slow", "lingers", "hung", "protected", "admin", "console", "works"]
+            ["plain"] * 7 + ["idle", "slow", "slow", "lingers", "hung", "protected", "admin", "console", "works"]
         ),
     }
 )
 KINDS: dict[str, dict[str, Any]] = {
     "plain": {},
+    "idle": {"idle_s": 7200},
     "slow": {"logoff_s": 40.0, "linger_s": 5.0},
     "lingers": {"logoff_s": 1.0, "linger_s": 400.0},
     "hung": {"hung": True},
@@ -90,6 +94,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "works": {"programs": ("backup",)},
 }
 SELECTORS = [Selector(everyone=True)] * 4 + [Selector(users=("alice", "user 12")), Selector(disconnected=True)]
+SELECTORS += [Selector(idle_over_s=1800)]
 MOSTLY = st.sampled_from([True, True, True, False])
 POLICIES = st.builds(
     Policy,
@@ -261,6 +266,13 @@ class RunMachine(RuleBasedStateMachine):
             self.story.host.reconnect(guest.session.id)
             self.story.tally["reconnects"] += 1
 
+    @amid(number=whole(0, 5))
+    def somebody_goes_on_working(self, number: int) -> None:
+        idle = [each for each in self._there if each.is_active and each.session.idle_s]
+        if idle:
+            self.story.host.go_on_working(idle[number % len(idle)])
+            self.story.tally["at work again"] += 1
+
     # Administrators.
 
     def _working(self, number: int) -> Life | None:
@@ -416,7 +428,15 @@ NEEDED = {
 """How often the machine must have come by what it is made for."""
 SELDOM = {
     *("take overs", "killed", "stopped", "its disk is full", "did reset", "late scripts", "reconnects"),
-    *("others: restart", "others: release", "others: hold", "result unknown", "ended with the whole notice"),
+    *(
+        "others: restart",
+        "others: release",
+        "others: hold",
+        "result unknown",
+        "ended with the whole notice",
+        "at work again",
+        "called off",
+    ),
 }
 """What it comes by now and then: all of it in a long search."""
 
@@ -487,6 +507,12 @@ def by_row_alone(guard: Guard, look: Look, *, rowless: bool = False) -> Standing
     return standing(replace(guard, born=None), look, rowless=rowless)
 
 
+def whatever_was_announced(holding: Holding, _: Observation) -> datetime | None:
+    """An end that stands whatever has become of it."""
+    ends = [end for _, _, mark in holding._scene.told if (end := end_of(mark)[1])]
+    return max(ends, default=None)
+
+
 class Broken(NamedTuple):
     """What is broken: where, by what, the promise that is not kept then, and a policy with which it matters."""
 
@@ -503,6 +529,12 @@ BROKEN = {
     "the last look is skipped": Broken(
         ordering, "_left", lambda *_: [], "was ordered over", {"then": "restart", "warn_s": ()}
     ),
+    "old notices count": Broken(
+        Holding, "standing_end", whatever_was_announced, "without a notice", {"warn_s": (300, 60)}
+    ),
+    "the selector is not asked again": Broken(
+        Policy, "asks_again", False, "as idle", {"selector": Selector(idle_over_s=1800)}
+    ),
     "nobody need be warned": Broken(People, "may_be_ended", lambda *_: True, "without a notice", {}),
     "what is lost did not run": Broken(Interrupted, "default_may_have_run", False, "never ran", {}),
 }
@@ -514,7 +546,9 @@ def near(**fields: Any) -> type[RunMachine]:
     class Near(RunMachine):
         @initialize()
         def a_host_and_a_run(self) -> None:
-            people = [{"user": user, "state": "active", "kind": "plain"} for user in ("alice", "bob")]
+            people = [
+                {"user": user, "state": "active", "kind": kind} for user, kind in (("alice", "plain"), ("bob", "idle"))
+            ]
             values = {"selector": Selector(everyone=True), "warn_s": (60,), "settle_s": 60, **fields}
             policy = Policy.model_validate(values)
             facts = {"generation": "none"}

@@ -11,10 +11,12 @@ from fake_clock import FakeClock
 from fake_host import FakeHost
 from pydantic import JsonValue
 
+from mpsbridge.ending.lease import Lease
+from mpsbridge.ending.notices import mark_of
+from mpsbridge.ending.past import past_of
 from mpsbridge.ending.people import HANGS
 from mpsbridge.ending.plan import Selector
 from mpsbridge.ending.policy import Policy, Then
-from mpsbridge.ending.record import logged_off, notices_told
 from mpsbridge.ending.run import EndValue, end_sessions
 from mpsbridge.ending.scene import Scene
 from mpsbridge.errors import Refused, RemoteError
@@ -53,8 +55,7 @@ def live(host: FakeHost, journal: Journal, **policy: Any) -> EndValue:
         owner="admin@box",
         journal=journal,
         clock=host.clock,
-        told=notices_told(before),
-        logged_off=logged_off(before),
+        past=past_of(before),
     )
     return end_sessions(scene)
 
@@ -193,13 +194,26 @@ def test_w09_who_left_is_believed_gone_by_the_second_look(host: FakeHost, journa
 
 @pytest.mark.parametrize(("mark", "counts"), [("sending", False), ("delivered", True), ("failed", None)])
 def test_a_notice_of_which_nobody_knows_is_neither_repeated_nor_a_warning(
-    host: FakeHost, journal: Journal, mark: str, counts: bool | None
+    host: FakeHost, journal: Journal, clock: FakeClock, mark: str, counts: bool | None
 ) -> None:
-    born = to_cim(host.people[2].born)
-    marks: list[JsonValue] = [[2, born, "5m", mark]] if mark != "failed" else []
-    journal.note("r-1", host.name, "marks", marks=marks)
     del host.people[3]
+    ends = clock.now() + timedelta(seconds=290)
+    born = to_cim(host.people[2].born)
+    hold(host, journal)
+    journal.note("r-1", host.name, "announced", ends=ends.isoformat())
+    marks: list[JsonValue] = [[2, born, mark_of("5m", ends), mark]] if mark != "failed" else []
+    journal.note("r-1", host.name, "marks", marks=marks)
     value = live(host, journal, warn_s=(300,))
     shown = [what for what in host.record if what[0] == "shown"]
-    assert shown == ([("shown", ("alice", "5m"))] if counts is None else [])
+    assert shown == (
+        [("shown", ("alice", "5m"))] if counts is None else [("shown", ("alice", "cancellation"))] * (not counts)
+    )
     assert results(value)["alice"][0] == ("refused" if counts is False else "ended")
+
+
+def hold(host: FakeHost, journal: Journal) -> None:
+    """A life has taken the lease, and died."""
+    now = host.clock.now()
+    until = now + timedelta(hours=1)
+    host.lease = Lease(run="r-1", owner="admin@box", since=to_cim(now), expires=to_cim(until)).text()
+    journal.note("r-1", host.name, "leased", expires=until.isoformat(), phase="lease")

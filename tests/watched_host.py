@@ -29,6 +29,9 @@ class Guest:
     since: float
     """Monotonic time since when it is as it is: somebody sits in front of it without a pause, or nobody does."""
     was_disconnected: bool = False
+    was_idle: bool = False
+    used_at: float | None = None
+    """Monotonic time at which somebody who was away from it last went on with the work."""
     by_itself: bool = False
     """Whether a station logged it on without anybody's doing (W8)."""
 
@@ -164,18 +167,24 @@ class WatchedHost(LabHost):
         )
         self.sessions.append(session)
         ticks = self.world.clock.monotonic()
-        guest = Guest(session, arrived=ticks, since=ticks, was_disconnected=not active)
+        idle = not active or bool(session.idle_s)
+        guest = Guest(session, arrived=ticks, since=ticks, was_disconnected=not active, was_idle=idle)
         self.guests.append(guest)
         return guest
 
     def reconnect(self, session_id: int) -> None:
         super().reconnect(session_id)
-        self.guest_of(self._existing(session_id)).since = self.world.clock.monotonic()
+        guest = self.guest_of(self._existing(session_id))
+        guest.since = guest.used_at = self.world.clock.monotonic()
+
+    def go_on_working(self, guest: Guest) -> None:
+        """Somebody who was idle is back at the keyboard."""
+        guest.session.idle_s, guest.used_at = 0, self.world.clock.monotonic()
 
     def disconnect(self, session_id: int) -> None:
         session = self._existing(session_id)
         guest = self.guest_of(session)
-        guest.since, guest.was_disconnected = self.world.clock.monotonic(), True
+        guest.since, guest.was_disconnected, guest.was_idle = self.world.clock.monotonic(), True, True
         self._change(lambda: super(WatchedHost, self).disconnect(session_id), "disconnect", session)
 
     def log_off(self, session_id: int) -> None:

@@ -1,7 +1,8 @@
 """Commands that act: look everywhere, plan, show who is hit, ask, act, and say what became of each session.
 
 Rules: what is named and found nowhere refuses the whole call; a refusal on a host means that nothing is sent to it;
-nothing with effect ``disrupt`` is sent without a yes.
+nothing with effect ``disrupt`` is sent without a yes; who was chosen for being idle or disconnected is looked at again
+right before the act, because a person may take minutes to say yes (W42).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from mpsbridge.cli.fleets import (
     open_journal,
     present,
     record_not_sent,
+    record_untouched,
 )
 from mpsbridge.cli.leaving import leaving_behind
 from mpsbridge.cli.tables import (
@@ -34,9 +36,9 @@ from mpsbridge.cli.tables import (
     result_row,
     session_row,
 )
-from mpsbridge.ending.plan import SAY_WHO, Act, Plan, Selector, make_plan
+from mpsbridge.ending.plan import SAY_WHO, Act, Plan, Selector, ask_again, make_plan
 from mpsbridge.ending.record import recorded
-from mpsbridge.errors import InputError
+from mpsbridge.errors import InputError, MpsBridgeError
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
 from mpsbridge.journal import Journal
@@ -126,7 +128,7 @@ def _carry_out(
             _begin(record, outcomes, chosen)
             tell = [f"run {run}: what was sent may go on; 'mpsbridge history {run}' tells which steps have no answer"]
             with leaving_behind(lambda: tell):
-                for place, outcome in _act(fleet, plans, places, do, record):
+                for place, outcome in _act(fleet, plans, places, who, do, record):
                     outcomes[place] = outcome
             code = exit_code(outcomes, _EFFECTS[act], interrupted=fleet.interrupted)
             end_record(call, journal, run, f"exit code {code}")
@@ -182,20 +184,19 @@ def _begin(record: _Record, outcomes: Sequence[Outcome[ActValue]], chosen: Mappi
 
 
 def _act(
-    fleet: Fleet, plans: dict[int, Plan], places: Sequence[int], do: Doing, record: _Record
+    fleet: Fleet, plans: dict[int, Plan], places: Sequence[int], who: Selector, do: Doing, record: _Record
 ) -> list[tuple[int, Outcome[ActValue]]]:
     by_host = {fleet.targets[place].host: plans[place] for place in places}
 
     def job(host: Host) -> ActValue:
         plan = by_host[host.target.host]
-        results = recorded(
-            record.journal,
-            record.run,
-            host.target.host,
-            _STEPS[record.act],
-            lambda: do(host, plan.acts, record.run),
-            sessions=[session.id for session in plan.acts],
-        )
+        if who.goes_by_use and record.act in _QUESTIONS:
+            plan = ask_again(plan, _last_look(host, record), who)
+        results: tuple[SessionResult, ...] = ()
+        if plan.acts:
+            results = _send(host, plan, do, record)
+        else:
+            record.journal.note(record.run, host.name, "finished", text="nothing to do: in use again", phase="plan")
         acted = {result.session.id: result for result in results}
         told = [
             acted.get(verdict.session.id)
@@ -205,6 +206,26 @@ def _act(
         return ActValue(run=record.run, dry_run=False, sessions=tuple(told))
 
     return list(zip(places, fleet.run(job, only=places), strict=True))
+
+
+def _last_look(host: Host, record: _Record) -> Observation:
+    try:
+        return host.observe()
+    except MpsBridgeError as error:
+        error.may_have_run = False  # the look may have run; the act that was to follow has not
+        record_untouched(record.journal, record.run, host.name, error.message, error.kind)
+        raise
+
+
+def _send(host: Host, plan: Plan, do: Doing, record: _Record) -> tuple[SessionResult, ...]:
+    return recorded(
+        record.journal,
+        record.run,
+        host.target.host,
+        _STEPS[record.act],
+        lambda: do(host, plan.acts, record.run),
+        sessions=[session.id for session in plan.acts],
+    )
 
 
 def _show(call: Call, outcomes: Sequence[Outcome[ActValue]], act: Act) -> None:

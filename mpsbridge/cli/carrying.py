@@ -28,14 +28,15 @@ from mpsbridge.cli.fleets import (
 )
 from mpsbridge.cli.following import Following, events_to, following
 from mpsbridge.cli.showing import ask, has_work, not_begun_is_skipped, note_once, planned, show, summarise
+from mpsbridge.cli.spared import check_spared
 from mpsbridge.clock import Clock
 from mpsbridge.ending.down import WENT_QUIET
 from mpsbridge.ending.history import boot_of_the_order, is_held, serves, unfinished
+from mpsbridge.ending.past import past_of
 from mpsbridge.ending.policy import HostPlan, Policy, plan_host
-from mpsbridge.ending.record import logged_off, notices_told
 from mpsbridge.ending.run import EndValue, end_sessions
 from mpsbridge.ending.scene import Scene
-from mpsbridge.errors import InputError, MpsBridgeError
+from mpsbridge.errors import HostReleased, InputError, MpsBridgeError
 from mpsbridge.fleet import LOOK_S, Fleet
 from mpsbridge.host import Host
 from mpsbridge.journal import Entry, Journal, owner
@@ -53,6 +54,8 @@ class Work(NamedTuple):
     policy: Policy
     template: str | None = None
     waves: WavesTable = WavesTable()
+    known: tuple[str, ...] = ()
+    """Hosts that the person may have in mind beside those of the call."""
 
 
 def carry_out(
@@ -74,7 +77,7 @@ def carry_out(
             " before the end"
         )
     with open_fleet(call, targets, graceful=True) as fleet, events_to(events) as stream:
-        plans = _plan(call, fleet, policy, run)
+        plans = _plan(call, fleet, work, run)
         ready = _in_order(plans, policy)
         if call.settings.dry_run or (fleet.interrupted and not ready):
             return _only_planned(call, fleet, run, plans, policy)
@@ -95,7 +98,9 @@ def carry_out(
             job = _job(call, journal, run, work, fleet, follower, order=order, hosts=len(targets), out=out)
             acted = dict(zip(ready, fleet.run(job, only=ready), strict=True))
         outcomes = [
-            not_begun_is_skipped(acted[place]) if place in acted else planned(plan, run, policy, dry_run=False)
+            _with_notes(not_begun_is_skipped(acted[place]), plan)
+            if place in acted
+            else planned(plan, run, policy, dry_run=False)
             for place, plan in enumerate(plans)
         ]
         return _finish(call, journal, run, outcomes, fleet, late=late.is_set()), outcomes
@@ -144,7 +149,9 @@ def go_on(
     return _finish(call, journal, run, outcomes, fleet, late=late.is_set(), others=others), outcomes
 
 
-def _plan(call: Call, fleet: Fleet, policy: Policy, run: str) -> list[Outcome[HostPlan]]:
+def _plan(call: Call, fleet: Fleet, work: Work, run: str) -> list[Outcome[HostPlan]]:
+    policy = work.policy
+
     def look(host: Host) -> HostPlan:
         return plan_host(host.target.host, host.observe(programs=policy.keep_running), policy, run=run)
 
@@ -152,9 +159,11 @@ def _plan(call: Call, fleet: Fleet, policy: Policy, run: str) -> list[Outcome[Ho
     looks = fleet.run(look)
     missing = [outcome.value.missing for outcome in looks if isinstance(outcome, Done)]
     nowhere = found_nowhere(missing, hosts=len(looks))
+    looks, slips = check_spared(call, policy, looks, known=[*(target.host for target in fleet.targets), *work.known])
+    everywhere = [*([nowhere] if nowhere else []), *slips]
     for place, outcome in enumerate(looks):
         target = fleet.targets[place]
-        reasons = [nowhere] if nowhere else []
+        reasons = everywhere
         if isinstance(outcome, Done) and (reasons := [*reasons, *outcome.value.refusals]):
             reason = "refused: " + "; ".join(reasons)
             skipped = Skipped(host=target.host, address=target.address, elapsed_s=outcome.elapsed_s, reason=reason)
@@ -163,6 +172,15 @@ def _plan(call: Call, fleet: Fleet, policy: Policy, run: str) -> list[Outcome[Ho
             plans.append(outcome if isinstance(outcome, Done) else never_begun(outcome))
     note_once(call, [(each.host, each.value.notes) for each in looks if isinstance(each, Done)])
     return plans
+
+
+def _with_notes(outcome: Outcome[EndValue], plan: Outcome[HostPlan]) -> Outcome[EndValue]:
+    """What became of a host, with all that was noted while planning."""
+    if not (isinstance(outcome, Done) and isinstance(plan, Done)):
+        return outcome
+    problems = outcome.value.problems
+    problems = (*(note for note in plan.value.notes if note not in problems), *problems)
+    return outcome.model_copy(update={"value": outcome.value.model_copy(update={"problems": problems})})
 
 
 def _in_order(plans: Sequence[Outcome[HostPlan]], policy: Policy) -> list[int]:
@@ -213,6 +231,10 @@ def _job(
         back = well = False
         try:
             value = procedure(host)
+        except HostReleased:
+            back = well = True  # it serves, and is no longer this run's
+            raise
+        else:
             back = value.outcome != WENT_QUIET and value.given_back
             well = all(one.result.went_well for one in value.sessions)
             return value
@@ -244,8 +266,7 @@ def _procedure(
             stop=fleet.stop,
             on_event=follower.event,
             on_progress=follower.progress,
-            told=notices_told(before),
-            logged_off=logged_off(before),
+            past=past_of(before),
         )
         return end_sessions(scene, template=template, ordered_at=boot_of_the_order(before))
 

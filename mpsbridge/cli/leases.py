@@ -1,7 +1,8 @@
 """``leases``, ``hold`` and ``release``: whose work a host is in, a person's "do not touch", and finishing what died.
 
 Rule: releasing gives back exactly what the lease says was taken: first the lease is marked, so that nothing of that run
-acts any more, then logons are restored, only if they are still as it set them, the failsafe goes, and the lease last.
+acts any more, then logons are restored, only if they are still as it set them, the failsafe goes, people who were told
+of an end are told that it is off, and the lease goes last.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from datetime import datetime
 
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.fleets import exit_code, gather, new_run, open_fleet, open_reading, present
-from mpsbridge.cli.tables import listed, when
-from mpsbridge.ending.lease import Damaged, Lease, holder, read_lease
-from mpsbridge.errors import InputError, Refused
+from mpsbridge.cli.tables import counted, listed, when
+from mpsbridge.ending.cancellation import release_notices
+from mpsbridge.ending.lease import Damaged, Lease, holder, is_of_run, read_lease
+from mpsbridge.errors import InputError, MpsBridgeError, Refused
 from mpsbridge.host import Host
 from mpsbridge.journal import owner
 from mpsbridge.models.frozen import Frozen
@@ -111,9 +113,28 @@ def _release(host: Host, now: datetime) -> LeaseValue:
             said.append(f"logons are {mode}: changed by others, and left so")
     if isinstance(lease, Lease) and lease.run:
         host.remove_failsafe(run=run)  # it may be there before logons are closed
+        text = _call_off(host, lease, text, said)
     answer = host.set_lease(None, expected=text, run=run)
     said.append("released" if answer.changed else "the lease changed meanwhile and was left")
     return LeaseValue(logons=mode, text="; ".join(said))
+
+
+def _call_off(host: Host, lease: Lease, text: str, said: list[str]) -> str:
+    """Tell people that the end which the run announced does not come; the lease as it is then, with the marks of that.
+
+    Where they cannot be told, that is said, and the host is released all the same.
+    """
+    if not lease.notices:
+        return text
+    try:
+        count = release_notices(host, lease, host.observe(), sender=owner())
+        left = host.look().lease
+    except MpsBridgeError as error:
+        said.append(f"people could not be told that the log-off is cancelled: {error}")
+        return text
+    if count:
+        said.append(f"{counted(count, 'session')} told that the log-off is cancelled")
+    return left if left is not None and is_of_run(left, str(lease.run)) else text
 
 
 def _value(seen: Observation) -> LeaseValue:

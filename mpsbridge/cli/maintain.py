@@ -34,7 +34,8 @@ def maintain(
     targets = call.targets(plan.hosts, shard=shard)
     if not targets:
         return 0
-    work = Work("maintain", policy, template, plan.waves)
+    every = () if shard is None else tuple(one.target.host for one in call.meant(plan.hosts))
+    work = Work("maintain", policy, template, plan.waves, every)
     with open_journal(call) as journal:
         limit_s = call.settings.deadline or duration("deadline", plan.policy.deadline)
         code, outcomes = carry_out(call, journal, targets, work, deadline_s=limit_s, events=events, yes=yes)

@@ -8,7 +8,7 @@ from datetime import datetime
 from pydantic import JsonValue
 
 from mpsbridge.ending.down import WENT_QUIET
-from mpsbridge.errors import NotBegun, Refused
+from mpsbridge.errors import HostReleased, NotBegun, Refused
 from mpsbridge.journal import Entry, Journal
 
 
@@ -20,7 +20,9 @@ def unfinished(journal: Journal, run: str, hosts: Sequence[str]) -> list[str]:
         entries = journal.entries(run, host=host)
         last = _last_word(entries)
         acted = _acted(entries)
-        if last and (last.step == "finished" or (not acted and last.detail.get("error") == Refused.kind)):
+        if _has_left(last) or (last and last.step == "finished"):
+            continue
+        if last and not acted and last.detail.get("error") == Refused.kind:
             continue
         (begun if acted else untouched).append(host)
     return [*begun, *untouched]
@@ -31,6 +33,8 @@ def serves(entries: Sequence[Entry]) -> bool:
     last = _last_word(entries)
     if last is None:
         return not _acted(entries)
+    if _has_left(last):
+        return True
     if last.step == "finished":
         return last.detail.get("text") != WENT_QUIET
     return not _acted(entries) and last.detail.get("error") in {Refused.kind, NotBegun.kind}
@@ -38,13 +42,21 @@ def serves(entries: Sequence[Entry]) -> bool:
 
 def is_held(journal: Journal, run: str, host: str) -> bool:
     """Whether a host on which the run failed still holds something of it, or a step there has no answer."""
-    lease = [entry.step for entry in journal.entries(run, host=host) if entry.step in {"leased", "released"}]
+    entries = journal.entries(run, host=host)
+    if _has_left(_last_word(entries)):
+        return False
+    lease = [entry.step for entry in entries if entry.step in {"leased", "released"}]
     return lease[-1:] == ["leased"] or bool(journal.unanswered(run, host=host))
 
 
 def _last_word(entries: Sequence[Entry]) -> Entry | None:
     """What became of the host, if the run came so far there."""
     return next((entry for entry in reversed(entries) if entry.step in {"finished", "stopped"}), None)
+
+
+def _has_left(last: Entry | None) -> bool:
+    """Whether the host has left the run for good: a person released it, or another run has it."""
+    return last is not None and last.detail.get("error") == HostReleased.kind
 
 
 def _acted(entries: Sequence[Entry]) -> bool:

@@ -8,14 +8,15 @@ on the host does it when the lease has run out, and the report says so.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NoReturn
 
 from pydantic import JsonValue
 
-from mpsbridge.ending.lease import Lease, holder, read_lease
+from mpsbridge.ending.lease import Lease, holder, is_of_run, read_lease
+from mpsbridge.ending.past import GIVING_BACK
 from mpsbridge.ending.scene import Scene
-from mpsbridge.errors import MpsBridgeError, Refused, RemoteError
+from mpsbridge.errors import HostReleased, MpsBridgeError, Refused, RemoteError
 from mpsbridge.models.answers import LeaseAnswer
 from mpsbridge.models.sessions import LogonMode, Logons, Observation, from_cim, to_cim
 from mpsbridge.snippets.parameters import Holding as Demand
@@ -34,6 +35,8 @@ class Holding:
         """The logon mode when the lease was taken."""
         self._guarded = False
         """Whether the failsafe may be on the host."""
+        self._is_taken = False
+        """Whether the host has said that the lease is this run's."""
         self._is_closed = False
         """Whether an earlier life of this run has closed logons."""
         self.is_given_back = True
@@ -48,8 +51,29 @@ class Holding:
 
     def is_ours(self, seen: Observation) -> bool:
         """Whether the lease on the host is this very run's, from before it died."""
-        found = read_lease(seen.lease)
-        return isinstance(found, Lease) and found.run == self._scene.run
+        return is_of_run(seen.lease, self._scene.run)
+
+    def standing_end(self, seen: Observation) -> datetime | None:
+        """The end that an earlier life announced, where it is still to come and nothing was given back (W41)."""
+        lease, ends = read_lease(seen.lease), self._scene.past.announced
+        stands = isinstance(lease, Lease) and lease.run == self._scene.run and not lease.ending
+        return ends if stands and ends is not None and self._scene.now() < ends else None
+
+    def check_released(self, seen: Observation) -> None:
+        """Raise :class:`~mpsbridge.errors.HostReleased` where somebody else has ended this run's lease.
+
+        It is neither there, nor given back by this run, nor over: then a person has released the host, or another run
+        has it by now. Disk protection drops a lease, too, but only at a restart (W23).
+        """
+        past, lease = self._scene.past, read_lease(seen.lease)
+        was_dropped = seen.discards_changes and seen.boot != past.boot
+        is_held = past.held_until is not None and self._scene.now() <= past.held_until
+        if self.is_ours(seen) or not (past.lost or (is_held and not was_dropped)):
+            return
+        if isinstance(lease, Lease):
+            raise HostReleased(f"the host is held by {holder(lease)} now, so it has left this run")
+        if lease is None:
+            raise HostReleased("a person has released the host, so it has left this run")
 
     def take(self, seen: Observation) -> None:
         """Take the lease, or go on with this run's own. Raises :class:`~mpsbridge.errors.Refused`."""
@@ -79,8 +103,9 @@ class Holding:
             self._lease = None
             other = read_lease(answer.lease)
             raise Refused(f"the host is held by {holder(other)}" if other else "the lease went while it was taken")
+        self._is_taken = True
         until = from_cim(str(self._lease.expires)).astimezone(scene.now().tzinfo)
-        scene.tell("leased", f"lease taken, until {until:%H:%M}")
+        scene.tell("leased", f"lease taken, until {until:%H:%M}", expires=until.isoformat())
         self._mode = seen.logon_mode
         if heir and heir is not ours:
             # From now on no script of the other run closes logons; one may have come just before.
@@ -157,8 +182,10 @@ class Holding:
             self._lease = self._lease.model_copy(update={"set": None})
         raise RemoteError("somebody else set logons at the same moment; look who, then begin again")
 
-    def give_back(self) -> None:
+    def give_back(self, call_off: Callable[[], None]) -> None:
         """Restore logons, remove the failsafe, release the lease; what fails is said and hides nothing.
+
+        ``call_off`` tells people that the end which was announced does not come, while the lease is still there.
 
         First the lease is marked, so that nothing of this run that is still on its way acts any more, and what is
         restored stays so; what was found stands in it until the end, for whoever goes on.
@@ -167,13 +194,14 @@ class Holding:
         scene.disrupt_no_more()
         if lease is None:
             return
-        scene.phase = "restore"
+        scene.phase = GIVING_BACK
         self.is_given_back = False
         if not (self._attempt("marking the lease", self._mark) and self._attempt("restoring logons", self._restore)):
             self._leave("the failsafe on the host restores logons when the lease has run out")
             return
         if self._guarded:
             self._attempt("removing the failsafe", self._remove_failsafe)
+        self._attempt("telling people that the end is off", call_off)
         self.is_given_back = self._attempt("releasing the lease", self._release)
 
     def forget(self) -> None:
@@ -236,6 +264,8 @@ class Holding:
         scene = self._scene
         text = scene.look().lease
         found = read_lease(text)
+        if self._is_taken and not is_of_run(text, scene.run) and not self.restarted:
+            scene.note("lost")  # for good, so that this run does not take the host again
         if text is None:
             return  # disk protection drops it at a restart (W23)
         if not (isinstance(found, Lease) and found.run == scene.run):

@@ -68,6 +68,12 @@ def read_lease(text: str | None) -> Lease | Damaged | None:
         return Damaged(content=text[:200])
 
 
+def is_of_run(text: str | None, run: str) -> bool:
+    """Whether the lease in a file's text is that run's."""
+    lease = read_lease(text)
+    return isinstance(lease, Lease) and lease.run == run
+
+
 def holder(lease: Lease | Damaged, problems: Sequence[str] = ()) -> str:
     """Who holds it, for people; why it cannot be read stands among the ``problems`` of the look that found it."""
     if isinstance(lease, Damaged):

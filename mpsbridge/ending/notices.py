@@ -1,14 +1,15 @@
 """The texts of notices, in the language of the host's people, and when each one is due. Pure.
 
-Rules: the sender stands in the text, because the box's title names only the calling account (W32); a text never grows
-beyond what ``msg.exe`` is given, so the reason is cut and nothing else; times are the host's.
+Rules: a notice is known by its name and the end that it announces, so one of an end that did not come is never taken
+for one of the next (W41); the sender stands in the text, because the box's title names only the calling account (W32);
+a text never grows beyond what ``msg.exe`` is given, so the reason is cut and nothing else; times are the host's.
 """
 
 from __future__ import annotations
 
 import string
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from mpsbridge.errors import InputError
 from mpsbridge.models.durations import format_duration
@@ -32,6 +33,21 @@ TEXTS = {
     "zh": "您的会话将在 {minutes} 分钟后 ({time}) 结束。请保存工作并注销。{reason} ({sender})",
 }
 """By language; English where the host's is none of them."""
+
+CANCELLED = {
+    "en": "The log-off announced for {time} is cancelled. You can go on working. {reason} ({sender})",
+    "fr": "La fermeture de session annoncée pour {time} est annulée. Vous pouvez continuer à travailler. "
+    "{reason} ({sender})",
+    "de": "Die für {time} angekündigte Abmeldung ist abgesagt. Sie können weiterarbeiten. {reason} ({sender})",
+    "es": "El cierre de sesión anunciado para las {time} se ha cancelado. Puede seguir trabajando. {reason} ({sender})",
+    "it": "La disconnessione annunciata per le {time} è annullata. Può continuare a lavorare. {reason} ({sender})",
+    "pt": "O fim de sessão anunciado para as {time} foi cancelado. Pode continuar a trabalhar. {reason} ({sender})",
+    "ru": "Завершение сеанса, объявленное на {time}, отменено. Можно продолжать работу. {reason} ({sender})",
+    "ja": "{time} に予告されたサインアウトは中止されました。作業を続けられます。{reason} ({sender})",
+    "zh": "原定于 {time} 的注销已取消,您可以继续工作。{reason} ({sender})",
+}
+"""What people are told where an end that was announced does not come; the languages of :data:`TEXTS`."""
+_END = "%Y%m%d%H%M%S"
 
 
 def language_of(locale: str | None) -> str:
@@ -71,3 +87,17 @@ def notice(template: str, *, left_s: float, ends: datetime, reason: str, sender:
 def schedule(ends: datetime, before_s: Sequence[int]) -> list[tuple[datetime, str]]:
     """When each notice is due, the earliest first, with its name (``15m``) as the lease marks it."""
     return [(ends - timedelta(seconds=seconds), format_duration(seconds)) for seconds in sorted(before_s, reverse=True)]
+
+
+def mark_of(name: str, ends: datetime) -> str:
+    """How the lease marks a notice: its name and the end that it announces, ``15m-20261125180000`` (UTC)."""
+    return f"{name}-{ends.astimezone(UTC):{_END}}"
+
+
+def end_of(mark: str) -> tuple[str, datetime | None]:
+    """The reverse of :func:`mark_of`, to the second; without an end where a mark names none."""
+    name, _, moment = mark.rpartition("-")
+    try:
+        return name, datetime.strptime(moment, _END).replace(tzinfo=UTC)
+    except ValueError:
+        return mark, None

@@ -6,10 +6,10 @@ rules, from a full observation, because the small look tells neither accounts no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from mpsbridge.ending.plan import Verdict
-from mpsbridge.ending.policy import HostPlan, plan_host
+from mpsbridge.ending.policy import HostPlan, judge_again, plan_host, refusal_of
 from mpsbridge.ending.record import plain_time
 from mpsbridge.ending.scene import Identity, Scene, identity
 from mpsbridge.errors import AccessDenied, Refused
@@ -48,6 +48,8 @@ class People:
         self._shown: set[Identity] = set()
         self._begun: set[Identity] = set()
         """Whose log-off the host began: nobody else is ever reset."""
+        self._in_doubt: set[Identity] = {identity(session) for session in scene.past.logged_off}
+        """Whose log-off was ordered, in this life or before, and nobody knows whether it goes on."""
         self._reset: set[Identity] = set()
         self._absent_since: dict[Identity, float] = {}
 
@@ -56,7 +58,7 @@ class People:
 
         Whoever this run logged off before it died, and whose processes are still there, is waited for like anybody.
         """
-        hanging = [session for session in self._scene.logged_off if session.id in seen.leftovers]
+        hanging = [session for session in self._scene.past.logged_off if session.id in seen.leftovers]
         ours = frozenset(session.id for session in hanging)
         plan = plan_host(self._scene.host.name, seen, self._scene.policy, run=self._scene.run, ours=ours)
         if plan.refusals:
@@ -90,10 +92,10 @@ class People:
 
         Raises :class:`~mpsbridge.errors.AccessDenied` where births cannot be read any more: nobody could be told apart.
         """
-        there = self._recognised(seen)
+        there = self.recognised(seen)
         if any(identity(session) not in self._verdicts for session in there):
             seen = self._scene.observe()
-            there = self._recognised(seen)
+            there = self.recognised(seen)
             seen = seen.model_copy(update={"sessions": there})
             self._take(plan_host(self._scene.host.name, seen, self._scene.policy, run=self._scene.run).verdicts)
         return [
@@ -102,7 +104,24 @@ class People:
             if (verdict := self._verdicts.get(identity(session))) is not None and verdict.decision == "act"
         ]
 
-    def _recognised(self, seen: Observation) -> tuple[Session, ...]:
+    def still_to_end(self, seen: Observation) -> list[Session]:
+        """The same right before the end: who is spared by now, because the session is in use again, is kept (W42).
+
+        Raises :class:`~mpsbridge.errors.Refused` where a restart would end such a session all the same.
+        """
+        policy, left, spared = self._scene.policy, [], []
+        for session in self.to_end(seen):
+            again = judge_again(self._scene.host.name, seen, session, policy) if policy.asks_again else None
+            if again is None:
+                left.append(session)
+            else:
+                spared.append(again)
+        self.settle([SessionResult(session=one.session, result=Result.KEPT, text=one.reason) for one in spared])
+        if refusals := [refusal_of(verdict) for verdict in spared if verdict.decision == "refuse"]:
+            raise Refused(f"nobody was ended: {'; '.join(refusals)}")
+        return left
+
+    def recognised(self, seen: Observation) -> tuple[Session, ...]:
         """Everybody in a look, by id and birth."""
         if seen.elevated is False:
             raise AccessDenied(
@@ -142,7 +161,18 @@ class People:
     def was_ended(self, results: Sequence[SessionResult]) -> None:
         """What became of those whose log-off was ordered."""
         self._begun |= {identity(one.session) for one in results if one.begun}
+        self.are_in_doubt([one.session for one in results if one.result is Result.UNKNOWN])
         self.settle(results)
+
+    def are_in_doubt(self, sessions: Iterable[Session]) -> None:
+        """Nobody knows whether the log-off that was ordered goes on."""
+        self._in_doubt |= {identity(session) for session in sessions}
+
+    def stays(self, who: Identity) -> bool:
+        """Whether a session may be there, and nothing is on its way that ends it."""
+        known = self._results.get(who)
+        gone = known is not None and known.result in {Result.ENDED, Result.GONE, Result.CHANGED}
+        return not gone and who not in self._in_doubt
 
     def was_reset(self, results: Sequence[SessionResult]) -> None:
         """What became of those who hung (see :func:`after_reset`)."""

@@ -38,7 +38,7 @@ class Selector(Frozen):
 
     @model_validator(mode="after")
     def _combine(self) -> Self:
-        others = self.names_someone or self.wants_disconnected or self.idle_over_s is not None
+        others = self.names_someone or self.goes_by_use
         if self.everyone and others:
             raise ValueError("--all stands alone; drop it or drop the other selectors")
         if not (self.everyone or others):
@@ -55,6 +55,11 @@ class Selector(Frozen):
     def names_someone(self) -> bool:
         """Whether ids or users are named, as opposed to a filter."""
         return bool(self.session_ids or self.users)
+
+    @property
+    def goes_by_use(self) -> bool:
+        """Whether it asks how a session is used (idle, disconnected), which may be otherwise a moment later (W42)."""
+        return self.wants_disconnected or self.idle_over_s is not None
 
     @property
     def wants_disconnected(self) -> bool:
@@ -108,6 +113,38 @@ def matching(seen: Observation, selector: Selector) -> tuple[Session, ...]:
     chosen, doubtful, _ = choose(seen, selector)
     wanted = {session.id for session in chosen} | {verdict.session.id for verdict in doubtful}
     return tuple(session for session in seen.sessions if session.id in wanted)
+
+
+def back_in_use(session: Session, selector: Selector) -> str:
+    """Why a session that was chosen for its use is not meant any more, asked right before the act (W42); else empty.
+
+    What cannot be seen any more counts as use.
+    """
+    if _passes_filters(session, selector):
+        return ""
+    unseen = session.idle_s is None and (session.state is State.DISCONNECTED or not selector.wants_disconnected)
+    return "its idle time is unknown at the last look" if unseen else "in use again"
+
+
+def ask_again(plan: Plan, seen: Observation, selector: Selector) -> Plan:
+    """The plan at a later look: a session to act on that is in use again is kept (W42).
+
+    One that is not there as it was stays in the plan: what became of it is found out on the host, by its guard.
+    """
+    now = {_same(session): session for session in seen.sessions}
+    verdicts = []
+    for verdict in plan.verdicts:
+        session = now.get(_same(verdict.session))
+        if verdict.decision == "act" and session is not None and (reason := back_in_use(session, selector)):
+            verdicts.append(Verdict(session=session, decision="keep", reason=reason))
+        else:
+            verdicts.append(verdict)
+    return plan.model_copy(update={"verdicts": tuple(verdicts)})
+
+
+def _same(session: Session) -> tuple[object, ...]:
+    """What two looks tell a session by: its birth, or, where none can be read, the texts of its row."""
+    return session.id, session.born or (session.user, session.logon_text)
 
 
 def may_be_meant(session: Session, user: str) -> bool:

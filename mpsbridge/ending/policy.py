@@ -15,7 +15,7 @@ from typing import NamedTuple
 from pydantic import Field
 
 from mpsbridge.ending.lease import Lease, holder, read_lease
-from mpsbridge.ending.plan import Selector, Verdict, choose, may_be_meant
+from mpsbridge.ending.plan import Selector, Verdict, back_in_use, choose, may_be_meant
 from mpsbridge.models.durations import format_duration
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.sessions import LogonMode, Observation, Session, State
@@ -87,6 +87,11 @@ class Policy(Allowances):
         return self.selector.names_someone or self.selector.wants_disconnected or self.disconnected_ok
 
     @property
+    def asks_again(self) -> bool:
+        """Whether who is meant depends on what people do, so that it is asked once more right before the end (W42)."""
+        return self.selector.goes_by_use or bool(self.keep_running)
+
+    @property
     def patience_s(self) -> int:
         """How long log-offs may take until something is done about those that hang, or nothing more is done."""
         return self.settle_s if self.force_after_s is None else self.force_after_s
@@ -126,6 +131,8 @@ class HostPlan(Frozen):
     notes: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     """The names and ids that were asked for and are not here."""
+    matched: tuple[str, ...] = ()
+    """The ``--keep-...`` that match a session here."""
 
     @property
     def acts(self) -> tuple[Session, ...]:
@@ -136,11 +143,14 @@ class HostPlan(Frozen):
     def refusals(self) -> tuple[str, ...]:
         """Everything that keeps this host from being touched, as sentences with the option that lifts it."""
         sentences = [_sentence(objection.reason, objection.lifted_by) for objection in self.objections]
-        for verdict in self.verdicts:
-            if verdict.decision == "refuse":
-                who = f"session {verdict.session.id}, {verdict.session.user}"
-                sentences.append(_sentence(f"{who}: {verdict.reason}", verdict.lifted_by or ""))
+        sentences += [refusal_of(verdict) for verdict in self.verdicts if verdict.decision == "refuse"]
         return tuple(sentences)
+
+
+def refusal_of(verdict: Verdict) -> str:
+    """A verdict that refuses, as a sentence with the option that lifts it."""
+    who = f"session {verdict.session.id}, {verdict.session.user}"
+    return _sentence(f"{who}: {verdict.reason}", verdict.lifted_by or "")
 
 
 def _sentence(reason: str, lifted_by: str) -> str:
@@ -167,7 +177,43 @@ def plan_host(
         objections=tuple(_objections(seen, policy, run, ours)),
         notes=tuple(_notes(seen, policy, verdicts)),
         missing=missing,
+        matched=tuple(_matched(host, seen, policy)),
     )
+
+
+def keeps_user(user: str) -> str:
+    """The option as it was typed."""
+    return f"--keep-user {user}"
+
+
+def keeps_session(host: str, number: int) -> str:
+    """The option as it was typed."""
+    return f"--keep-session {host}:{number}"
+
+
+def keeps_program(name: str) -> str:
+    """The option as it was typed."""
+    return f"--keep-running {name}"
+
+
+def _matched(host: str, seen: Observation, policy: Policy) -> Iterable[str]:
+    """Loose as keeping is: also where the session would have been kept without it."""
+    numbers, running = {session.id for session in seen.sessions}, {name for _, name in seen.running}
+    for user in policy.keep_users:
+        if any(may_be_meant(session, user) for session in seen.sessions):
+            yield keeps_user(user)
+    for where, number in policy.keep_sessions:
+        if where.casefold() == host.casefold() and number in numbers:
+            yield keeps_session(where, number)
+    for name in policy.keep_running:
+        if name in running:
+            yield keeps_program(name)
+
+
+def judge_again(host: str, seen: Observation, session: Session, policy: Policy) -> Verdict | None:
+    """At the last look: the verdict on a session that was to be ended, where what it does spares it by then (W42)."""
+    case = _Case(host, seen, session, policy, chosen=True)
+    return next((_spared(case, *found) for rule in (_back_in_use, _kept_program) if (found := rule(case))), None)
 
 
 class _Case(NamedTuple):
@@ -187,11 +233,7 @@ Found = tuple[str, str | None] | None
 def _judge(case: _Case) -> Verdict:
     for rule in _KEEPING:
         if found := rule(case):
-            reason, lifted_by = found
-            if not case.policy.restarts:
-                return Verdict(session=case.session, decision="keep", reason=reason, lifted_by=lifted_by)
-            reason = f"{reason}, but a {case.policy.then.value} ends it too"
-            return Verdict(session=case.session, decision="refuse", reason=reason, lifted_by=lifted_by)
+            return _spared(case, *found)
     for rule in _REFUSING:
         if found := rule(case):
             reason, lifted_by = found
@@ -200,8 +242,20 @@ def _judge(case: _Case) -> Verdict:
     return Verdict(session=case.session, decision="act", reason=remark)
 
 
+def _spared(case: _Case, reason: str, lifted_by: str | None) -> Verdict:
+    if not case.policy.restarts:
+        return Verdict(session=case.session, decision="keep", reason=reason, lifted_by=lifted_by)
+    reason = f"{reason}, but a {case.policy.then.value} ends it too"
+    return Verdict(session=case.session, decision="refuse", reason=reason, lifted_by=lifted_by)
+
+
 def _not_chosen(case: _Case) -> Found:
     return None if case.chosen else ("not chosen", "--all")
+
+
+def _back_in_use(case: _Case) -> Found:
+    reason = back_in_use(case.session, case.policy.selector)
+    return (reason, "--all") if reason else None
 
 
 def _own(case: _Case) -> Found:

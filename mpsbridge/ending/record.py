@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 
 from pydantic import JsonValue
 
+from mpsbridge.ending.notices import mark_of
 from mpsbridge.errors import JournalLost, MpsBridgeError
 from mpsbridge.journal import Entry
 from mpsbridge.models.sessions import Result, Session, SessionResult, to_cim
@@ -110,12 +111,12 @@ def plain_time(moment: datetime | None) -> str | None:
 
 
 Told = tuple[int, str | None, str]
-"""A session's id and birth (as the lease writes it), and the notice that was sent there."""
+"""A session's id and birth, and the mark of the notice that was sent there, as the lease writes them."""
 
 
-def told_as(session: Session, notice: str) -> Told:
+def told_as(session: Session, mark: str) -> Told:
     """The same of a session that is there."""
-    return session.id, to_cim(session.born) if session.born else None, notice
+    return session.id, to_cim(session.born) if session.born else None, mark
 
 
 def notices_told(entries: Iterable[Entry]) -> dict[Told, bool]:
@@ -138,7 +139,7 @@ def notices_told(entries: Iterable[Entry]) -> dict[Told, bool]:
         elif entry.step == "notice":
             born = detail["born"]
             when = None if born is None else to_cim(datetime.fromisoformat(str(born)))
-            key = (int(str(detail["session"])), when, str(detail["notice"]))
+            key = (int(str(detail["session"])), when, _mark(detail))
             if detail.get("result") in {Result.SHOWN, Result.KEPT}:
                 told[key] = True
             elif detail.get("result") != Result.UNKNOWN:
@@ -147,6 +148,11 @@ def notices_told(entries: Iterable[Entry]) -> dict[Told, bool]:
             if not told.get(key):
                 told.pop(key, None)
     return told
+
+
+def _mark(detail: dict[str, JsonValue]) -> str:
+    name, ends = str(detail["notice"]), detail.get("ends")
+    return mark_of(name, datetime.fromisoformat(ends)) if isinstance(ends, str) else name
 
 
 def _marks(marks: JsonValue) -> Iterator[tuple[Told, str]]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from mpsbridge.ending.cancellation import call_off
 from mpsbridge.ending.down import WENT_QUIET, Down, half_dead
 from mpsbridge.ending.holding import Holding
 from mpsbridge.ending.people import People, after_reset
@@ -50,7 +51,7 @@ def end_sessions(scene: Scene, *, template: str | None = None, ordered_at: datet
         value = _procedure(scene, template, ordered_at)
     except MpsBridgeError as error:
         scene.disrupt_no_more()
-        error.may_have_run |= scene.disrupted
+        error.may_have_run |= scene.disrupted or scene.notice_in_doubt
         scene.tell(
             "stopped",
             str(error),
@@ -69,19 +70,24 @@ def _procedure(scene: Scene, template: str | None, ordered_at: datetime | None) 
     if seen is None:
         return _value(scene, people, holding, WENT_QUIET)
     holding.restarted = ordered_at is not None and seen.boot not in {None, ordered_at}
+    if not holding.restarted:
+        holding.check_released(seen)
+    ends = holding.standing_end(seen)
     try:
         if holding.is_ours(seen):  # a run that goes on gives back what it holds, whatever comes of it now
             holding.take(seen)
         if holding.restarted:
             outcome = Down(scene, ordered_at).see_back()
         else:
-            outcome = _all_of_it(scene, people, holding, seen, template)
+            outcome = _all_of_it(scene, people, holding, seen, template, ends)
     finally:
-        holding.give_back()
+        holding.give_back(lambda: call_off(scene, people))
     return _value(scene, people, holding, outcome)
 
 
-def _all_of_it(scene: Scene, people: People, holding: Holding, seen: Observation, template: str | None) -> str:
+def _all_of_it(
+    scene: Scene, people: People, holding: Holding, seen: Observation, template: str | None, ends: datetime | None
+) -> str:
     scene.problems += [*seen.problems, *people.judge(seen).notes]
     if scene.policy.only_if_reboot_pending and seen.pending_reboot == ():
         return "nothing to do: no restart is pending"
@@ -91,7 +97,7 @@ def _all_of_it(scene: Scene, people: People, holding: Holding, seen: Observation
         scene.check_stop()
         holding.take(seen)
     holding.close_logons()
-    warn_and_wait(scene, people, seen, template)
+    warn_and_wait(scene, people, seen, template, ends)
     _end(scene, people)
     _see_them_gone(scene, people, scene.policy.patience_s)
     _force(scene, people)
@@ -99,12 +105,15 @@ def _all_of_it(scene: Scene, people: People, holding: Holding, seen: Observation
 
 
 def _end(scene: Scene, people: People) -> None:
-    """End whoever may be ended, all at once; whoever saw no notice is left, and then nothing follows."""
+    """End whoever may be ended, all at once; whoever saw no notice is left, and then nothing follows.
+
+    Who was chosen for being idle or disconnected, and is back at work by the last look, is kept (W42).
+    """
     scene.phase = "end"
     scene.check_stop()
-    seen = scene.look()
+    seen = scene.observe() if scene.policy.asks_again else scene.look()
     people.settle_absent(seen)
-    there = people.to_end(seen)
+    there = people.still_to_end(seen)
     ready = [session for session in there if people.may_be_ended(session)]
     unwarned = [session for session in there if session not in ready]
     why = "no notice could be shown (--unwarned-ok ends it all the same)"
@@ -114,9 +123,14 @@ def _end(scene: Scene, people: People) -> None:
         raise Refused(f"nobody was ended: session {who} saw no notice (--unwarned-ok ends it all the same)")
     if not ready:
         return
-    results = scene.step(
-        "end", lambda: scene.host.end(ready, run=scene.run, lease="held"), sessions=[session.id for session in ready]
-    )
+    try:
+        results = scene.step(
+            "end", lambda: scene.host.end(ready, run=scene.run, lease="held"), sessions=[one.id for one in ready]
+        )
+    except MpsBridgeError as error:
+        if error.may_have_run:
+            people.are_in_doubt(ready)
+        raise
     people.was_ended(results)
 
 

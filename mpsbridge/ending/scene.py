@@ -7,15 +7,16 @@ whose fate is not known stays without an outcome; no part waits but by :meth:`Sc
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol, TypeVar
 
 from pydantic import JsonValue
 
 from mpsbridge.clock import Clock
+from mpsbridge.ending.past import Past
 from mpsbridge.ending.policy import Policy
-from mpsbridge.ending.record import BestEffort, Record, Told, plain_time, recorded
+from mpsbridge.ending.record import BestEffort, Record, plain_time, recorded
 from mpsbridge.errors import MpsBridgeError, Stopped
 from mpsbridge.models.answers import FailsafeAnswer, LeaseAnswer, ModeAnswer, PowerAnswer
 from mpsbridge.models.frozen import Frozen
@@ -131,8 +132,7 @@ class Scene:
         stop: threading.Event | None = None,
         on_event: Callable[[Event], None] = lambda _event: None,
         on_progress: Callable[[Progress], None] = lambda _progress: None,
-        told: Mapping[Told, bool] | None = None,
-        logged_off: tuple[Session, ...] = (),
+        past: Past | None = None,
     ) -> None:
         self.host = host
         self.run = run
@@ -140,13 +140,15 @@ class Scene:
         self.owner = owner
         self.clock = clock
         self.stop = stop or threading.Event()
-        self.told = told or {}
-        """Notices that an earlier life of this run has sent, or may have; true for those that were shown."""
-        self.logged_off = logged_off
-        """Whom an earlier life of this run has ordered to log off."""
+        self.past = past or Past()
+        """What earlier lives of this run have left."""
+        self.told = dict(self.past.told)
+        """Notices that this run has sent, or may have; true for those that were shown."""
         self.problems: list[str] = []
         self.disrupted = False
         """Whether an order that ends sessions or takes the host down was sent, or may have been."""
+        self.notice_in_doubt = False
+        """Whether nobody knows what became of a notice, also of one that was sent while giving back."""
         self.locale: str | None = None
         self._journal: Record = journal
         self._on_event = on_event
@@ -202,6 +204,7 @@ class Scene:
             answer = recorded(self._journal, self.run, self.host.name, name, act, phase=self.phase, **detail)
         except MpsBridgeError as error:
             self.disrupted |= name in DISRUPTING and error.may_have_run
+            self.notice_in_doubt |= name == "message" and error.may_have_run
             raise
         self.disrupted |= name in DISRUPTING
         return answer

@@ -1,8 +1,9 @@
 """Telling people and waiting for them.
 
 Rules: each notice goes out at its time to whoever is there and active, once (the lease on the host keeps the marks, so
-a crash or a second admin box changes nothing); who arrives or comes back is told the time left at once; the wait ends
-early when nobody is left; looks are the small snippet, every minute, more often in the last two (W16).
+a crash or a second admin box changes nothing), and warns of the end that it names and of no other (W41); who arrives or
+comes back is told the time left at once; the wait ends early when nobody is left; looks are the small snippet, every
+minute, more often in the last two (W16).
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from mpsbridge.ending.notices import TEXTS, language_of, notice, schedule
+from mpsbridge.ending.notices import TEXTS, language_of, mark_of, notice, schedule
 from mpsbridge.ending.people import People
 from mpsbridge.ending.record import plain_time, told_as
 from mpsbridge.ending.scene import Identity, Scene, identity
+from mpsbridge.errors import MpsBridgeError
 from mpsbridge.models.sessions import Observation, Result, Session, SessionResult, State
 
 LOOK_EVERY_S = 60.0
@@ -23,13 +25,23 @@ SHORTEST_S, LONGEST_S = 10, 600
 """How long a box stays on the screen (W32)."""
 
 
-def warn_and_wait(scene: Scene, people: People, seen: Observation, template: str | None) -> None:
-    """Send every notice at its time. Raises ``Interrupted`` where the run is stopped."""
+def warn_and_wait(
+    scene: Scene, people: People, seen: Observation, template: str | None, standing: datetime | None = None
+) -> None:
+    """Send every notice at its time. Raises ``Interrupted`` where the run is stopped.
+
+    ``standing`` is an end that an earlier life of the run has announced, and that is still to come: it stays the same.
+    Otherwise people are told a new one, whatever they were told before (W41).
+    """
     scene.phase = "warn"
     if not scene.policy.warn_s:
         return
-    ends = scene.now() + timedelta(seconds=max(scene.policy.warn_s))
+    ends = standing or _new_end(scene)
     due = schedule(ends, scene.policy.warn_s)
+    if standing:
+        marks = [mark_of(name, ends) for _, name in due]
+        warned = [one for one in people.to_end(seen) if any(scene.told.get(told_as(one, mark)) for mark in marks)]
+        people.was_shown([SessionResult(session=one, result=Result.KEPT) for one in warned])
     active: set[Identity] = set()
     waited_for: set[Identity] = set()
     name = ""
@@ -63,14 +75,17 @@ def _people(count: int) -> str:
     return "1 person" if count == 1 else f"{count} people"
 
 
+def _new_end(scene: Scene) -> datetime:
+    ends = scene.now() + timedelta(seconds=max(scene.policy.warn_s))
+    scene.note("announced", ends=ends.isoformat())
+    return ends
+
+
 def _tell(
     scene: Scene, people: People, whom: Sequence[Session], ends: datetime, name: str, template: str | None
 ) -> None:
     left_s = (ends - scene.now()).total_seconds()
-    before = [one for one in whom if told_as(one, name) in scene.told]
-    shown = [one for one in before if scene.told[told_as(one, name)]]
-    people.was_shown([SessionResult(session=one, result=Result.KEPT) for one in shown])
-    whom = [one for one in whom if one not in before]
+    whom = [one for one in whom if told_as(one, mark_of(name, ends)) not in scene.past.told]
     if not whom or left_s <= 0:
         return
     text = notice(
@@ -82,21 +97,40 @@ def _tell(
     )
     scene.check_stop()
     display_s = max(SHORTEST_S, min(LONGEST_S, int(left_s) - 10))
-    results = scene.step(
-        "message",
-        lambda: scene.host.message(whom, text, display_s=display_s, run=scene.run, notice=name),
-        notice=name,
-        sessions=[one.id for one in whom],
-        marks=[[*told_as(one, name), "sending"] for one in whom],
-    )
-    people.was_shown(results)
+    people.was_shown(send_notice(scene, whom, text, display_s=display_s, name=name, ends=ends))
+
+
+def send_notice(
+    scene: Scene, whom: Sequence[Session], text: str, *, display_s: int, name: str, ends: datetime
+) -> tuple[SessionResult, ...]:
+    """Show one notice about that end, and keep in mind who was told, or may have been."""
+    mark = mark_of(name, ends)
+    keys = [told_as(one, mark) for one in whom]
+    try:
+        results = scene.step(
+            "message",
+            lambda: scene.host.message(whom, text, display_s=display_s, run=scene.run, notice=mark),
+            notice=name,
+            ends=ends.isoformat(),
+            sessions=[one.id for one in whom],
+            marks=[[*key, "sending"] for key in keys],
+        )
+    except MpsBridgeError as error:
+        if error.may_have_run:
+            scene.told = {**dict.fromkeys(keys, False), **scene.told}
+        raise
     for result in results:
+        if result.result in {Result.SHOWN, Result.KEPT, Result.UNKNOWN}:
+            key = told_as(result.session, mark)
+            scene.told[key] = scene.told.get(key, False) or result.result is not Result.UNKNOWN
         scene.tell(
             "notice",
             f"{result.session.user}: {name} notice {result.result} {result.text}".strip(),
             session=result.session.id,
             born=plain_time(result.session.born),
             notice=name,
+            ends=ends.isoformat(),
             result=result.result.value,
             why=result.text,
         )
+    return results

@@ -121,7 +121,8 @@ class _Reader:
         result, text = result_of(answer), text_of(answer, "text") or ""
         self._change(who, **{key: name for key in ("user", "account") if (name := text_of(answer, key))})
         if step.name == "message":
-            notice = Notice(name=_notice(step), at=step.sent, result=result, text=text)
+            ends = time_of(step.detail, "ends", self._zone)
+            notice = Notice(name=_notice(step), at=step.sent, result=result, text=text, ends=ends)
             self._change(who, notices=(*self._notices_but(step, who), notice))
         if step.name != "message" or self._command == "message":
             self._change(who, result=result, text=text, at=at)
@@ -148,6 +149,8 @@ class _Reader:
             self._change(who, result=result_of(detail), text=text_of(detail, "why") or "", at=at)
         elif entry.step == "unknown" and (step := self.steps.get(number_of(detail, "intent") or 0)):
             self.steps[step.number] = step.model_copy(update={"error": text_of(detail, "error")})
+        elif entry.step == "announced":
+            self._announced(time_of(detail, "ends", self._zone))
         elif entry.step in {"finished", "stopped"}:
             self.last = entry
             self._problems += [each for each in texts_of(detail, "problems") if each not in self._problems]
@@ -155,6 +158,12 @@ class _Reader:
             self._problems.append(text.replace(": ", " failed: ", 1))
         if entry.step in MARKS:
             self._marks.append(Mark(name=entry.step, at=self._at(entry), text=text))
+
+    def _announced(self, ends: datetime | None) -> None:
+        """From here on people are warned of this end, and whatever they were told before is void (W41)."""
+        for who, person in self.people.items():
+            notices = [each.model_copy(update={"void": each.void or each.ends != ends}) for each in person.notices]
+            self._change(who, notices=tuple(notices))
 
     def _look(self, entry: Entry) -> None:
         ids = numbers_of(entry.detail, "sessions")

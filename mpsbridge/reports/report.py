@@ -55,12 +55,17 @@ class Phase(Told):
 
 
 class Notice(Told):
-    """One warning to one person: ``shown`` (never: read), or what else became of it."""
+    """One warning to one person: ``shown`` (never: read), or what else became of it.
+
+    ``ends`` is the end that it announced; a ``void`` one warned of an end that did not come, and another was announced.
+    """
 
     name: str
     at: AwareDatetime
     result: Result
     text: str = ""
+    ends: AwareDatetime | None = None
+    void: bool = False
 
 
 class Person(Told):

@@ -85,8 +85,8 @@ def why(person: Person) -> str:
 
 
 def notice_of(notice: Notice) -> str:
-    """``5m shown 12:04:00``."""
-    return f"{plain(notice.name)} {notice.result.value} {clock(notice.at)}"
+    """``5m shown 12:04:00``; one of an end that did not come is ``void``."""
+    return f"{plain(notice.name)} {notice.result.value} {clock(notice.at)}" + " (void)" * notice.void
 
 
 def notices_of(person: Person) -> str:

@@ -147,12 +147,13 @@ class ResetParameters(EndParameters):
 class MessageParameters(ActParameters):
     """``Send-MpsbridgeMessage``: one box in each session, shown for ``display_s`` seconds.
 
-    With a ``notice`` (its name: ``15m``) the script marks the run's lease around each box, and sends none twice.
+    With a ``notice`` (its name and the end that it announces: ``15m-20261125180000``) the script marks the run's lease
+    around each box, and sends none twice.
     """
 
     text: MessageText
     display_s: int = Field(default=60, ge=1, le=600)
-    notice: str | None = Field(default=None, pattern=r"^[0-9a-z]{1,16}$")
+    notice: str | None = Field(default=None, pattern=r"^[0-9a-z-]{1,40}$")
 
 
 class LeaseParameters(Frozen):

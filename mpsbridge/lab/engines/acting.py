@@ -38,7 +38,7 @@ _SENT = (("shown", ""), ("unknown", "sent, but the session was not seen in the s
 _NO_LOG = "event log: The source was not found, but some or all event logs could not be searched."
 _RUN = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}")
 _CIM = re.compile(r"\d{14}\.\d{6}\+000")
-_NOTICE = re.compile(r"[0-9a-z]{0,16}")
+_NOTICE = re.compile(r"[0-9a-z-]{0,40}")
 _TEXT = re.compile(r"[^/@\x00-\x1f-][^\x00-\x1f]{0,254}")
 
 

@@ -1,0 +1,67 @@
+"""What earlier lives of a run have left on one host, by its record: a life is one process of the run.
+
+Rule: a notice warns of the end that it named and of no other (W41). So an announced end stands only as long as nothing
+was given back since; whether its time has passed is asked by the host's clock, and whether the lease is still there, of
+the host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import NamedTuple
+
+from pydantic import JsonValue
+
+from mpsbridge.ending.record import Told, logged_off, notices_told
+from mpsbridge.journal import Entry
+from mpsbridge.models.sessions import Session
+
+GIVING_BACK = "restore"
+"""The phase in which a life gives back what it holds."""
+
+
+class Past(NamedTuple):
+    """See the module; without any of it, the run is in its first life there."""
+
+    told: Mapping[Told, bool] = MappingProxyType({})
+    """Notices that were sent, or may have been; true for those that were shown."""
+    logged_off: tuple[Session, ...] = ()
+    """Sessions that were ordered to log off."""
+    announced: datetime | None = None
+    """The end that people were told last, where nothing was given back since; by the host's clock."""
+    held_until: datetime | None = None
+    """When the lease runs out that was taken and not given back; by the host's clock."""
+    lost: bool = False
+    """Whether the lease was gone, by somebody else's doing, when a life came to give it back."""
+    boot: datetime | None = None
+    """The host's boot identity at the last look."""
+
+
+def past_of(entries: Sequence[Entry]) -> Past:
+    """Read it from the entries of one host, in their order."""
+    announced: datetime | None = None
+    held_until: datetime | None = None
+    boot: datetime | None = None
+    lost = False
+    for entry in entries:
+        detail = entry.detail
+        if detail.get("phase") == GIVING_BACK:
+            announced = held_until = None
+        elif entry.step == "announced":
+            announced = _moment(detail.get("ends"))
+        elif entry.step == "leased":
+            held_until = _moment(detail.get("expires"))
+        lost |= entry.step == "lost"
+        if entry.step == "look":
+            boot = _moment(detail.get("boot")) or boot
+    return Past(notices_told(entries), logged_off(entries), announced, held_until, lost, boot)
+
+
+def _moment(text: JsonValue) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
