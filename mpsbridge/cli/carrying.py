@@ -106,10 +106,10 @@ def carry_out(
         return _finish(call, journal, run, outcomes, fleet, late=late.is_set()), outcomes
 
 
-def rehearse(call: Call, run: str, targets: Sequence[Target], policy: Policy) -> int:
+def rehearse(call: Call, run: str, targets: Sequence[Target], work: Work) -> int:
     """What going on with a run would do, without doing it; the exit code."""
     with open_fleet(call, targets, graceful=True) as fleet:
-        code, _ = _only_planned(call, fleet, run, _plan(call, fleet, policy, run), policy)
+        code, _ = _only_planned(call, fleet, run, _plan(call, fleet, work, run), work.policy)
     return code
 
 

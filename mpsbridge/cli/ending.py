@@ -101,7 +101,7 @@ def resume(call: Call, prefix: str | None, only: Sequence[str], *, events: Path 
             return 0
         targets = call.targets(left)
         if call.settings.dry_run:
-            return rehearse(call, run.id, targets, work.policy)
+            return rehearse(call, run.id, targets, work)
         question = f"Go on with run {run.id} ({run.reason or 'no reason given'}) on {listed(left)}?"
         call.terminal.confirm(question, yes=yes)
         code, _ = go_on(call, journal, run.id, targets, work, hosts=hosts, events=events)
