@@ -72,6 +72,7 @@ class Settings(BaseSettings):
     executor: Literal["dask"] | None = None
     scheduler: str | None = None
     worker_password_variable: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    csv_raw: bool = False
     journal: Path | None = None
     journal_shared: bool = False
     dry_run: bool = False

@@ -21,6 +21,7 @@ from mpsbridge.inventory.passwords import Passwords
 from mpsbridge.inventory.resolve import Meant, resolve
 from mpsbridge.inventory.shard import parse_shard
 from mpsbridge.models.durations import parse_duration
+from mpsbridge.models.harmless import harmless
 from mpsbridge.models.targets import Auth, Target
 from mpsbridge.settings import Output, Settings, load_settings, unknown_variables
 from mpsbridge.transports import KERBEROS_EXTRA, has_kerberos
@@ -109,7 +110,13 @@ def answer(
     terminal = Terminal(command=name, output=_output_of(flags), color=not flags["no_color"])
     try:
         settings = load_settings({**flags, "verbose": flags["verbose"] or None})
-        terminal = Terminal(command=name, output=settings.output, color=not settings.no_color, quiet=settings.quiet)
+        terminal = Terminal(
+            command=name,
+            output=settings.output,
+            color=not settings.no_color,
+            quiet=settings.quiet,
+            csv_raw=settings.csv_raw,
+        )
         _log_to_stderr(settings.verbose)
         _warn(terminal, settings)
         if selection:
@@ -139,8 +146,17 @@ def _warn(terminal: Terminal, settings: Settings) -> None:
 def _log_to_stderr(verbose: int) -> None:
     """With ``-v`` what mpsbridge says of its own work, with ``-vv`` also the details; never script text."""
     if verbose:
-        logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+        logging.basicConfig(stream=sys.stderr)
+        for handler in logging.getLogger().handlers:
+            handler.setFormatter(_HarmlessFormatter("%(levelname)s %(name)s: %(message)s"))
         logging.getLogger("mpsbridge").setLevel(logging.INFO if verbose == 1 else logging.DEBUG)
+
+
+class _HarmlessFormatter(logging.Formatter):
+    """What is logged may hold text of a host."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(map(harmless, super().format(record).split("\n")))
 
 
 def duration(option: str, text: str | None) -> int | None:

@@ -7,7 +7,6 @@ raw answers to a file, so that a real host can teach us what no document says.
 from __future__ import annotations
 
 import base64
-import json
 import socket
 from collections.abc import Sequence
 from datetime import datetime
@@ -30,7 +29,7 @@ from mpsbridge.errors import (
 from mpsbridge.host import Host
 from mpsbridge.models.answers import ObserveAnswer, ProgramAnswer
 from mpsbridge.models.frozen import Frozen
-from mpsbridge.models.harmless import harmless
+from mpsbridge.models.harmless import harmless, json_text
 from mpsbridge.models.outcomes import Done, Outcome
 from mpsbridge.models.scripts import Effect, RawOutput
 from mpsbridge.models.sessions import Observation
@@ -272,7 +271,7 @@ def _save(path: Path, outcomes: Sequence[Outcome[Diagnosis]], now: datetime) -> 
         ],
     }
     try:
-        path.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        path.write_text(json_text(content, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise InputError(f"--save: {path} cannot be written: {error.strerror or error}") from error
 

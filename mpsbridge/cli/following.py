@@ -14,6 +14,7 @@ from mpsbridge.cli.leaving import leaving_behind
 from mpsbridge.cli.progress import RunView
 from mpsbridge.ending.scene import Event, Progress
 from mpsbridge.errors import InputError
+from mpsbridge.models.harmless import json_text
 
 _TOLD = frozenset(
     {"leased", "closed", "notice", "waiting", "empty", "ended", "ordered", "unanswered", "booted"}
@@ -50,7 +51,7 @@ class Follower:
         with self._lock:
             self._view.event(event)
             if self._stream is not None:
-                self._stream.write(event.model_dump_json() + "\n")
+                self._stream.write(json_text(event.model_dump(mode="json")) + "\n")
                 self._stream.flush()
             if event.event in _TOLD:
                 self._call.terminal.note(f"{event.at.astimezone():%H:%M:%S} {event.host}: {event.text}")

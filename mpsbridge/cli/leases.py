@@ -36,6 +36,7 @@ class LeaseValue(Frozen):
     set: LogonMode | None = None
     logons: LogonMode | None = None
     readable: bool = True
+    digest: str | None = None
     text: str = ""
 
 
@@ -142,7 +143,9 @@ def _value(seen: Observation) -> LeaseValue:
     if lease is None:
         return LeaseValue(logons=mode)
     if isinstance(lease, Damaged):
-        return LeaseValue(logons=mode, readable=False, text=f"held: {holder(lease, seen.problems)}")
+        return LeaseValue(
+            logons=mode, readable=False, digest=lease.digest, text=f"held: {holder(lease, seen.problems)}"
+        )
     return LeaseValue(
         run=lease.run,
         owner=lease.owner,
@@ -162,7 +165,7 @@ def _at(outcomes: Sequence[Outcome[LeaseValue]], place: int) -> LeaseValue:
 
 def _who(value: LeaseValue) -> str:
     if not value.readable:
-        return "a lease that cannot be read"
+        return f"a lease that cannot be read, {value.digest}"
     what = f"run {value.run}" if value.run else "a hold"
     return f"{what} of {value.owner}" + (f": {value.reason}" if value.reason else "")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from pydantic import ValidationError
 
 from mpsbridge.cli.call import Call
 from mpsbridge.errors import InputError, ParseError
+from mpsbridge.models.harmless import json_text
 from mpsbridge.parsing.messages import Trouble
 from mpsbridge.parsing.quser import as_json
 from mpsbridge.parsing.quser import parse as parse_tables
@@ -52,7 +52,7 @@ def parse(call: Call, file: str, encoding: str | None) -> int:
         call.terminal.document({"rows": rows})
     elif call.settings.output is Output.JSONL:
         for row in rows:
-            call.terminal.raw(json.dumps(row, ensure_ascii=False) + "\n")
+            call.terminal.raw(json_text(row) + "\n")
     elif call.settings.output is Output.CSV:
         call.terminal.csv(rows)
     else:

@@ -52,6 +52,7 @@ def _selector(
 
 def _shared(
     output: Annotated[str | None, typer.Option("--output", "-o", metavar="table|json|jsonl|csv")] = None,
+    csv_raw: Annotated[bool | None, typer.Option("--csv-raw", help="CSV: no ' before a formula.")] = None,
     inventory: Annotated[Path | None, typer.Option(metavar="FILE", help="TOML, a list of names, or Ansible's.")] = None,
     username: Annotated[str | None, typer.Option("--username", "-u", help="NAME, DOMAIN\\NAME or name@domain.")] = None,
     auth: Annotated[str | None, typer.Option(metavar="negotiate|ntlm|kerberos|basic")] = None,
@@ -99,7 +100,7 @@ def _shared(
     """Never called: its signature is the list of shared options."""
 
 
-_WITHOUT_HOSTS = {"output", "verbose", "quiet", "no_color"}
+_WITHOUT_HOSTS = {"output", "csv_raw", "verbose", "quiet", "no_color"}
 """The shared options of commands that contact no host."""
 
 

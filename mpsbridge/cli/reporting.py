@@ -12,6 +12,7 @@ from mpsbridge.cli.fleets import open_journal
 from mpsbridge.cli.tables import counted, listed, when
 from mpsbridge.errors import InputError
 from mpsbridge.journal import Entry, Journal, Run
+from mpsbridge.models.harmless import json_text
 from mpsbridge.reports import words
 from mpsbridge.reports.junit import junit_xml
 from mpsbridge.reports.markdown import markdown
@@ -98,7 +99,7 @@ def _show_runs(call: Call, runs: list[Run], at_work: AbstractSet[str]) -> None:
         for run in runs:
             terminal.stream(run)
     elif output is Output.CSV:
-        terminal.csv([{**run.model_dump(mode="json"), "options": json.dumps(run.options)} for run in runs])
+        terminal.csv([{**run.model_dump(mode="json"), "options": json_text(run.options)} for run in runs])
     elif runs:
         columns = ("RUN", "STARTED", "TOOK", "COMMAND", "HOSTS", "BY", "RESULT", "REASON")
         terminal.table(columns, [_run_row(run, at_work) for run in runs])
@@ -124,7 +125,7 @@ def _show_entries(call: Call, run: Run, entries: list[Entry]) -> None:
         for entry in entries:
             terminal.stream(entry)
     elif output is Output.CSV:
-        terminal.csv([{**entry.model_dump(mode="json"), "detail": json.dumps(entry.detail)} for entry in entries])
+        terminal.csv([{**entry.model_dump(mode="json"), "detail": json_text(entry.detail)} for entry in entries])
     else:
         for name, value in words.facts_of(make_report(run, entries)):
             terminal.say(f"{name}: {value}")

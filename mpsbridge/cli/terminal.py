@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import getpass
-import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,8 +21,8 @@ from rich.table import Table
 from rich.text import Text
 
 from mpsbridge.errors import InputError, MpsBridgeError, Refused, SettingsError
+from mpsbridge.models.harmless import csv_cell, harmless, json_text
 from mpsbridge.models.outcomes import Failed, Failure, Skipped
-from mpsbridge.parsing.text import harmless
 from mpsbridge.settings import Output
 from mpsbridge.version import __version__
 
@@ -38,10 +37,13 @@ _GAP = "  "
 class Terminal:
     """Where one command's answer goes."""
 
-    def __init__(self, *, command: str, output: Output, color: bool = True, quiet: bool = False) -> None:
+    def __init__(
+        self, *, command: str, output: Output, color: bool = True, quiet: bool = False, csv_raw: bool = False
+    ) -> None:
         self.command = command
         self.output = output
         self.quiet = quiet
+        self.csv_raw = csv_raw
         self._noted: set[str] = set()
         color = color and not os.environ.get("NO_COLOR")
         self._out = _console(sys.stdout, color=color)
@@ -137,21 +139,21 @@ class Terminal:
 
     def document(self, content: Mapping[str, Any]) -> None:
         """The one JSON document of this command."""
-        self.raw(json.dumps({"schema": SCHEMA, "command": self.command, **content}, ensure_ascii=False) + "\n")
+        self.raw(json_text({"schema": SCHEMA, "command": self.command, **content}) + "\n")
 
     def stream(self, outcome: BaseModel) -> None:
         """One outcome as a JSON line, as soon as it is known; nothing in the other forms."""
         if self.output is Output.JSONL:
-            self.raw(outcome.model_dump_json() + "\n")
+            self.raw(json_text(outcome.model_dump(mode="json")) + "\n")
 
     def csv(self, records: Sequence[Mapping[str, object]]) -> None:
-        """Records as CSV with a heading. A cell that a spreadsheet would take for a formula gets an apostrophe."""
+        """Records as CSV with a heading; what a spreadsheet takes for a formula is made text, unless ``csv_raw``."""
         if not records:
             return
         writer = csv.DictWriter(sys.stdout, list(records[0]), lineterminator="\n")
         writer.writeheader()
         for record in records:
-            writer.writerow({name: _csv_cell(value) for name, value in record.items()})
+            writer.writerow({name: csv_cell(value, raw=self.csv_raw) for name, value in record.items()})
 
     def failures(self, outcomes: Sequence[object]) -> None:
         """One line for each host that failed or was skipped, with what to do; on standard error."""
@@ -159,10 +161,10 @@ class Terminal:
             if isinstance(outcome, Failed):
                 self._failure(outcome.failure, prefix=f"{outcome.host}: ")
             elif isinstance(outcome, Skipped):
-                self._err.print(Text(f"{outcome.host}: skipped: {harmless(outcome.reason)}"), soft_wrap=True)
+                self._err.print(Text(harmless(f"{outcome.host}: skipped: {outcome.reason}")), soft_wrap=True)
 
     def _failure(self, failure: Failure, *, prefix: str = "") -> None:
-        line = Text(prefix).append(harmless(failure.message), style="red")
+        line = Text(harmless(prefix)).append(harmless(failure.message), style="red")
         self._err.print(line, soft_wrap=True)
         if failure.hint:
             self._err.print(Text(f"  {harmless(failure.hint)}"), soft_wrap=True)
@@ -219,12 +221,6 @@ def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) ->
     blanks = (" " * (width - cell_len(cell)) for cell, width in zip(cells, widths, strict=True))
     parts = (blank + cell if last else cell + blank for cell, blank, last in zip(cells, blanks, right, strict=True))
     return _GAP.join(parts).rstrip()
-
-
-def _csv_cell(value: object) -> object:
-    if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"}:
-        return "'" + value
-    return "" if value is None else value
 
 
 def show_version() -> int:

@@ -7,36 +7,47 @@ work: the logon mode that was found and the one that was set stand in it, and wh
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from mpsbridge.models.frozen import Answer
 from mpsbridge.models.sessions import CimTime, LogonMode, from_cim
+
+
+def _moment(text: str) -> str:
+    from_cim(text)
+    return text
+
+
+Moment = Annotated[CimTime, AfterValidator(_moment)]
+"""A CIM datetime that is one: fourteen zeros have the form and are no time."""
 
 
 class NoticeMark(Answer):
     """What became of one notice to one session, written by the very script that sends it."""
 
     id: int
-    born: CimTime | None = None
+    born: Moment | None = None
     notice: str
     mark: Literal["sending", "delivered", "failed"]
-    at: CimTime
+    at: Moment
 
 
 class Lease(Answer):
     """Who is at work on a host, and what must be undone. ``run`` is null for a person's hold, which never expires."""
 
     schema_: Literal["mpsbridge-lease/1"] = Field(default="mpsbridge-lease/1", alias="schema")
-    run: str | None
+    run: str | None = Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z-]{0,63}$")
+    """As scripts demand it: what no script takes could never be released."""
     owner: str
     reason: str = ""
-    since: CimTime
-    expires: CimTime | None
+    since: Moment
+    expires: Moment | None
     found: LogonMode | None = None
     set: LogonMode | None = None
     ending: bool = False
@@ -56,6 +67,8 @@ class Damaged(Answer):
     """A lease that cannot be read, or not be believed (W22): held, by nobody who could be named."""
 
     content: str
+    digest: str
+    """The first half of SHA-256 of all of it, by which a person can tell it from another."""
 
 
 def read_lease(text: str | None) -> Lease | Damaged | None:
@@ -65,7 +78,8 @@ def read_lease(text: str | None) -> Lease | Damaged | None:
     try:
         return Lease.model_validate_json(text)
     except (ValidationError, ValueError):
-        return Damaged(content=text[:200])
+        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        return Damaged(content=text[:200], digest=digest)
 
 
 def is_of_run(text: str | None, run: str) -> bool:

@@ -318,7 +318,7 @@ class Lab:
         if self._record_file is not None:
             line = {"kind": kind, **asdict(told)}
             with self.world.lock:
-                self._record_file.write(json.dumps(line, ensure_ascii=False) + "\n")
+                self._record_file.write(json.dumps(line) + "\n")
                 self._record_file.flush()
 
     # What others need in order to find it.

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, Field, model_validator
 
 from mpsbridge.models.frozen import Frozen
 
-CimTime = Annotated[str, Field(pattern=r"^\d{14}\.\d{6}\+000$")]
+CimTime = Annotated[str, Field(pattern=r"^[0-9]{14}\.[0-9]{6}\+000$")]
 """A CIM datetime (``yyyyMMddHHmmss.ffffff+000``, UTC)."""
 
 

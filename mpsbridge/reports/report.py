@@ -7,7 +7,6 @@ the record; texts are as they came, so whoever shows them escapes them.
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -15,6 +14,7 @@ from pydantic import AwareDatetime, ConfigDict, Field, JsonValue
 
 from mpsbridge.journal import Run
 from mpsbridge.models.frozen import Frozen
+from mpsbridge.models.harmless import json_text
 from mpsbridge.models.sessions import Result
 
 
@@ -174,8 +174,8 @@ class Report(Told):
 
 
 def report_json(report: Report) -> str:
-    """The report as JSON text, ASCII only: whatever came from a host survives every encoding."""
-    return json.dumps(report.as_json(), indent=2) + "\n"
+    """The report as JSON text; see :mod:`mpsbridge.models.harmless`."""
+    return json_text(report.as_json(), indent=2) + "\n"
 
 
 def report_schema() -> dict[str, Any]:
