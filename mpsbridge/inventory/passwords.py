@@ -21,6 +21,7 @@ from mpsbridge.settings import Settings
 
 SERVICE = "mpsbridge"
 """The key store's name for what is ours."""
+_EMPTY_HINT = "Set it (in CI the secret is often missing), or unset the variable: then it is looked for elsewhere."
 
 
 class Passwords:
@@ -50,8 +51,12 @@ class Passwords:
         return self._found[key]
 
     def _at(self, place: PasswordPlace | None, username: str | None) -> SecretStr | None:
-        if place is None or place.clear is not None:
-            return place.clear if place else None
+        if place is None:
+            return None
+        if place.clear is not None:
+            if not place.clear.get_secret_value():
+                raise SettingsError("the password in the inventory is empty", hint=_EMPTY_HINT)
+            return place.clear
         if place.file is not None:
             return SecretStr(_first_line(place.file))
         if place.env is not None:
@@ -65,10 +70,14 @@ class Passwords:
                 f"the key store has no password for {username}",
                 hint="Store it: keyring set mpsbridge USER (pip install 'mpsbridge[keyring]').",
             )
+        if not stored:
+            raise SettingsError(f"the password of {username} in the key store is empty", hint=_EMPTY_HINT)
         return SecretStr(stored)
 
     def _ours(self, username: str | None, *, needed: bool) -> SecretStr | None:
         if self._settings.password is not None:
+            if not self._settings.password.get_secret_value():
+                raise SettingsError(f"{self._settings.place('password')} is empty", hint=_EMPTY_HINT)
             return self._settings.password
         if self._settings.password_file is not None:
             return SecretStr(_first_line(self._settings.password_file))
@@ -77,7 +86,10 @@ class Passwords:
         stored = _stored(username)
         if stored is None and not needed:
             return None
-        return SecretStr(stored) if stored is not None else self._ask(username)
+        found = SecretStr(stored) if stored is not None else self._ask(username)
+        if not found.get_secret_value():
+            raise SettingsError(f"the password of {username} is empty", hint=_EMPTY_HINT)
+        return found
 
 
 def _signs_in_without(one: Meant, settings: Settings) -> bool:

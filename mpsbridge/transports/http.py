@@ -11,6 +11,7 @@ Rules:
 * One sign-in is one attempt: a 401 to the last leg is final, so no retry of ours locks an account.
 * Over plain HTTP everything but Basic is sealed (MS-WSMV 2.2.9.1). Then an answer in clear is never believed: a 200 is
   an error, and the body of a fault is dropped, for it might come from someone who would have us think that nothing ran.
+* A complete sign-in that protects less than it must is refused before a message is sent.
 * Over TLS the sign-in is bound to the certificate (RFC 5929, ``tls-server-end-point``).
 * A connection is not used any longer than the ticket is good that signed it in; then it is signed in anew, before a
   message is sealed (W33).
@@ -122,7 +123,8 @@ class HttpTransport:
             raise
 
     def _sign_in(self, certificate: bytes | None) -> None:
-        method, scheme, sealed_as, context, token, instead = self._begin(certificate)
+        sign_in = self._begin(certificate)
+        method, scheme, context, token = sign_in.method, sign_in.scheme, sign_in.context, sign_in.token
         while True:
             answer = self._post(b"", f"Authorization: {scheme} {base64.b64encode(token or b'').decode('ascii')}")
             reply = _token(answer, scheme)
@@ -132,13 +134,14 @@ class HttpTransport:
         if answer.status not in {200, 401}:
             raise WinRMTransportError("http", answer.status, "")
         if answer.status == 401 or not context.complete:
-            raise AuthenticationError(refusal(answer, scheme) + instead)
+            raise AuthenticationError(refusal(answer, scheme) + sign_in.instead)
+        sign_in.check()
         self.signed_in = method
         if isinstance(lifetime_s := getattr(context, "lifetime_s", None), float):
             self._expires = self._limit.moment(lifetime_s)
         _log.info("%s: signed in by %s", self._target.host, method)
         if not self._target.tls:
-            self._sealing = WinRMEncryption(context, sealed_as)
+            self._sealing = WinRMEncryption(context, sign_in.sealed_as)
 
     def _begin(self, certificate: bytes | None) -> SignIn:
         target = self._target

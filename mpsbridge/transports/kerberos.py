@@ -17,7 +17,9 @@ Tried against MIT's KDC only, never against Active Directory.
 
 from __future__ import annotations
 
+import functools
 import itertools
+import operator
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -35,13 +37,14 @@ from mpsbridge.models.targets import Target
 from mpsbridge.transports.kerberos_codes import NO_CACHE, number, refuses_secret, said
 
 _MECHANISM = gssapi.OID.from_int_seq("1.2.840.113554.1.2.2")  # RFC 4121
-_FLAGS = (
-    gssapi.RequirementFlag.mutual_authentication
-    | gssapi.RequirementFlag.replay_detection
-    | gssapi.RequirementFlag.out_of_sequence_detection
-    | gssapi.RequirementFlag.confidentiality
-    | gssapi.RequirementFlag.integrity
-)
+_DEMANDED = {
+    gssapi.RequirementFlag.mutual_authentication: "the host's own proof",
+    gssapi.RequirementFlag.replay_detection: "detection of repeated messages",
+    gssapi.RequirementFlag.out_of_sequence_detection: "detection of messages out of turn",
+    gssapi.RequirementFlag.confidentiality: "encryption",
+    gssapi.RequirementFlag.integrity: "signatures",
+}
+"""What is asked for, and must have been agreed on when the context is complete."""
 
 
 class KerberosContext:
@@ -55,7 +58,7 @@ class KerberosContext:
             name=_name(target.service_name if "@" in target.service_name else f"{target.service_name}@"),
             creds=_credentials(target),
             mech=_MECHANISM,
-            flags=_FLAGS,
+            flags=functools.reduce(operator.or_, _DEMANDED),
             channel_bindings=bound,
             usage="initiate",
         )
@@ -69,6 +72,11 @@ class KerberosContext:
     def lifetime_s(self) -> float:
         """Seconds for which the ticket behind it is good. Raises ``GSSError`` where it has expired."""
         return float(self._context.lifetime)
+
+    def lacking(self) -> list[str]:
+        """What the complete context lacks of what is demanded, in words."""
+        agreed = self._context.actual_flags
+        return [words for flag, words in _DEMANDED.items() if flag not in agreed]
 
     def step(self, token: bytes | None = None) -> bytes | None:
         """Take what the host said; what to send next. The first step asks the KDC for a ticket for the host."""

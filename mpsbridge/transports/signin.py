@@ -10,23 +10,30 @@ r"""Who signs in, and how: NTLM or Kerberos, chosen before anything is sent to t
     instead of a name. A password that the KDC has refused is never tried again as NTLM: one sign-in is one attempt.
     Any other name, ``DOMAIN\name`` or a bare one, may be a local account of the host, so it is NTLM.
 
+Whatever it is, what it protects is looked at when it is complete (:meth:`SignIn.check`): signatures and encryption of
+the messages, by keys that nobody between could have weakened. Over TLS the same is demanded, though TLS protects the
+messages there: every Windows that has WinRM offers it, so who does not is not the host.
+
 Kerberos goes by the HTTP scheme of that name, as WinRM's own clients send it, NTLM inside ``Negotiate``.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import spnego
 from pypsrp.encryption import WinRMEncryption
+from pypsrp.exceptions import AuthenticationError
 from spnego import WinRMWrapResult
 from spnego.channel_bindings import GssChannelBindings
 
 from mpsbridge.models.targets import Auth, Target
 from mpsbridge.transports import has_kerberos
 from mpsbridge.transports.kerberos_codes import refuses_secret, said
-from mpsbridge.transports.ntlm import ntlm_hash
+from mpsbridge.transports.ntlm import lacking, ntlm_hash
 
 _log = logging.getLogger(__name__)
 
@@ -52,10 +59,15 @@ class Context(Protocol):
         ...
 
 
+class WeakSignIn(AuthenticationError):
+    """The sign-in is complete and protects less than it must: the host, or who stands between, has taken flags away."""
+
+
 class SignIn(NamedTuple):
     """A sign-in with its first token: what it is for people, its HTTP scheme, and how a sealed body names it.
 
-    ``instead`` says why it is not Kerberos, where that was tried first.
+    ``lacking`` tells of the complete sign-in what protection it lacks, in words. ``instead`` says why it is not
+    Kerberos, where that was tried first.
     """
 
     method: str
@@ -63,7 +75,14 @@ class SignIn(NamedTuple):
     sealed_as: str
     context: Context
     token: bytes | None
+    lacking: Callable[[], list[str]]
     instead: str = ""
+
+    def check(self) -> None:
+        """Raise :class:`WeakSignIn` where the complete sign-in protects less than is demanded, over TLS as well."""
+        if missing := self.lacking():
+            words = f"the host, or something between, offers weaker protection: without {', '.join(missing)}"
+            raise WeakSignIn(words)
 
 
 def may_be_kerberos(target: Target) -> bool:
@@ -95,7 +114,7 @@ def _kerberos(target: Target, bindings: GssChannelBindings | None) -> SignIn:
     from mpsbridge.transports.kerberos import KerberosContext  # noqa: PLC0415 - an optional extra
 
     context = KerberosContext(target, bindings)
-    return SignIn("kerberos", "Kerberos", WinRMEncryption.KERBEROS, context, context.step())
+    return SignIn("kerberos", "Kerberos", WinRMEncryption.KERBEROS, context, context.step(), context.lacking)
 
 
 def _ntlm(target: Target, bindings: GssChannelBindings | None) -> SignIn:
@@ -111,4 +130,6 @@ def _ntlm(target: Target, bindings: GssChannelBindings | None) -> SignIn:
         protocol="negotiate" if within else "ntlm",
         options=spnego.NegotiateOptions.use_negotiate if within else spnego.NegotiateOptions.use_ntlm,
     )
-    return SignIn("ntlm", "Negotiate", WinRMEncryption.SPNEGO, context, context.step())
+    return SignIn(
+        "ntlm", "Negotiate", WinRMEncryption.SPNEGO, context, context.step(), functools.partial(lacking, context)
+    )

@@ -29,6 +29,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import os
 import warnings
 
 from pypsrp.complex_objects import GenericComplexObject, PSInvocationState, RunspacePoolState
@@ -37,11 +38,13 @@ from pypsrp.powershell import PowerShell, RunspacePool, RunspacePoolWarning
 
 from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.errors import InputError, MpsBridgeError, TransportClosed
+from mpsbridge.models.harmless import harmless
 from mpsbridge.models.scripts import RawOutput, Script
 from mpsbridge.models.targets import Auth, Target
 from mpsbridge.transports.http import HttpTransport
 from mpsbridge.transports.limit import Limit
 from mpsbridge.transports.messages import Connection, Shell, script_command
+from mpsbridge.transports.ntlm import asks_for_version_1
 from mpsbridge.transports.trouble import QUOTAS, Stage, explain, refuse_unpublished
 
 IDLE_TIMEOUT_S = 180
@@ -234,6 +237,12 @@ def _check(target: Target) -> None:
         )
     if target.auth is Auth.KERBEROS:
         _check_kerberos(target)
+    if target.auth in {Auth.NTLM, Auth.NEGOTIATE} and target.password is not None and asks_for_version_1():
+        level = harmless(os.environ.get("LM_COMPAT_LEVEL", ""), limit=40)
+        raise InputError(
+            f"{target.host}: LM_COMPAT_LEVEL={level} asks for NTLM version 1, which can be broken by listening",
+            hint="Unset the variable LM_COMPAT_LEVEL, or set it to 3, 4 or 5.",
+        ).about(host=target.host)
     if target.auth is Auth.BASIC and not target.tls and not target.insecure_basic:
         raise InputError(
             f"{target.host}: Basic over plain HTTP would show the password to everyone on the way",
