@@ -29,6 +29,7 @@
     │  ├─ Stopped               interrupted     no: between two steps, the next was not sent
     │  ├─ TimedOut              timeout
     │  ├─ ConnectionLost        interrupted
+    │  ├─ TooLarge              too-large
     │  └─ WorkerLost            worker-lost
     ├─ RemoteError              remote          yes: it ran and PowerShell said no
     │  ├─ AccessDenied          denied
@@ -271,6 +272,13 @@ class TimedOut(Interrupted):
 
 class ConnectionLost(Interrupted):
     """The connection broke after the script was sent, or the run was cancelled then."""
+
+
+class TooLarge(Interrupted):
+    """The host answers with more than anybody needs, and was not listened to any longer."""
+
+    kind = "too-large"
+    default_hint = "Look at the host itself: no Windows answers so much. Whether the script ran to its end is unknown."
 
 
 class WorkerLost(Interrupted):

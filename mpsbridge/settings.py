@@ -125,7 +125,7 @@ def load_settings(flags: Mapping[str, object]) -> Settings:
     """
     given: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
     path = settings_path()
-    if ENVIRONMENT_PREFIX + "SETTINGS" in os.environ and not path.is_file():
+    if ENVIRONMENT_PREFIX + "SETTINGS" in os.environ and not (path.is_file() or path == Path(os.devnull)):
         raise SettingsError(f"the settings file {path}, named by MPSBRIDGE_SETTINGS, cannot be read: no such file")
     try:
         return Settings.from_flags(given)

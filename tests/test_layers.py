@@ -11,7 +11,7 @@ from conftest import ROOT
 
 PACKAGE = ROOT / "mpsbridge"
 ORDER = [
-    {"version", "errors", "clock", "once", "psrp_pipes"},
+    {"version", "errors", "clock", "once", "processes", "psrp_pipes"},
     {"models"},
     {"parsing"},
     {"snippets"},
@@ -34,8 +34,8 @@ LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 NARROW = {
     "models": {"errors", "models"},
     "parsing": {"errors", "models", "parsing"},
-    "transports": {"errors", "clock", "once", "models", "psrp_pipes", "transports"},
-    "lab": {"errors", "clock", "psrp_pipes", "lab"},
+    "transports": {"errors", "clock", "once", "models", "processes", "psrp_pipes", "transports"},
+    "lab": {"errors", "clock", "processes", "psrp_pipes", "lab"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

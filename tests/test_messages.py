@@ -13,6 +13,7 @@ from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.wsman import WSMan
 
 from mpsbridge.transports import messages
+from mpsbridge.transports.bounds import Taken
 from mpsbridge.transports.messages import Connection, Shell, script_command
 
 IDLE_S = 180
@@ -44,7 +45,7 @@ def wsman() -> WSMan:
 
 
 def shared(version: str | None = None) -> RunspacePool:
-    return named(Shell(wsman(), "Microsoft.PowerShell", IDLE_S), version)
+    return named(Shell(wsman(), "Microsoft.PowerShell", IDLE_S, Taken()), version)
 
 
 def pypsrps_own(version: str | None = None) -> RunspacePool:

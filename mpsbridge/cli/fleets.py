@@ -26,6 +26,7 @@ from mpsbridge.models.outcomes import Done, Failed, Outcome, Skipped
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import Result, SessionResult
 from mpsbridge.models.targets import Target
+from mpsbridge.processes import allow_open_files
 from mpsbridge.settings import Output
 
 V = TypeVar("V")
@@ -75,6 +76,7 @@ def _open(
         call.terminal.note(f"interrupted: nothing new begins; {what}. Once more leaves at once.")
 
     slots = readers.slots if readers else call.settings.concurrency
+    allow_open_files(2 * len(targets) + 256)
     return Fleet(
         targets,
         on_interrupt=interrupted,

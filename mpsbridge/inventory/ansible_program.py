@@ -8,7 +8,6 @@ in them is then not known, and a setting that needs it is an error later, for th
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from mpsbridge.errors import InputError
 from mpsbridge.models.harmless import harmless
+from mpsbridge.processes import environment_of_children, find_program
 
 LIMIT_S = 300
 """Seconds for it: a dynamic inventory may ask a slow directory or cloud."""
@@ -26,7 +26,7 @@ _VAULT = b"$ANSIBLE_VAULT;"
 
 def listing(path: Path) -> str:
     """The JSON text for this inventory. Raises ``InputError``: the program is missing, or says no."""
-    program = shutil.which("ansible-inventory") or shutil.which(
+    program = find_program("ansible-inventory") or shutil.which(
         "ansible-inventory", path=str(Path(sys.executable).parent)
     )
     if program is None:
@@ -51,8 +51,7 @@ def listing(path: Path) -> str:
 
 
 def _ask(program: str, path: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if name != "MPSBRIDGE_PASSWORD"}
-    environment |= {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1"}
+    environment = environment_of_children(ANSIBLE_NOCOLOR="1", ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED="1")
     environment.pop("ANSIBLE_FORCE_COLOR", None)
     try:
         return subprocess.run(

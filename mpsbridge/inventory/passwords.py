@@ -21,6 +21,8 @@ from mpsbridge.settings import Settings
 
 SERVICE = "mpsbridge"
 """The key store's name for what is ours."""
+PASSWORD_FILE_LIMIT = 64 * 1024
+"""Bytes; the password is the first line."""
 _EMPTY_HINT = "Set it (in CI the secret is often missing), or unset the variable: then it is looked for elsewhere."
 
 
@@ -129,7 +131,13 @@ def _stored(username: str) -> str | None:
 
 def _first_line(path: Path) -> str:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        if path.exists() and not path.is_file():
+            raise SettingsError(f"the password file {path} is not a file")
+        with path.open("rb") as file:
+            content = file.read(PASSWORD_FILE_LIMIT + 1)
+        if len(content) > PASSWORD_FILE_LIMIT:
+            raise SettingsError(f"the password file {path} has more than {PASSWORD_FILE_LIMIT} bytes")
+        lines = content.decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"the password file {path} cannot be read: {error}") from error
     if not lines or not lines[0]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -74,11 +73,3 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind((str(FIRST_ADDRESS), 0))
         return int(probe.getsockname()[1])
-
-
-def allow_open_files(count: int) -> None:
-    """Raise this process' own limit where a large world needs it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

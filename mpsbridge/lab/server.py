@@ -24,7 +24,7 @@ from typing import Any, Literal, Self, TextIO
 
 from mpsbridge.clock import Clock
 from mpsbridge.errors import SettingsError
-from mpsbridge.lab.addresses import allow_open_files, bind, places
+from mpsbridge.lab.addresses import bind, places
 from mpsbridge.lab.certificates import HOSTS_IN_A_CERTIFICATE, Authority, Channel
 from mpsbridge.lab.connection import Connection, Record
 from mpsbridge.lab.engines.contract import Engine
@@ -41,6 +41,7 @@ from mpsbridge.lab.signin import (
 )
 from mpsbridge.lab.world import Change, LabHost, World
 from mpsbridge.lab.wsman import Endpoint
+from mpsbridge.processes import allow_open_files
 
 START_LIMIT_S = 30.0
 _WAITERS = 256

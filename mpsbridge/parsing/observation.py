@@ -18,6 +18,7 @@ from mpsbridge.errors import AccessDenied, Blind, CommandMissing, MpsBridgeError
 from mpsbridge.models.answers import BrokerAnswer, ObserveAnswer, OwnerAnswer, ProgramAnswer, WmsSessionAnswer
 from mpsbridge.models.harmless import harmless
 from mpsbridge.models.sessions import Observation, Row, Session, SessionGuard, State, from_cim
+from mpsbridge.parsing.bounds import TABLE_LIMIT
 from mpsbridge.parsing.cells import width
 from mpsbridge.parsing.guard import USER_COLUMN, guard_of
 from mpsbridge.parsing.messages import Trouble
@@ -146,6 +147,9 @@ def _run_of(name: str, program: ProgramAnswer, answer: ObserveAnswer, notes: lis
 
 def _output_of(program: ProgramAnswer, answer: ObserveAnswer) -> tuple[Decoded, Decoded]:
     """Standard output and standard error, read."""
+    printed = (program.out, program.err) if program.text is None else (program.text, program.error_text or "")
+    if any(len(each) > TABLE_LIMIT * 4 // 3 + 4 for each in printed):  # base64 makes four characters of three bytes
+        raise ParseError(f"a program of the host printed more than {TABLE_LIMIT} bytes, which are not read")
     if program.text is None:
         streams = [decode(_bytes(raw), oem=answer.oem, ansi=answer.ansi) for raw in (program.out, program.err)]
     else:

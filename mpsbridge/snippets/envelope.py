@@ -23,8 +23,10 @@ from mpsbridge.models.harmless import harmless
 from mpsbridge.models.scripts import RawOutput
 
 VERSION = 1
-LIMIT = 16 * 1024 * 1024
+LIMIT = 12 * 1024 * 1024
 """Characters. The largest honest answer, a host with a thousand sessions, stays far below one million."""
+PARTS_LIMIT = 400_000
+"""Commas, brackets and braces: each value costs some sixty bytes, however short it is. A session has about forty."""
 EXCERPT = 300
 """Characters of the host's own text that an error quotes."""
 
@@ -73,12 +75,20 @@ def _only_string(output: RawOutput) -> str:
         )
     if len(strings[0]) > LIMIT:
         raise ParseError(f"the answer has {len(strings[0])} characters; more than {LIMIT} are not read")
-    return strings[0]
+    parts = sum(map(strings[0].count, "[{,"))
+    if parts > PARTS_LIMIT:
+        raise ParseError(f"the answer has {parts} parts; more than {PARTS_LIMIT} are not read")
+    return _whole_characters(strings[0])
+
+
+def _whole_characters(text: str) -> str:
+    """The text with each lone surrogate replaced: it is no character, and nothing could print or store it."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _read(snippet: str, text: str) -> Envelope:
     try:
-        document: Any = json.loads(text)
+        document: Any = json.loads(text, parse_constant=_no_number)
     except (ValueError, RecursionError):
         raise ParseError(
             "the answer is not JSON, or was cut", excerpt=harmless(text[-EXCERPT:], limit=EXCERPT)
@@ -102,10 +112,15 @@ def _unwrapped(value: Any) -> Any:
     if isinstance(value, dict):
         if value.keys() == {"value", "Count"} and isinstance(value["value"], list):
             return _unwrapped(value["value"])
-        return {name: _unwrapped(inner) for name, inner in value.items()}
+        return {_whole_characters(name): _unwrapped(inner) for name, inner in value.items()}
     if isinstance(value, list):
         return [_unwrapped(inner) for inner in value]
-    return value
+    return _whole_characters(value) if isinstance(value, str) else value
+
+
+def _no_number(name: str) -> object:
+    """``NaN`` and ``Infinity`` are no JSON, though Python reads them."""
+    raise ValueError(f"{name} is not a number of JSON")
 
 
 def _refusal(refusal: RefusalAnswer) -> RemoteError:

@@ -39,6 +39,7 @@ from spnego.exceptions import SpnegoError
 
 from mpsbridge.errors import KdcUnreachable
 from mpsbridge.models.targets import Auth, Target
+from mpsbridge.transports.bounds import Taken, check_xml
 from mpsbridge.transports.limit import Limit
 from mpsbridge.transports.reply import Answer, BadAnswer, read_answer
 from mpsbridge.transports.signin import SignIn, begin, may_be_kerberos
@@ -66,6 +67,7 @@ class HttpTransport:
         self.authority = f"[{name}]:{target.port}" if ":" in name else f"{name}:{target.port}"
         self.endpoint = f"{'https' if target.tls else 'http'}://{self.authority}/wsman"
         self.messages = 0
+        self.taken = Taken()
         self._target = target
         self._limit = limit
         self._wire: Wire | None = None
@@ -94,8 +96,11 @@ class HttpTransport:
         text = answer.body if sealing is None else _unseal(sealing, answer)
         if answer.status == 401 and self._target.auth is Auth.BASIC:
             raise AuthenticationError(refusal(answer, "Basic"))
+        if text:
+            self.taken.more(len(text))
         if answer.status != 200:
-            raise WinRMTransportError("http", answer.status, text.decode("utf-8", "replace"))
+            raise WinRMTransportError("http", answer.status, _fault(text))
+        check_xml(text)
         return text
 
     def cancel(self) -> None:
@@ -229,6 +234,15 @@ def _unseal(sealing: WinRMEncryption, answer: Answer) -> bytes:
         return bytes(sealing.unwrap_message(answer.body, _BOUNDARY))
     except (IndexError, ValueError, struct.error, SpnegoError) as error:
         raise BadAnswer(f"the sealed answer cannot be opened: {error}") from error
+
+
+def _fault(text: bytes) -> str:
+    """The body of an answer that is not 200, as pypsrp may read it: empty where it is no XML that Windows sends."""
+    try:
+        check_xml(text)
+    except BadAnswer:
+        return ""
+    return text.decode("utf-8", "replace")
 
 
 def _channel_bindings(certificate: bytes) -> GssChannelBindings:

@@ -12,7 +12,6 @@ import contextlib
 import logging
 import os
 import queue
-import shutil
 import subprocess
 import threading
 from pathlib import Path
@@ -25,11 +24,15 @@ from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.errors import MpsBridgeError, TransportClosed, TransportMissing
 from mpsbridge.models.scripts import RawOutput, Script
 from mpsbridge.models.targets import Target
+from mpsbridge.processes import environment_of_children, find_program
 from mpsbridge.psrp_pipes import Packet, read_packet
+from mpsbridge.transports.bounds import Taken
 from mpsbridge.transports.limit import Limit
 from mpsbridge.transports.trouble import Stage, explain, refuse_unpublished
 
 CLOSE_LIMIT_S = 3.0
+LINE_LIMIT = 1024 * 1024
+"""Bytes of one packet; PowerShell's own have at most 45,000."""
 _NAME_IT = "Name it with MPSBRIDGE_PWSH."
 
 _log = logging.getLogger(__name__)
@@ -41,7 +44,7 @@ def find_powershell() -> Path | None:
         return Path(named)
     if windows := os.environ.get("SYSTEMROOT"):
         return Path(windows) / "System32" / "WindowsPowerShell" / "v1.0" / "powershell.exe"
-    found = shutil.which("pwsh")
+    found = find_program("pwsh")
     return Path(found).resolve() if found else None
 
 
@@ -60,6 +63,7 @@ class LocalTransport:
         self._engine = engine
         self._clock = clock or SystemClock()
         self._limit = Limit(self._clock)
+        self._taken = Taken()
         self._child: subprocess.Popen[bytes] | None = None
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._pool = psrpcore.ClientRunspacePool()
@@ -74,6 +78,7 @@ class LocalTransport:
         _log.debug("%s: running %s (digest %s)", self._host, script.snippet, script.digest)
         started = self._clock.monotonic()
         self._limit.start(timeout_s)
+        self._taken.begin()
         self._stage = Stage.BEFORE
         try:
             self._open()
@@ -135,6 +140,7 @@ class LocalTransport:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
+                env=environment_of_children(),
             )
         except OSError as error:
             raise TransportMissing(f"{engine} cannot be started: {error.strerror or error}", hint=_NAME_IT) from error
@@ -208,6 +214,7 @@ class LocalTransport:
             raise TimeoutError("the time is up") from None
         if line is None:
             raise ConnectionResetError("PowerShell ended")
+        self._taken.more(len(line))
         packet = read_packet(line)
         if packet.name == "Data":
             self._pool.receive_data(psrpcore.PSRPPayload(packet.data, psrpcore.StreamType.default, packet.pipeline))
@@ -234,6 +241,6 @@ def _text(value: object) -> str:
 
 def _read(pipe: IO[bytes], lines: queue.SimpleQueue[bytes | None]) -> None:
     with pipe:
-        for line in pipe:
+        while line := pipe.readline(LINE_LIMIT):
             lines.put(line)
     lines.put(None)

@@ -21,6 +21,8 @@ from pypsrp.serializer import Serializer
 from pypsrp.wsman import WSMan
 
 from mpsbridge.once import once
+from mpsbridge.transports.bounds import Taken
+from mpsbridge.transports.fragments import BoundedFragmenter
 
 
 class ScriptCommand(Command):
@@ -45,11 +47,12 @@ def script_command(text: str, protocol_version: str) -> ScriptCommand:
 class Shell(RunspacePool):
     """A runspace pool as the hosts' administrators get it: one runspace, no profile, nobody to answer its questions."""
 
-    def __init__(self, connection: WSMan, configuration_name: str, idle_timeout_s: int) -> None:
+    def __init__(self, connection: WSMan, configuration_name: str, idle_timeout_s: int, taken: Taken) -> None:
         super().__init__(
             connection, configuration_name=configuration_name, no_profile=True, idle_timeout=idle_timeout_s
         )
-        self._serializer = self._fragmenter.serializer = _WritingOnce()
+        self._serializer = _WritingOnce()
+        self._fragmenter = BoundedFragmenter(connection.max_payload_size, self._serializer, taken)
 
 
 class Connection(WSMan):

@@ -15,8 +15,8 @@ from pypsrp.exceptions import WinRMError
 
 HEAD_LIMIT = 64 * 1024
 """Bytes of status line and headers, and of a chunk's own line."""
-BODY_LIMIT = 16 * 1024 * 1024
-"""Bytes of one answer's body; we ask for envelopes of at most 500 KiB."""
+BODY_LIMIT = 1024 * 1024
+"""Bytes of one answer's body; we ask for envelopes of at most 150 KiB, Windows allows 500 (MaxEnvelopeSizekb)."""
 
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [^\r\n]*)?")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")

@@ -17,6 +17,7 @@ that no row names becomes a bare ``NotSent`` or ``Interrupted``, and a test walk
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 import xml.etree.ElementTree as ET
@@ -43,6 +44,7 @@ from mpsbridge.errors import (
     NotWinrm,
     ShellRefused,
     TimedOut,
+    TooLarge,
     TransportClosed,
     TransportMissing,
     Unreachable,
@@ -51,6 +53,7 @@ from mpsbridge.models.harmless import harmless
 from mpsbridge.models.scripts import Script
 from mpsbridge.models.targets import Target
 from mpsbridge.transports import KERBEROS_EXTRA
+from mpsbridge.transports.bounds import Oversized
 from mpsbridge.transports.kerberos_codes import meaning, said
 from mpsbridge.transports.signin import WeakSignIn
 
@@ -103,6 +106,7 @@ _WEAK_HINT = (
     "Use HTTPS with a verified certificate, or --auth kerberos. If it is the host itself: its policies 'Network "
     "security: Minimum session security for NTLM SSP' must ask for NTLMv2 session security and 128-bit encryption."
 )
+_FILES_HINT = "Raise the limit of open files (ulimit -n), or lower --concurrency."
 _PORT_HINT = "Port 5986 speaks TLS and 5985 does not: check --port and --no-tls."
 
 
@@ -148,6 +152,8 @@ def _interrupted(error: Exception, where: str) -> Interrupted:
     """After the script's first byte has gone out."""
     if isinstance(error, TimeoutError) or _code(error) == OPERATION_TIMEOUT:
         return TimedOut(f"{where}: the time was up after the script was sent")
+    if isinstance(error, Oversized):
+        return TooLarge(f"{where}: {_said(error)}")
     if isinstance(error, OSError):
         return ConnectionLost(f"{where}: the connection broke after the script was sent: {_said(error)}")
     if isinstance(error, WinRMError | ET.ParseError):
@@ -159,6 +165,8 @@ def _not_sent(error: Exception, where: str) -> NotSent:
     """Before the script's first byte has gone out, or refused for certain."""
     if isinstance(error, TimeoutError) or _code(error) == OPERATION_TIMEOUT:
         return ConnectTimedOut(f"{where}: no answer in time; nothing was sent")
+    if isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}:
+        return NotSent(f"{where}: too many files are open on this machine", hint=_FILES_HINT)
     if _code(error) in QUOTAS:
         return ShellRefused(f"{where}: no shell: {_said(error)}", hint=_QUOTA_HINT)
     if isinstance(error, WinRMTransportError) and error.code == 401:

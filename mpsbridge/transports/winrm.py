@@ -167,6 +167,7 @@ class WinrmTransport:
             pipeline.add_command(script_command(text, pool.protocol_version or ""))
         else:
             pipeline.add_cmdlet(script.function).add_parameters(dict(script.parameters))
+        self._http.taken.begin()
         self._messages_before, self._pipeline = self._http.messages, pipeline
         pipeline.begin_invoke(remote_stream_options=0)  # 0: records come without the lines of script around them
         self._commands += 1
@@ -189,7 +190,7 @@ class WinrmTransport:
         if self._pool is None:
             # A host may be slow to start PowerShell; a fault for the operation's own timeout would end the opening.
             self._wsman.operation_timeout = math.ceil(self._limit.left())
-            pool = self._pool = Shell(self._wsman, self._target.configuration_name, IDLE_TIMEOUT_S)
+            pool = self._pool = Shell(self._wsman, self._target.configuration_name, IDLE_TIMEOUT_S, self._http.taken)
             pool.open()
             if pool.state != RunspacePoolState.OPENED:
                 raise InvalidRunspacePoolStateError(pool.state, RunspacePoolState.OPENED, "use a shell")

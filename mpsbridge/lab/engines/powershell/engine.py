@@ -9,7 +9,6 @@ PowerShell. How long a script waits is real time, however fast the world's clock
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import shutil
 import sys
@@ -29,6 +28,7 @@ from mpsbridge.lab.engines.powershell.tasks import Scheduler
 from mpsbridge.lab.engines.powershell.zone import write_zone
 from mpsbridge.lab.shells import Post, Shell
 from mpsbridge.lab.world import LabHost, World
+from mpsbridge.processes import environment_of_children
 
 SPARES = 1
 """Children kept warm for the next shell. One takes about 85 MiB."""
@@ -88,7 +88,7 @@ class _Site:
         self._write_programs()
         self._write_modules()
         self._desk = Desk(self._folder / "desk", self._answer)
-        self._environment = {**os.environ, "MPSBRIDGE_LAB_DESK": str(self._desk.path)}
+        self._environment = environment_of_children(MPSBRIDGE_LAB_DESK=str(self._desk.path))
         self._prelude = "".join(_text(name) for name in ("ask.ps1", "host.ps1"))
         self._children = Children(self._environment, self._prelude)
         self._tasks: Scheduler | None = None

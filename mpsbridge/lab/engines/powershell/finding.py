@@ -8,10 +8,10 @@ one decides: a PowerShell that was asked for and does not work is an error, neve
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 from mpsbridge.errors import SettingsError
+from mpsbridge.processes import find_program
 
 OLDEST = (7, 0)
 """Classes, Unix sockets and .NET's own time zones are needed in the child; Windows PowerShell has not all of them."""
@@ -43,7 +43,7 @@ def _named() -> Path | None:
 
 
 def _on_path() -> Path | None:
-    found = shutil.which("pwsh") or shutil.which("powershell")
+    found = find_program("pwsh") or find_program("powershell")
     return Path(found) if found else None
 
 
