@@ -126,7 +126,7 @@ def _call(order: dict[str, object]) -> None:
         main()
     except SystemExit as leaving:
         code = leaving.code
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - shown, and the process ends
         traceback.print_exc()
     finally:
         os._exit(int(str(code)))

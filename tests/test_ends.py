@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import pytest
@@ -74,7 +75,7 @@ MOMENTS: dict[str, tuple[str, ...]] = {
     "resume": ("before", "lease", "logoff", "restart"),
 }
 """When signals come: at the first request, or at a change of that kind on the host."""
-Streams = dict[int, Literal["closed", "full", "left"]]
+Streams = Mapping[int, Literal["closed", "full", "left"]]
 OUTPUTS: dict[str, Streams] = {
     "stdout closed": {1: "closed"},
     "stdout full": {1: "full"},
@@ -90,7 +91,7 @@ SIGNALS = {"HUP": [signal.SIGHUP], "TERM twice": [signal.SIGTERM] * 2, "INT, TER
 class Disturbance(NamedTuple):
     """What happens to a call: to its streams and the file for its events, or signals at a moment."""
 
-    streams: Streams = {}
+    streams: Streams = MappingProxyType({})
     events: str | None = None
     signals: Sequence[signal.Signals] = ()
     moment: str = "before"
@@ -268,8 +269,6 @@ def cases(what: str) -> Iterator[Disturbance]:
 
 
 @pytest.mark.parametrize("what", MATRIX_CALLS)
-def test_whatever_happens_to_it_a_call_gives_back_tells_and_ends(
-    what: str, calls: ForkedCalls, tmp_path: Path
-) -> None:
+def test_whatever_happens_to_it_a_call_gives_back_tells_and_ends(what: str, calls: ForkedCalls, tmp_path: Path) -> None:
     for number, disturbance in enumerate(cases(what)):
         disturbed(what, disturbance, calls, tmp_path / str(number))

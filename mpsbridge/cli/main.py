@@ -44,14 +44,15 @@ def run(arguments: Sequence[str], *, clock: Clock | None = None) -> int:
     if INTERRUPTION.came:  # during an earlier call of this process
         return INTERRUPTED
     held_back = INTERRUPTION.is_held_back
+    raised = False
     with guarded_streams() as streams:
         try:
             code = _run(arguments)
         except KeyboardInterrupt:
-            code = INTERRUPTED
+            code, raised = INTERRUPTED, True
         streams.out.flush()
     INTERRUPTION.is_held_back = held_back
-    return code_after(code, streams.out)
+    return code_after(code, streams.out, was_interrupted=raised or INTERRUPTION.came)
 
 
 def _run(arguments: Sequence[str]) -> int:

@@ -214,13 +214,13 @@ def guarded_streams() -> Iterator[Standard]:
             nothing.close()
 
 
-def code_after(code: int, out: Stream) -> int:
+def code_after(code: int, out: Stream, *, was_interrupted: bool = False) -> int:
     """The exit code of a call of which ``out`` may be lost; see the rules of this file."""
     if out.lost is None:
         return code
     if not out.reader_left:
         return code or 1
-    return code if out.must_arrive or code == INTERRUPTED else 0
+    return code if out.must_arrive or was_interrupted else 0
 
 
 def fill_descriptors() -> None:

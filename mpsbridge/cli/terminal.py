@@ -82,7 +82,7 @@ class Terminal:
 
     def code(self, code: int) -> int:
         """The exit code, once the answer was given, of a call that had this one before."""
-        return code_after(code, self.streams.out)
+        return code_after(code, self.streams.out, was_interrupted=INTERRUPTION.came)
 
     @property
     def is_unread(self) -> bool:
