@@ -49,7 +49,11 @@ def end_sessions(scene: Scene, *, template: str | None = None, ordered_at: datet
     try:
         value = _procedure(scene, template, ordered_at)
     except BaseException as raised:
-        error = raised if isinstance(raised, MpsBridgeError) else Unexpected.of(raised, may_have_run=scene.disrupted)
+        if isinstance(raised, MpsBridgeError):
+            error = raised
+        else:
+            unknown = scene.disrupted or isinstance(raised, KeyboardInterrupt)  # it can strike in the middle of a step
+            error = Unexpected.of(raised, may_have_run=unknown)
         scene.disrupt_no_more()
         error.may_have_run |= scene.disrupted
         scene.tell(

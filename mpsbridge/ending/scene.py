@@ -201,8 +201,9 @@ class Scene:
         """Send one step: intent before, outcome after."""
         try:
             answer = recorded(self._journal, self.run, self.host.name, name, act, phase=self.phase, **detail)
-        except MpsBridgeError as error:
-            self.disrupted |= name in DISRUPTING and error.may_have_run
+        except BaseException as error:
+            may_have_run = not isinstance(error, MpsBridgeError) or error.may_have_run
+            self.disrupted |= name in DISRUPTING and may_have_run
             raise
         self.disrupted |= name in DISRUPTING
         return answer
