@@ -11,20 +11,25 @@ from mpsbridge.version import __version__
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    if sys.argv[1:] == ["--version"]:
-        sys.stdout.write(f"mpsbridge {__version__}\n")
-        sys.exit(0)
-    gc.set_threshold(20_000)  # what is loaded stays: to look through it for garbage every 700 objects finds none
-    from mpsbridge.cli.leaving import INTERRUPTED, heed_signals  # noqa: PLC0415 - see the module docstring
-    from mpsbridge.cli.main import run  # noqa: PLC0415 - the same
+    try:
+        from mpsbridge.cli.output import code_after, fill_descriptors, guarded_streams  # noqa: PLC0415 - see above
 
-    heed_signals()
-    code = run(sys.argv[1:])
-    if code == INTERRUPTED:  # whoever interrupts does not wait for threads that talk to hosts which hang
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    sys.exit(code)
+        fill_descriptors()
+        if sys.argv[1:] == ["--version"]:
+            with guarded_streams() as streams:
+                streams.out.write(f"mpsbridge {__version__}\n")
+            sys.exit(code_after(0, streams.out))
+        from mpsbridge.cli.leaving import INTERRUPTION, heed_signals, leave  # noqa: PLC0415 - the same
+
+        heed_signals()
+        gc.set_threshold(20_000)  # what is loaded stays: to look through it for garbage every 700 objects finds none
+        from mpsbridge.cli.main import run  # noqa: PLC0415 - the same
+
+        code = run(sys.argv[1:])
+        INTERRUPTION.is_held_back = True  # the code stands: a signal from here on changes nothing
+    except KeyboardInterrupt:  # of a call that held nothing; whoever interrupts does not wait for threads
+        os._exit(130)
+    leave(code)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,8 @@
     │  ├─ CommandMissing        missing-command
     │  └─ Blind                 blind           yes: it looked and may not see
     ├─ ParseError               parse           yes: it ran, the answer cannot be read
-    └─ JournalLost              journal         yes: the record broke while a run was at work
+    ├─ JournalLost              journal         yes: the record broke while a run was at work
+    └─ Unexpected               internal        unknown: a fault of mpsbridge, or of what it runs in
 
 Rules of this file: an error is data (host, snippet, may_have_run, hint), survives pickling with all of it, and its
 ``str()`` is one sentence for a person. Only ``InputError``, ``NotSent`` and ``Stopped`` may claim that
@@ -340,3 +341,15 @@ class JournalLost(MpsBridgeError):
 
     kind = "journal"
     default_hint = "Free some space, then look at the hosts and resume the run."
+
+
+class Unexpected(MpsBridgeError):
+    """Something that nobody has foreseen was raised in the middle of a job: a fault, or want of memory."""
+
+    kind = "internal"
+    default_hint = "This is a fault of mpsbridge; -vv shows where."
+
+    @classmethod
+    def of(cls, error: BaseException, *, may_have_run: bool = True) -> Self:
+        """The same as an error of this tree, which says whether something may have run."""
+        return cls(f"unexpected {type(error).__name__}: {error}", may_have_run=may_have_run)

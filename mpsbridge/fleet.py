@@ -40,6 +40,7 @@ STEP_LIMIT_S, GRACE_LIMIT_S = 10.0, 40.0
 CUT_AFTER_S, GIVE_UP_AFTER_S = 0.5, 2.0
 """Past the deadline: when the hosts at work, which should have ended by themselves, are cut off, and given up."""
 
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 _NOT_WAITED_FOR = "interrupted; the host was at work and had not answered"
 _TOO_LATE = "the time for the whole call was up while the host was at work"
 
@@ -50,7 +51,8 @@ class Fleet:
     ``concurrency`` is the number of slots; ``connect`` makes a host from a target (tests pass their own). With ``keep``
     a host stays connected between two calls of :meth:`run`, so that a plan and its acts share one connection; without
     it nothing is kept of a host that has finished. ``deadline_s`` counts from here, for everything. Ctrl-C cancels what
-    runs; with ``graceful`` it only sets ``stop``, and jobs that heed it have 40 s to give back what they hold.
+    runs; with ``graceful`` it only sets ``stop``, and jobs that heed it have 40 s to give back what they hold. Where
+    ``is_told_to_stop`` says so, that is the same.
     ``workers`` do the jobs in place of this process' own threads.
     """
 
@@ -63,6 +65,7 @@ class Fleet:
         connect: Callable[[Target], Host] = Host,
         graceful: bool = False,
         on_interrupt: Callable[[], None] = lambda: None,
+        is_told_to_stop: Callable[[], bool] = lambda: False,
         keep: bool = True,
         deadline_s: float | None = None,
         workers: Workers | None = None,
@@ -74,6 +77,7 @@ class Fleet:
         self._most = max(MOST_AT_WORK, self._slots)
         self._graceful = graceful
         self._on_interrupt = on_interrupt
+        self._is_told_to_stop = is_told_to_stop
         self._deadline = None if deadline_s is None else self._clock.monotonic() + deadline_s
         self._cut_off = False
         self._stopped_at = math.inf
@@ -100,7 +104,7 @@ class Fleet:
         with _first_signal_is_a_flag() as told_to_stop:
             while work.missing:
                 try:
-                    if told_to_stop.is_set() and not self.interrupted:
+                    if (told_to_stop.is_set() or self._is_told_to_stop()) and not self.interrupted:
                         self._interrupt()
                     self._begin_more(work, job)
                     found = self._next(work)
@@ -127,8 +131,8 @@ class Fleet:
         return self.stop.is_set()
 
     def _interrupt(self) -> None:
-        self._on_interrupt()
         self._end_what_runs()
+        self._on_interrupt()  # last: to tell a person may take its time
 
     def _end_what_runs(self) -> None:
         if self._graceful:
@@ -207,12 +211,19 @@ class Fleet:
     ) -> None:
         if kind is not None and self.at_work:  # nobody will hear what becomes of them
             self._end_what_runs()
+            if self._graceful and issubclass(kind, Exception):  # a fault, not a person who wants to leave
+                self._wait_until_given_back()
         self.close()
+
+    def _wait_until_given_back(self) -> None:
+        until = self._clock.monotonic() + GRACE_LIMIT_S
+        while self.at_work and self._clock.monotonic() < until:
+            self._clock.wait(LOOK_S)
 
 
 @contextmanager
 def _first_signal_is_a_flag() -> Iterator[threading.Event]:
-    """Let the first Ctrl-C or SIGTERM set a flag, so that it cannot strike where the caller handles an outcome.
+    """Let the first Ctrl-C, SIGTERM or SIGHUP set a flag, so that it cannot strike where the caller handles an outcome.
 
     Whoever has a handler hears of both; only the ``KeyboardInterrupt`` that the first one raises is held back.
     """
@@ -221,7 +232,7 @@ def _first_signal_is_a_flag() -> Iterator[threading.Event]:
         yield flag
         return
     with ExitStack() as restored:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _SIGNALS:
             if callable(before := signal.getsignal(number)):
                 signal.signal(number, functools.partial(_hold_back, flag, before))
                 restored.callback(signal.signal, number, before)

@@ -326,9 +326,11 @@ class Journal:
                 self._database.execute("BEGIN IMMEDIATE")
                 yield
                 self._database.execute("COMMIT")
-            except sqlite3.Error as error:
+            except BaseException as error:  # an interrupt too: the next write must not find this one half done
                 if self._database.in_transaction:
                     self._database.execute("ROLLBACK")
+                if not isinstance(error, sqlite3.Error):
+                    raise
                 raise JournalLost(f"the journal {self.path} cannot be written: {error}") from error
 
     def _read(self, query: str, values: tuple[str | None, ...] = ()) -> list[sqlite3.Row]:

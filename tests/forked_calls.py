@@ -12,11 +12,12 @@ import resource
 import signal
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 
 class Called(NamedTuple):
@@ -43,11 +44,14 @@ class ForkedCalls:
         output: Path,
         kill_after: int | None = None,
         largest_file: int | None = None,
+        streams: Mapping[int, Literal["closed", "full", "left"]] | None = None,
+        limit_s: int = 0,
         began: Callable[[int], None] = lambda _pid: None,
     ) -> Called:
         """Make a call that lives by the shared clock in the file ``clock``; ``began`` gets its process id at once.
 
-        ``largest_file`` is how many bytes a file of it may have; more of them do not fit on its disk.
+        ``largest_file`` is how many bytes a file of it may have; more of them do not fit on its disk. Of ``streams`` (1
+        and 2) each is closed, a full disk, or a pipe whose reader has left. ``limit_s`` is when it is killed (SIGALRM).
         """
         order = {
             "words": list(words),
@@ -56,6 +60,8 @@ class ForkedCalls:
             "output": str(output),
             "kill_after": kill_after,
             "largest_file": largest_file,
+            "streams": {str(number): kind for number, kind in (streams or {}).items()},
+            "limit_s": limit_s,
         }
         assert self._server.stdin is not None
         assert self._server.stdout is not None
@@ -94,27 +100,49 @@ def _serve() -> None:
 
 def _call(order: dict[str, object]) -> None:
     """One call, in a process of its own that ends here."""
-    from mpsbridge.cli.main import run  # noqa: PLC0415 - see _serve
+    from mpsbridge.__main__ import main  # noqa: PLC0415 - see _serve
+    from mpsbridge.cli.call import CLOCK  # noqa: PLC0415 - the same
 
-    code = 70
+    code: object = 70
     try:
+        signal.alarm(int(str(order["limit_s"])))
         printed = os.open(str(order["output"]), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(printed, 1)
         os.dup2(printed, 2)
-        environment, words = order["environment"], order["words"]
+        environment, words, streams = order["environment"], order["words"], order["streams"]
         assert isinstance(environment, dict)
         assert isinstance(words, list)
+        assert isinstance(streams, dict)
+        for number, kind in streams.items():
+            _spoil(int(number), str(kind))
         os.environ.update(environment)
         if isinstance(kill_after := order["kill_after"], int):
             _kill_after(kill_after)
         if isinstance(largest := order["largest_file"], int):
             resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
-        code = run(words, clock=SharedClock(Path(str(order["clock"]))))
-        sys.stdout.flush()
-        sys.stderr.flush()
+        CLOCK.set(SharedClock(Path(str(order["clock"]))))
+        sys.argv[1:] = words
+        main()
+    except SystemExit as leaving:
+        code = leaving.code
+    except BaseException:  # noqa: BLE001 - shown, and the process ends
+        traceback.print_exc()
     finally:
-        os._exit(code)
+        os._exit(int(str(code)))
+
+
+def _spoil(number: int, kind: str) -> None:
+    """Make a standard stream what it is to a process that was started so."""
+    if kind == "closed":
+        os.close(number)
+        setattr(sys, {1: "stdout", 2: "stderr"}[number], None)
+    elif kind == "full":
+        os.dup2(os.open("/dev/full", os.O_WRONLY), number)
+    else:
+        reading, writing = os.pipe()
+        os.close(reading)
+        os.dup2(writing, number)
 
 
 def _kill_after(writes: int) -> None:

@@ -71,11 +71,15 @@ class Watched:
                     assert happened(self.screen), self.screen
         return self.screen
 
+    def read(self, *, for_s: float) -> None:
+        """Read what comes, and wait for it so long."""
+        if select.select([self._terminal], [], [], for_s)[0]:
+            self._read_some()
+
     def ended(self) -> int:
         """Read to the end; the exit code."""
         while self.process.poll() is None:
-            if select.select([self._terminal], [], [], 0.2)[0]:
-                self._read_some()
+            self.read(for_s=0.2)
         while select.select([self._terminal], [], [], 0)[0] and self._read_some():
             pass
         return self.process.returncode
@@ -131,9 +135,11 @@ def test_a_second_signal_leaves_at_once_and_says_what_is_left(lab: Lab) -> None:
         call.process.send_signal(signal.SIGTERM)
         call.until(lambda screen: "alpha: lease released" in screen)
         started = time.monotonic()
-        call.process.send_signal(signal.SIGTERM)
+        while call.process.poll() is None:  # what comes within two seconds of the first one is the same wish
+            call.process.send_signal(signal.SIGTERM)
+            call.read(for_s=0.1)
         assert call.ended() == 130
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 8
     assert "interrupted again: left at once" in call.screen
     assert "beta: holds the lease and closed logons; was giving back" in call.screen
     assert "mpsbridge resume 20" in call.screen

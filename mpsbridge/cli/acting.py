@@ -120,7 +120,8 @@ def _carry_out(
             for place, plan in plans.items()
             if plan.acts and not isinstance(outcomes[place], Skipped) and not fleet.interrupted
         ]
-        if not call.settings.dry_run and not fleet.interrupted:
+        begins = not call.settings.dry_run and not fleet.interrupted
+        if begins:
             chosen = {targets[place].host: plans[place] for place in places}
             if chosen and act in _QUESTIONS:
                 _ask(call, act, chosen, yes=yes)
@@ -130,10 +131,11 @@ def _carry_out(
             with leaving_behind(lambda: tell):
                 for place, outcome in _act(fleet, plans, places, who, do, record):
                     outcomes[place] = outcome
-            code = exit_code(outcomes, _EFFECTS[act], interrupted=fleet.interrupted)
-            end_record(call, journal, run, f"exit code {code}")
         _show(call, outcomes, act)
-        return exit_code(outcomes, _EFFECTS[act], interrupted=fleet.interrupted)
+        code = call.terminal.code(exit_code(outcomes, _EFFECTS[act], interrupted=fleet.interrupted))
+        if begins:
+            end_record(call, journal, run, f"exit code {code}")
+        return code
 
 
 def _before(call: Call, run: str, look: Outcome[Observation], plan: Plan | None, nowhere: str) -> Outcome[ActValue]:

@@ -26,7 +26,7 @@ from mpsbridge.cli.fleets import (
     record_not_sent,
     record_untouched,
 )
-from mpsbridge.cli.following import Following, events_to, following
+from mpsbridge.cli.following import Follower, Following, events_to, following
 from mpsbridge.cli.showing import ask, has_work, not_begun_is_skipped, note_once, planned, show, summarise
 from mpsbridge.cli.spared import check_spared
 from mpsbridge.clock import Clock
@@ -36,7 +36,7 @@ from mpsbridge.ending.past import past_of
 from mpsbridge.ending.policy import HostPlan, Policy, plan_host
 from mpsbridge.ending.run import EndValue, end_sessions
 from mpsbridge.ending.scene import Scene
-from mpsbridge.errors import HostReleased, InputError, MpsBridgeError
+from mpsbridge.errors import HostReleased, InputError, JournalLost, MpsBridgeError
 from mpsbridge.fleet import LOOK_S, Fleet
 from mpsbridge.host import Host
 from mpsbridge.journal import Entry, Journal, owner
@@ -103,7 +103,7 @@ def carry_out(
             else planned(plan, run, policy, dry_run=False)
             for place, plan in enumerate(plans)
         ]
-        return _finish(call, journal, run, outcomes, fleet, late=late.is_set()), outcomes
+        return _finish(call, journal, run, outcomes, fleet, follower, late=late.is_set()), outcomes
 
 
 def rehearse(call: Call, run: str, targets: Sequence[Target], work: Work) -> int:
@@ -146,7 +146,7 @@ def go_on(
     ):
         job = _job(call, journal, run, work, fleet, follower, order=order, hosts=len(hosts), out=out)
         outcomes = [not_begun_is_skipped(outcome) for outcome in fleet.run(job)]
-    return _finish(call, journal, run, outcomes, fleet, late=late.is_set(), others=others), outcomes
+    return _finish(call, journal, run, outcomes, fleet, follower, late=late.is_set(), others=others), outcomes
 
 
 def _plan(call: Call, fleet: Fleet, work: Work, run: str) -> list[Outcome[HostPlan]]:
@@ -310,19 +310,30 @@ def _finish(
     run: str,
     outcomes: Sequence[Outcome[EndValue]],
     fleet: Fleet,
+    follower: Follower,
     *,
     late: bool,
     others: Sequence[str] = (),
 ) -> int:
-    """Show it all, and end the run if nothing of it is open; ``others`` are hosts that this call left out."""
-    code = exit_code(outcomes, Effect.DISRUPT, interrupted=fleet.interrupted and not late)
-    unknown = any(isinstance(outcome, Failed) and outcome.failure.may_have_run for outcome in outcomes)
-    held = any(is_held(journal, run, outcome.host) for outcome in outcomes if isinstance(outcome, Failed))
-    unsettled = fleet.interrupted or unknown or held or bool(others)
-    if not unsettled:
-        unsettled = not end_record(call, journal, run, "done" if code == 0 else f"exit code {code}")
+    """Show it all, and end the run if nothing of it is open; ``others`` are hosts that this call left out.
+
+    The answer comes first: nothing about the record can keep it back. ``follower`` knows whether all events were told.
+    """
     show(call, outcomes, dry_run=False)
-    summarise(call, journal, run)
-    if unsettled:
+    code = call.terminal.code(exit_code(outcomes, Effect.DISRUPT, interrupted=fleet.interrupted and not late))
+    code = code or int(follower.is_incomplete)
+    try:
+        is_open = fleet.interrupted or bool(others) or _is_unsettled(journal, run, outcomes)
+    except JournalLost as error:
+        call.terminal.warn(str(error))
+        is_open = True
+    if is_open or not end_record(call, journal, run, f"exit code {code}" if code else "done"):
         call.terminal.note(f"run {run} is open; 'mpsbridge resume {run}' goes on with it")
+    summarise(call, journal, run)
     return code
+
+
+def _is_unsettled(journal: Journal, run: str, outcomes: Sequence[Outcome[EndValue]]) -> bool:
+    """Whether it is not known of some host what happened there, or something is held there."""
+    failures = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
+    return any(one.failure.may_have_run or is_held(journal, run, one.host) for one in failures)

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from mpsbridge.cli.call import HOST_WORDS, Call
 from mpsbridge.cli.elsewhere import Elsewhere, elsewhere, refuse_elsewhere
-from mpsbridge.cli.leaving import WORDS
+from mpsbridge.cli.leaving import INTERRUPTION, WORDS
 from mpsbridge.cli.progress import CallView
 from mpsbridge.cli.tables import counted, listed
 from mpsbridge.clock import SystemClock
@@ -49,6 +49,7 @@ def open_fleet(call: Call, targets: Sequence[Target], *, graceful: bool = False)
 
     With ``graceful`` the deadline is the procedure's own matter: there it is a time to give back, not to break off.
     """
+    call.terminal.acts()
     refuse_elsewhere(call.settings, f"'{call.command}' stays in the process that keeps the record")
     return _open(call, targets, graceful=graceful, keep=True)
 
@@ -80,6 +81,7 @@ def _open(
     return Fleet(
         targets,
         on_interrupt=interrupted,
+        is_told_to_stop=lambda: INTERRUPTION.came,
         concurrency=min(MOST_THREADS, len(targets)) if graceful else slots,
         connect=connect,
         graceful=graceful,
@@ -150,9 +152,13 @@ def record_not_sent(journal: Journal, run: str, outcome: Failed | Skipped) -> No
 
 
 def end_record(call: Call, journal: Journal, run: str, verdict: str) -> bool:
-    """Record that a run has ended; whether that was possible. Where it was not, what it did is told all the same."""
+    """Record that a run has ended; whether that was possible. Where it was not, that is said.
+
+    It comes after the answer, so that the record tells the exit code that the call has, and an answer that was lost.
+    """
+    out = call.terminal.streams.out
     try:
-        journal.end(run, verdict)
+        journal.end(run, f"{verdict}: {out.loss}" if out.lost and not out.reader_left else verdict)
     except JournalLost as error:
         call.terminal.warn(str(error))
         return False
@@ -178,7 +184,8 @@ def gather(
     """Do the job on all hosts; the outcomes in the order asked for.
 
     With ``--output jsonl`` each is printed as it comes, and what is ``done`` is not kept (unless ``keep``), so that
-    memory does not grow with the hosts. ``problems`` are what a host's answer says beside the answer itself.
+    memory does not grow with the hosts. ``problems`` are what a host's answer says beside the answer itself. A call
+    that only reads ends where nobody gets its answer any more.
     """
     streams = call.settings.output is Output.JSONL
     found: dict[int, Outcome[V]] = {}
@@ -190,6 +197,9 @@ def gather(
                 found[place] = outcome
             if streams:
                 _say_beside(call, outcome, problems)
+            if call.terminal.is_unread:
+                fleet.cancel()
+                break
     if not streams:
         for place in sorted(found):
             _say_beside(call, found[place], problems)

@@ -1,21 +1,29 @@
-"""What happens while a run goes on: shown to people, written as JSON lines, remembered in case all must end at once."""
+"""What happens while a run goes on: shown to people, written as JSON lines, remembered in case all must end at once.
+
+Rule: a host's thread hands its news over and goes on. A thread of its own tells them, so that neither an output that
+fails nor one that takes nothing (a stopped terminal, a pipe that nobody empties) can reach or delay the procedure.
+"""
 
 from __future__ import annotations
 
 import shlex
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Protocol, TextIO
+from queue import SimpleQueue
+from typing import Protocol
 
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.leaving import leaving_behind
+from mpsbridge.cli.output import Stream, standard
 from mpsbridge.cli.progress import RunView
+from mpsbridge.cli.terminal import json_line
 from mpsbridge.ending.scene import Event, Progress
 from mpsbridge.errors import InputError
-from mpsbridge.models.harmless import json_text
 
+LAST_NEWS_S = 5.0
+"""How long a run that is over waits for an output that takes its news slowly."""
 _TOLD = frozenset(
     {"leased", "closed", "notice", "waiting", "empty", "ended", "ordered", "unanswered", "booted"}
     | {"restored", "left", "released", "failed"}
@@ -36,25 +44,42 @@ class Following(Protocol):
 
 
 class Follower:
-    """Takes in what happens on every host of a run, from any thread."""
+    """Takes in what happens on every host of a run, from any thread; :meth:`tell` is for the one that tells it."""
 
-    def __init__(self, call: Call, run: str, hosts: Sequence[str], stream: TextIO | None) -> None:
+    def __init__(self, call: Call, run: str, hosts: Sequence[str], stream: Stream | None) -> None:
         self._call = call
         self._run = run
         self._hosts = hosts
         self._stream = stream
         self._lock = threading.Lock()
         self._view = RunView(hosts)
+        self._news: SimpleQueue[Event | None] = SimpleQueue()
+        self._is_told = False
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether a file for events was asked for, and lacks some."""
+        return self._stream is not None and (self._stream.lost is not None or not self._is_told)
 
     def event(self, event: Event) -> None:
-        """Tell people, and programs."""
+        """Remember it, and have people and programs told."""
         with self._lock:
             self._view.event(event)
+        self._news.put(event)
+
+    def tell(self) -> None:
+        """Tell what happens until all is over."""
+        while (event := self._news.get()) is not None:
             if self._stream is not None:
-                self._stream.write(json_text(event.model_dump(mode="json")) + "\n")
+                self._stream.write(json_line(event))
                 self._stream.flush()
             if event.event in _TOLD:
                 self._call.terminal.note(f"{event.at.astimezone():%H:%M:%S} {event.host}: {event.text}")
+        self._is_told = True
+
+    def is_over(self) -> None:
+        """Nothing more will happen."""
+        self._news.put(None)
 
     def progress(self, progress: Progress) -> None:
         """Remember how far a host is."""
@@ -79,19 +104,31 @@ class Follower:
 
 
 @contextmanager
-def events_to(path: Path | None) -> Iterator[TextIO | None]:
+def events_to(path: Path | None) -> Iterator[Stream | None]:
     """The file for events, if one was asked for. Raises ``InputError``, so it is opened before anything begins."""
+    if path is None:
+        yield None
+        return
     try:
-        stream = path.open("a", encoding="utf-8") if path else None
+        file = path.open("a", encoding="utf-8")
     except OSError as error:
         raise InputError(f"--events: {path} cannot be written: {error.strerror or error}") from error
-    with stream or nullcontext():
-        yield stream
+    try:
+        yield Stream(file, f"--events {path}", beside=standard().err, is_answer=False)
+    finally:
+        with suppress(OSError):
+            file.close()
 
 
 @contextmanager
-def following(call: Call, stream: TextIO | None, run: str, hosts: Sequence[str]) -> Iterator[Follower]:
+def following(call: Call, stream: Stream | None, run: str, hosts: Sequence[str]) -> Iterator[Follower]:
     """Tell people what happens as it happens, and write it as JSON lines to ``stream`` where there is one."""
     follower = Follower(call, run, hosts, stream)
+    teller = threading.Thread(target=follower.tell, name="mpsbridge-events", daemon=True)
     with leaving_behind(follower.left_behind), call.terminal.live(follower.rows):
-        yield follower
+        teller.start()
+        try:
+            yield follower
+        finally:
+            follower.is_over()
+            teller.join(LAST_NEWS_S)

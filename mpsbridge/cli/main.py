@@ -1,7 +1,8 @@
 """From arguments to an exit code.
 
-0 all done; 1 some host failed; 2 usage or settings; 3 refused, nothing was sent; 4 something may have run and its
-result is unknown; 130 interrupted.
+0 all done; 1 some host failed, or the answer could not be written; 2 usage or settings; 3 refused, nothing was sent;
+4 something may have run and its result is unknown; 130 interrupted. What becomes of a code where output is lost is
+:mod:`mpsbridge.cli.output`'s matter.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import typer
 from typer.main import get_command_name
 
 from mpsbridge.cli.commands import app
-from mpsbridge.cli.leaving import INTERRUPTED, WORDS, Exit
+from mpsbridge.cli.leaving import INTERRUPTION, WORDS, Exit
+from mpsbridge.cli.output import INTERRUPTED, code_after, guarded_streams
 
 if TYPE_CHECKING:
     from mpsbridge.clock import Clock
@@ -29,7 +31,7 @@ def _top(version: Annotated[bool, typer.Option("--version", help="Print the vers
 
 
 def run(arguments: Sequence[str], *, clock: Clock | None = None) -> int:
-    """Run one call, living by ``clock`` where one is given; the exit code."""
+    """Run one call, living by ``clock`` where one is given; the exit code. Nothing is raised but by a signal."""
     WORDS.set(tuple(arguments))
     if clock is not None:
         from mpsbridge.cli.call import CLOCK
@@ -39,20 +41,34 @@ def run(arguments: Sequence[str], *, clock: Clock | None = None) -> int:
             return run(arguments)
         finally:
             CLOCK.reset(before)
+    if INTERRUPTION.came:  # during an earlier call of this process
+        return INTERRUPTED
+    held_back = INTERRUPTION.is_held_back
+    raised = False
+    with guarded_streams() as streams:
+        try:
+            code = _run(arguments)
+        except KeyboardInterrupt:
+            code, raised = INTERRUPTED, True
+        streams.out.flush()
+    INTERRUPTION.is_held_back = held_back
+    return code_after(code, streams.out, was_interrupted=raised or INTERRUPTION.came)
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
-        code: Any = app_for(arguments)(args=list(arguments), prog_name="mpsbridge", standalone_mode=False)
+        code: Any = app_for(arguments)(args=list(arguments) or ["--help"], prog_name="mpsbridge", standalone_mode=False)
     except Exit as leaving:
         return leaving.code
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a person gets a sentence, whatever it is
         explain = getattr(error, "format_message", None)  # typer's usage errors; their class moved between versions
-        if explain is None:
-            raise
-        from mpsbridge.cli.terminal import usage_error
+        from mpsbridge.cli import terminal
 
-        return usage_error(explain(), arguments, getattr(getattr(error, "ctx", None), "command_path", "mpsbridge"))
-    return int(code or 0)
+        if explain is None:
+            return terminal.fault(error, may_have_run=INTERRUPTION.is_held_back)
+        command_path = getattr(getattr(error, "ctx", None), "command_path", "mpsbridge")
+        return terminal.usage_error(explain(), arguments, command_path)
+    return int(code or 0) if arguments else 2
 
 
 def app_for(arguments: Sequence[str]) -> typer.Typer:

@@ -31,7 +31,7 @@ def sessions(call: Call, hosts: Sequence[str], who: Selector | None, watch: str 
         while True:
             outcomes = gather(call, fleet, functools.partial(_look, chosen), problems=lambda seen: seen.problems)
             _show_sessions(call, outcomes)
-            if every_s is None or fleet.interrupted or clock.wait(every_s, fleet.stop):
+            if every_s is None or fleet.interrupted or call.terminal.is_unread or clock.wait(every_s, fleet.stop):
                 return exit_code(outcomes, Effect.READ, interrupted=fleet.interrupted)
             call.terminal.say()
 

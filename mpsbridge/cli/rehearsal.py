@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from mpsbridge.cli.call import Call
-from mpsbridge.cli.leaving import INTERRUPTED
+from mpsbridge.cli.output import INTERRUPTED
 from mpsbridge.cli.tables import counted
 from mpsbridge.clock import Clock, HastyClock
 from mpsbridge.errors import InputError

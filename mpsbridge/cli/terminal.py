@@ -1,13 +1,15 @@
-"""The only file that prints: tables for people, one JSON document for programs, questions, and nothing else.
+"""What a call says: tables for people, one JSON document for programs, questions, and nothing else.
 
 Rules: text from hosts is made harmless before it is shown; with ``--output json`` standard output holds exactly one
-document, whatever the exit code; everything for people beside the answer goes to standard error.
+document, whatever the exit code; everything for people beside the answer goes to standard error. All of it leaves by
+the streams of :mod:`mpsbridge.cli.output`, which never raise.
 """
 
 from __future__ import annotations
 
 import csv
 import getpass
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,12 +22,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mpsbridge.cli.leaving import INTERRUPTION
+from mpsbridge.cli.output import code_after, standard
 from mpsbridge.errors import InputError, MpsBridgeError, Refused, SettingsError
 from mpsbridge.models.harmless import csv_cell, harmless, json_text
 from mpsbridge.models.outcomes import Failed, Failure, Skipped
 from mpsbridge.settings import Output
 from mpsbridge.version import __version__
 
+log = logging.getLogger(__name__)
 SCHEMA = "mpsbridge/1"
 UNLIMITED = 10_000
 """Columns where output is not a terminal: a table in a file or a pipe is never cut."""
@@ -46,8 +51,9 @@ class Terminal:
         self.csv_raw = csv_raw
         self._noted: set[str] = set()
         color = color and not os.environ.get("NO_COLOR")
-        self._out = _console(sys.stdout, color=color)
-        self._err = _console(sys.stderr, color=color)
+        self.streams = standard()
+        self._out = _console(self.streams.out, color=color)
+        self._err = _console(self.streams.err, color=color)
 
     @property
     def for_people(self) -> bool:
@@ -71,10 +77,25 @@ class Terminal:
             for line in text.splitlines():
                 self._err.print(Text(harmless(line)), soft_wrap=True)
 
+    def acts(self) -> None:
+        """The call may act from here on: its answer must arrive, and no signal strikes but where a person is asked."""
+        self.streams.out.keep_answer()
+        INTERRUPTION.is_held_back = True
+
+    def code(self, code: int) -> int:
+        """The exit code, once the answer was given, of a call that had this one before."""
+        return code_after(code, self.streams.out, was_interrupted=INTERRUPTION.came)
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether nobody gets the answer any more, of a call that only reads."""
+        out = self.streams.out
+        return out.lost is not None and not out.must_arrive
+
     @property
     def is_watched(self) -> bool:
         """Whether somebody sees standard error on a terminal on which lines can change, and nothing else mixes in."""
-        mixed = self.output is Output.JSONL and sys.stdout.isatty()
+        mixed = self.output is Output.JSONL and self.streams.out.isatty()
         return self._err.is_terminal and not (self.quiet or mixed or self._err.is_dumb_terminal)
 
     @contextmanager
@@ -107,8 +128,8 @@ class Terminal:
 
     def raw(self, text: str) -> None:
         """Text exactly as it is, on standard output."""
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        self.streams.out.write(text)
+        self.streams.out.flush()
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, to_stderr: bool = False) -> None:
         """A plain table; ``None`` is shown as nothing. Where a terminal is too narrow for it, cells are cut."""
@@ -144,16 +165,17 @@ class Terminal:
     def stream(self, outcome: BaseModel) -> None:
         """One outcome as a JSON line, as soon as it is known; nothing in the other forms."""
         if self.output is Output.JSONL:
-            self.raw(json_text(outcome.model_dump(mode="json")) + "\n")
+            self.raw(json_line(outcome))
 
     def csv(self, records: Sequence[Mapping[str, object]]) -> None:
         """Records as CSV with a heading; what a spreadsheet takes for a formula is made text, unless ``csv_raw``."""
         if not records:
             return
-        writer = csv.DictWriter(sys.stdout, list(records[0]), lineterminator="\n")
+        writer = csv.DictWriter(self.streams.out, list(records[0]), lineterminator="\n")
         writer.writeheader()
         for record in records:
             writer.writerow({name: csv_cell(value, raw=self.csv_raw) for name, value in record.items()})
+        self.streams.out.flush()
 
     def failures(self, outcomes: Sequence[object]) -> None:
         """One line for each host that failed or was skipped, with what to do; on standard error."""
@@ -183,20 +205,43 @@ class Terminal:
         """Ask on a terminal unless ``yes`` was said; default no. Raises ``Refused`` on a no or where nobody is."""
         if yes:
             return
-        if not sys.stdin.isatty():
+        if not _is_somebody_there():
             raise Refused(f"{question} Nobody can be asked here; nothing was sent.", hint="Repeat with --yes.")
         self._err.print(Text(f"{harmless(question)} [y/N] "), end="", soft_wrap=True)
-        if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        if _answered().strip().lower() not in {"y", "yes"}:
             raise Refused("stopped by your answer; nothing was sent")
 
     def password(self, username: str) -> SecretStr:
         """Ask for a password. Raises ``SettingsError`` where nobody is there to answer."""
-        if not sys.stdin.isatty():
+        if not _is_somebody_there():
             raise SettingsError(
                 f"no password for {username}",
                 hint="Set MPSBRIDGE_PASSWORD or MPSBRIDGE_PASSWORD_FILE; --auth kerberos uses a ticket.",
             )
-        return SecretStr(getpass.getpass(f"Password for {harmless(username)}: ", stream=sys.stderr))
+        with INTERRUPTION.raised_again():
+            return SecretStr(getpass.getpass(f"Password for {harmless(username)}: ", stream=sys.stderr))
+
+
+def _is_somebody_there() -> bool:
+    """Whether standard input is a terminal."""
+    try:
+        return sys.stdin is not None and sys.stdin.isatty()
+    except ValueError:  # closed
+        return False
+
+
+def _answered() -> str:
+    """A line that a person types; nothing where the terminal is gone."""
+    with INTERRUPTION.raised_again():
+        try:
+            return sys.stdin.readline()
+        except (OSError, ValueError):
+            return ""
+
+
+def json_line(model: BaseModel) -> str:
+    """A model as a JSON line, whatever stands in its texts (pydantic's own writer refuses lone surrogates)."""
+    return json_text(model.model_dump(mode="json")) + "\n"
 
 
 def _console(stream: Any, *, color: bool) -> Console:
@@ -225,15 +270,28 @@ def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) ->
 
 def show_version() -> int:
     """The version, where it stands among other words; exit code 0."""
-    sys.stdout.write(f"mpsbridge {__version__}\n")
+    standard().out.write(f"mpsbridge {__version__}\n")
     return 0
 
 
-def last_words(lines: Sequence[str]) -> None:
-    """Lines on standard error, at once: whoever holds a lock on it now, and whatever is shown there."""
+def last_words(lines: Sequence[str]) -> str:
+    """What a process says that leaves at a second signal, whatever its terminal shows now."""
     shown = "".join(f"{harmless(line)}\n" for line in lines)
     show_cursor = "\x1b[?25h" if os.isatty(2) else ""
-    os.write(2, f"{show_cursor}\ninterrupted again: left at once\n{shown}".encode(errors="replace"))
+    return f"{show_cursor}\ninterrupted again: left at once\n{shown}"
+
+
+def fault(error: Exception, *, may_have_run: bool) -> int:
+    """An error that nobody has foreseen, as a sentence; the exit code. With ``-vv`` the log has the traceback."""
+    log.debug("unexpected %s", type(error).__name__, exc_info=error)
+    streams = standard()
+    streams.err.write(
+        f"mpsbridge: unexpected {type(error).__name__}: {harmless(str(error))}\n"
+        "  This is a fault of mpsbridge; -vv shows where.\n"
+        + ("  Something may have been done: 'mpsbridge history' tells.\n" if may_have_run else "")
+    )
+    streams.err.flush()
+    return 4 if may_have_run else 1
 
 
 def usage_error(message: str, arguments: Sequence[str], command_path: str) -> int:
@@ -242,7 +300,7 @@ def usage_error(message: str, arguments: Sequence[str], command_path: str) -> in
     command = words[1] if len(words) > 1 else ""
     wants_json = any(
         word == "--output=json" or (word in {"--output", "-o"} and following == "json")
-        for word, following in zip(arguments, [*arguments[1:], ""], strict=True)
+        for word, following in zip(arguments, [*arguments, ""][1:], strict=True)
     )
     terminal = Terminal(command=command, output=Output.JSON if wants_json else Output.TABLE)
     return terminal.error(InputError(message, hint=f"Try '{command_path} --help'."))

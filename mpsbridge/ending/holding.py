@@ -16,7 +16,7 @@ from pydantic import JsonValue
 from mpsbridge.ending.lease import Lease, holder, is_of_run, read_lease
 from mpsbridge.ending.past import GIVING_BACK
 from mpsbridge.ending.scene import Scene
-from mpsbridge.errors import HostReleased, MpsBridgeError, Refused, RemoteError
+from mpsbridge.errors import HostReleased, MpsBridgeError, Refused, RemoteError, Unexpected
 from mpsbridge.models.answers import LeaseAnswer
 from mpsbridge.models.sessions import LogonMode, Logons, Observation, from_cim, to_cim
 from mpsbridge.snippets.parameters import Holding as Demand
@@ -211,7 +211,8 @@ class Holding:
     def _attempt(self, what: str, act: Callable[[], None]) -> bool:
         try:
             act()
-        except MpsBridgeError as error:
+        except BaseException as raised:  # noqa: BLE001 - what else is held is given back all the same
+            error = raised if isinstance(raised, MpsBridgeError) else Unexpected.of(raised)
             self._scene.problems.append(f"{what} failed: {error}")
             self._scene.tell("failed", f"{what}: {error}")
             return False

@@ -1,6 +1,7 @@
 """How a step that changes something is sent: its intent on the disk before, its outcome after.
 
-Rule: a step whose fate is not known stays without an outcome, whatever else is recorded of it.
+Rule: a step whose fate is not known stays without an outcome, whatever else is recorded of it; whatever is raised while
+it is sent says so (:class:`~mpsbridge.errors.Unexpected` where it is no error of ours).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Protocol, TypeVar
 from pydantic import JsonValue
 
 from mpsbridge.ending.notices import mark_of
-from mpsbridge.errors import JournalLost, MpsBridgeError
+from mpsbridge.errors import JournalLost, MpsBridgeError, Unexpected
 from mpsbridge.journal import Entry
 from mpsbridge.models.sessions import Result, Session, SessionResult, to_cim
 
@@ -36,7 +37,7 @@ class Record(Protocol):
 
 
 def recorded(journal: Record, run: str, host: str, step: str, act: Callable[[], T], **detail: JsonValue) -> T:
-    """Do ``act`` between the two entries. What it raises passes through."""
+    """Do ``act`` between the two entries. What it raises passes through, as an error of ours."""
     try:
         intent = journal.intend(run, host, step, **detail)
     except JournalLost as error:
@@ -50,6 +51,12 @@ def recorded(journal: Record, run: str, host: str, step: str, act: Callable[[], 
         else:
             journal.answer(intent, run, host, step, error=str(error), ran=False)
         raise
+    except BaseException as error:
+        fault = Unexpected.of(error)
+        journal.note(run, host, "unknown", intent=intent, of=step, error=str(fault))
+        if isinstance(error, KeyboardInterrupt):  # where no thread is between: a person's wish, and no fault
+            raise
+        raise fault from error
     journal.answer(intent, run, host, step, answer=_plain(answer))
     return answer
 

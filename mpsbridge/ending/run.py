@@ -20,7 +20,7 @@ from mpsbridge.ending.people import People, after_reset
 from mpsbridge.ending.policy import Then
 from mpsbridge.ending.scene import Scene
 from mpsbridge.ending.warn import LOOK_OFTEN_S, warn_and_wait
-from mpsbridge.errors import MpsBridgeError, Refused
+from mpsbridge.errors import MpsBridgeError, Refused, Unexpected
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.sessions import GONE_APART_S, Observation, Result, SessionResult
 
@@ -49,7 +49,12 @@ def end_sessions(scene: Scene, *, template: str | None = None, ordered_at: datet
     """
     try:
         value = _procedure(scene, template, ordered_at)
-    except MpsBridgeError as error:
+    except BaseException as raised:
+        if isinstance(raised, MpsBridgeError):
+            error = raised
+        else:
+            unknown = scene.disrupted or isinstance(raised, KeyboardInterrupt)  # it can strike in the middle of a step
+            error = Unexpected.of(raised, may_have_run=unknown)
         scene.disrupt_no_more()
         error.may_have_run |= scene.disrupted or scene.notice_in_doubt
         scene.tell(
@@ -59,7 +64,9 @@ def end_sessions(scene: Scene, *, template: str | None = None, ordered_at: datet
             may_have_run=error.may_have_run,
             problems=list(scene.problems),
         )
-        raise
+        if error is raised or isinstance(raised, KeyboardInterrupt):
+            raise
+        raise error from raised
     scene.tell("finished", value.outcome, problems=list(scene.problems))
     return value
 

@@ -1,7 +1,8 @@
 """What every part of the procedure on one host shares: the host, the record, the clock, and how a step is sent.
 
 Rules: the intent of every step that changes something is in the journal before it is sent, its outcome after; a step
-whose fate is not known stays without an outcome; no part waits but by :meth:`Scene.pause`, which a stop ends at once.
+whose fate is not known stays without an outcome; no part waits but by :meth:`Scene.pause`, which a stop ends at once;
+whoever follows along can neither stop nor delay the procedure by failing: that is one of the ``problems``, once.
 """
 
 from __future__ import annotations
@@ -171,7 +172,7 @@ class Scene:
     def waits(self, *, for_s: float | None = None, people: int | None = None) -> None:
         """Let people follow along: so many are waited for, at most so long."""
         until = None if for_s is None else self.clock.now() + timedelta(seconds=for_s)
-        self._on_progress(Progress(host=self.host.name, phase=self._phase, people=people, until=until))
+        self._inform(self._on_progress, Progress(host=self.host.name, phase=self._phase, people=people, until=until))
 
     def observe(self) -> Observation:
         """All that one look tells."""
@@ -202,9 +203,10 @@ class Scene:
         """Send one step: intent before, outcome after."""
         try:
             answer = recorded(self._journal, self.run, self.host.name, name, act, phase=self.phase, **detail)
-        except MpsBridgeError as error:
-            self.disrupted |= name in DISRUPTING and error.may_have_run
-            self.notice_in_doubt |= name == "message" and error.may_have_run
+        except BaseException as error:
+            may_have_run = not isinstance(error, MpsBridgeError) or error.may_have_run
+            self.disrupted |= name in DISRUPTING and may_have_run
+            self.notice_in_doubt |= name == "message" and may_have_run
             raise
         self.disrupted |= name in DISRUPTING
         return answer
@@ -221,17 +223,26 @@ class Scene:
     def tell(self, event: str, text: str = "", *, session: int | None = None, **detail: JsonValue) -> None:
         """Record it and let people follow along; ``detail`` is for the record only."""
         self.note(event, text=text, session=session, **detail)
-        self._on_event(
-            Event(
-                at=self.clock.now(),
-                run=self.run,
-                host=self.host.name,
-                phase=self.phase,
-                session=session,
-                event=event,
-                text=text,
-            )
+        happened = Event(
+            at=self.clock.now(),
+            run=self.run,
+            host=self.host.name,
+            phase=self.phase,
+            session=session,
+            event=event,
+            text=text,
         )
+        self._inform(self._on_event, happened)
+
+    def _inform(self, observer: Callable[[T], None], news: T) -> None:
+        try:
+            observer(news)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - SystemExit too: rich raises it at a broken pipe
+            said = f"not all that happened could be told: {type(error).__name__}: {error}"
+            if said not in self.problems:
+                self.problems.append(said)
 
     def pause(self, seconds: float) -> None:
         """Wait. Raises :class:`~mpsbridge.errors.Stopped` where the run is stopped or the host's time is over."""

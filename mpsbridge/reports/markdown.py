@@ -46,7 +46,7 @@ def markdown(report: Report) -> str:
 def append_summary(path: Path, text: str) -> None:
     """Add to a job's summary (the file named by ``GITHUB_STEP_SUMMARY``). Raises ``InputError`` where it cannot be."""
     try:
-        with path.open("a", encoding="utf-8") as file:
+        with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
     except OSError as error:
         raise InputError(f"the summary {path} cannot be written: {error.strerror or error}") from error

@@ -1,7 +1,8 @@
 """What a fleet asks of those who do its work, and how an error becomes an outcome.
 
 Rule: this is the only place where an error becomes an outcome (:func:`attempt` holds the one broad ``except``),
-wherever the work is done. So threads and a Dask cluster tell the same of the same host.
+wherever the work is done. So threads and a Dask cluster tell the same of the same host. Whatever is raised
+becomes one, ``SystemExit`` and the like too: in a worker they end nothing but would leave the host without an outcome.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from concurrent.futures import BrokenExecutor
 from typing import Protocol, TypeVar
 
 from mpsbridge.clock import Clock
-from mpsbridge.errors import Interrupted, MpsBridgeError
+from mpsbridge.errors import Interrupted, MpsBridgeError, Unexpected
 from mpsbridge.host import Host
 from mpsbridge.models.outcomes import Done, Failed, Failure, Outcome
 from mpsbridge.models.targets import Target
@@ -68,14 +69,9 @@ def attempt(target: Target, act: Callable[[], V], clock: Clock) -> Outcome[V]:
         value = act()
     except MpsBridgeError as error:
         failure = Failure.of(error)
-    except Exception as error:  # one broken host must never stop the others
+    except BaseException as error:  # one broken host must never stop the others
         log.debug("%s: unexpected %s", target.host, type(error).__name__, exc_info=True)
-        failure = Failure(
-            kind="internal",
-            message=f"unexpected {type(error).__name__}: {error}",
-            hint="This is a fault of mpsbridge; -v shows where.",
-            may_have_run=True,
-        )
+        failure = Failure.of(Unexpected.of(error))
     else:
         elapsed_s = clock.monotonic() - started
         return Done(host=target.host, address=target.address, elapsed_s=elapsed_s, value=value)

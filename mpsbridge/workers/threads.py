@@ -11,14 +11,15 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 
 from mpsbridge.clock import Clock
-from mpsbridge.errors import Interrupted, Stopped
+from mpsbridge.errors import Interrupted, NotBegun, Stopped
 from mpsbridge.host import Host
 from mpsbridge.models.outcomes import Outcome
 from mpsbridge.models.targets import Target
-from mpsbridge.workers.base import attempt
+from mpsbridge.workers.base import attempt, failed
 
 V = TypeVar("V")
 CLOSE_LIMIT_S = 5.0
@@ -56,10 +57,14 @@ class HostThreads:
         settled: Callable[[Outcome[V]], None],
         free: Callable[[], None],
     ) -> None:
-        """Do the job in a thread."""
+        """Do the job in a thread; where none can be had, that is the outcome."""
         deadline = math.inf if left_s is None else self._clock.monotonic() + left_s
+        turn = threading.Lock()
+        """Taken by whoever settles the host: its thread, or this one where no thread can be had."""
 
         def work() -> None:
+            if not turn.acquire(blocking=False):
+                return
             try:
                 settled(attempt(self._targets[place], lambda: job(self._ready(place, deadline)), self._clock))
                 if not self._keep and (host := self._hosts.pop(place, None)) is not None:
@@ -67,7 +72,12 @@ class HostThreads:
             finally:
                 free()
 
-        self._pool.submit(work)
+        try:
+            self._pool.submit(work)
+        except (RuntimeError, MemoryError) as error:  # the pool keeps the job, and another thread may take it yet
+            if turn.acquire(blocking=False):
+                settled(failed(self._targets[place], NotBegun(f"no thread for it: {error}; nothing was sent")))
+                free()
 
     def _ready(self, place: int, deadline: float) -> Host:
         host = self._hosts.get(place) or self._connect(self._targets[place])
@@ -101,7 +111,8 @@ class HostThreads:
                 hosts.popleft().close()
 
         for _ in range(min(CLOSE_AT_ONCE, len(hosts))):
-            self._pool.submit(close_some)
+            with suppress(RuntimeError, MemoryError):  # no thread for it: the process ends soon
+                self._pool.submit(close_some)
         done = threading.Thread(target=self._pool.shutdown, daemon=True)
         done.start()
         done.join(CLOSE_LIMIT_S)
