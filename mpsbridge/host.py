@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from mpsbridge.clock import Clock, SystemClock
-from mpsbridge.errors import ConnectTimedOut, Interrupted, MpsBridgeError, NotSent, Stopped
+from mpsbridge.errors import ConnectTimedOut, Interrupted, MpsBridgeError, NotSent, Refused, Stopped
 from mpsbridge.models.answers import (
     ActAnswer,
     FailsafeAnswer,
@@ -23,7 +23,7 @@ from mpsbridge.models.answers import (
     PowerAnswer,
     SessionActAnswer,
 )
-from mpsbridge.models.scripts import RawOutput
+from mpsbridge.models.scripts import Effect, RawOutput
 from mpsbridge.models.sessions import (
     GONE_APART_S,
     AllowedSession,
@@ -87,8 +87,9 @@ IDLE_LIMIT_S = 60.0
 class Host:
     """One Windows computer: ``Host(Target(host="ts1", address="ts1.example", username="admin")).observe()``.
 
-    ``timeout_s`` bounds each command. ``connect`` makes the transport; construction itself does no I/O. Use one host
-    in one thread at a time; only :meth:`cancel` and :meth:`interrupt` may be called from another.
+    ``timeout_s`` bounds each command. ``connect`` makes the transport; construction itself does no I/O. With
+    ``only_reads`` (a dry run) everything that would change something is refused here. Use one host in one thread at a
+    time; only :meth:`cancel` and :meth:`interrupt` may be called from another.
     """
 
     def __init__(
@@ -98,8 +99,10 @@ class Host:
         timeout_s: float = 60.0,
         clock: Clock | None = None,
         connect: Callable[[Target], Transport] = open_transport,
+        only_reads: bool = False,
     ) -> None:
         self.target = target
+        self._only_reads = only_reads
         self.timeout_s = timeout_s
         self._clock = clock or SystemClock()
         self._connect = connect
@@ -119,6 +122,8 @@ class Host:
     def run(self, snippet: Snippet[P, A, M], parameters: P) -> RawOutput:
         """Run one snippet and bring home the raw answer. Raises ``InputError``, ``NotSent``, ``Interrupted``."""
         try:
+            if self._only_reads and snippet.effect is not Effect.READ:
+                raise Refused(f"a dry run sends nothing but reads, and '{snippet.name}' is more")
             script = snippet.render(parameters)
             self._busy_since = self._clock.monotonic()
             return self._ready().run(script, timeout_s=self._left_s())

@@ -18,7 +18,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mpsbridge.cli.call import Call, _log_to_stderr
-from mpsbridge.cli.following import Follower
+from mpsbridge.cli.following import following
+from mpsbridge.cli.output import Stream
 from mpsbridge.cli.terminal import Terminal
 from mpsbridge.clock import SystemClock
 from mpsbridge.ending.scene import Event
@@ -184,14 +185,15 @@ def test_every_form_of_a_report_obeys_nobody(text: str) -> None:
 
 @given(text=HOSTILE)
 def test_events_obey_nobody_and_are_read_as_they_were(text: str) -> None:
-    stream = io.StringIO()
+    written = io.StringIO()
     event = Event(
         at=datetime(2026, 11, 25, 12, tzinfo=UTC), run="r", host="ts1", phase="end", event="failed", text=text
     )
     call = Call("end", Settings(), Terminal(command="end", output=Output.TABLE, quiet=True), SystemClock())
-    Follower(call, "r", ["ts1"], stream).event(event)
-    assert_closed(stream.getvalue())
-    assert json.loads(stream.getvalue())["text"] == _paired(text)
+    with following(call, Stream(written, "the file for --events"), "r", ["ts1"]) as follower:
+        follower.event(event)
+    assert_closed(written.getvalue())
+    assert json.loads(written.getvalue())["text"] == _paired(text)
 
 
 def test_no_other_file_writes_json_or_csv_for_others() -> None:

@@ -20,6 +20,7 @@ from mpsbridge.cli.fleets import (
     found_nowhere,
     never_begun,
     new_run,
+    nothing_is_sent,
     open_fleet,
     open_journal,
     present,
@@ -180,9 +181,10 @@ def _begin(record: _Record, outcomes: Sequence[Outcome[ActValue]], chosen: Mappi
         "sessions": [f"{host}:{one.id}" for host, plan in chosen.items() for one in plan.acts],
     }
     journal.begin(run, command=record.act.value, reason="", options=options)
-    for outcome in outcomes:
-        if not isinstance(outcome, Done):
-            record_not_sent(journal, run, outcome)
+    with nothing_is_sent():
+        for outcome in outcomes:
+            if not isinstance(outcome, Done):
+                record_not_sent(journal, run, outcome)
 
 
 def _act(
@@ -263,6 +265,9 @@ def set_logons(call: Call, fleet: Fleet, mode: LogonMode, *, yes: bool) -> list[
         for place, outcome in enumerate(found)
         if isinstance(outcome, Done) and outcome.value.mode is not mode and not fleet.interrupted
     ]
+    if call.settings.dry_run and places:
+        names = [fleet.targets[place].host for place in places]
+        call.terminal.note(f"logons would be set to {mode} on {listed(names)}")
     if call.settings.dry_run or not places:
         return [_as_change(outcome) for outcome in found]
     names = [fleet.targets[place].host for place in places]

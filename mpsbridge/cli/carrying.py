@@ -110,7 +110,7 @@ def rehearse(call: Call, run: str, targets: Sequence[Target], work: Work) -> int
     """What going on with a run would do, without doing it; the exit code."""
     with open_fleet(call, targets, graceful=True) as fleet:
         code, _ = _only_planned(call, fleet, run, _plan(call, fleet, work, run), work.policy)
-    return code
+    return 1 if code == 3 else code  # what refuses a run that has begun is a failure of that host
 
 
 def _only_planned(

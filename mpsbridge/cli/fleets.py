@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import TypeVar
 
 from mpsbridge.cli.call import HOST_WORDS, Call
@@ -17,7 +18,7 @@ from mpsbridge.cli.progress import CallView
 from mpsbridge.cli.tables import counted, listed
 from mpsbridge.clock import SystemClock
 from mpsbridge.ending.run import EndValue
-from mpsbridge.errors import JournalLost, Refused
+from mpsbridge.errors import JournalError, JournalLost, Refused
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
 from mpsbridge.journal import Journal, journal_path
@@ -70,7 +71,8 @@ def _open(
     readers: Elsewhere | None = None,
 ) -> Fleet:
     def connect(target: Target) -> Host:
-        return Host(target, timeout_s=float(call.settings.timeout), clock=call.clock)
+        timeout_s = float(call.settings.timeout)
+        return Host(target, timeout_s=timeout_s, clock=call.clock, only_reads=call.settings.dry_run)
 
     def interrupted() -> None:
         what = "what runs has 10 s, then all that is held is given back" if graceful else "what runs is cut off"
@@ -94,10 +96,24 @@ def _open(
 
 def open_journal(call: Call) -> Journal:
     """The record, or a :class:`~mpsbridge.errors.JournalError` before anything is sent."""
-    shared, path = call.settings.journal_shared, call.settings.journal or journal_path()
+    shared, path = call.settings.journal_shared, record_path(call)
     if shared:
         call.terminal.note(f"the journal {path} is used whoever may have written it (--journal-shared)")
     return Journal(path, clock=call.clock, shared=shared)
+
+
+def record_path(call: Call) -> Path:
+    """Where the record of runs is."""
+    return call.settings.journal or journal_path()
+
+
+@contextmanager
+def nothing_is_sent() -> Iterator[None]:
+    """While nothing has been sent, a record that breaks is a reason not to begin. Raises ``JournalError``."""
+    try:
+        yield
+    except JournalLost as error:
+        raise JournalError(error.message, hint=error.hint) from error
 
 
 def new_run(now: datetime) -> str:

@@ -7,11 +7,11 @@ of an end are told that it is off, and the lease goes last.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from mpsbridge.cli.call import Call
-from mpsbridge.cli.fleets import exit_code, gather, new_run, open_fleet, open_reading, present
+from mpsbridge.cli.fleets import exit_code, gather, new_run, open_fleet, open_reading, present, record_path
 from mpsbridge.cli.tables import counted, listed, when
 from mpsbridge.ending.cancellation import release_notices
 from mpsbridge.ending.lease import Damaged, Lease, holder, is_of_run, read_lease
@@ -22,6 +22,7 @@ from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.outcomes import Done, Outcome
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import LogonMode, Observation, from_cim, to_cim
+from mpsbridge.runlock import is_at_work
 
 
 class LeaseValue(Frozen):
@@ -70,14 +71,36 @@ def release(call: Call, hosts: Sequence[str], *, yes: bool) -> int:
             if isinstance(outcome, Done) and (outcome.value.owner or not outcome.value.readable)
         ]
         if held and not call.settings.dry_run:
-            names = [f"{fleet.targets[place].host} ({_who(_at(found, place))})" for place in held]
+            values = {fleet.targets[place].host: _at(found, place) for place in held}
+            _say_who_is_at_work(call, values)
+            names = [f"{host} ({_who(value)})" for host, value in values.items()]
             call.terminal.confirm(f"Release {listed(names)}?", yes=yes)
             done = dict(zip(held, fleet.run(lambda host: _release(host, call.clock.now()), only=held), strict=True))
             found = [done.get(place, outcome) for place, outcome in enumerate(found)]
+        elif call.settings.dry_run:
+            found = [
+                _would(outcome, "would be released") if place in held else outcome
+                for place, outcome in enumerate(found)
+            ]
         for outcome in found:
             call.terminal.stream(outcome)
         _show(call, found)
         return exit_code(found, Effect.DISRUPT, interrupted=fleet.interrupted)
+
+
+def _say_who_is_at_work(call: Call, values: Mapping[str, LeaseValue]) -> None:
+    """Warn of hosts whose run is at work here: releasing one takes it out of that run in the middle."""
+    runs = {value.run for value in values.values() if value.run}
+    for run in sorted(run for run in runs if is_at_work(record_path(call), run)):
+        hosts = [host for host, value in values.items() if value.run == run]
+        call.terminal.warn(f"run {run} is at work, and loses {listed(hosts)} by this; it stops there with an error")
+
+
+def _would(outcome: Outcome[LeaseValue], text: str) -> Outcome[LeaseValue]:
+    """An outcome of a dry run that says what would be done."""
+    if not isinstance(outcome, Done):
+        return outcome
+    return outcome.model_copy(update={"value": outcome.value.model_copy(update={"text": text})})
 
 
 def _read(host: Host) -> LeaseValue:
@@ -92,7 +115,9 @@ def _hold(host: Host, reason: str, run: str, *, dry_run: bool = False) -> LeaseV
     lease = Lease(run=None, owner=owner(), reason=reason, since=to_cim(seen.observed), expires=None)
     if not dry_run and not host.set_lease(lease.text(), expected=None, run=run).changed:
         raise Refused("somebody else was faster; look again")
-    return _value(seen.model_copy(update={"lease": lease.text()})).model_copy(update={"text": "held"})
+    return _value(seen.model_copy(update={"lease": lease.text()})).model_copy(
+        update={"text": "would be held" if dry_run else "held"}
+    )
 
 
 def _release(host: Host, now: datetime) -> LeaseValue:

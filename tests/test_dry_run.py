@@ -1,0 +1,151 @@
+"""``--dry-run``, in whichever command: it looks, says what would be done, refuses as the real call, and never acts."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from console import Command
+from died_run import RUN, held_host, record
+from typer.main import get_command_name
+
+from mpsbridge.cli.commands import app
+from mpsbridge.clock import HastyClock
+from mpsbridge.errors import NotSent, Refused
+from mpsbridge.host import Host
+from mpsbridge.journal import Journal
+from mpsbridge.lab.server import Lab
+from mpsbridge.lab.worldfile import build_world
+from mpsbridge.models.scripts import Effect, Script
+from mpsbridge.models.targets import Target
+from mpsbridge.snippets import catalogue
+from mpsbridge.transports.canned import CannedTransport
+
+ACTING = {
+    "message": ["message", "beta", "--all", "--text", "hello"],
+    "disconnect": ["disconnect", "beta", "--all"],
+    "logoff": ["logoff", "beta", "--all"],
+    "end": ["end", "beta", "--all", "--no-warning"],
+    "maintain": ["maintain", "plan.toml"],
+    "resume": ["resume"],
+    "hold": ["hold", "beta", "--reason", "exam"],
+    "release": ["release", "alpha"],
+    "logons": ["logons", "beta", "--set", "drain"],
+}
+LOOKING = {name: [name, "beta"] for name in ("sessions", "stations", "doctor", "leases", "hosts")}
+ASKING = {"disconnect", "logoff", "end", "maintain", "resume", "release", "logons"}
+PLAN = """schema = "mpsbridge-plan/1"
+hosts = ["beta"]
+reason = "updates"
+
+[notices]
+at = ["1m"]
+"""
+
+
+@pytest.fixture
+def clock() -> HastyClock:
+    return HastyClock(300)
+
+
+@pytest.fixture
+def lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, clock: HastyClock) -> Iterator[Lab]:
+    """Alpha is held by a run that died; beta is free."""
+    free = {
+        "name": "beta",
+        "generation": "2016",
+        "sessions": [{"id": 3, "user": "bob", "session_name": "rdp-tcp#1", "logon": "1h"}],
+    }
+    with Lab(build_world({"hosts": [held_host(), free]}, clock), clock=clock) as running:
+        monkeypatch.setenv("MPSBRIDGE_INVENTORY", str(running.inventory))
+        monkeypatch.setenv("MPSBRIDGE_PASSWORD", running.password)
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "plan.toml").write_text(PLAN, encoding="utf-8")
+        record(tmp_path / "journal.sqlite")
+        yield running
+
+
+def test_every_command_that_takes_the_option_is_tried_here() -> None:
+    names = set()
+    for entry in app.registered_commands:
+        assert entry.callback is not None
+        if "dry_run" in inspect.signature(entry.callback).parameters:
+            names.add(get_command_name(entry.name or entry.callback.__name__))
+    assert names == ACTING.keys() | LOOKING.keys()
+
+
+@pytest.mark.parametrize("said", [[], ["--yes"]], ids=["bare", "yes"])
+@pytest.mark.parametrize("name", [*ACTING, *LOOKING])
+def test_no_command_acts_in_a_dry_run(
+    name: str, said: list[str], lab: Lab, mpsbridge: Command, clock: HastyClock, tmp_path: Path
+) -> None:
+    words = {**ACTING, **LOOKING}[name]
+    found = mpsbridge(*words, "--dry-run", *(said if name in ASKING else []), clock=clock)
+    assert lab.changes == []
+    assert found.code == 0, found.err
+    assert bool(lab.requests) == (name != "hosts")
+    assert "--yes" not in found.out + found.err
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        (run,) = journal.runs()
+        assert (run.id, run.ended, journal.entries(RUN)) == (RUN, None, [])
+
+
+@pytest.mark.parametrize("name", ACTING)
+def test_the_same_call_without_the_option_acts(name: str, lab: Lab, mpsbridge: Command, clock: HastyClock) -> None:
+    found = mpsbridge(*ACTING[name], *(["--yes"] if name in ASKING else []), clock=clock)
+    assert found.code == 0, found.err
+    assert lab.changes != []
+
+
+def test_a_dry_run_of_resume_shows_who_would_be_ended(lab: Lab, mpsbridge: Command, clock: HastyClock) -> None:
+    found = mpsbridge("resume", "--dry-run", "-o", "json", clock=clock).outcome("alpha")["value"]
+    assert (found["run"], found["dry_run"], found["outcome"]) == (RUN, True, "planned")
+    assert [(each["session"]["user"], each["result"]) for each in found["sessions"]] == [("alice", "would")]
+    assert "1 session would be ended" in mpsbridge("resume", "--dry-run", clock=clock).out
+    assert lab.changes == []
+
+
+def test_what_would_be_done_is_not_told_as_done(lab: Lab, mpsbridge: Command) -> None:
+    assert "would be held" in mpsbridge("hold", "beta", "--reason", "exam", "--dry-run").out
+    assert "would be released" in mpsbridge("release", "alpha", "--dry-run").out
+    assert "logons would be set to drain on beta" in mpsbridge("logons", "beta", "--set", "drain", "--dry-run").err
+    assert lab.changes == []
+
+
+def test_a_dry_run_of_resume_is_refused_as_the_real_one_is(lab: Lab, mpsbridge: Command, clock: HastyClock) -> None:
+    with lab.world.changing() as hosts:
+        lease = hosts["alpha"].lease
+        assert lease is not None
+        hosts["alpha"].lease = lease.replace(RUN, "20261125-130000-beef")
+    rehearsed = mpsbridge("resume", "--dry-run", clock=clock)
+    assert lab.changes == []
+    real = mpsbridge("resume", "--yes", clock=clock)
+    assert (rehearsed.code, real.code) == (1, 1)
+    for found in (rehearsed, real):
+        assert "held by run 20261125-130000-beef" in found.err
+    assert lab.changes == []
+
+
+def test_a_host_of_a_dry_run_takes_nothing_but_reads() -> None:
+    sent: list[str] = []
+
+    def answer(script: Script) -> NotSent:
+        sent.append(script.snippet)
+        return NotSent("as far as this test goes")
+
+    target = Target(host="ts1", address="ts1.example", username="admin")
+    host = Host(target, connect=lambda _target: CannedTransport(answer), only_reads=True)
+    snippets = [each for each in vars(catalogue).values() if isinstance(each, catalogue.Snippet)]
+    acts = [snippet for snippet in snippets if snippet.effect is not Effect.READ]
+    assert len(acts) > 5
+    for snippet in acts:
+        with pytest.raises(Refused, match="a dry run sends nothing but reads"):
+            host.run(snippet, cast("Any", None))
+    assert sent == []
+    for look in (host.observe, host.look, host.stations, host.logons):
+        with pytest.raises(NotSent):
+            look()
+    assert len(sent) == 4
