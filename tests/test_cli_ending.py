@@ -346,7 +346,7 @@ def test_a_killed_run_is_resumed_and_nobody_is_hit_twice(
     )
     try:
         while running.poll() is None:
-            if events.exists() and f'"event":"{moment}"' in events.read_text(encoding="utf-8"):
+            if events.exists() and f'"event": "{moment}"' in events.read_text(encoding="utf-8"):
                 break
             SystemClock().wait(0.02)
     finally:

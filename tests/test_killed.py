@@ -68,8 +68,8 @@ class Stage:
             clock=clock,
         )
 
-    def call(self, *words: str, **how: Any) -> Called:
-        """One call about the host; ``how`` is for :meth:`ForkedCalls.call`."""
+    def call(self, *words: str, beside: ForkedCalls | None = None, **how: Any) -> Called:
+        """One call about the host, or one ``beside`` another; ``how`` is for :meth:`ForkedCalls.call`."""
         environment = {
             "MPSBRIDGE_INVENTORY": str(self.lab.inventory),
             "MPSBRIDGE_USERNAME": self.lab.user,
@@ -80,11 +80,11 @@ class Stage:
             "MPSBRIDGE_JOURNAL": str(self.journal),
             "MPSBRIDGE_SETTINGS": str(self._settings),
         }
-        return self._calls.call(
+        return (beside or self._calls).call(
             words,
             clock=self.clock,
             environment=environment,
-            output=self._output,
+            output=self._output.with_suffix(".beside") if beside else self._output,
             **how,
         )
 

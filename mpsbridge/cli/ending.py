@@ -86,6 +86,8 @@ def resume(call: Call, prefix: str | None, only: Sequence[str], *, events: Path 
         if not found:
             raise InputError("no run is open" if prefix is None else f"the run {prefix} has ended")
         if len(found) > 1:
+            found = [run for run in found if not journal.is_at_work(run.id)] or found
+        if len(found) > 1:
             raise InputError(f"several runs are open: {', '.join(run.id for run in found)}", hint="Name one of them.")
         run = found[0]
         journal.take(run.id)

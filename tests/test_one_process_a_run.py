@@ -1,0 +1,198 @@
+"""One process a run: whoever is at work on it holds its lock, and nobody acts beside another (see test_runlock)."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from console import Command
+from died_run import RUN, held_host, record
+from forked_calls import Called, ForkedCalls
+from test_killed import Stage, check
+
+from mpsbridge.clock import HastyClock
+from mpsbridge.journal import Journal
+from mpsbridge.lab.connection import Record
+from mpsbridge.lab.server import Lab
+from mpsbridge.lab.worldfile import build_world
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal.sqlite"
+
+
+@pytest.fixture
+def clock() -> HastyClock:
+    return HastyClock(300)
+
+
+@pytest.fixture
+def lab(monkeypatch: pytest.MonkeyPatch, clock: HastyClock) -> Iterator[Lab]:
+    with Lab(build_world({"hosts": [held_host()]}, clock), clock=clock) as running:
+        monkeypatch.setenv("MPSBRIDGE_INVENTORY", str(running.inventory))
+        monkeypatch.setenv("MPSBRIDGE_PASSWORD", running.password)
+        yield running
+
+
+class Holder:
+    """Another process that holds the run, and waits."""
+
+    def __init__(self, path: Path, *, children: str = "") -> None:
+        script = f"""
+            import subprocess, sys
+            from pathlib import Path
+            from mpsbridge.journal import Journal
+            journal = Journal(Path({str(path)!r}))
+            journal.take({RUN!r})
+            {children}
+            print("held", flush=True)
+            sys.stdin.read()
+        """
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == "held\n"
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe is not None
+            pipe.close()
+
+
+@pytest.fixture
+def living(path: Path) -> Iterator[Holder]:
+    """A run that is at work in another process."""
+    record(path)
+    holder = Holder(path)
+    yield holder
+    holder.kill()
+
+
+@pytest.mark.parametrize("words", [["resume"], ["resume", RUN[:12]]])
+@pytest.mark.parametrize("how", ["--yes", "--dry-run"])
+def test_a_run_at_work_is_not_resumed(
+    words: list[str], how: str, living: Holder, lab: Lab, mpsbridge: Command, clock: HastyClock
+) -> None:
+    found = mpsbridge(*words, how, "-o", "json", clock=clock)
+    error = found.document["error"]
+    assert (found.code, error["kind"], error["may_have_run"]) == (3, "refused", False)
+    assert error["message"] == f"run {RUN} is at work in another process"
+    assert error["hint"]
+    assert lab.requests == []
+
+
+def test_a_run_whose_process_was_killed_is_resumed(
+    living: Holder, lab: Lab, mpsbridge: Command, clock: HastyClock, path: Path
+) -> None:
+    living.process.send_signal(signal.SIGKILL)
+    living.process.wait()
+    assert mpsbridge("resume", "--yes", clock=clock).code == 0
+    assert [change.user for change in lab.changes if change.act == "logoff"] == ["alice"]
+    assert list(path.with_name("journal.sqlite.runs").iterdir()) == []
+
+
+def test_resume_beside_a_living_run_restarts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second call comes between the log-offs and the order to restart, which must be given once."""
+    with ForkedCalls() as first, ForkedCalls() as second:
+        stage = Stage("restart", first, tmp_path / "run")
+        note, beside = stage.lab._note_request, list[Called]()
+
+        def noting(request: Record) -> None:
+            note(request)
+            if stage.acts("logoff") and not beside:
+                beside.append(stage.call("resume", "--yes", beside=second))
+
+        monkeypatch.setattr(stage.lab, "_note_request", noting)
+        with stage.lab:
+            done = stage.begin()
+            assert done.code == 0, done.printed
+            check(stage)
+        assert beside[0].code == 3
+        assert "is at work" in beside[0].printed
+        with Journal(stage.journal) as journal:
+            (run,) = journal.runs()
+            steps = [entry.step for entry in journal.entries(run.id) if entry.kind == "intent"]
+        assert steps.count("power") == 1
+
+
+def test_history_tells_a_run_at_work_from_one_that_died(living: Holder, mpsbridge: Command) -> None:
+    assert mpsbridge("history", "-o", "json").document["runs"][0]["at_work"] is True
+    assert "at work" in mpsbridge("history").out
+    living.process.kill()
+    living.process.wait()
+    assert mpsbridge("history", "-o", "json").document["runs"][0]["at_work"] is False
+    assert "at work" not in mpsbridge("history").out
+
+
+@pytest.mark.usefixtures("living")
+def test_release_says_that_the_run_is_at_work(lab: Lab, mpsbridge: Command) -> None:
+    """A person may always take a host out of a run, and is told what that is."""
+    refused = mpsbridge("release", "alpha")
+    assert (refused.code, lab.changes) == (3, [])
+    assert f"run {RUN} is at work, and loses alpha by this" in refused.err
+    released = mpsbridge("release", "alpha", "--yes")
+    assert released.code == 0
+    assert f"run {RUN} is at work" in released.err
+
+
+def test_release_says_nothing_of_a_run_that_died(lab: Lab, mpsbridge: Command, path: Path) -> None:
+    record(path)
+    released = mpsbridge("release", "alpha", "--yes")
+    assert (released.code, "at work" in released.err) == (0, False)
+    assert lab.changes != []
+
+
+def test_of_several_open_runs_the_one_that_died_is_meant(
+    living: Holder, lab: Lab, mpsbridge: Command, path: Path, clock: HastyClock
+) -> None:
+    assert living.process.poll() is None
+    with lab.world.changing() as hosts:
+        lease = hosts["alpha"].lease
+        assert lease is not None
+        hosts["alpha"].lease = lease.replace(RUN, "r-died")
+    record(path, "r-died")
+    assert mpsbridge("resume", "--yes", clock=clock).code == 0
+    with Journal(path) as journal:
+        assert [run.id for run in journal.runs(only_open=True)] == [RUN]
+
+
+def test_of_two_at_once_one_gets_the_run(path: Path) -> None:
+    record(path)
+    script = f"""
+        import sys
+        from pathlib import Path
+        from mpsbridge.errors import Refused
+        from mpsbridge.journal import Journal
+        journal = Journal(Path({str(path)!r}))
+        sys.stdin.readline()
+        try:
+            journal.take({RUN!r})
+        except Refused:
+            print("refused", flush=True)
+        else:
+            print("held", flush=True)
+        sys.stdin.read()
+    """
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(3)
+    ]
+    for racer in racers:
+        assert racer.stdin is not None
+        racer.stdin.write("\n")
+        racer.stdin.flush()
+    said = [racer.stdout.readline().strip() for racer in racers if racer.stdout is not None]
+    for racer in racers:
+        racer.communicate()
+    assert sorted(said) == ["held", "refused", "refused"]
