@@ -332,12 +332,6 @@ def test_a_key_table_is_for_kerberos(monkeypatch: pytest.MonkeyPatch) -> None:
     assert signin.may_be_kerberos(target)
 
 
-def test_an_older_ntlm_gets_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    target = Target(host="a", address="a", auth=Auth.NTLM, username="alice", password=SecretStr("swordfish"))
-    monkeypatch.setenv("LM_COMPAT_LEVEL", "0")
-    assert ntlm.ntlm_hash(target) is None
-
-
 def test_nobody_is_named_and_no_ticket_is_there() -> None:
     with make_lab(auth="ntlm") as lab:
         with pytest.raises(AuthRefused) as caught:

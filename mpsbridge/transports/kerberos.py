@@ -7,6 +7,8 @@ Rules:
 
 * A host is asked for by the name that was given and by no other: it goes as a principal, not as a "host-based service",
   whose name the library would first look up in DNS, forwards and backwards.
+* What was asked for must have been granted: integrity, confidentiality, mutual authentication, and that no message
+  comes twice or out of turn.
 * A password is asked about once for all hosts of this process, not once for each; one that the KDC has refused is
   not shown to it again. So no fleet locks an account.
 * The library asks its KDC for as long as it likes and cannot be interrupted: call this in a thread
@@ -43,6 +45,15 @@ _FLAGS = (
     | gssapi.RequirementFlag.integrity
 )
 
+_DEMANDED = {
+    gssapi.RequirementFlag.integrity: "integrity",
+    gssapi.RequirementFlag.confidentiality: "confidentiality",
+    gssapi.RequirementFlag.mutual_authentication: "mutual authentication",
+    gssapi.RequirementFlag.replay_detection: "replay detection",
+    gssapi.RequirementFlag.out_of_sequence_detection: "sequence detection",
+}
+"""What must be in force when the context is complete, and what it is called for people."""
+
 
 class KerberosContext:
     """One sign-in with one host. Methods raise ``gssapi``'s errors; what cannot be opened is a ``ValueError``."""
@@ -64,6 +75,13 @@ class KerberosContext:
     def complete(self) -> bool:
         """Whether host and client have proved to each other who they are."""
         return bool(self._context.complete)
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """What of the protection is not in force, in words; none as long as the context is not complete."""
+        if not self.complete:
+            return ()
+        return tuple(words for flag, words in _DEMANDED.items() if not self._context.actual_flags & flag)
 
     @property
     def lifetime_s(self) -> float:

@@ -36,7 +36,7 @@ from pypsrp.exceptions import InvalidRunspacePoolStateError, WSManFaultError
 from pypsrp.powershell import PowerShell, RunspacePool, RunspacePoolWarning
 
 from mpsbridge.clock import Clock, SystemClock
-from mpsbridge.errors import InputError, MpsBridgeError, TransportClosed
+from mpsbridge.errors import ConnectionLost, InputError, MpsBridgeError, NotPublished, NotSent, TransportClosed
 from mpsbridge.models.scripts import RawOutput, Script
 from mpsbridge.models.targets import Auth, Http, Target
 from mpsbridge.transports.http import HttpTransport
@@ -112,6 +112,9 @@ class WinrmTransport:
             stage, cancelled = self._stage(), self._limit.cancelled
             self.cancel()
             self._http.close()
+            if isinstance(error, NotSent) and not isinstance(error, NotPublished) and stage is not Stage.BEFORE:
+                words = f"{self._where}: the connection was lost after the script was sent, and then: {error}"
+                raise ConnectionLost(words).about(host=self._target.host, snippet=script.snippet) from error
             if isinstance(error, MpsBridgeError):
                 raise error.about(host=self._target.host)  # noqa: B904 - it is the same error
             if not isinstance(error, Exception):
@@ -237,6 +240,10 @@ def _check(target: Target) -> None:
         raise InputError(f"{target.host}: --auth {target.auth} needs a user name and a password").about(
             host=target.host
         )
+    if target.password is not None and not target.password.get_secret_value():
+        raise InputError(
+            f"{target.host}: the password is empty", hint="Give a password, or none at all to sign in with a ticket."
+        ).about(host=target.host)
     if target.auth is Auth.KERBEROS:
         _check_kerberos(target)
     if target.auth is Auth.BASIC and not target.tls and not target.insecure_basic:
