@@ -19,6 +19,7 @@
     │  │  ├─ TicketExpired      expired
     │  │  ├─ NotInRealm         not-in-realm
     │  │  └─ ClockSkewed        clock
+    │  ├─ NotTried              not-tried       no: another host refused this credential
     │  ├─ KdcUnreachable        kdc
     │  ├─ CertificateRefused    certificate
     │  ├─ ShellRefused          shell
@@ -160,10 +161,13 @@ class ConnectTimedOut(NotSent):
 
 
 class AuthRefused(NotSent):
-    """The host refused the account or the password; exactly one attempt was made."""
+    """The host refused the account or the password, or signing in was broken off; no attempt is repeated."""
 
     kind = "auth"
-    default_hint = "Check --username, the password and --auth; one attempt was made, so no account was locked by it."
+    default_hint = (
+        "Check --username, the password and --auth. No attempt is repeated, and a refused password is shown to no "
+        "other host."
+    )
 
 
 class TicketMissing(AuthRefused):
@@ -201,6 +205,16 @@ class ClockSkewed(AuthRefused):
 
     kind = "clock"
     default_hint = "Set the clocks by one time server (timedatectl here, w32tm /query /status on the host)."
+
+
+class NotTried(NotSent):
+    """Another host refused the same credential, or gave no answer in time; this host was not shown it."""
+
+    kind = "not-tried"
+    default_hint = (
+        "Check --username and the password, then repeat the call. A host that has another password for that account "
+        "needs its own in the inventory."
+    )
 
 
 class KdcUnreachable(NotSent):

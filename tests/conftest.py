@@ -18,6 +18,7 @@ from fake_clock import FakeClock
 from hypothesis import HealthCheck, settings
 
 from mpsbridge.clock import Clock
+from mpsbridge.transports import gate
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background of a script: without this, no program that a test starts could be interrupted.
@@ -77,6 +78,12 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MPSBRIDGE_JOURNAL", str(tmp_path / "journal.sqlite"))
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "160")
+
+
+@pytest.fixture(autouse=True)
+def _new_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No credential that an earlier test had refused is refused in this one."""
+    monkeypatch.setattr(gate, "process_gate", gate.Gate())
 
 
 @pytest.fixture

@@ -41,7 +41,6 @@ from mpsbridge.errors import (
     CertificateRefused,
     ConnectionLost,
     ConnectTimedOut,
-    InputError,
     Interrupted,
     MpsBridgeError,
     NotSent,
@@ -327,25 +326,6 @@ def test_a_key_table_is_for_kerberos(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signin, "has_kerberos", lambda: True)
     target = Target(host="a", address="ts1", username="alice", password=SecretStr("x"), keytab=Path("a.keytab"))
     assert signin.may_be_kerberos(target)
-
-
-@pytest.mark.parametrize("level", ["0", "1", "2", "6", "-1", "two", ""])
-@pytest.mark.parametrize("way", [Auth.NTLM, Auth.NEGOTIATE])
-def test_ntlm_version_1_is_never_spoken(level: str, way: Auth, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LM_COMPAT_LEVEL", level)
-    with make_lab(auth="ntlm") as lab:
-        with pytest.raises(InputError, match="asks for NTLM version 1"):
-            open_transport(reach(lab, auth=way)).run(script(), timeout_s=10)
-        assert lab.requests == []
-
-
-@pytest.mark.parametrize("level", ["3", "4", "5"])
-def test_levels_of_ntlm_version_2_are_taken(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LM_COMPAT_LEVEL", level)
-    with make_lab(auth="ntlm") as lab:
-        transport = open_transport(reach(lab))
-        assert transport.run(script(), timeout_s=10).output == ("done",)
-        transport.close()
 
 
 def test_nobody_is_named_and_no_ticket_is_there() -> None:

@@ -3,6 +3,9 @@
 An inventory may say where (a variable, a file, the key store). Where it does not: ``MPSBRIDGE_PASSWORD``, else
 ``MPSBRIDGE_PASSWORD_FILE``, else the key store under the user's name, else a question, one for each user's name; with
 ``--keytab`` none is looked for, and for ``--auth kerberos`` nobody is asked.
+
+An empty password is never used, wherever it is found: it is a secret that is missing. An empty ``MPSBRIDGE_PASSWORD``
+leaves the word to ``MPSBRIDGE_PASSWORD_FILE``; without that it is an error.
 """
 
 from __future__ import annotations
@@ -23,7 +26,6 @@ SERVICE = "mpsbridge"
 """The key store's name for what is ours."""
 PASSWORD_FILE_LIMIT = 64 * 1024
 """Bytes; the password is the first line."""
-_EMPTY_HINT = "Set it (in CI the secret is often missing), or unset the variable: then it is looked for elsewhere."
 
 
 class Passwords:
@@ -52,19 +54,16 @@ class Passwords:
             self._found[key] = self._at(at, target.username) if at else self._ours(target.username, needed=needed)
         return self._found[key]
 
-    def _at(self, place: PasswordPlace | None, username: str | None) -> SecretStr | None:
-        if place is None:
-            return None
+    def _at(self, place: PasswordPlace, username: str | None) -> SecretStr:
         if place.clear is not None:
-            if not place.clear.get_secret_value():
-                raise SettingsError("the password in the inventory is empty", hint=_EMPTY_HINT)
-            return place.clear
+            return _filled(place.clear, "the password in the inventory")
         if place.file is not None:
             return SecretStr(_first_line(place.file))
         if place.env is not None:
-            if not (value := os.environ.get(place.env)):
-                raise SettingsError(f"the variable {place.env}, where the inventory says the password is, is not set")
-            return SecretStr(value)
+            words = f"the variable {place.env}, where the inventory says the password is,"
+            if (value := os.environ.get(place.env)) is None:
+                raise SettingsError(f"{words} is not set")
+            return _filled(SecretStr(value), words)
         if username is None:
             raise SettingsError("the inventory says that the password is in the key store, and names no user")
         if (stored := _stored(username)) is None:
@@ -72,26 +71,32 @@ class Passwords:
                 f"the key store has no password for {username}",
                 hint="Store it: keyring set mpsbridge USER (pip install 'mpsbridge[keyring]').",
             )
-        if not stored:
-            raise SettingsError(f"the password of {username} in the key store is empty", hint=_EMPTY_HINT)
-        return SecretStr(stored)
+        return _filled(SecretStr(stored), f"the key store's password for {username}")
 
     def _ours(self, username: str | None, *, needed: bool) -> SecretStr | None:
-        if self._settings.password is not None:
-            if not self._settings.password.get_secret_value():
-                raise SettingsError(f"{self._settings.place('password')} is empty", hint=_EMPTY_HINT)
-            return self._settings.password
-        if self._settings.password_file is not None:
+        own = self._settings.password
+        if self._settings.password_file is not None and not own:
             return SecretStr(_first_line(self._settings.password_file))
+        if own is not None:
+            return _filled(own, self._settings.place("password"))
         if username is None:
             return None
         stored = _stored(username)
         if stored is None and not needed:
             return None
-        found = SecretStr(stored) if stored is not None else self._ask(username)
-        if not found.get_secret_value():
-            raise SettingsError(f"the password of {username} is empty", hint=_EMPTY_HINT)
-        return found
+        if stored is not None:
+            return _filled(SecretStr(stored), f"the key store's password for {username}")
+        return _filled(self._ask(username), f"the password given for {username}")
+
+
+def _filled(password: SecretStr, subject: str) -> SecretStr:
+    """The password itself. Raises ``SettingsError`` where it is empty; ``subject`` names it in the message."""
+    if not password:
+        raise SettingsError(
+            f"{subject} is empty",
+            hint="Set it to the password, or remove it: a secret that is missing in CI looks like this.",
+        )
+    return password
 
 
 def _signs_in_without(one: Meant, settings: Settings) -> bool:
@@ -107,11 +112,14 @@ def where(one: Meant, settings: Settings) -> str:
         return ""
     if place is None:
         if settings.password is not None or settings.password_file is not None:
-            return settings.place("password") or settings.place("password_file")
+            name = "password_file" if settings.password_file is not None and not settings.password else "password"
+            empty = ", which is empty" if name == "password" and not settings.password else ""
+            return settings.place(name) + empty
         otherwise = "the ticket that is there" if one.target.auth is Auth.KERBEROS else "a question"
         return f"key store, or {otherwise}" if one.target.username else ""
     if place.env is not None:
-        return place.env if os.environ.get(place.env) else f"{place.env}, which is not set"
+        value = os.environ.get(place.env)
+        return place.env + (", which is not set" if value is None else "" if value else ", which is empty")
     return str(place.file) if place.file else "in clear" if place.clear else "key store"
 
 

@@ -8,10 +8,11 @@ closed while it was idle is replaced, and signed in anew, *before* a message is 
 Rules:
 
 * A message is sent once. Whatever goes wrong after its first byte, the connection is dropped and the error goes up.
-* One sign-in is one attempt: a 401 to the last leg is final, so no retry of ours locks an account.
+* One sign-in is one attempt: a 401 to the last leg is final. Which host is shown a credential, and when, is
+  :mod:`mpsbridge.transports.gate`'s matter; a host that is silent before that point holds up nobody.
+* Protection is what we demand, not what the other side offers (:func:`~mpsbridge.transports.signin.demand_protection`).
 * Over plain HTTP everything but Basic is sealed (MS-WSMV 2.2.9.1). Then an answer in clear is never believed: a 200 is
   an error, and the body of a fault is dropped, for it might come from someone who would have us think that nothing ran.
-* A complete sign-in that protects less than it must is refused before a message is sent.
 * Over TLS the sign-in is bound to the certificate (RFC 5929, ``tls-server-end-point``).
 * A connection is not used any longer than the ticket is good that signed it in; then it is signed in anew, before a
   message is sealed (W33).
@@ -39,10 +40,13 @@ from spnego.exceptions import SpnegoError
 
 from mpsbridge.errors import KdcUnreachable
 from mpsbridge.models.targets import Auth, Target
+from mpsbridge.transports import gate
 from mpsbridge.transports.bounds import Taken, check_xml
+from mpsbridge.transports.gate import Showing
+from mpsbridge.transports.kerberos_codes import refuses_secret
 from mpsbridge.transports.limit import Limit
 from mpsbridge.transports.reply import Answer, BadAnswer, read_answer
-from mpsbridge.transports.signin import SignIn, begin, may_be_kerberos
+from mpsbridge.transports.signin import SignIn, begin, demand_protection, may_be_kerberos
 from mpsbridge.transports.wire import Wire, tls_context
 from mpsbridge.version import __version__
 
@@ -51,6 +55,8 @@ _log = logging.getLogger(__name__)
 _CLEAR = "application/soap+xml;charset=UTF-8"
 _BOUNDARY = "Encrypted Boundary"
 
+MOST_LEGS = 4
+"""Tokens to a host in one sign-in; NTLM needs two, Kerberos one or two."""
 KDC_LIMIT_S = 15.0
 """How long a KDC is waited for; the library itself would ask a silent one for about half a minute."""
 
@@ -91,11 +97,8 @@ class HttpTransport:
             self._open()
         sealing = self._sealing
         kind, body = (_CLEAR, message) if sealing is None else _seal(sealing, message)
-        self.messages += 1
-        answer = self._post(body, f"Content-Type: {kind}", *self._basic())
+        answer = self._post_message(body, f"Content-Type: {kind}")
         text = answer.body if sealing is None else _unseal(sealing, answer)
-        if answer.status == 401 and self._target.auth is Auth.BASIC:
-            raise AuthenticationError(refusal(answer, "Basic"))
         if text:
             self.taken.more(len(text))
         if answer.status != 200:
@@ -128,41 +131,83 @@ class HttpTransport:
             raise
 
     def _sign_in(self, certificate: bytes | None) -> None:
-        sign_in = self._begin(certificate)
-        method, scheme, context, token = sign_in.method, sign_in.scheme, sign_in.context, sign_in.token
-        while True:
-            answer = self._post(b"", f"Authorization: {scheme} {base64.b64encode(token or b'').decode('ascii')}")
-            reply = _token(answer, scheme)
-            token = context.step(reply) if reply and not context.complete else None
-            if token is None:
-                break
-        if answer.status not in {200, 401}:
-            raise WinRMTransportError("http", answer.status, "")
-        if answer.status == 401 or not context.complete:
-            raise AuthenticationError(refusal(answer, scheme) + sign_in.instead)
-        sign_in.check()
-        self.signed_in = method
+        with gate.process_gate.showing(self._target, self._limit) as showing:
+            sign_in = self._begin(certificate, showing)
+            answer = self._exchange(sign_in, showing)
+            context = sign_in.context
+            if answer.status not in {200, 401}:
+                raise WinRMTransportError("http", answer.status, "")
+            if answer.status == 401 or not context.complete:
+                raise AuthenticationError(refusal(answer, sign_in.scheme, shown=showing.shown) + sign_in.instead)
+            showing.accepted()
+        self.signed_in = sign_in.method
         if isinstance(lifetime_s := getattr(context, "lifetime_s", None), float):
             self._expires = self._limit.moment(lifetime_s)
-        _log.info("%s: signed in by %s", self._target.host, method)
+        _log.info("%s: signed in by %s", self._target.host, sign_in.method)
         if not self._target.tls:
             self._sealing = WinRMEncryption(context, sign_in.sealed_as)
 
-    def _begin(self, certificate: bytes | None) -> SignIn:
+    def _exchange(self, sign_in: SignIn, showing: Showing) -> Answer:
+        """Send tokens to and fro; the last answer. By NTLM the second token is the first that shows the credential."""
+        context, token = sign_in.context, sign_in.token
+        for leg in range(MOST_LEGS):
+            if leg and sign_in.method == "ntlm":
+                showing.begin()
+            answer = self._post(
+                b"", f"Authorization: {sign_in.scheme} {base64.b64encode(token or b'').decode('ascii')}"
+            )
+            if answer.status == 401 and showing.begun:
+                showing.refused()
+                break
+            reply = _token(answer, sign_in.scheme)
+            token = context.step(reply) if reply and not context.complete else None
+            demand_protection(context, self._target.host)
+            if token is None:
+                break
+        return answer
+
+    def _begin(self, certificate: bytes | None, showing: Showing) -> SignIn:
         target = self._target
         bindings = _channel_bindings(certificate) if certificate is not None else None
         if not may_be_kerberos(target):
             return begin(target, bindings)
+        showing.begin()
         # In a thread, because the library asks its own servers here and knows nothing of our deadline.
         try:
-            return self._limit.call(lambda: begin(target, bindings), self._limit.moment(KDC_LIMIT_S))
+            sign_in = self._limit.call(lambda: begin(target, bindings), self._limit.moment(KDC_LIMIT_S))
         except TimeoutError:
             self._limit.left()  # was it the whole call's time?
             raise KdcUnreachable(f"{target.host}: the KDC did not answer within {KDC_LIMIT_S:.0f} s") from None
+        except Exception as error:
+            if refuses_secret(error):
+                showing.refused(by="the KDC")
+            raise
+        if sign_in.method == "kerberos":
+            showing.accepted()  # by the KDC: a host is shown a ticket only
+        showing.end()
+        return sign_in
+
+    def _post_message(self, body: bytes, kind: str) -> Answer:
+        """POST a message. By Basic each one shows the credential, and the first one's answer accepts or refuses it."""
+        if self._target.auth is not Auth.BASIC:
+            self.messages += 1
+            return self._post(body, kind)
+        with gate.process_gate.showing(self._target, self._limit) as showing:
+            showing.begin()
+            if not self.is_open:  # closed by the host during a wait; nothing was sent on it
+                self.close()
+                self._open()
+            self.messages += 1
+            answer = self._post(body, kind, *self._basic())
+            if answer.status == 401:
+                showing.refused()
+                raise AuthenticationError(refusal(answer, "Basic"))
+            showing.accepted()
+        return answer
 
     def _basic(self) -> tuple[str, ...]:
         target = self._target
-        if target.auth is not Auth.BASIC or target.password is None:
+        if target.password is None:
             return ()
         credentials = f"{target.username}:{target.password.get_secret_value()}".encode()
         return (f"Authorization: Basic {base64.b64encode(credentials).decode('ascii')}",)
@@ -208,15 +253,15 @@ def _token(answer: Answer, scheme: str) -> bytes | None:
     return None
 
 
-def refusal(answer: Answer, scheme: str) -> str:
-    """Why the host did not let us in, as far as its last answer tells."""
+def refusal(answer: Answer, scheme: str, *, shown: bool = True) -> str:
+    """Why the host did not let us in, as far as its last answer tells; ``shown``: it may have seen the credential."""
     if answer.status != 401:
         return "the host ended the sign-in before it was complete"
     offers = sorted({name for value in answer.headers.get("www-authenticate", []) for name in _SCHEME.findall(value)})
     if any(offer.lower() == scheme.lower() for offer in offers) or not offers:
         if scheme == "Kerberos":
             return "the host refused the ticket: its key is another one, or the clocks differ, or the account may not"
-        return "the host refused the account or the password"
+        return "the host refused the account or the password" if shown else "the host broke the sign-in off"
     return f"the host does not offer {scheme}, only {', '.join(offers)}"
 
 

@@ -7,6 +7,8 @@ Rules:
 
 * A host is asked for by the name that was given and by no other: it goes as a principal, not as a "host-based service",
   whose name the library would first look up in DNS, forwards and backwards.
+* What was asked for must have been granted: integrity, confidentiality, mutual authentication, and that no message
+  comes twice or out of turn.
 * A password is asked about once for all hosts of this process, not once for each; one that the KDC has refused is
   not shown to it again. So no fleet locks an account.
 * The library asks its KDC for as long as it likes and cannot be interrupted: call this in a thread
@@ -17,9 +19,7 @@ Tried against MIT's KDC only, never against Active Directory.
 
 from __future__ import annotations
 
-import functools
 import itertools
-import operator
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -37,14 +37,22 @@ from mpsbridge.models.targets import Target
 from mpsbridge.transports.kerberos_codes import NO_CACHE, number, refuses_secret, said
 
 _MECHANISM = gssapi.OID.from_int_seq("1.2.840.113554.1.2.2")  # RFC 4121
+_FLAGS = (
+    gssapi.RequirementFlag.mutual_authentication
+    | gssapi.RequirementFlag.replay_detection
+    | gssapi.RequirementFlag.out_of_sequence_detection
+    | gssapi.RequirementFlag.confidentiality
+    | gssapi.RequirementFlag.integrity
+)
+
 _DEMANDED = {
-    gssapi.RequirementFlag.mutual_authentication: "the host's own proof",
-    gssapi.RequirementFlag.replay_detection: "detection of repeated messages",
-    gssapi.RequirementFlag.out_of_sequence_detection: "detection of messages out of turn",
-    gssapi.RequirementFlag.confidentiality: "encryption",
-    gssapi.RequirementFlag.integrity: "signatures",
+    gssapi.RequirementFlag.integrity: "integrity",
+    gssapi.RequirementFlag.confidentiality: "confidentiality",
+    gssapi.RequirementFlag.mutual_authentication: "mutual authentication",
+    gssapi.RequirementFlag.replay_detection: "replay detection",
+    gssapi.RequirementFlag.out_of_sequence_detection: "sequence detection",
 }
-"""What is asked for, and must have been agreed on when the context is complete."""
+"""What must be in force when the context is complete, and what it is called for people."""
 
 
 class KerberosContext:
@@ -58,7 +66,7 @@ class KerberosContext:
             name=_name(target.service_name if "@" in target.service_name else f"{target.service_name}@"),
             creds=_credentials(target),
             mech=_MECHANISM,
-            flags=functools.reduce(operator.or_, _DEMANDED),
+            flags=_FLAGS,
             channel_bindings=bound,
             usage="initiate",
         )
@@ -69,14 +77,16 @@ class KerberosContext:
         return bool(self._context.complete)
 
     @property
+    def lacking(self) -> tuple[str, ...]:
+        """What of the protection is not in force, in words; none as long as the context is not complete."""
+        if not self.complete:
+            return ()
+        return tuple(words for flag, words in _DEMANDED.items() if not self._context.actual_flags & flag)
+
+    @property
     def lifetime_s(self) -> float:
         """Seconds for which the ticket behind it is good. Raises ``GSSError`` where it has expired."""
         return float(self._context.lifetime)
-
-    def lacking(self) -> list[str]:
-        """What the complete context lacks of what is demanded, in words."""
-        agreed = self._context.actual_flags
-        return [words for flag, words in _DEMANDED.items() if flag not in agreed]
 
     def step(self, token: bytes | None = None) -> bytes | None:
         """Take what the host said; what to send next. The first step asks the KDC for a ticket for the host."""

@@ -73,9 +73,20 @@ class Limit:
         It runs in a daemon thread; when the time is up or :meth:`cancel` comes, nobody waits for it any more.
         """
         outcome: Future[T] = Future()
+
+        def begin() -> None:
+            threading.Thread(target=_fulfil, args=(outcome, function), name="mpsbridge-wait", daemon=True).start()
+
+        return self.wait(outcome, by, begin=begin)
+
+    def wait(self, outcome: Future[T], by: float = math.inf, *, begin: Callable[[], None] = lambda: None) -> T:
+        """The result of a future, waited for no longer than :meth:`left` allows; ``begin`` sets about it.
+
+        Raises ``TimeoutError``, and ``CancelledError`` after a :meth:`cancel`.
+        """
         self._waiting = outcome  # type: ignore[assignment]  # only ever cancelled, whatever it would hold
         left = self.left(by)  # asked only now: a cancel() before this line is seen here, a later one finds the future
-        threading.Thread(target=_fulfil, args=(outcome, function), name="mpsbridge-wait", daemon=True).start()
+        begin()
         return outcome.result(left)
 
     def cancel(self) -> None:

@@ -10,40 +10,42 @@ r"""Who signs in, and how: NTLM or Kerberos, chosen before anything is sent to t
     instead of a name. A password that the KDC has refused is never tried again as NTLM: one sign-in is one attempt.
     Any other name, ``DOMAIN\name`` or a bare one, may be a local account of the host, so it is NTLM.
 
-Whatever it is, what it protects is looked at when it is complete (:meth:`SignIn.check`): signatures and encryption of
-the messages, by keys that nobody between could have weakened. Over TLS the same is demanded, though TLS protects the
-messages there: every Windows that has WinRM offers it, so who does not is not the host.
-
 Kerberos goes by the HTTP scheme of that name, as WinRM's own clients send it, NTLM inside ``Negotiate``.
+
+Either must protect the messages in full, whatever the other side offers: :func:`demand_protection`.
 """
 
 from __future__ import annotations
 
-import functools
 import logging
-from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-import spnego
 from pypsrp.encryption import WinRMEncryption
-from pypsrp.exceptions import AuthenticationError
 from spnego import WinRMWrapResult
 from spnego.channel_bindings import GssChannelBindings
 
+from mpsbridge.errors import AuthRefused
 from mpsbridge.models.targets import Auth, Target
 from mpsbridge.transports import has_kerberos
 from mpsbridge.transports.kerberos_codes import refuses_secret, said
-from mpsbridge.transports.ntlm import lacking, ntlm_hash
+from mpsbridge.transports.ntlm import NtlmContext
 
 _log = logging.getLogger(__name__)
 
 
 class Context(Protocol):
-    """A sign-in: pyspnego's contexts, or :class:`~mpsbridge.transports.kerberos.KerberosContext`."""
+    """A sign-in: :class:`~mpsbridge.transports.ntlm.NtlmContext` or
+    :class:`~mpsbridge.transports.kerberos.KerberosContext`.
+    """
 
     @property
     def complete(self) -> bool:
         """Whether both sides have proved who they are."""
+        ...
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """What of the protection the other side has not granted, in words."""
         ...
 
     def step(self, in_token: bytes | None = None, /) -> bytes | None:
@@ -59,15 +61,10 @@ class Context(Protocol):
         ...
 
 
-class WeakSignIn(AuthenticationError):
-    """The sign-in is complete and protects less than it must: the host, or who stands between, has taken flags away."""
-
-
 class SignIn(NamedTuple):
     """A sign-in with its first token: what it is for people, its HTTP scheme, and how a sealed body names it.
 
-    ``lacking`` tells of the complete sign-in what protection it lacks, in words. ``instead`` says why it is not
-    Kerberos, where that was tried first.
+    ``instead`` says why it is not Kerberos, where that was tried first.
     """
 
     method: str
@@ -75,14 +72,7 @@ class SignIn(NamedTuple):
     sealed_as: str
     context: Context
     token: bytes | None
-    lacking: Callable[[], list[str]]
     instead: str = ""
-
-    def check(self) -> None:
-        """Raise :class:`WeakSignIn` where the complete sign-in protects less than is demanded, over TLS as well."""
-        if missing := self.lacking():
-            words = f"the host, or something between, offers weaker protection: without {', '.join(missing)}"
-            raise WeakSignIn(words)
 
 
 def may_be_kerberos(target: Target) -> bool:
@@ -110,26 +100,23 @@ def begin(target: Target, bindings: GssChannelBindings | None) -> SignIn:
         return _ntlm(target, bindings)._replace(instead=f"; it was NTLM, for Kerberos could not be had: {why}")
 
 
+def demand_protection(context: Context, host: str) -> None:
+    """Raise ``AuthRefused`` where less than the full protection is in force. Asked after each step of a sign-in."""
+    if lacking := context.lacking:
+        raise AuthRefused(
+            f"{host}: the host or something between offers weaker protection: without {', '.join(lacking)}",
+            hint="Use --auth kerberos, or TLS (no --no-tls), which shows who is in between; or mend the host: "
+            "'Network security: Minimum session security for NTLM SSP' wants NTLMv2 and 128-bit encryption.",
+        )
+
+
 def _kerberos(target: Target, bindings: GssChannelBindings | None) -> SignIn:
     from mpsbridge.transports.kerberos import KerberosContext  # noqa: PLC0415 - an optional extra
 
     context = KerberosContext(target, bindings)
-    return SignIn("kerberos", "Kerberos", WinRMEncryption.KERBEROS, context, context.step(), context.lacking)
+    return SignIn("kerberos", "Kerberos", WinRMEncryption.KERBEROS, context, context.step())
 
 
 def _ntlm(target: Target, bindings: GssChannelBindings | None) -> SignIn:
-    hashed = ntlm_hash(target)
-    # Named in so many words, because pyspnego would prefer another library, and other methods, where they are there.
-    within = target.auth is Auth.NEGOTIATE and hashed is not None
-    context = spnego.client(
-        hashed or target.username,
-        target.password.get_secret_value() if target.password is not None else None,
-        hostname=target.address,
-        service="host",
-        channel_bindings=bindings,
-        protocol="negotiate" if within else "ntlm",
-        options=spnego.NegotiateOptions.use_negotiate if within else spnego.NegotiateOptions.use_ntlm,
-    )
-    return SignIn(
-        "ntlm", "Negotiate", WinRMEncryption.SPNEGO, context, context.step(), functools.partial(lacking, context)
-    )
+    context = NtlmContext(target, bindings)
+    return SignIn("ntlm", "Negotiate", WinRMEncryption.SPNEGO, context, context.step())

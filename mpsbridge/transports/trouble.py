@@ -55,7 +55,6 @@ from mpsbridge.models.targets import Target
 from mpsbridge.transports import KERBEROS_EXTRA
 from mpsbridge.transports.bounds import Oversized
 from mpsbridge.transports.kerberos_codes import meaning, said
-from mpsbridge.transports.signin import WeakSignIn
 
 OPERATION_TIMEOUT = 2150858793
 """Nothing came within the OperationTimeout (ERROR_WSMAN_OPERATION_TIMEDOUT)."""
@@ -101,10 +100,6 @@ _QUOTA_HINT = (
     "Something of this account is still open there: 'winrm enumerate shell' on the host shows its shells, those that "
     "mpsbridge lost end by themselves within three minutes. Or raise the quota: winrm get winrm/config/winrs, and "
     "WSMan:\\localhost\\Plugin\\microsoft.powershell\\Quotas."
-)
-_WEAK_HINT = (
-    "Use HTTPS with a verified certificate, or --auth kerberos. If it is the host itself: its policies 'Network "
-    "security: Minimum session security for NTLM SSP' must ask for NTLMv2 session security and 128-bit encryption."
 )
 _FILES_HINT = "Raise the limit of open files (ulimit -n), or lower --concurrency."
 _PORT_HINT = "Port 5986 speaks TLS and 5985 does not: check --port and --no-tls."
@@ -187,7 +182,6 @@ _ROWS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], type[NotSent],
     (ssl.SSLError, Unreachable, "no TLS connection: ", _PORT_HINT),
     (socket.gaierror, Unreachable, "the name cannot be looked up: ", None),
     (OSError, Unreachable, "", None),
-    (WeakSignIn, AuthRefused, "", _WEAK_HINT),
     (AuthenticationError, AuthRefused, "", None),
     ((WSManFaultError, InvalidPSRPOperation, InvalidRunspacePoolStateError), ShellRefused, "no shell: ", None),
     (WinRMTransportError, Unreachable, "instead of WinRM's answer came ", None),

@@ -29,7 +29,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-import os
 import warnings
 
 from pypsrp.complex_objects import GenericComplexObject, PSInvocationState, RunspacePoolState
@@ -37,14 +36,12 @@ from pypsrp.exceptions import InvalidRunspacePoolStateError, WSManFaultError
 from pypsrp.powershell import PowerShell, RunspacePool, RunspacePoolWarning
 
 from mpsbridge.clock import Clock, SystemClock
-from mpsbridge.errors import InputError, MpsBridgeError, TransportClosed
-from mpsbridge.models.harmless import harmless
+from mpsbridge.errors import ConnectionLost, InputError, MpsBridgeError, NotPublished, NotSent, TransportClosed
 from mpsbridge.models.scripts import RawOutput, Script
 from mpsbridge.models.targets import Auth, Target
 from mpsbridge.transports.http import HttpTransport
 from mpsbridge.transports.limit import Limit
 from mpsbridge.transports.messages import Connection, Shell, script_command
-from mpsbridge.transports.ntlm import asks_for_version_1
 from mpsbridge.transports.trouble import QUOTAS, Stage, explain, refuse_unpublished
 
 IDLE_TIMEOUT_S = 180
@@ -110,6 +107,9 @@ class WinrmTransport:
             stage, cancelled = self._stage(), self._limit.cancelled
             self.cancel()
             self._http.close()
+            if isinstance(error, NotSent) and not isinstance(error, NotPublished) and stage is not Stage.BEFORE:
+                words = f"{self._where}: the connection was lost after the script was sent, and then: {error}"
+                raise ConnectionLost(words).about(host=self._target.host, snippet=script.snippet) from error
             if isinstance(error, MpsBridgeError):
                 raise error.about(host=self._target.host)  # noqa: B904 - it is the same error
             if not isinstance(error, Exception):
@@ -236,14 +236,12 @@ def _check(target: Target) -> None:
         raise InputError(f"{target.host}: --auth {target.auth} needs a user name and a password").about(
             host=target.host
         )
+    if target.password is not None and not target.password.get_secret_value():
+        raise InputError(
+            f"{target.host}: the password is empty", hint="Give a password, or none at all to sign in with a ticket."
+        ).about(host=target.host)
     if target.auth is Auth.KERBEROS:
         _check_kerberos(target)
-    if target.auth in {Auth.NTLM, Auth.NEGOTIATE} and target.password is not None and asks_for_version_1():
-        level = harmless(os.environ.get("LM_COMPAT_LEVEL", ""), limit=40)
-        raise InputError(
-            f"{target.host}: LM_COMPAT_LEVEL={level} asks for NTLM version 1, which can be broken by listening",
-            hint="Unset the variable LM_COMPAT_LEVEL, or set it to 3, 4 or 5.",
-        ).about(host=target.host)
     if target.auth is Auth.BASIC and not target.tls and not target.insecure_basic:
         raise InputError(
             f"{target.host}: Basic over plain HTTP would show the password to everyone on the way",
