@@ -218,7 +218,7 @@ class Journal:
     def take(self, run: str) -> None:
         """Be the one process that carries out this run, until it ends or this journal is closed.
 
-        Raises :class:`~mpsbridge.runlock.AtWork` where another process does, and ``JournalError`` where nobody can say.
+        Raises :class:`~mpsbridge.errors.Refused` where another process does, and ``JournalError`` where nobody can say.
         """
         if run not in self._runs and self.path != IN_MEMORY:
             self._runs[run] = RunLock(self.path, run)

@@ -24,14 +24,10 @@ _TRIES = 50
 """How often a lock is asked for: whoever only looks at one (:func:`is_at_work`) holds it for a moment."""
 
 
-class AtWork(Refused):
-    """Another process is carrying out this run; nothing was sent."""
-
-
 class RunLock:
     """The lock of one run, held until :meth:`release` or the end of the process.
 
-    Raises :class:`AtWork` where another process holds it, :class:`~mpsbridge.errors.JournalError` where there can be no
+    Raises :class:`~mpsbridge.errors.Refused` where another process holds it, :class:`~mpsbridge.errors.JournalError` where there can be no
     lock (a file system without them, a folder that cannot be written).
     """
 
@@ -60,7 +56,7 @@ class RunLock:
                 raise
             os.close(file)
             os.sched_yield()
-        raise AtWork(
+        raise Refused(
             f"run {self.run} is at work in another process",
             hint="Wait until it has ended, or stop that process; it gives back what it holds.",
         )

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from mpsbridge.errors import JournalError
-from mpsbridge.runlock import AtWork, RunLock, is_at_work
+from mpsbridge.errors import JournalError, Refused
+from mpsbridge.runlock import RunLock, is_at_work
 
 HOLD = """
 import sys, pathlib
@@ -32,7 +32,7 @@ def test_a_run_is_at_work_as_long_as_its_lock_is_held(journal: Path) -> None:
     assert not is_at_work(journal, "r1")
     lock = RunLock(journal, "r1")
     assert is_at_work(journal, "r1")
-    with pytest.raises(AtWork, match="run r1 is at work in another process"):
+    with pytest.raises(Refused, match="run r1 is at work in another process"):
         RunLock(journal, "r1")
     RunLock(journal, "r2").release()
     lock.release()
@@ -49,7 +49,7 @@ def test_a_killed_process_is_not_at_work_and_its_run_can_be_taken(journal: Path)
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
         assert is_at_work(journal, "r1")
-        with pytest.raises(AtWork):
+        with pytest.raises(Refused):
             RunLock(journal, "r1")
         holder.send_signal(signal.SIGKILL)
         holder.wait(10)
