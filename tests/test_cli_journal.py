@@ -160,7 +160,7 @@ def test_two_runs_at_once_on_one_host_and_one_journal(lab: Lab, mpsbridge: Comma
         [sys.executable, "-m", "mpsbridge", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        while not (events.exists() and '"event":"waiting"' in events.read_text(encoding="utf-8")):
+        while not (events.exists() and '"event": "waiting"' in events.read_text(encoding="utf-8")):
             assert first.poll() is None
             SystemClock().wait(0.02)
         refused = mpsbridge(*CALLS["end"], "-o", "json")
