@@ -64,10 +64,10 @@ def accepted(mic: bytes | None) -> bytes:
 class Impostor:
     """Takes the host's place: offers a CHALLENGE, lets in whoever comes."""
 
-    def __init__(self, offer: bytes, last: bytes | None) -> None:
+    def __init__(self, offer: bytes, last: bytes | None, *, status: str = "401 Unauthorized") -> None:
         self.seen: list[bytes] = []
         """Requests, head and body."""
-        self._answers = [answer("401 Unauthorized", offer), answer("200 OK", last)]
+        self._answers = [answer(status, offer), answer("200 OK", last)]
 
     def behave(self, connection: socket.socket) -> None:
         for said in self._answers:

@@ -8,13 +8,20 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from console import Command
 from pydantic import SecretStr
 
 from mpsbridge import find_targets
 from mpsbridge.errors import InputError, SettingsError
+from mpsbridge.host import Host
+from mpsbridge.inventory.entries import PasswordPlace
 from mpsbridge.inventory.passwords import Passwords, where
-from mpsbridge.inventory.resolve import resolve
+from mpsbridge.inventory.resolve import Meant, resolve
+from mpsbridge.models.outcomes import Failed
+from mpsbridge.models.targets import Target
 from mpsbridge.settings import load_settings
+from mpsbridge.workers.dask import missing_on_a_worker
+from mpsbridge.workers.elsewhere import Reading, read
 
 FARM = """
 [hosts.plain]
@@ -192,3 +199,93 @@ def test_the_library_finds_targets_as_the_command_line_does(farm: Path, monkeypa
         find_targets("ts1", user="alice")
     with pytest.raises(InputError, match="standard input"):
         find_targets("-")
+
+
+# Empty ones: a secret that is missing.
+
+
+def test_an_empty_variable_of_ours_is_an_error(
+    found: Callable[..., dict[str, str | None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MPSBRIDGE_PASSWORD", "")
+    for flags in ({}, {"username": "alice"}, {"auth": "kerberos"}):
+        with pytest.raises(SettingsError, match=r"^MPSBRIDGE_PASSWORD is empty$") as caught:
+            found("plain", **flags)
+        assert "CI" in caught.value.hint
+
+
+def test_an_empty_variable_of_ours_does_not_hide_the_file(
+    farm: Path, found: Callable[..., dict[str, str | None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MPSBRIDGE_PASSWORD", "")
+    monkeypatch.setenv("MPSBRIDGE_PASSWORD_FILE", str(farm.parent / "farm.txt"))
+    assert found("plain", username="alice") == {"plain": "from the file"}
+    settings = load_settings({"inventory": farm})
+    (one,) = resolve(["plain"], settings, read_stdin=str)
+    assert where(one, settings) == "MPSBRIDGE_PASSWORD_FILE"
+
+
+def test_an_empty_variable_that_the_inventory_names_is_an_error(
+    farm: Path, found: Callable[..., dict[str, str | None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FARM_PASSWORD", "")
+    with pytest.raises(SettingsError, match=r"the variable FARM_PASSWORD, .* is empty$"):
+        found("env")
+    settings = load_settings({"inventory": farm})
+    (one,) = resolve(["env"], settings, read_stdin=str)
+    assert where(one, settings) == "FARM_PASSWORD, which is empty"
+
+
+@pytest.mark.parametrize("text", ["", "\n", "\nsecond line\n"])
+def test_an_empty_first_line_is_an_error(farm: Path, found: Callable[..., dict[str, str | None]], text: str) -> None:
+    (farm.parent / "farm.txt").write_text(text, encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"the password file .* is empty"):
+        found("file")
+
+
+@pytest.mark.parametrize("host", ["store", "plain"])
+def test_an_empty_password_in_the_key_store_is_an_error(
+    found: Callable[..., dict[str, str | None]], key_store: dict[tuple[str, str], str], host: str
+) -> None:
+    key_store["mpsbridge", "alice"] = ""
+    with pytest.raises(SettingsError, match="the key store's password for alice is empty"):
+        found(host, username="alice")
+
+
+def test_an_empty_password_in_an_ansible_inventory_is_an_error(tmp_path: Path) -> None:
+    place = PasswordPlace(clear=SecretStr(""))
+    target = Target(host="a", address="a", username="alice")
+    with pytest.raises(SettingsError, match="the password in the inventory is empty"):
+        Passwords(load_settings({}), ask=SecretStr).fill([Meant(target=target, password=place)])
+
+
+def test_an_empty_answer_to_the_question_is_an_error() -> None:
+    target = Target(host="a", address="a", username="alice")
+    with pytest.raises(SettingsError, match="the password given for alice is empty"):
+        Passwords(load_settings({}), ask=lambda _: SecretStr("")).fill([Meant(target=target)])
+
+
+def test_a_key_table_needs_none(
+    found: Callable[..., dict[str, str | None]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MPSBRIDGE_PASSWORD", "")
+    assert found("plain", keytab=tmp_path / "a.keytab") == {"plain": None}
+
+
+@pytest.mark.parametrize("command", [("sessions",), ("end", "--all", "--yes"), ("doctor",)])
+def test_an_empty_variable_is_exit_2_with_a_sentence_and_nothing_is_sent(
+    mpsbridge: Command, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("MPSBRIDGE_PASSWORD", "")
+    found = mpsbridge(command[0], "a.invalid", "b.invalid", *command[1:], "--username", "alice")
+    assert found.code == 2
+    assert "MPSBRIDGE_PASSWORD is empty" in found.err
+
+
+def test_a_worker_without_a_password_in_its_variable_asks_no_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKERS_PASSWORD", "")
+    assert missing_on_a_worker("WORKERS_PASSWORD", ()) == "the variable WORKERS_PASSWORD in its environment"
+    target = Target(host="a", address="a.invalid", username="alice")
+    outcome = read(Reading(target, Host.observe, 1.0, password_variable="WORKERS_PASSWORD"))
+    assert isinstance(outcome, Failed)
+    assert outcome.failure.kind == "settings"

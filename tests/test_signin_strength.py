@@ -7,13 +7,15 @@ import random
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import gssapi
 import pytest
 from conftest import examples
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from impostor import Impostor, Proxy, accepted, challenge, clear_flags, flip_bit, with_token
 from lab_target import TestEngine, reach, script
 from pydantic import SecretStr
@@ -27,6 +29,7 @@ from test_winrm import self_signed
 from mpsbridge.errors import AuthRefused, Interrupted, MpsBridgeError, NotSent
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import load_world
+from mpsbridge.models.harmless import harmless
 from mpsbridge.models.targets import Auth, Target
 from mpsbridge.transports import open_transport, signin
 from mpsbridge.transports.kerberos import KerberosContext
@@ -391,3 +394,63 @@ def test_over_http_a_relayed_sign_in_is_of_no_use(auth: Auth) -> None:
             open_transport(reach(lab, address="127.0.0.1", port=middle.port, auth=auth)).run(script(), timeout_s=10)
         assert [each.status for each in lab.requests][SIGN_IN:] == [400]
     assert engine.texts == []
+
+
+# Any bytes.
+
+TOKENS = [
+    challenge(0, within=True),
+    challenge(0, within=False),
+    challenge(NegotiateFlags.sign, within=True),
+    accepted(bytes(16)),
+    accepted(None),
+    bytes.fromhex("a1073005a0030a0102"),  # SPNEGO's "reject"
+    b"",
+]
+
+
+@pytest.fixture(scope="module")
+def tried() -> Iterator[list[float]]:
+    """Seconds of each hostile sign-in; how many there were and the slowest is printed with -s."""
+    seconds: list[float] = []
+    yield seconds
+    print(f"{len(seconds)} hostile sign-ins, slowest {max(seconds, default=0) * 1000:.0f} ms")  # noqa: T201 - for -s
+
+
+@WAYS
+@settings(max_examples=examples(60, 2000), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    token=st.sampled_from(TOKENS),
+    cuts=st.lists(st.tuples(st.integers(0, 400), st.binary(min_size=1, max_size=4)), max_size=4),
+    length=st.integers(0, 400),
+    status=st.sampled_from(["401 Unauthorized", "200 OK"]),
+    last=st.one_of(st.none(), st.sampled_from(TOKENS), st.binary(max_size=60)),
+)
+def test_whatever_the_tokens_are_nobody_is_signed_in_and_it_ends_in_time(
+    auth: Auth,
+    tried: list[float],
+    token: bytes,
+    cuts: list[tuple[int, bytes]],
+    length: int,
+    status: str,
+    last: bytes | None,
+) -> None:
+    spoiled = bytearray(token)
+    for place, piece in cuts:
+        spoiled[place : place + len(piece)] = piece
+    impostor = Impostor(bytes(spoiled[:length]) if length < 300 else bytes(spoiled), last, status=status)
+    with RudeHost(impostor.behave) as host:
+        transport = open_transport(host.target(auth=auth))
+        started = time.monotonic()
+        with pytest.raises(NotSent) as caught:
+            transport.run(SCRIPT, timeout_s=5)
+        tried.append(time.monotonic() - started)
+        transport.close()
+    # A raw NTLM host that says yes to all proves itself by its first sealed answer; until then it saw sealed text only.
+    assert not any(b"swordfish" in each for each in impostor.seen)
+    assert all(b"Content-Length: 0" in each for each in impostor.seen[:2])
+    if auth is Auth.NEGOTIATE:
+        assert not any(b"multipart/encrypted" in each for each in impostor.seen)
+    assert caught.value.may_have_run is False
+    assert harmless(str(caught.value)) == str(caught.value)
+    assert len(str(caught.value)) < 500
