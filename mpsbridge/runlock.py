@@ -27,8 +27,9 @@ _TRIES = 50
 class RunLock:
     """The lock of one run, held until :meth:`release` or the end of the process.
 
-    Raises :class:`~mpsbridge.errors.Refused` where another process holds it, :class:`~mpsbridge.errors.JournalError` where there can be no
-    lock (a file system without them, a folder that cannot be written).
+    Raises :class:`~mpsbridge.errors.Refused` where another process holds it, and
+    :class:`~mpsbridge.errors.JournalError` where there can be no lock (a file system without them, a folder that cannot
+    be written).
     """
 
     def __init__(self, journal: Path, run: str) -> None:

@@ -785,6 +785,26 @@ def test_a_sealed_answer_that_was_tampered_with_is_refused(number: int, kind: ty
             transport.run(script(), timeout_s=10)
 
 
+@pytest.mark.parametrize("status", ["200 OK", "500 Error"])
+@pytest.mark.parametrize("body", [b"", b"--Encrypted Boundary"], ids=["empty", "only a boundary"])
+def test_a_sealed_answer_of_no_parts_is_refused(status: str, body: bytes) -> None:
+    """It needs no key to write, so it must not count as one that was opened."""
+    number = 4 + len(signing_in(Auth.NTLM))
+    head = (
+        f'HTTP/1.1 {status}\r\nContent-Type: multipart/encrypted;boundary="Encrypted Boundary"\r\n'
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+
+    def forge(this: int, answered: bytes) -> bytes:
+        return head.encode() + body if this == number else answered
+
+    with make_lab(auth="ntlm") as lab, RudeHost(_relay(lab, forge)) as middle:
+        transport = open_transport(reach(lab, address="127.0.0.1", port=middle.port))
+        with pytest.raises(Interrupted, match=r"sealed answer (is empty|cannot be opened)") as caught:
+            transport.run(script(), timeout_s=10)
+        assert caught.value.may_have_run
+
+
 def test_what_is_sealed_cannot_be_read_on_the_way() -> None:
     seen: list[bytes] = []
 

@@ -276,9 +276,12 @@ def _unseal(sealing: WinRMEncryption, answer: Answer) -> bytes:
             raise BadAnswer("the host answered in clear where only a sealed answer can be trusted")
         return b""
     try:
-        return bytes(sealing.unwrap_message(answer.body, _BOUNDARY))
+        text = bytes(sealing.unwrap_message(answer.body, _BOUNDARY))
     except (IndexError, ValueError, struct.error, SpnegoError) as error:
         raise BadAnswer(f"the sealed answer cannot be opened: {error}") from error
+    if not text:  # nothing was opened, so nothing was proved
+        raise BadAnswer("the sealed answer is empty")
+    return text
 
 
 def _fault(text: bytes) -> str:
