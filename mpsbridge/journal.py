@@ -9,6 +9,8 @@ have written is not believed, and a row that cannot be read hides no other.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import getpass
 import json
 import os
@@ -51,17 +53,6 @@ CREATE TABLE entry (
 CREATE INDEX entry_by_run ON entry (run, number);
 """
 
-_OBJECTS = {
-    ("table", "run"),
-    ("table", "entry"),
-    ("table", "sqlite_sequence"),
-    ("index", "entry_by_run"),
-    ("index", "sqlite_autoindex_run_1"),
-}
-_COLUMNS = {
-    "run": ["id", "command", "reason", "owner", "pid", "job", "options", "started", "ended", "verdict"],
-    "entry": ["number", "run", "at", "host", "kind", "step", "answers", "detail"],
-}
 LONGEST_TEXT = 1_000_000
 """Characters of JSON in one row; a run over ten thousand hosts has half of that."""
 
@@ -153,6 +144,8 @@ class Journal:
         self._database.execute("BEGIN IMMEDIATE")  # fails here, and not later, where the file cannot be written
         try:
             (version,) = self._database.execute("PRAGMA user_version").fetchone()
+            if version < 0:
+                raise self._not_ours()
             if version > VERSION:
                 raise JournalError(
                     f"the journal {self.path} was written by a newer mpsbridge (layout {version}, not {VERSION})",
@@ -173,16 +166,14 @@ class Journal:
 
     def _check_layout(self, version: int) -> None:
         """Refuse what mpsbridge has not made: a view for a table, a trigger that swallows what is written."""
-        found = {tuple(row) for row in self._database.execute("SELECT type, name FROM sqlite_master LIMIT 100")}
-        ours = set() if version == 0 else _OBJECTS
-        columns = {
-            table: [row["name"] for row in self._database.execute(f"PRAGMA table_info({table})")] for table in _COLUMNS
-        }
-        if found != ours or (version and columns != _COLUMNS):
-            raise JournalError(
-                f"{self.path} is not a journal of mpsbridge: its tables are others",
-                hint="Name another file with --journal.",
-            )
+        if _objects(self._database) != (_ours() if version else set()):
+            raise self._not_ours()
+
+    def _not_ours(self) -> JournalError:
+        return JournalError(
+            f"{self.path} is not a journal of mpsbridge: its tables are others",
+            hint="Name another file with --journal.",
+        )
 
     def begin(self, run: str, *, command: str, reason: str, options: Mapping[str, JsonValue]) -> Run:
         """Record that a run begins: who is at work here, and why. Raises ``JournalError`` if not."""
@@ -260,6 +251,7 @@ class Journal:
 
     def _run_of(self, row: sqlite3.Row) -> Run | None:
         try:
+            _demand_texts(row, "id", "command", "reason", "owner", "started")
             return Run(**{**dict(row), "options": _json(row["options"])})
         except (ValueError, TypeError, RecursionError):
             self._pass_over(f"run {harmless(str(row['id']), limit=40)}")
@@ -292,6 +284,7 @@ class Journal:
 
     def _entry_of(self, row: sqlite3.Row, *, whole: bool) -> Entry | None:
         try:
+            _demand_texts(row, "run", "at", "host", "kind", "step")
             return Entry(**{**dict(row), "detail": _json(row["detail"])})
         except (ValueError, TypeError, RecursionError) as error:
             what = f"entry {harmless(str(row['number']), limit=40)} of run {harmless(str(row['run']), limit=40)}"
@@ -362,29 +355,58 @@ def _make_private(path: Path) -> None:
     try:
         os.close(os.open(path, with_mode, 0o600))
     except FileExistsError:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise OSError(None, "it is not a file") from None
+        for part in _parts(path):
+            if not stat.S_ISREG(part.stat().st_mode):
+                raise OSError(None, f"{part} is not a file") from None
+
+
+def _parts(path: Path) -> list[Path]:
+    """The journal's file and the companions that SQLite reads as parts of it, as far as they are there."""
+    companions = [path.with_name(path.name + name) for name in ("-wal", "-shm", "-journal")]
+    return [path, *(part for part in companions if part.exists() or part.is_symlink())]
 
 
 def _refuse_foreign(path: Path) -> None:
     """Raise ``JournalError`` where another user could have written the record: hosts and policy are taken from it."""
     if os.name != "posix":
         return
-    ours = {os.geteuid()}
-    file, link, folder = path.stat(), path.lstat(), path.parent.stat()
-    why = ""
-    if file.st_uid not in ours or link.st_uid not in ours:
-        why = "belongs to another user"
-    elif file.st_mode & 0o022:
-        why = "can be written by other users"
-    elif folder.st_uid not in {0, *ours} or (folder.st_mode & 0o022 and not folder.st_mode & stat.S_ISVTX):
-        why = "is in a folder that other users can write"
+    why = next((found for part in _parts(path) if (found := _foreign(part))), "")
+    folder = path.parent.stat()
+    if folder.st_uid not in {0, os.geteuid()} or (folder.st_mode & 0o022 and not folder.st_mode & stat.S_ISVTX):
+        why = why or f"the journal {path} is in a folder that other users can write"
     if why:
         raise JournalError(
-            f"the journal {path} {why}",
+            why,
             hint="Give it to yourself alone (chmod go-w), name another file with --journal, or allow it with "
             "--journal-shared.",
         )
+
+
+def _foreign(part: Path) -> str:
+    """Why a file of the journal may not be the caller's own work; empty where it is."""
+    if part.lstat().st_uid != os.geteuid() or part.stat().st_uid != os.geteuid():
+        return f"the journal {part} belongs to another user"
+    return f"the journal {part} can be written by other users" if part.stat().st_mode & 0o022 else ""
+
+
+def _objects(database: sqlite3.Connection) -> set[tuple[object, ...]]:
+    """All that a database is made of, as it was declared."""
+    return {tuple(row) for row in database.execute("SELECT type, name, tbl_name, sql FROM sqlite_master LIMIT 100")}
+
+
+@functools.cache
+def _ours() -> set[tuple[object, ...]]:
+    """What a journal is made of."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as database:
+        database.executescript(_LAYOUT)
+        return _objects(database)
+
+
+def _demand_texts(row: sqlite3.Row, *columns: str) -> None:
+    """Raise ``TypeError`` where one of the columns holds something else; pydantic would make a text of it."""
+    for column in columns:
+        if not isinstance(row[column], str):
+            raise TypeError(f"{column} is not a text")
 
 
 def _json(text: object) -> object:

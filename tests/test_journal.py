@@ -3,9 +3,11 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -160,3 +162,53 @@ def test_a_write_ahead_log_that_is_cut_reads_as_a_prefix(
     except JournalError:
         return
     assert numbers == list(range(len(numbers)))
+
+
+def somebody_elses(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 54_321)
+
+
+def of_everyone(path: Path, _: pytest.MonkeyPatch) -> None:
+    path.chmod(0o602)
+
+
+def of_a_group(path: Path, _: pytest.MonkeyPatch) -> None:
+    path.chmod(0o620)
+
+
+def in_a_folder_of_everyone(path: Path, _: pytest.MonkeyPatch) -> None:
+    path.parent.chmod(0o777)
+
+
+def with_a_log_of_everyone(path: Path, _: pytest.MonkeyPatch) -> None:
+    log = path.with_name(f"{path.name}-wal")
+    log.touch()
+    log.chmod(0o666)
+
+
+@pytest.mark.parametrize(
+    "spoil", [somebody_elses, of_everyone, of_a_group, in_a_folder_of_everyone, with_a_log_of_everyone]
+)
+def test_a_journal_that_others_could_have_written_is_refused_unless_it_is_shared(
+    spoil: Callable[[Path, pytest.MonkeyPatch], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "state" / "journal.sqlite"
+    Journal(path).close()
+    spoil(path, monkeypatch)
+    with pytest.raises(JournalError, match=r"belongs to another user|other users") as refused:
+        Journal(path)
+    assert "--journal-shared" in refused.value.hint
+    Journal(path, shared=True).close()
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_a_journal_is_for_its_owner_alone_whatever_the_umask(umask: int, tmp_path: Path) -> None:
+    before = os.umask(umask)
+    try:
+        with Journal(tmp_path / "state" / "journal.sqlite") as journal:
+            journal.begin("r-1", command="end", reason="", options={})
+            made = [each for each in (tmp_path / "state").rglob("*") if each.is_file()]
+            modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in made}
+    finally:
+        os.umask(before)
+    assert modes == dict.fromkeys(["journal.sqlite", "journal.sqlite-wal", "journal.sqlite-shm", "r-1.lock"], 0o600)

@@ -22,6 +22,7 @@ from mpsbridge.errors import (
 )
 from mpsbridge.models.answers import ObserveAnswer, StationsAnswer
 from mpsbridge.models.sessions import Observation, Session, SessionGuard, State, Station, Stations, to_cim
+from mpsbridge.parsing.bounds import TABLE_LIMIT
 from mpsbridge.parsing.observation import observe
 from mpsbridge.parsing.wms import stations
 
@@ -437,3 +438,19 @@ def test_a_host_without_multipoint_has_no_stations() -> None:
     with pytest.raises(CommandMissing) as caught:
         stations(StationsAnswer())
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("over", [0, 10])
+def test_a_table_is_read_up_to_its_limit(over: int) -> None:
+    """Blank lines make it long and leave it what it is. (Base64 rounds up to three bytes, so 10 more of them.)"""
+    quser = program(HEADER + "\n" * (TABLE_LIMIT - len(HEADER) + over))
+    if over:
+        with pytest.raises(ParseError, match="more than 1000000 bytes"):
+            observe(answer(quser=quser))
+    else:
+        assert observe(answer(quser=quser)).sessions == ()
+
+
+def test_a_second_table_that_is_too_long_is_a_problem_and_no_more() -> None:
+    seen = observe(answer(qwinsta=program(QHEADER + "\n" * (TABLE_LIMIT + 10))))
+    assert any("more than 1000000 bytes" in problem for problem in seen.problems)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from mpsbridge import find_targets
 from mpsbridge.errors import InputError, SettingsError
 from mpsbridge.host import Host
 from mpsbridge.inventory.entries import PasswordPlace
-from mpsbridge.inventory.passwords import Passwords, where
+from mpsbridge.inventory.passwords import PASSWORD_FILE_LIMIT, Passwords, _first_line, where
 from mpsbridge.inventory.resolve import Meant, resolve
 from mpsbridge.models.outcomes import Failed
 from mpsbridge.models.targets import Target
@@ -289,3 +290,24 @@ def test_a_worker_without_a_password_in_its_variable_asks_no_host(monkeypatch: p
     outcome = read(Reading(target, Host.observe, 1.0, password_variable="WORKERS_PASSWORD"))
     assert isinstance(outcome, Failed)
     assert outcome.failure.kind == "settings"
+
+
+@pytest.mark.parametrize("spoil", ["device", "folder", "fifo", "large"])
+def test_a_password_file_that_is_none_is_one_sentence(spoil: str, tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    if spoil == "device":
+        path = Path("/dev/zero")
+    elif spoil == "folder":
+        path.mkdir()
+    elif spoil == "fifo":
+        os.mkfifo(path)
+    else:
+        path.write_bytes(b"x" * (PASSWORD_FILE_LIMIT + 1))
+    with pytest.raises(SettingsError, match=r"is not a file|has more than 65536 bytes"):
+        _first_line(path)
+
+
+def test_a_password_file_is_read_up_to_its_limit(tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    path.write_bytes(b"secret\n" + b"x" * (PASSWORD_FILE_LIMIT - 7))
+    assert _first_line(path) == "secret"

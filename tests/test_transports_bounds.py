@@ -107,7 +107,7 @@ def test_a_message_is_put_together_however_it_comes(size: int, cuts: list[int], 
 
 def test_many_small_fragments_take_linear_time() -> None:
     """pypsrp copies what is left for each of them: 45,000 of them in one answer took it seconds."""
-    data = fragments(state_message() + b" " * 20_000, 1, 1) * 1
+    data = fragments(state_message() + b" " * 20_000, 1, 1)
     many = b"".join(fragments(b"x" * 2000, number, 1) for number in range(2, 20))
     began = time.thread_time()
     assert len(reader().defragment(data)) == 1

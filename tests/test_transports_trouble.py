@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import socket
 import ssl
@@ -176,3 +177,11 @@ def test_pypsrp_asks_no_more_of_its_transport_than_ours_offers() -> None:
     assert asked == ["self", "message", "retries_on_read_timeout", "timeout"], "the last two may be ignored"
     assert callable(HttpTransport.send)
     assert callable(HttpTransport.close)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+def test_too_many_open_files_are_named_with_what_to_do(number: int) -> None:
+    found = explain(OSError(number, "Too many open files"), where="ts1", stage=Stage.BEFORE)
+    assert type(found) is NotSent
+    assert str(found) == "ts1: too many files are open on this machine"
+    assert "ulimit -n" in found.hint

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from enum import StrEnum
 
@@ -40,16 +40,16 @@ _WRITERS: dict[Form, Callable[[Report], str]] = {
 
 
 def history(call: Call, prefix: str | None) -> int:
-    """``history``: all runs, the newest first, or the entries of one."""
+    """``history``: all runs, the newest first, or the entries of one; 1 where something of it cannot be read."""
     with open_journal(call) as journal:
         if prefix is None:
             runs = journal.runs()
-            _show_runs(call, runs, {run.id for run in runs if not run.ended and journal.is_at_work(run.id)})
+            at_work = {run.id for run in runs if not run.ended and journal.is_at_work(run.id)}
+            _show_runs(call, runs, at_work, journal.unreadable)
         else:
-            run = journal.find(prefix)
+            run = _found(journal, prefix)
             _show_entries(call, run, journal.entries(run.id, whole=False))
-        _say_unreadable(call, journal)
-    return 0
+        return _say_unreadable(call, journal)
 
 
 def report(call: Call, prefix: str | None, form: str | None, *, schema: bool) -> int:
@@ -59,24 +59,32 @@ def report(call: Call, prefix: str | None, form: str | None, *, schema: bool) ->
         call.terminal.raw(json.dumps(report_schema(), indent=2) + "\n")
         return 0
     with open_journal(call) as journal:
-        run = _newest(journal) if prefix is None else journal.find(prefix)
+        run = _found(journal, prefix)
         told = make_report(run, journal.entries(run.id, whole=False))
-        _say_unreadable(call, journal)
+        code = _say_unreadable(call, journal)
     call.terminal.raw(writer(told))
-    return 0
+    return code
 
 
-def _say_unreadable(call: Call, journal: Journal) -> None:
-    if journal.unreadable:
-        shown = listed(journal.unreadable, most=5)
-        call.terminal.note(f"{journal.path}: {counted(len(journal.unreadable), 'row')} cannot be read: {shown}")
+def _say_unreadable(call: Call, journal: Journal) -> int:
+    """Name the rows that were passed over; the exit code: 1 where the answer is not whole."""
+    if not journal.unreadable:
+        return 0
+    shown = listed(journal.unreadable, most=5)
+    call.terminal.warn(f"{journal.path}: {counted(len(journal.unreadable), 'row')} cannot be read: {shown}")
+    return 1
 
 
-def _newest(journal: Journal) -> Run:
-    runs = journal.runs()
-    if not runs:
+def _found(journal: Journal, prefix: str | None) -> Run:
+    """The run that is meant, the newest without a prefix; what cannot be read of others is none of its matter."""
+    if prefix is not None:
+        run = journal.find(prefix)
+    elif runs := journal.runs():
+        run = runs[0]
+    else:
         raise InputError(f"there is no run in {journal.path}")
-    return runs[0]
+    journal.unreadable.clear()
+    return run
 
 
 def _form(call: Call, form: str | None) -> Form:
@@ -90,11 +98,11 @@ def _form(call: Call, form: str | None) -> Form:
     return found
 
 
-def _show_runs(call: Call, runs: list[Run], at_work: AbstractSet[str]) -> None:
+def _show_runs(call: Call, runs: list[Run], at_work: AbstractSet[str], unreadable: Sequence[str]) -> None:
     terminal, output = call.terminal, call.settings.output
     if output is Output.JSON:
         documents = [{**run.model_dump(mode="json"), "at_work": run.id in at_work} for run in runs]
-        terminal.document({"runs": documents})
+        terminal.document({"runs": documents, "unreadable": list(unreadable)})
     elif output is Output.JSONL:
         for run in runs:
             terminal.stream(run)

@@ -8,6 +8,7 @@ from datetime import datetime
 from pydantic import JsonValue
 
 from mpsbridge.ending.down import WENT_QUIET
+from mpsbridge.ending.past import moment_of
 from mpsbridge.errors import HostReleased, NotBegun, Refused
 from mpsbridge.journal import Entry, Journal
 
@@ -70,5 +71,5 @@ def boot_of_the_order(entries: Sequence[Entry]) -> datetime | None:
         if entry.step == "look" and entry.detail.get("boot"):
             boot = entry.detail["boot"]
         if entry.kind == "intent" and entry.step in {"power", "mode"}:
-            return datetime.fromisoformat(str(boot)) if boot else None
+            return moment_of(boot)
     return None

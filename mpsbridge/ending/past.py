@@ -15,6 +15,7 @@ from typing import NamedTuple
 from pydantic import JsonValue
 
 from mpsbridge.ending.record import Told, logged_off, notices_told
+from mpsbridge.errors import JournalError
 from mpsbridge.journal import Entry
 from mpsbridge.models.sessions import Session
 
@@ -40,7 +41,17 @@ class Past(NamedTuple):
 
 
 def past_of(entries: Sequence[Entry]) -> Past:
-    """Read it from the entries of one host, in their order."""
+    """Read it from the entries of one host, in their order. Raises ``JournalError`` where they do not tell it."""
+    try:
+        return _past_of(entries)
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+        raise JournalError(
+            f"the record of run {entries[0].run} about {entries[0].host} is damaged, so it cannot go on there",
+            hint="Look at the host: 'mpsbridge leases' shows what is held there, 'mpsbridge release' gives it back.",
+        ) from error
+
+
+def _past_of(entries: Sequence[Entry]) -> Past:
     announced: datetime | None = None
     held_until: datetime | None = None
     boot: datetime | None = None
@@ -50,16 +61,17 @@ def past_of(entries: Sequence[Entry]) -> Past:
         if detail.get("phase") == GIVING_BACK:
             announced = held_until = None
         elif entry.step == "announced":
-            announced = _moment(detail.get("ends"))
+            announced = moment_of(detail.get("ends"))
         elif entry.step == "leased":
-            held_until = _moment(detail.get("expires"))
+            held_until = moment_of(detail.get("expires"))
         lost |= entry.step == "lost"
         if entry.step == "look":
-            boot = _moment(detail.get("boot")) or boot
+            boot = moment_of(detail.get("boot")) or boot
     return Past(notices_told(entries), logged_off(entries), announced, held_until, lost, boot)
 
 
-def _moment(text: JsonValue) -> datetime | None:
+def moment_of(text: JsonValue) -> datetime | None:
+    """A time of the record, with its zone; ``None`` where it is none."""
     try:
         moment = datetime.fromisoformat(str(text))
     except ValueError:

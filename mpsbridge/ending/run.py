@@ -20,7 +20,7 @@ from mpsbridge.ending.people import People, after_reset
 from mpsbridge.ending.policy import Then
 from mpsbridge.ending.scene import Scene
 from mpsbridge.ending.warn import LOOK_OFTEN_S, warn_and_wait
-from mpsbridge.errors import MpsBridgeError, Refused, Unexpected
+from mpsbridge.errors import JournalLost, MpsBridgeError, Refused, Unexpected
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.sessions import GONE_APART_S, Observation, Result, SessionResult
 
@@ -55,6 +55,8 @@ def end_sessions(scene: Scene, *, template: str | None = None, ordered_at: datet
         else:
             unknown = scene.disrupted or isinstance(raised, KeyboardInterrupt)  # it can strike in the middle of a step
             error = Unexpected.of(raised, may_have_run=unknown)
+        if isinstance(error, JournalLost) and not scene.has_sent:
+            error.may_have_run = False
         scene.disrupt_no_more()
         error.may_have_run |= scene.disrupted or scene.notice_in_doubt
         scene.tell(

@@ -148,6 +148,8 @@ class Scene:
         self.problems: list[str] = []
         self.disrupted = False
         """Whether an order that ends sessions or takes the host down was sent, or may have been."""
+        self.has_sent = False
+        """Whether any step that changes something was sent."""
         self.notice_in_doubt = False
         """Whether nobody knows what became of a notice, also of one that was sent while giving back."""
         self.locale: str | None = None
@@ -201,8 +203,13 @@ class Scene:
 
     def step(self, name: str, act: Callable[[], T], **detail: JsonValue) -> T:
         """Send one step: intent before, outcome after."""
+
+        def sent() -> T:
+            self.has_sent = True
+            return act()
+
         try:
-            answer = recorded(self._journal, self.run, self.host.name, name, act, phase=self.phase, **detail)
+            answer = recorded(self._journal, self.run, self.host.name, name, sent, phase=self.phase, **detail)
         except BaseException as error:
             may_have_run = not isinstance(error, MpsBridgeError) or error.may_have_run
             self.disrupted |= name in DISRUPTING and may_have_run
