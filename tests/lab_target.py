@@ -31,6 +31,18 @@ def reach(lab: Lab, name: str = "alpha", **changes: Any) -> Target:
     return Target(**facts | changes)
 
 
+def variables(lab: Lab) -> dict[str, str]:
+    """What a process that is to reach a lab with Basic has in its environment."""
+    return {
+        "MPSBRIDGE_INVENTORY": str(lab.inventory),
+        "MPSBRIDGE_USERNAME": lab.user,
+        "MPSBRIDGE_PASSWORD": lab.password,
+        "MPSBRIDGE_AUTH": "basic",
+        "MPSBRIDGE_NO_TLS": "1",
+        "MPSBRIDGE_INSECURE_BASIC": "1",
+    }
+
+
 def script(call: str = "Get-Thing", *, definitions: str = "function Get-Thing { 'swordfish' }") -> Script:
     """A script of a test."""
     return Script(

@@ -20,6 +20,7 @@ from typing import Any, Literal, NamedTuple
 
 import pytest
 from forked_calls import Called, ForkedCalls
+from lab_target import variables
 from shared_clock import SharedClock
 
 from mpsbridge.journal import Journal, Run
@@ -137,12 +138,7 @@ class Stage:
 
     def call(self, words: Sequence[str], disturbance: Disturbance | None = None, **how: Any) -> Called:
         environment = {
-            "MPSBRIDGE_INVENTORY": str(self.lab.inventory),
-            "MPSBRIDGE_USERNAME": self.lab.user,
-            "MPSBRIDGE_PASSWORD": self.lab.password,
-            "MPSBRIDGE_AUTH": "basic",
-            "MPSBRIDGE_NO_TLS": "1",
-            "MPSBRIDGE_INSECURE_BASIC": "1",
+            **variables(self.lab),
             "MPSBRIDGE_JOURNAL": str(self.journal),
             "MPSBRIDGE_SETTINGS": str(self._folder / "settings.toml"),
             **self.variables,

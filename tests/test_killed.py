@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from forked_calls import Called, ForkedCalls
+from lab_target import variables
 from shared_clock import SharedClock
 
 from mpsbridge.journal import Journal
@@ -71,12 +72,7 @@ class Stage:
     def call(self, *words: str, beside: ForkedCalls | None = None, **how: Any) -> Called:
         """One call about the host, or one ``beside`` another; ``how`` is for :meth:`ForkedCalls.call`."""
         environment = {
-            "MPSBRIDGE_INVENTORY": str(self.lab.inventory),
-            "MPSBRIDGE_USERNAME": self.lab.user,
-            "MPSBRIDGE_PASSWORD": self.lab.password,
-            "MPSBRIDGE_AUTH": "basic",
-            "MPSBRIDGE_NO_TLS": "1",
-            "MPSBRIDGE_INSECURE_BASIC": "1",
+            **variables(self.lab),
             "MPSBRIDGE_JOURNAL": str(self.journal),
             "MPSBRIDGE_SETTINGS": str(self._settings),
         }
