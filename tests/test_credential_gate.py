@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 from console import Command
+from fake_clock import FakeClock
 from impostor import Proxy, answer, challenge
 from lab_target import TestEngine, reach, script
 from pydantic import SecretStr
 from rude_host import RudeHost, request
 
-from mpsbridge.clock import SystemClock
+from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.errors import AuthRefused, ConnectionLost, InputError, MpsBridgeError, NotTried, TransportClosed
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
@@ -26,7 +27,7 @@ from mpsbridge.lab import Lab, build_world
 from mpsbridge.models.outcomes import Done, Failed, Outcome
 from mpsbridge.models.targets import Auth, Target
 from mpsbridge.transports import gate, open_transport
-from mpsbridge.transports.gate import Gate, Showing, credential_of
+from mpsbridge.transports.gate import PAUSE_S, Gate, Showing, credential_of
 from mpsbridge.transports.http import HttpTransport
 from mpsbridge.transports.limit import Limit
 
@@ -254,9 +255,9 @@ def test_what_goes_wrong_at_a_new_sign_in_after_the_script_was_sent_is_not_calle
 # By itself.
 
 
-def showing(of: Gate, name: str, *, timeout_s: float = 10.0, **changes: Any) -> Showing:
+def showing(of: Gate, name: str, *, timeout_s: float = 10.0, clock: Clock | None = None, **changes: Any) -> Showing:
     facts = {"username": "alice", "password": SecretStr("secret"), **changes}
-    limit = Limit(SystemClock())
+    limit = Limit(clock or SystemClock())
     limit.start(timeout_s)
     return of.showing(Target(host=name, address=name, **facts), limit)
 
@@ -313,6 +314,31 @@ def test_one_host_that_changes_its_mind_does_not_shut_out_those_that_accept() ->
             each.accepted()
     with pytest.raises(NotTried):
         showing(own, "a").begin()
+
+
+def test_a_host_that_has_accepted_it_is_asked_again_after_a_pause() -> None:
+    """It has just started and cannot ask its domain yet: a run that waits for it must be able to see it again."""
+    own, clock = Gate(), FakeClock()
+
+    def settle(name: str, *, accepted: bool) -> None:
+        with showing(own, name, clock=clock) as each:
+            each.begin()
+            each.accepted() if accepted else each.refused()
+
+    for name in "abc":
+        settle(name, accepted=True)
+    settle("a", accepted=False)
+    with pytest.raises(NotTried):
+        showing(own, "a", clock=clock).begin()
+    settle("b", accepted=False)
+    for name in "abc":  # two in a row: nobody is asked
+        with pytest.raises(NotTried):
+            showing(own, name, clock=clock).begin()
+    clock.wait(PAUSE_S)
+    with pytest.raises(NotTried, match="a refused alice"):
+        showing(own, "new", clock=clock).begin()
+    for name in "abc":
+        settle(name, accepted=True)
 
 
 def test_a_silent_host_loses_its_turn_and_may_still_accept() -> None:

@@ -17,7 +17,16 @@ from mpsbridge.ending.plan import Selector
 from mpsbridge.ending.policy import Closing, Policy, Then, plan_host
 from mpsbridge.ending.run import EndValue, end_sessions
 from mpsbridge.ending.scene import Event, Scene
-from mpsbridge.errors import AuthRefused, Interrupted, MpsBridgeError, NotSent, Refused, RemoteError, Unreachable
+from mpsbridge.errors import (
+    AuthRefused,
+    Interrupted,
+    MpsBridgeError,
+    NotSent,
+    NotTried,
+    Refused,
+    RemoteError,
+    Unreachable,
+)
 from mpsbridge.journal import Journal
 from mpsbridge.models.sessions import LogonMode, Observation, Result, SessionResult, State, to_cim
 
@@ -478,6 +487,22 @@ def test_w26_a_host_that_refuses_in_between_has_not_been_back_for_two_minutes(
     assert stage.run(then=Then.RESTART, warn_s=()).outcome == "back"
     _, _, steady, *rest = seen_back
     assert any(steady + 120 <= moment for moment in rest)
+
+
+def test_w27_a_host_that_nobody_asks_is_not_quiet(stage: Stage, host: FakeHost) -> None:
+    """The account is spared, so nothing is known of the host: that is no silence of it."""
+
+    def spare(seen: FakeHost) -> None:
+        if ("down", "shutdown") in seen.record:
+            raise NotTried("alpha: not tried: beta refused alice")
+
+    def stays_up(how: str) -> None:
+        host.record.append(("down", how))
+
+    host.on_look = spare
+    host._go_down = stays_up  # type: ignore[method-assign]  # told, and does not go
+    with pytest.raises(Interrupted, match="nobody could ask whether it did"):
+        stage.run(then=Then.SHUTDOWN, warn_s=())
 
 
 def test_w27_a_host_that_refuses_the_account_is_not_quiet(stage: Stage, host: FakeHost) -> None:

@@ -12,7 +12,15 @@ from datetime import datetime
 from mpsbridge.ending.people import People
 from mpsbridge.ending.policy import Then
 from mpsbridge.ending.scene import Identity, Scene
-from mpsbridge.errors import AuthRefused, CertificateRefused, Interrupted, MpsBridgeError, NotSent, RemoteError
+from mpsbridge.errors import (
+    AuthRefused,
+    CertificateRefused,
+    Interrupted,
+    MpsBridgeError,
+    NotSent,
+    NotTried,
+    RemoteError,
+)
 from mpsbridge.models.answers import ModeAnswer, PowerAnswer
 from mpsbridge.models.sessions import AllowedSession, Observation, Session, to_cim
 
@@ -42,6 +50,8 @@ class Down:
         self._boot = boot
         self._leftovers = leftovers
         self._refusals = 0
+        self._not_asked = 0
+        """How often nobody asked the host, because the account is spared (:mod:`mpsbridge.transports.gate`)."""
         """How often it has refused the account since it last let us look."""
 
     def go(self, people: People) -> str:
@@ -150,6 +160,8 @@ class Down:
             try:
                 if self._scene.look().boot != self._boot:
                     return True
+            except NotTried:
+                continue  # nobody asked the host
             except MpsBridgeError:
                 return True
         return False
@@ -160,18 +172,20 @@ class Down:
         end = scene.clock.monotonic() + scene.policy.return_timeout_s
         silent_since: float | None = None
         while scene.clock.monotonic() < end:
-            refusals = self._refusals
+            answers = self._refusals, self._not_asked
             seen = self._look()
             if seen is not None and seen.boot != self._boot:
                 return self.see_back()
-            if seen is not None or self._refusals > refusals:  # to refuse somebody is an answer, too
+            # To refuse somebody is an answer, too, and where nobody asked there is no silence.
+            if seen is not None or (self._refusals, self._not_asked) != answers:
                 silent_since = None
                 continue
             now = scene.clock.monotonic()
             silent_since = now if silent_since is None else silent_since
             if now - silent_since >= QUIET_S:
                 return WENT_QUIET
-        raise Interrupted("the host was told to shut down and still answers; it is not told again")
+        seen_how = "nobody could ask whether it did" if self._not_asked else "still answers"
+        raise Interrupted(f"the host was told to shut down and {seen_how}; it is not told again")
 
     def _look(self) -> Observation | None:
         """Wait, and look at a host that may be away; nothing where it does not let us.
@@ -186,6 +200,9 @@ class Down:
             self._refusals += 1
             if self._refusals == REFUSALS:
                 raise
+            return None
+        except NotTried:
+            self._not_asked += 1
             return None
         except (NotSent, Interrupted, RemoteError):
             return None

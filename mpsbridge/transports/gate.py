@@ -7,8 +7,9 @@ threads of a process share a gate. Rules:
   sign-in begun, for that costs nothing and shows nothing.
 * One refusal, and no host that has not accepted the credential is shown it again in this process:
   :class:`~mpsbridge.errors.NotTried`. Hosts that have accepted it keep it: they may hold something that must be given
-  back. Where one of *these* refuses it later, it was probably changed meanwhile; then it is one host at a time again,
-  and a second such refusal ends it for all.
+  back. Where one of *these* refuses it later, it was changed meanwhile, or the host has just started and cannot ask its
+  domain yet. So it is not asked for :data:`PAUSE_S`, the others are one at a time, and after a second such refusal in
+  a row none is for as long.
 * A host that gives no answer has neither accepted nor refused. Whoever was shown the credential and is silent for
   :data:`TURN_LIMIT_S` loses its turn, so that it does not hold up the others; that is one more host that was shown it.
 * A credential is the user's name, the secret and the way to sign in. A ticket is none: nobody can guess it, and showing
@@ -17,6 +18,7 @@ threads of a process share a gate. Rules:
 
 from __future__ import annotations
 
+import math
 import threading
 from concurrent.futures import Future
 from types import TracebackType
@@ -32,6 +34,9 @@ TURN_LIMIT_S = 5.0
 """How long a host may take to accept or refuse before another one is shown the credential."""
 TURN_SHARE = 0.25
 """No turn is longer than this part of the time that its host has left: several silent hosts do not use up the call."""
+
+PAUSE_S = 120.0
+"""How long a host is not shown a credential again that it has accepted before and refuses now."""
 
 Place = tuple[str, int]
 """Address and port."""
@@ -77,6 +82,8 @@ class _Standing:
         self.refused_by = ""
         self.proven = False
         """Somebody accepted it, and nobody that had accepted it has refused it since."""
+        self.paused: dict[Place | None, float] = {}
+        """Until when a host that had accepted it and refused it since is not shown it; ``None`` is all of them."""
         self.turn: Showing | None = None
         self.turn_ends = 0.0
         self.waiting: list[Future[None]] = []
@@ -131,9 +138,8 @@ class Showing:
         with self._lock:
             standing = self._standing
             if self._place in standing.accepted:
-                standing.accepted.discard(self._place)
-                if not standing.proven:
-                    standing.accepted.clear()
+                until = self._limit.moment(0) + PAUSE_S
+                standing.paused |= {self._place: until} if standing.proven else {self._place: until, None: until}
                 standing.proven = False
             standing.refused_by = standing.refused_by or by or self.host
             self._end_turn(standing)
@@ -147,9 +153,10 @@ class Showing:
     def _ask(self, standing: _Standing) -> tuple[str, float, Future[None]] | None:
         """Take the turn where it is free, or need none; otherwise whose it is, until when, and what ends with it."""
         with self._lock:
-            if standing.refused_by and self._place not in standing.accepted:
-                raise NotTried(f"{self.host}: not tried: {standing.refused_by} refused {self._user()}")
             now = self._limit.moment(0)
+            paused_until = max(standing.paused.get(self._place, -math.inf), standing.paused.get(None, -math.inf))
+            if standing.refused_by and (self._place not in standing.accepted or now < paused_until):
+                raise NotTried(f"{self.host}: not tried: {standing.refused_by} refused {self._user()}")
             if standing.proven or standing.turn is None or now >= standing.turn_ends:
                 self.begun = self.shown = True
                 if not standing.proven:
