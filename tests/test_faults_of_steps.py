@@ -88,7 +88,10 @@ def test_the_steps_that_matter_most_go_wrong_in_every_way(
 def test_a_password_that_is_refused_in_the_middle(after: int, calls: ForkedCalls, tmp_path: Path) -> None:
     rule = {"step": "auth", "do": "refuse", "after": after, "times": 1}
     with staged("restart", calls, tmp_path / "host", [rule]) as stage:
-        judge(stage, stage.begin("--timeout", "20s"))
+        found = stage.begin("--timeout", "20s")
+        with stage.lab.world.changing() as hosts:  # by this very process, not by the failsafe
+            assert (hosts["alpha"].lease, hosts["alpha"].logon_mode) == (None, "enabled"), found.printed
+        judge(stage, found)
 
 
 @pytest.mark.parametrize("do", ["hang", "close", "fault"])

@@ -8,8 +8,8 @@ threads of a process share a gate. Rules:
 * One refusal, and no host that has not accepted the credential is shown it again in this process:
   :class:`~mpsbridge.errors.NotTried`. Hosts that have accepted it keep it: they may hold something that must be given
   back. Where one of *these* refuses it later, it was changed meanwhile, or the host has just started and cannot ask its
-  domain yet. So it is not asked for :data:`PAUSE_S`, the others are one at a time, and after a second such refusal in
-  a row none is for as long.
+  domain yet. It is asked once more, for what it holds must be given back, and then not for :data:`PAUSE_S`; the others
+  are asked one at a time, and after a second such refusal in a row none is for as long.
 * A host that gives no answer has neither accepted nor refused. Whoever was shown the credential and is silent for
   :data:`TURN_LIMIT_S` loses its turn, so that it does not hold up the others; that is one more host that was shown it.
 * A credential is the user's name, the secret and the way to sign in. A ticket is none: nobody can guess it, and showing
@@ -82,6 +82,8 @@ class _Standing:
         self.refused_by = ""
         self.proven = False
         """Somebody accepted it, and nobody that had accepted it has refused it since."""
+        self.doubted: set[Place] = set()
+        """Hosts that have accepted it before, and the last time refused it."""
         self.paused: dict[Place | None, float] = {}
         """Until when a host that had accepted it and refused it since is not shown it; ``None`` is all of them."""
         self.turn: Showing | None = None
@@ -128,6 +130,7 @@ class Showing:
         if self._standing is not None:
             with self._lock:
                 self._standing.accepted.add(self._place)
+                self._standing.doubted.discard(self._place)
                 self._standing.proven = True
                 self._end_turn(self._standing)
 
@@ -139,7 +142,11 @@ class Showing:
             standing = self._standing
             if self._place in standing.accepted:
                 until = self._limit.moment(0) + PAUSE_S
-                standing.paused |= {self._place: until} if standing.proven else {self._place: until, None: until}
+                if self._place in standing.doubted:
+                    standing.paused[self._place] = until
+                if not standing.proven:
+                    standing.paused[None] = until
+                standing.doubted.add(self._place)
                 standing.proven = False
             standing.refused_by = standing.refused_by or by or self.host
             self._end_turn(standing)
