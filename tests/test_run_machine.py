@@ -22,6 +22,7 @@ from conftest import PROFILE, ROOT, SEED, examples
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
@@ -464,7 +465,7 @@ def run_alone(request: pytest.FixtureRequest) -> bool:
     always the same, and no constant of the product counts, so that a search finds alike after an edit elsewhere.
     """
     if os.environ.get(ALONE):
-        vars(providers)["_get_local_constants"] = providers.Constants
+        vars(providers)["_get_local_constants"] = Constants
         return False
     environment = os.environ | {ALONE: "1", "PYTHONHASHSEED": "0", "MPSBRIDGE_HYPOTHESIS_PROFILE": PROFILE}
     if SEED is not None:
