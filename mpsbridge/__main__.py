@@ -1,4 +1,4 @@
-"""The command ``mpsbridge``. ``--version`` is answered before anything else is imported."""
+"""The command ``mpsbridge``. ``--version`` is answered before anything is imported but the way out."""
 
 from __future__ import annotations
 
