@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from mpsbridge.clock import Clock, SystemClock
-from mpsbridge.errors import ConnectTimedOut, Interrupted, MpsBridgeError, NotSent, Refused, Stopped
+from mpsbridge.errors import ConnectTimedOut, Interrupted, MpsBridgeError, NotSent, Refused, Stopped, TimedOut
 from mpsbridge.models.answers import (
     ActAnswer,
     FailsafeAnswer,
@@ -110,6 +110,7 @@ class Host:
         self._cancelled = threading.Event()
         self._last_used = 0.0
         self._busy_since = math.inf
+        self._ends_at = math.inf
         self._seen_at: tuple[datetime, float] | None = None
         self.deadline = math.inf
         """A moment of the clock's ``monotonic()`` at which every command ends, and after which none is sent."""
@@ -126,7 +127,9 @@ class Host:
                 raise Refused(f"a dry run sends nothing but reads, and '{snippet.name}' is more")
             script = snippet.render(parameters)
             self._busy_since = self._clock.monotonic()
-            return self._ready().run(script, timeout_s=self._left_s())
+            left_s = self._left_s()
+            self._ends_at = self._busy_since + left_s
+            return self._ready().run(script, timeout_s=left_s)
         except MpsBridgeError as error:
             if isinstance(error, NotSent | Interrupted):
                 self.close()
@@ -139,9 +142,16 @@ class Host:
         """Run one snippet and read its answer. Raises, beyond :meth:`run`, ``RemoteError`` and ``ParseError``."""
         raw = self.run(snippet, parameters)
         try:
-            return snippet.read(raw)
+            return snippet.read(raw, check=self._check_time)
         except MpsBridgeError as error:
             raise error.about(host=self.target.host, snippet=snippet.name)  # noqa: B904 - it is the same error
+
+    def _check_time(self) -> None:
+        """Raise where the time of the command is up, or all was cancelled, while its answer is being read."""
+        if self._cancelled.is_set():
+            raise Interrupted("cancelled while the answer was read")
+        if self._clock.monotonic() > self._ends_at:
+            raise TimedOut("the time was up while the answer was read")
 
     def observe(self, *, programs: Sequence[str] = ()) -> Observation:
         """All that one look tells; changes nothing. Raises :class:`~mpsbridge.errors.Blind` where it may not see.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import SecretStr
 
-from mpsbridge.lab.engines.contract import Memory, Submitted
+from mpsbridge.lab.engines.contract import Answer, Memory, Submitted
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.world import LabHost
 from mpsbridge.models.scripts import Effect, Script
@@ -58,17 +58,21 @@ def script(call: str = "Get-Thing", *, definitions: str = "function Get-Thing { 
     )
 
 
+Emitted = str | tuple[str, ...]
+"""One string, or several."""
+
+
 class TestEngine:
     """Emits what ``answer`` makes of the script text, ``after_s`` seconds late; ``texts`` are the scripts it got."""
 
     __test__ = False
 
-    def __init__(self, answer: Callable[[str], str] = lambda _: "done", *, after_s: float = 0.0) -> None:
+    def __init__(self, answer: Callable[[str], Emitted] = lambda _: "done", *, after_s: float = 0.0) -> None:
         self.texts: list[str] = []
         self._answer = answer
         self._after_s = after_s
 
-    def answer(self, host: LabHost, submitted: Submitted, memory: Memory) -> Generator[float, None, str]:  # noqa: ARG002 - the engine's contract
+    def answer(self, host: LabHost, submitted: Submitted, memory: Memory) -> Answer:  # noqa: ARG002 - the engine's contract
         text = submitted.text if submitted.text is not None else f"{submitted.command} {submitted.parameters}"
         self.texts.append(text)
         if self._after_s:

@@ -203,9 +203,12 @@ class Story:
 
     def release(self, box: Box) -> None:
         """A person gives back what somebody holds."""
-        life = self._new_life(
-            None, lambda _: leases._release(self._connect(life), life.clock.now()), ahead_s=box.ahead_s
-        )
+
+        def released(_: Actor) -> object:
+            host = self._connect(life)
+            return leases._release(host, leases._read(host), life.clock.now())
+
+        life = self._new_life(None, released, ahead_s=box.ahead_s)
         self._start(life)
 
     def hold(self, box: Box) -> None:

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from mpsbridge.errors import AccessDenied, CommandMissing, MpsBridgeError, ParseError, RemoteError
 from mpsbridge.models.answers import ActAnswer, LogonsAnswer
+from mpsbridge.models.bounds import ENVELOPE_LIMIT
 from mpsbridge.models.scripts import RawOutput
-from mpsbridge.snippets.envelope import LIMIT, open_envelope
+from mpsbridge.snippets.envelope import open_envelope
 
 GOOD: dict[str, Any] = {
     "mpsbridge": 1,
@@ -60,7 +61,7 @@ def test_fields_of_a_newer_version_are_passed_over() -> None:
         (raw("[1]"), "no envelope"),
         (raw("{}"), "no envelope"),
         (raw("[" * 100_000), "not JSON"),
-        (raw("1" * 5000), "not JSON"),
+        (raw("1" * 5000), "a number longer than any"),
         (raw(dumped(mpsbridge=2)), "version 2"),
         (raw(dumped(mpsbridge="one")), "version one"),
         (raw(dumped(snippet="observe")), "'observe', not 'logons'"),
@@ -79,7 +80,7 @@ def test_what_is_no_envelope_is_a_parse_error_in_words(output: RawOutput, says: 
 
 def test_a_huge_answer_is_refused_unread() -> None:
     with pytest.raises(ParseError, match="are not read"):
-        open_envelope("logons", raw("[" * (LIMIT + 1)))
+        open_envelope("logons", raw("[" * (ENVELOPE_LIMIT + 1)))
 
 
 @given(cut=st.integers(1, len(dumped()) - 1))

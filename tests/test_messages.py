@@ -13,8 +13,8 @@ from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.wsman import WSMan
 
 from mpsbridge.transports import messages
-from mpsbridge.transports.bounds import Taken
 from mpsbridge.transports.messages import Connection, Shell, script_command
+from mpsbridge.transports.taken import Taken
 
 IDLE_S = 180
 ODD = "# <&> _x0041_ T\u00fcr \U0001f600 'it''s'\r\n\t\x00\x7f\n"

@@ -21,8 +21,8 @@ from mpsbridge.errors import (
     RemoteError,
 )
 from mpsbridge.models.answers import ObserveAnswer, StationsAnswer
+from mpsbridge.models.bounds import TABLE_LIMIT
 from mpsbridge.models.sessions import Observation, Session, SessionGuard, State, Station, Stations, to_cim
-from mpsbridge.parsing.bounds import TABLE_LIMIT
 from mpsbridge.parsing.observation import observe
 from mpsbridge.parsing.wms import stations
 
@@ -443,7 +443,8 @@ def test_a_host_without_multipoint_has_no_stations() -> None:
 @pytest.mark.parametrize("over", [0, 10])
 def test_a_table_is_read_up_to_its_limit(over: int) -> None:
     """Blank lines make it long and leave it what it is. (Base64 rounds up to three bytes, so 10 more of them.)"""
-    quser = program(HEADER + "\n" * (TABLE_LIMIT - len(HEADER) + over))
+    blanks = (" " * 499 + "\n") * (TABLE_LIMIT // 500)
+    quser = program(HEADER + blanks[: TABLE_LIMIT - len(HEADER)] + "\n" * over)
     if over:
         with pytest.raises(ParseError, match="more than 1000000 bytes"):
             observe(answer(quser=quser))

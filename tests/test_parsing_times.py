@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mpsbridge.models.answers import PatternsAnswer
-from mpsbridge.parsing.bounds import LOGON_LIMIT, PATTERN_LIMIT
+from mpsbridge.models.bounds import LOGON_LIMIT, PATTERN_LIMIT
 from mpsbridge.parsing.times import idle_seconds, logon_time
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)

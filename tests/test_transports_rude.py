@@ -25,6 +25,7 @@ from mpsbridge.errors import (
     TransportMissing,
     Unreachable,
 )
+from mpsbridge.models.bounds import BODY_LIMIT
 from mpsbridge.models.targets import Auth, Target
 from mpsbridge.transports import http, open_transport, reply
 
@@ -284,7 +285,7 @@ def test_a_body_that_is_cut_off() -> None:
     assert "not WinRM" in str(fails(behave, lambda host: host.target(), 5))
 
 
-@pytest.mark.parametrize("head", [OK % (reply.BODY_LIMIT + 1), b"HTTP/1.1 200 OK\r\n\r\n"])
+@pytest.mark.parametrize("head", [OK % (BODY_LIMIT + 1), b"HTTP/1.1 200 OK\r\n\r\n"])
 def test_an_endless_body_is_refused(head: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reply, "BODY_LIMIT", 1_000_000)
 

@@ -2,7 +2,8 @@
 
 Rule: releasing gives back exactly what the lease says was taken: first the lease is marked, so that nothing of that run
 acts any more, then logons are restored, only if they are still as it set them, the failsafe goes, people who were told
-of an end are told that it is off, and the lease goes last.
+of an end are told that it is off, and the lease goes last. A damaged lease says nothing that could be given back; it is
+removed while it still has the digest that was asked about.
 """
 
 from __future__ import annotations
@@ -14,11 +15,22 @@ from mpsbridge.cli.call import Call
 from mpsbridge.cli.fleets import exit_code, gather, new_run, open_fleet, open_reading, present, record_path
 from mpsbridge.cli.tables import counted, listed, when
 from mpsbridge.ending.cancellation import release_notices
-from mpsbridge.ending.lease import Damaged, Lease, holder, is_of_run, read_lease
+from mpsbridge.ending.lease import (
+    DIGITS,
+    SHOWN,
+    Damaged,
+    Lease,
+    expected_of,
+    holder,
+    is_disbelieved,
+    is_of_run,
+    read_lease,
+)
 from mpsbridge.errors import InputError, MpsBridgeError, Refused
 from mpsbridge.host import Host
 from mpsbridge.journal import owner
 from mpsbridge.models.frozen import Frozen
+from mpsbridge.models.harmless import harmless
 from mpsbridge.models.outcomes import Done, Outcome
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import LogonMode, Observation, from_cim, to_cim
@@ -38,6 +50,7 @@ class LeaseValue(Frozen):
     logons: LogonMode | None = None
     readable: bool = True
     digest: str | None = None
+    """Of a damaged lease; null too where the host could not read its text."""
     text: str = ""
 
 
@@ -75,7 +88,8 @@ def release(call: Call, hosts: Sequence[str], *, yes: bool) -> int:
             _say_who_is_at_work(call, values)
             names = [f"{host} ({_who(value)})" for host, value in values.items()]
             call.terminal.confirm(f"Release {listed(names)}?", yes=yes)
-            done = dict(zip(held, fleet.run(lambda host: _release(host, call.clock.now()), only=held), strict=True))
+            outcomes = fleet.run(lambda host: _release(host, values[host.name], call.clock.now()), only=held)
+            done = dict(zip(held, outcomes, strict=True))
             found = [done.get(place, outcome) for place, outcome in enumerate(found)]
         elif call.settings.dry_run:
             found = [
@@ -120,17 +134,30 @@ def _hold(host: Host, reason: str, run: str, *, dry_run: bool = False) -> LeaseV
     )
 
 
-def _release(host: Host, now: datetime) -> LeaseValue:
+_CHANGED = "the lease changed meanwhile and was left"
+_REPAIR = (
+    "Look on the host who may write there, then remove the folder, as an administrator of it: "
+    'rmdir /s /q "%ProgramFiles%\\mpsbridge" (without /s where it leads elsewhere). The next run makes it new.'
+)
+
+
+def _release(host: Host, asked: LeaseValue, now: datetime) -> LeaseValue:
+    """Release what was asked about, if it is still there. Raises ``Refused`` where no script could."""
     seen = host.look()
     lease = read_lease(seen.lease)
     if seen.lease is None:
         return LeaseValue(logons=seen.logon_mode, text="nobody held it")
+    there = _value(seen)
+    if (there.run, there.owner, there.digest) != (asked.run, asked.owner, asked.digest):
+        return LeaseValue(logons=seen.logon_mode, text=_CHANGED)
+    if is_disbelieved(seen.lease, seen.problems):
+        raise Refused(f"held by {holder(Damaged(digest=None), seen.problems)}", hint=_REPAIR)
     run = lease.run if isinstance(lease, Lease) and lease.run else new_run(now)
-    said, mode, text = [], seen.logon_mode, seen.lease
+    said, mode, text = [], seen.logon_mode, expected_of(seen.lease)
     if isinstance(lease, Lease) and lease.set is not None and lease.found is not None:
         text = lease.model_copy(update={"ending": True}).text()
-        if not host.set_lease(text, expected=seen.lease, run=run).changed:
-            return LeaseValue(logons=mode, text="the lease changed meanwhile and was left")
+        if not host.set_lease(text, expected=expected_of(seen.lease), run=run).changed:
+            return LeaseValue(logons=mode, text=_CHANGED)
         mode = host.look().logon_mode
         if mode is lease.set:
             mode = host.set_logons(lease.found, expected=lease.set, run=run).mode
@@ -141,11 +168,13 @@ def _release(host: Host, now: datetime) -> LeaseValue:
         host.remove_failsafe(run=run)  # it may be there before logons are closed
         text = _call_off(host, lease, text, said)
     answer = host.set_lease(None, expected=text, run=run)
-    said.append("released" if answer.changed else "the lease changed meanwhile and was left")
+    said.append("released" if answer.changed else _CHANGED)
+    if isinstance(lease, Damaged) and mode is not LogonMode.ENABLED:
+        said.append(f"logons are {mode or 'unknown'}: the lease did not say how they were, so they were left")
     return LeaseValue(logons=mode, text="; ".join(said))
 
 
-def _call_off(host: Host, lease: Lease, text: str, said: list[str]) -> str:
+def _call_off(host: Host, lease: Lease, text: str | None, said: list[str]) -> str | None:
     """Tell people that the end which the run announced does not come; the lease as it is then, with the marks of that.
 
     Where they cannot be told, that is said, and the host is released all the same.
@@ -168,9 +197,8 @@ def _value(seen: Observation) -> LeaseValue:
     if lease is None:
         return LeaseValue(logons=mode)
     if isinstance(lease, Damaged):
-        return LeaseValue(
-            logons=mode, readable=False, digest=lease.digest, text=f"held: {holder(lease, seen.problems)}"
-        )
+        doubt = "; ".join(problem for problem in seen.problems if problem.startswith("the lease "))
+        return LeaseValue(logons=mode, readable=False, digest=lease.digest, text=doubt)
     return LeaseValue(
         run=lease.run,
         owner=lease.owner,
@@ -190,9 +218,10 @@ def _at(outcomes: Sequence[Outcome[LeaseValue]], place: int) -> LeaseValue:
 
 def _who(value: LeaseValue) -> str:
     if not value.readable:
-        return f"a lease that cannot be read, {value.digest}"
+        return "a lease that cannot be read" + (f", digest {value.digest[:DIGITS]}" if value.digest else "")
     what = f"run {value.run}" if value.run else "a hold"
-    return f"{what} of {value.owner}" + (f": {value.reason}" if value.reason else "")
+    reason = f": {harmless(value.reason, limit=SHOWN)}" if value.reason else ""
+    return f"{what} of {harmless(value.owner or '', limit=SHOWN)}{reason}"
 
 
 def _show(call: Call, outcomes: Sequence[Outcome[LeaseValue]]) -> None:

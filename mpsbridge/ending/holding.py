@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from pydantic import JsonValue
 
-from mpsbridge.ending.lease import Lease, holder, is_of_run, read_lease
+from mpsbridge.ending.lease import Lease, expected_of, holder, is_of_run, read_lease
 from mpsbridge.ending.past import GIVING_BACK
 from mpsbridge.ending.scene import Scene
 from mpsbridge.errors import HostReleased, MpsBridgeError, Refused, RemoteError, Unexpected
@@ -98,7 +98,7 @@ class Holding:
         )
         self._guarded = heir is not None and (scene.policy.failsafe or heir is not ours)
         self._is_closed = ours is not None and ours.set is not None
-        answer = self._write(self._lease.text(), expected=seen.lease)
+        answer = self._write(self._lease.text(), expected=expected_of(seen.lease))
         if not answer.changed:
             self._lease = None
             other = read_lease(answer.lease)

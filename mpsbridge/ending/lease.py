@@ -2,13 +2,15 @@
 
 It is a small JSON file that only administrators can write (W22). Rules: its times are the host's own, as CIM text; text
 that cannot be read counts as held; nothing in it is ever executed. Any admin box can read it and finish or undo the
-work: the logon mode that was found and the one that was set stand in it, and which notice went to whom.
+work: the logon mode that was found and the one that was set stand in it, and which notice went to whom. A damaged one
+names nobody: it is known by the digest of its text alone, and nothing that stands in it is done or undone.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
@@ -16,7 +18,15 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, ValidationError
 
 from mpsbridge.models.frozen import Answer
+from mpsbridge.models.harmless import harmless
 from mpsbridge.models.sessions import CimTime, LogonMode, from_cim
+from mpsbridge.snippets.parameters import LEASE_LIMIT, RunId
+
+_HALF_A_PAIR = re.compile("[\ud800-\udfff]")
+SHOWN = 200
+"""Characters of an owner or a reason that are shown; the file may hold a quarter of a million."""
+DIGITS = 16
+"""Of a digest that are shown."""
 
 
 def _moment(text: str) -> str:
@@ -42,7 +52,7 @@ class Lease(Answer):
     """Who is at work on a host, and what must be undone. ``run`` is null for a person's hold, which never expires."""
 
     schema_: Literal["mpsbridge-lease/1"] = Field(default="mpsbridge-lease/1", alias="schema")
-    run: str | None = Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z-]{0,63}$")
+    run: RunId | None
     """As scripts demand it: what no script takes could never be released."""
     owner: str
     reason: str = ""
@@ -64,11 +74,12 @@ class Lease(Answer):
 
 
 class Damaged(Answer):
-    """A lease that cannot be read, or not be believed (W22): held, by nobody who could be named."""
+    """A lease that cannot be read, or not be believed (W22): held, by nobody who could be named.
 
-    content: str
-    digest: str
-    """The first half of SHA-256 of all of it, by which a person can tell it from another."""
+    ``digest`` is the SHA-256 of its text as the host read it (as UTF-8), null where the host did not read it.
+    """
+
+    digest: str | None
 
 
 def read_lease(text: str | None) -> Lease | Damaged | None:
@@ -78,8 +89,7 @@ def read_lease(text: str | None) -> Lease | Damaged | None:
     try:
         return Lease.model_validate_json(text)
     except (ValidationError, ValueError):
-        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-        return Damaged(content=text[:200], digest=digest)
+        return Damaged(digest=_digest(text) if text else None)
 
 
 def is_of_run(text: str | None, run: str) -> bool:
@@ -88,10 +98,29 @@ def is_of_run(text: str | None, run: str) -> bool:
     return isinstance(lease, Lease) and lease.run == run
 
 
+def expected_of(text: str | None) -> str | None:
+    """How a script is told which lease it may replace: by its text, by its digest where that cannot be carried."""
+    if not text or (len(text) <= LEASE_LIMIT and isinstance(read_lease(text), Lease)):
+        return text
+    return f"sha256:{_digest(text)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(_HALF_A_PAIR.sub("\ufffd", text).encode()).hexdigest()  # as .NET encodes it
+
+
 def holder(lease: Lease | Damaged, problems: Sequence[str] = ()) -> str:
     """Who holds it, for people; why it cannot be read stands among the ``problems`` of the look that found it."""
     if isinstance(lease, Damaged):
         why = [problem for problem in problems if problem.startswith("the lease ")]
+        if lease.digest:
+            why = [f"digest {lease.digest[:DIGITS]}"]
         return "a lease that cannot be read" + (f" ({'; '.join(why)})" if why else "")
     what = f"run {lease.run}" if lease.run else "a hold"
-    return f"{what} of {lease.owner}" + (f" ({lease.reason})" if lease.reason else "")
+    reason = harmless(lease.reason, limit=SHOWN)
+    return f"{what} of {harmless(lease.owner, limit=SHOWN)}" + (f" ({reason})" if reason else "")
+
+
+def is_disbelieved(text: str | None, problems: Sequence[str]) -> bool:
+    """Whether a lease is there in a folder that others than administrators may write, so no script touches it."""
+    return text == "" and any(problem.startswith("the lease is not believed") for problem in problems)

@@ -9,10 +9,16 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
+from mpsbridge.models.bounds import NAME_LIMIT, WORDS_LIMIT, shortened
 from mpsbridge.models.frozen import Answer
 from mpsbridge.models.sessions import CimTime, LogonMode, Result
+
+Name = Annotated[str, Field(max_length=NAME_LIMIT)]
+"""A name, or another short text that is compared: one that is too long is refused, for cut it would be another one."""
+Words = Annotated[str, AfterValidator(lambda text: shortened(text, WORDS_LIMIT))]
+"""What is only shown: too much of it is cut."""
 
 
 class ProgramAnswer(Answer):
@@ -29,7 +35,7 @@ class ProgramAnswer(Answer):
     error_text: str | None = None
     page: int | None = None
     timed_out: bool = False
-    problem: str | None = None
+    problem: Words | None = None
     """Why it could not be started (a sentence), or null."""
 
 
@@ -40,15 +46,15 @@ class PatternsAnswer(Answer):
     short_time: str | None = None
     am: str | None = None
     pm: str | None = None
-    locale: str | None = None
+    locale: Name | None = None
 
 
 class OwnerAnswer(Answer):
     """Whose session an id is, read from a process or from the registry key ``LogonUI/SessionData`` (W6)."""
 
     id: int
-    account: str | None = None
-    sid: str | None = None
+    account: Name | None = None
+    sid: Name | None = None
 
 
 class BirthAnswer(Answer):
@@ -69,22 +75,22 @@ class WmsSessionAnswer(Answer):
     """One row of ``Get-WmsSession``, either generation."""
 
     id: int
-    user: str | None = None
-    domain: str | None = None
-    state: str | None = None
+    user: Name | None = None
+    domain: Name | None = None
+    state: Name | None = None
     station: Annotated[int | None, AfterValidator(lambda station: station or None)] = None
     """Windows says 0 for a session that sits at no station of the host [doc]."""
     admin: bool | None = None
-    client: str | None = None
+    client: Name | None = None
 
 
 class StationAnswer(Answer):
     """One row of ``Get-WmsStation``; ``session_id`` is null where Windows says 4294967295."""
 
     id: int
-    name: str | None = None
+    name: Name | None = None
     session_id: int | None = None
-    user: str | None = None
+    user: Name | None = None
     auto_logon: bool | None = None
 
 
@@ -92,7 +98,7 @@ class WmsAnswer(Answer):
     """MultiPoint, where its module is present; ``mode`` is ``SystemMode`` as the host words it."""
 
     generation: Literal["2012", "2016"]
-    mode: str | None = None
+    mode: Name | None = None
     sessions: tuple[WmsSessionAnswer, ...] = ()
     stations: tuple[StationAnswer, ...] = ()
 
@@ -115,14 +121,14 @@ class BrokerAnswer(Answer):
     """Whether a connection broker governs this host (W21)."""
 
     active: bool | None = None
-    agents: tuple[str, ...] = ()
+    agents: tuple[Name, ...] = ()
 
 
 class CallerAnswer(Answer):
     """The account that the script runs as."""
 
-    account: str | None = None
-    sid: str | None = None
+    account: Name | None = None
+    sid: Name | None = None
     elevated: bool | None = None
     session_id: int | None = None
 
@@ -130,8 +136,8 @@ class CallerAnswer(Answer):
 class PowerShellAnswer(Answer):
     """The engine that ran the script."""
 
-    version: str | None = None
-    language: str | None = None
+    version: Name | None = None
+    language: Name | None = None
     bits: int | None = None
 
 
@@ -139,13 +145,13 @@ class RunningAnswer(Answer):
     """A program that runs in a session; ``name`` without ``.exe``, in lower case."""
 
     id: int
-    name: str
+    name: Name
 
 
 class ObserveAnswer(Answer):
     """The result of ``observe``."""
 
-    computer: str | None = None
+    computer: Name | None = None
     now: CimTime
     utc_offset_min: int | None = None
     boot: CimTime | None = None
@@ -153,23 +159,23 @@ class ObserveAnswer(Answer):
     qwinsta: ProgramAnswer
     running: tuple[RunningAnswer, ...] = ()
     """Where the programs asked for run (W38)."""
-    disk_protection: str | None = None
+    disk_protection: Name | None = None
     """MultiPoint's ``DiskProtectionMode``; with ``Discard`` nothing on the host outlives a restart (W23)."""
     oem: int | None = None
     ansi: int | None = None
     patterns: PatternsAnswer = PatternsAnswer()
     births: tuple[BirthAnswer, ...] = ()
     owners: tuple[OwnerAnswer, ...] = ()
-    admins: tuple[str, ...] | None = None
+    admins: tuple[Name, ...] | None = None
     """SIDs that are direct members of Administrators (S-1-5-32-544), or null where they could not be read (W10)."""
     witness: WitnessAnswer = WitnessAnswer()
     wms: WmsAnswer | None = None
     logons: LogonsAnswer = LogonsAnswer()
     broker: BrokerAnswer = BrokerAnswer()
     caller: CallerAnswer = CallerAnswer()
-    pending_reboot: tuple[str, ...] | None = None
+    pending_reboot: tuple[Name, ...] | None = None
     """Reasons (registry names) for a pending reboot; empty for none, null where they could not be read (W39)."""
-    unready: tuple[str, ...] = ()
+    unready: tuple[Name, ...] = ()
     """Why a host that has started is not ready for people yet: ``TermService``, ``RebootInProgress`` (W26)."""
     powershell: PowerShellAnswer = PowerShellAnswer()
     lease: str | None = None
@@ -203,7 +209,7 @@ class PowerAnswer(Answer):
     accepted: bool
     going_down: bool = False
     left: tuple[int, ...] = ()
-    text: str = ""
+    text: Words = ""
 
 
 class ModeAnswer(Answer):
@@ -213,9 +219,9 @@ class ModeAnswer(Answer):
     boot: CimTime | None = None
     accepted: bool
     left: tuple[int, ...] = ()
-    before: str | None = None
-    after: str | None = None
-    text: str = ""
+    before: Name | None = None
+    after: Name | None = None
+    text: Words = ""
 
 
 class StationsAnswer(Answer):
@@ -229,7 +235,7 @@ class SessionActAnswer(Answer):
 
     id: int
     result: Result
-    text: str = ""
+    text: Words = ""
     begun: bool = False
     """Whether the act was begun: its cmdlet was called, or its program started (never told of a ``message``)."""
 
@@ -250,5 +256,5 @@ class RefusalAnswer(Answer):
     anything was done) or ``remote``.
     """
 
-    kind: str = "remote"
-    message: str = ""
+    kind: Name = "remote"
+    message: Words = ""

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta, timezone
 
-from mpsbridge.errors import AccessDenied, Blind, CommandMissing, MpsBridgeError, ParseError, RemoteError
+from mpsbridge.errors import AccessDenied, Blind, CommandMissing, ParseError, RemoteError
 from mpsbridge.models.answers import BrokerAnswer, ObserveAnswer, OwnerAnswer, ProgramAnswer, WmsSessionAnswer
+from mpsbridge.models.bounds import LINES_LIMIT, TABLE_LIMIT, few
 from mpsbridge.models.harmless import harmless
 from mpsbridge.models.sessions import Observation, Row, Session, SessionGuard, State, from_cim
-from mpsbridge.parsing.bounds import TABLE_LIMIT
 from mpsbridge.parsing.cells import width
 from mpsbridge.parsing.guard import USER_COLUMN, guard_of
 from mpsbridge.parsing.messages import Trouble
@@ -37,7 +37,11 @@ _ONLY_TEXT = (
 _REPORT = "Save the output on the host (quser > file), try mpsbridge parse on it, and report it."
 
 
-def observe(answer: ObserveAnswer, problems: Sequence[str] = ()) -> Observation:
+Check = Callable[[], None]
+"""Called between two lines of a table; raises when the time is up."""
+
+
+def observe(answer: ObserveAnswer, problems: Sequence[str] = (), check: Check = lambda: None) -> Observation:
     """Read an ``observe`` answer as one observation.
 
     Raises :class:`~mpsbridge.errors.CommandMissing` where ``quser`` could not be started,
@@ -48,17 +52,17 @@ def observe(answer: ObserveAnswer, problems: Sequence[str] = ()) -> Observation:
     """
     notes = list(problems)
     try:
-        return _observe(answer, notes)
+        return _observe(answer, notes, check)
     except (ValueError, OverflowError) as error:
         message = f"The answer holds a time or base64 text that is none: {harmless(str(error), limit=120)}"
         raise ParseError(message, hint=_REPORT) from error
 
 
-def _observe(answer: ObserveAnswer, notes: list[str]) -> Observation:
-    quser = _run_of("quser", answer.quser, answer, notes)
+def _observe(answer: ObserveAnswer, notes: list[str], check: Check) -> Observation:
+    quser = _run_of("quser", answer.quser, answer, notes, check)
     if answer.quser.text is not None:
         notes.append(_ONLY_TEXT)
-    qwinsta = _second_view(answer, notes)
+    qwinsta = _second_view(answer, notes, check)
     # Who logs on or off meanwhile is in one list only: no proof of blindness, but not yet gone either.
     before, after = (set(ids) - {0} for ids in (answer.witness.before, answer.witness.after))
     staying = before & after
@@ -96,7 +100,7 @@ def _observe(answer: ObserveAnswer, notes: list[str]) -> Observation:
         discards_changes=answer.disk_protection == "Discard",
         mode=mode_of(answer.wms.mode) if answer.wms else None,
         locale=answer.patterns.locale,
-        problems=tuple(notes),
+        problems=few(notes),
     )
 
 
@@ -115,7 +119,7 @@ class _Run:
     """The bytes of each line; none where only text came home."""
 
 
-def _run_of(name: str, program: ProgramAnswer, answer: ObserveAnswer, notes: list[str]) -> _Run:
+def _run_of(name: str, program: ProgramAnswer, answer: ObserveAnswer, notes: list[str], check: Check) -> _Run:
     """Read what one program printed: standard output, else standard error, where Windows says that nobody is on."""
     if program.problem is not None:
         raise CommandMissing(
@@ -132,8 +136,10 @@ def _run_of(name: str, program: ProgramAnswer, answer: ObserveAnswer, notes: lis
     if not decoded.text.strip():
         # Not a table and not a message: _check_sight says whether that is blindness or an unreadable answer.
         return _Run(Tables(trouble=Trouble.OTHER), decoded.encoding, ())
+    if decoded.text.count("\n") > LINES_LIMIT:
+        raise _unreadable(name, program, f"there are more than {LINES_LIMIT} lines", None, "")
     try:
-        tables = parse(decoded.text)
+        tables = parse(decoded.text, check=check)
     except ParseError as error:
         raise _unreadable(name, program, error.message, error.line, error.excerpt) from error
     if tables.rows and (tables.ignored or {row.table for row in tables.rows} != {name}):
@@ -147,8 +153,8 @@ def _run_of(name: str, program: ProgramAnswer, answer: ObserveAnswer, notes: lis
 
 def _output_of(program: ProgramAnswer, answer: ObserveAnswer) -> tuple[Decoded, Decoded]:
     """Standard output and standard error, read."""
-    printed = (program.out, program.err) if program.text is None else (program.text, program.error_text or "")
-    if any(len(each) > TABLE_LIMIT * 4 // 3 + 4 for each in printed):  # base64 makes four characters of three bytes
+    sizes = [len(raw) // 4 * 3 - raw[-2:].count("=") for raw in (program.out, program.err)]
+    if max(*sizes, len(program.text or ""), len(program.error_text or "")) > TABLE_LIMIT:
         raise ParseError(f"a program of the host printed more than {TABLE_LIMIT} bytes, which are not read")
     if program.text is None:
         streams = [decode(_bytes(raw), oem=answer.oem, ansi=answer.ansi) for raw in (program.out, program.err)]
@@ -163,11 +169,11 @@ def _unreadable(name: str, program: ProgramAnswer, why: str, line: int | None, e
     return ParseError(message, line=line, excerpt=excerpt, hint=_REPORT)
 
 
-def _second_view(answer: ObserveAnswer, notes: list[str]) -> Tables | None:
+def _second_view(answer: ObserveAnswer, notes: list[str], check: Check) -> Tables | None:
     """The table of ``qwinsta``: it helps, and an observation without it is still one."""
     try:
-        tables = _run_of("qwinsta", answer.qwinsta, answer, notes).tables
-    except MpsBridgeError as error:
+        tables = _run_of("qwinsta", answer.qwinsta, answer, notes, check).tables
+    except (ParseError, RemoteError) as error:
         notes.append(error.message)
         return None
     if not tables.rows:

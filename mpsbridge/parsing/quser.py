@@ -8,16 +8,16 @@ table nor a message of Windows can be recognised is never "no sessions".
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
 from mpsbridge.errors import ParseError
+from mpsbridge.models.bounds import LINE_LIMIT
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.harmless import harmless
 from mpsbridge.models.sessions import Row
-from mpsbridge.parsing.bounds import LINE_LIMIT
 from mpsbridge.parsing.messages import Trouble, read_trouble
 from mpsbridge.parsing.rows import Fields, Header, read_header, read_row
 from mpsbridge.parsing.vocabulary import Kind
@@ -43,13 +43,14 @@ class Tables(Frozen):
     ignored: int = 0
 
 
-def parse(text: str) -> Tables:
+def parse(text: str, *, check: Callable[[], None] = lambda: None) -> Tables:
     """Read the output of ``query user``, ``query session`` or both, with whatever a prompt or a log put around it.
 
+    ``check`` is called before each line and may raise, when the time is up.
     Raises :class:`~mpsbridge.errors.ParseError` on a line in a table that cannot be read, and on a text that holds
     neither a table nor a message of Windows. Lines count from 1 and end at a line feed.
     """
-    reader = _Reader(text.removeprefix("\ufeff").split("\n"))
+    reader = _Reader(text.removeprefix("\ufeff").split("\n"), check)
     reader.read()
     said = read_trouble(reader.others)
     if not reader.rows and said is None and reader.certain_header:
@@ -103,6 +104,7 @@ class _Reader:
     """One pass over the lines."""
 
     lines: Sequence[str]
+    check: Callable[[], None]
     rows: list[Row] = field(default_factory=list)
     certain_header: bool = False
     blocks: int = 0
@@ -114,6 +116,7 @@ class _Reader:
     def read(self) -> None:
         """Sort every line into rows and others, or raise."""
         for index, raw in enumerate(self.lines):
+            self.check()
             line = _plain(raw)
             if not line.strip():
                 self.above.clear()
@@ -137,6 +140,7 @@ class _Reader:
     def _kind_below(self, header: Header, start: int) -> Kind:
         """The kind of a table whose header is in no list, by its rows: only those of ``query user`` end in a date."""
         for raw in self.lines[start:]:
+            self.check()
             line = _plain(raw)
             if read_header(line):
                 break

@@ -16,8 +16,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from mpsbridge.models.bounds import LINE_LIMIT, TAIL_LIMIT
 from mpsbridge.models.sessions import State
-from mpsbridge.parsing.bounds import LINE_LIMIT, TAIL_LIMIT
 from mpsbridge.parsing.cells import offsets
 from mpsbridge.parsing.vocabulary import Kind, kind_of, state_of
 

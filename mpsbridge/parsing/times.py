@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 
 from mpsbridge.models.answers import PatternsAnswer
-from mpsbridge.parsing.bounds import LOGON_LIMIT, PATTERN_LIMIT, within
+from mpsbridge.models.bounds import LOGON_LIMIT, PATTERN_LIMIT, within
 from mpsbridge.parsing.pattern import MARKS, read_as
 
 NOT_IDLE_DAYS = 20_000

@@ -25,7 +25,7 @@ from mpsbridge.models.answers import (
 from mpsbridge.models.frozen import Answer, Frozen
 from mpsbridge.models.scripts import Effect, RawOutput, Script
 from mpsbridge.models.sessions import Logons, Observation, Stations
-from mpsbridge.parsing.observation import observe
+from mpsbridge.parsing.observation import Check, observe
 from mpsbridge.parsing.wms import stations
 from mpsbridge.snippets.envelope import open_envelope
 from mpsbridge.snippets.parameters import (
@@ -59,28 +59,31 @@ class Snippet(Generic[P, A, M]):
     effect: Effect
     parameters: type[P]
     answer: type[A]
-    model: Callable[[A, tuple[str, ...]], M]
-    """The host's answer and its problems -> what callers get."""
+    model: Callable[[A, tuple[str, ...], Check], M]
+    """The host's answer and its problems -> what callers get; a long reading asks the check whether it may go on."""
 
     def render(self, parameters: P, *, reason: str = "") -> Script:
         """Write the script. Raises :class:`~mpsbridge.errors.RenderError`."""
         return render(self.name, self.effect, parameters, reason=reason)
 
-    def read(self, output: RawOutput) -> M:
-        """Read what the script answered. Raises ``RemoteError`` (``Blind`` too) and ``ParseError``."""
+    def read(self, output: RawOutput, *, check: Check = lambda: None) -> M:
+        """Read what the script answered. Raises ``RemoteError`` (``Blind`` too) and ``ParseError``.
+
+        ``check`` is called between the lines of tables; it raises its own error when the time is up.
+        """
         envelope = open_envelope(self.name, output)
-        return self.model(envelope.answer(self.answer), envelope.problems)
+        return self.model(envelope.answer(self.answer), envelope.problems, check)
 
 
-def _logons(answer: LogonsAnswer, _problems: tuple[str, ...]) -> Logons:
+def _logons(answer: LogonsAnswer, _problems: tuple[str, ...], _check: Check) -> Logons:
     return Logons(mode=answer.mode, was=answer.was)
 
 
-def _stations(answer: StationsAnswer, _problems: tuple[str, ...]) -> Stations:
+def _stations(answer: StationsAnswer, _problems: tuple[str, ...], _check: Check) -> Stations:
     return stations(answer)
 
 
-def _as_it_is(answer: A, _problems: tuple[str, ...]) -> A:
+def _as_it_is(answer: A, _problems: tuple[str, ...], _check: Check) -> A:
     return answer
 
 

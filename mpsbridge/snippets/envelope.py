@@ -12,23 +12,37 @@ read.
 from __future__ import annotations
 
 import json
-from typing import Any, Literal, TypeVar
+import math
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import JsonValue, ValidationError
+from pydantic import AfterValidator, JsonValue, ValidationError
 
 from mpsbridge.errors import AccessDenied, Blind, CommandMissing, ParseError, RemoteError
 from mpsbridge.models.answers import RefusalAnswer
+from mpsbridge.models.bounds import (
+    DEPTH_LIMIT,
+    DIGITS_LIMIT,
+    ENTRIES_LIMIT,
+    ENVELOPE_LIMIT,
+    LEASE_FILE_LIMIT,
+    PARTS_LIMIT,
+    TABLE_LIMIT,
+    TEXT_LIMIT,
+    few,
+)
 from mpsbridge.models.frozen import Answer
 from mpsbridge.models.harmless import harmless
 from mpsbridge.models.scripts import RawOutput
 
 VERSION = 1
-LIMIT = 12 * 1024 * 1024
-"""Characters. The largest honest answer, a host with a thousand sessions, stays far below one million."""
-PARTS_LIMIT = 400_000
-"""Commas, brackets and braces: each value costs some sixty bytes, however short it is. A session has about forty."""
 EXCERPT = 300
 """Characters of the host's own text that an error quotes."""
+
+_BASE64_LIMIT = (TABLE_LIMIT + 2) // 3 * 4
+_LONGER = {"out": _BASE64_LIMIT, "err": _BASE64_LIMIT, "text": TABLE_LIMIT, "error_text": TABLE_LIMIT}
+"""What a program printed may be longer than other texts, and so may the lease."""
+_CUT = {"lease", "problems", "problem", "message"}
+"""Too much of these is cut by their models: what the host has to say of a failure must not hide the failure."""
 
 A = TypeVar("A", bound=Answer)
 
@@ -40,7 +54,7 @@ class Envelope(Answer):
     snippet: str
     ok: bool
     result: dict[str, JsonValue]
-    problems: tuple[str, ...] = ()
+    problems: Annotated[tuple[str, ...], AfterValidator(few)] = ()
 
     def answer(self, model: type[A]) -> A:
         """The result as a model. Raises :class:`~mpsbridge.errors.ParseError` where its shape is another."""
@@ -73,8 +87,8 @@ def _only_string(output: RawOutput) -> str:
         raise ParseError(
             f"the script answered {len(strings)} strings in place of one", excerpt=harmless(strings[0], limit=EXCERPT)
         )
-    if len(strings[0]) > LIMIT:
-        raise ParseError(f"the answer has {len(strings[0])} characters; more than {LIMIT} are not read")
+    if len(strings[0]) > ENVELOPE_LIMIT:
+        raise ParseError(f"the answer has {len(strings[0])} characters; more than {ENVELOPE_LIMIT} are not read")
     parts = sum(map(strings[0].count, "[{,"))
     if parts > PARTS_LIMIT:
         raise ParseError(f"the answer has {parts} parts; more than {PARTS_LIMIT} are not read")
@@ -88,7 +102,7 @@ def _whole_characters(text: str) -> str:
 
 def _read(snippet: str, text: str) -> Envelope:
     try:
-        document: Any = json.loads(text, parse_constant=_no_number)
+        document = _unwrapped(json.loads(text, parse_int=_integer, parse_float=_float, parse_constant=_no_number))
     except (ValueError, RecursionError):
         raise ParseError(
             "the answer is not JSON, or was cut", excerpt=harmless(text[-EXCERPT:], limit=EXCERPT)
@@ -100,27 +114,54 @@ def _read(snippet: str, text: str) -> Envelope:
     if document.get("snippet") != snippet:
         raise ParseError(f"the answer is for {harmless(str(document.get('snippet')), limit=40)!r}, not {snippet!r}")
     try:
-        return Envelope.model_validate(_unwrapped(document))
+        return Envelope.model_validate(document)
     except ValidationError as error:
         raise ParseError(
             f"the envelope has another shape: {_first(error)}", excerpt=harmless(text, limit=EXCERPT)
         ) from None
 
 
-def _unwrapped(value: Any) -> Any:
-    """Undo ``{"value": [...], "Count": n}``, Windows PowerShell's way to write an array that carries extra members."""
+def _unwrapped(value: Any, name: str = "", depth: int = 0) -> Any:
+    """The value within its limits, each text whole, and no ``{"value": [...], "Count": n}``.
+
+    That is Windows PowerShell's way to write an array that carries extra members.
+    """
+    if depth > DEPTH_LIMIT:
+        raise ParseError(f"the answer is nested deeper than {DEPTH_LIMIT} values")
     if isinstance(value, dict):
         if value.keys() == {"value", "Count"} and isinstance(value["value"], list):
-            return _unwrapped(value["value"])
-        return {_whole_characters(name): _unwrapped(inner) for name, inner in value.items()}
+            return _unwrapped(value["value"], name, depth + 1)
+        return {_whole_characters(key): _unwrapped(inner, key, depth + 1) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_unwrapped(inner) for inner in value]
-    return _whole_characters(value) if isinstance(value, str) else value
+        if len(value) > ENTRIES_LIMIT:
+            raise ParseError(f"a list of the answer has {len(value)} entries; more than {ENTRIES_LIMIT} are not read")
+        return [_unwrapped(inner, name, depth + 1) for inner in value]
+    return _text(value, name) if isinstance(value, str) else value
 
 
-def _no_number(name: str) -> object:
-    """``NaN`` and ``Infinity`` are no JSON, though Python reads them."""
-    raise ValueError(f"{name} is not a number of JSON")
+def _text(text: str, name: str) -> str:
+    if name == "lease" and len(text) > LEASE_FILE_LIMIT:
+        return text[:EXCERPT] + "..."  # what is cut so is no lease, and counts as damaged: held (W22)
+    if name not in _CUT and len(text) > _LONGER.get(name, TEXT_LIMIT):
+        raise ParseError(f"a text of the answer ({harmless(name, limit=40)!r}) has {len(text)} characters")
+    return _whole_characters(text)
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > DIGITS_LIMIT:
+        raise ParseError("the answer holds a number longer than any of Windows")
+    return int(digits)
+
+
+def _float(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        _no_number(digits)
+    return number
+
+
+def _no_number(word: str) -> None:
+    raise ParseError(f"the answer holds {harmless(word, limit=20)}, which is not a number")
 
 
 def _refusal(refusal: RefusalAnswer) -> RemoteError:

@@ -160,7 +160,8 @@ class LeaseParameters(Frozen):
     """``Set-MpsbridgeLease``: compare-and-set of the lease file (W22).
 
     ``text`` null removes it, ``expected`` null demands that there is none. A text that is no lease is refused on the
-    host; one that could not be read there is ``""``, as in an observation. ``run`` is whoever asks for it.
+    host; one that could not be read there is ``""``, as in an observation; ``sha256:`` and 64 hexadecimal digits stand
+    for the text with that digest (as UTF-8), which need not be one that a script can carry. ``run`` is whoever asks.
     """
 
     text: str | None = Field(max_length=LEASE_LIMIT)

@@ -1,37 +1,41 @@
-"""PSRP messages put together again from their fragments (MS-PSRP 2.2.4), in time that grows with their bytes only.
+"""PSRP messages out of the fragments in which a host sends them (MS-PSRP 2.2.4), each looked at before it is read.
 
-pypsrp copies what is left for each fragment, and what has come for each piece of a message, so a host that sends many
-small ones makes it copy gigabytes. Rules: each byte is copied once or twice; what is put together is checked before
-pypsrp reads it as XML.
+Both libraries put fragments together by themselves, in a time that grows with the square of their number, and hand
+whatever comes out to an XML parser. So they are given whole messages only: put together here in linear time, counted
+against the limits of one script, and held to :mod:`mpsbridge.transports.strict_xml`.
 """
 
 from __future__ import annotations
 
 import struct
+import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pypsrp.messages import Message
 from pypsrp.powershell import Fragmenter
 
-from mpsbridge.transports.bounds import Taken, check_xml
-from mpsbridge.transports.reply import BadAnswer
+from mpsbridge.models.bounds import MESSAGE_LIMIT, UNFINISHED_LIMIT
+from mpsbridge.transports.reply import BadAnswer, Oversized
+from mpsbridge.transports.strict_xml import check_xml
+from mpsbridge.transports.taken import Taken
 
 _HEADER = struct.Struct(">QQBI")
+"""Whose message, the number of the fragment in it, begin and end as bits, and how many bytes follow."""
 _MESSAGE_HEADER_BYTES = 40
 _START, _END = 1, 2
+_MARK = b"\xef\xbb\xbf"
 
 
-class BoundedFragmenter(Fragmenter):
-    """pypsrp's, with a reader of our own."""
+class Messages:
+    """The messages of one runspace pool, as their last fragments come."""
 
-    def __init__(self, max_size: int, serializer: Any, taken: Taken) -> None:
-        super().__init__(max_size, serializer)
+    def __init__(self, taken: Taken) -> None:
         self._taken = taken
         self._begun: dict[int, tuple[int, bytearray]] = {}
 
-    def defragment(self, data: bytes) -> list[Message]:
-        """The messages that these fragments complete. Raises :class:`BadAnswer` for what is not a fragment."""
-        found: list[Message] = []
+    def whole(self, data: bytes) -> Iterator[bytes]:
+        """The messages that end in these fragments. Raises ``BadAnswer``, where there is too much ``Oversized``."""
         view, place = memoryview(data), 0
         while place < len(view):
             if len(view) - place < _HEADER.size:
@@ -41,27 +45,52 @@ class BoundedFragmenter(Fragmenter):
             if length > len(view) - place:
                 raise BadAnswer("a fragment of the answer is cut off")
             piece, place = view[place : place + length], place + length
-            if (whole := self._joined(number, fragment, flags, piece)) is not None:
-                found.append(self._message(whole))
-        return found
+            if (message := self._joined(number, fragment, flags, piece)) is not None:
+                self._check(message)
+                yield message
 
     def _joined(self, number: int, fragment: int, flags: int, piece: memoryview) -> bytes | None:
         """The whole message, once its last fragment has come."""
         expected, begun = self._begun.get(number, (0, bytearray()))
         if fragment != expected or (flags & _START and fragment != 0):
             raise BadAnswer("a fragment of the answer is out of turn")
+        if len(begun) + len(piece) > MESSAGE_LIMIT:
+            raise Oversized(f"a message of the answer is longer than {MESSAGE_LIMIT} bytes")
         begun += piece
-        if not flags & _END:
-            self._begun[number] = (expected + 1, begun)
-            return None
-        self._begun.pop(number, None)
-        return bytes(begun)
+        if flags & _END:
+            self._begun.pop(number, None)
+            return bytes(begun)
+        self._begun[number] = (expected + 1, begun)
+        if len(self._begun) > UNFINISHED_LIMIT:
+            raise Oversized(f"more than {UNFINISHED_LIMIT} messages of the answer have begun and not ended")
+        return None
 
-    def _message(self, whole: bytes) -> Message:
-        self._taken.message()
-        if len(whole) < _MESSAGE_HEADER_BYTES:
+    def _check(self, message: bytes) -> None:
+        if len(message) < _MESSAGE_HEADER_BYTES:
             raise BadAnswer("a message of the answer is cut off")
-        body = whole[_MESSAGE_HEADER_BYTES:]
-        if body.strip(b"\xef\xbb\xbf \t\r\n"):
-            check_xml(body)
-        return Message.unpack(whole, self.serializer)
+        xml = message[_MESSAGE_HEADER_BYTES:]
+        tags = check_xml(xml) if xml.strip(_MARK + b" \t\r\n") else 0
+        # One character outside of Latin-1 makes Python keep two or four bytes for each of a text.
+        self._taken.message(tags=tags, text=len(xml) if xml.isascii() else sys.getsizeof(xml.decode("utf-8")))
+
+
+def in_one_fragment(message: bytes, number: int) -> bytes:
+    """A whole message as the one fragment of its object, for a library that takes nothing else."""
+    return _HEADER.pack(number, 0, _START | _END, len(message)) + message
+
+
+class BoundedFragmenter(Fragmenter):
+    """pypsrp's, with :class:`Messages` as its reader; ``check`` is called before each message is read."""
+
+    def __init__(self, max_size: int, serializer: Any, taken: Taken, check: Callable[[], object]) -> None:
+        super().__init__(max_size, serializer)
+        self._messages = Messages(taken)
+        self._check = check
+
+    def defragment(self, data: bytes) -> list[Message]:
+        """The messages that these fragments complete. Raises what :meth:`Messages.whole` and ``check`` raise."""
+        found = []
+        for message in self._messages.whole(data):
+            self._check()
+            found.append(Message.unpack(message, self.serializer))
+        return found

@@ -41,12 +41,13 @@ from spnego.exceptions import SpnegoError
 from mpsbridge.errors import KdcUnreachable
 from mpsbridge.models.targets import Auth, Target
 from mpsbridge.transports import gate
-from mpsbridge.transports.bounds import Taken, check_xml
 from mpsbridge.transports.gate import Showing
 from mpsbridge.transports.kerberos_codes import refuses_secret
 from mpsbridge.transports.limit import Limit
 from mpsbridge.transports.reply import Answer, BadAnswer, read_answer
 from mpsbridge.transports.signin import SignIn, begin, demand_protection, may_be_kerberos
+from mpsbridge.transports.strict_xml import check_xml
+from mpsbridge.transports.taken import Taken
 from mpsbridge.transports.wire import Wire, tls_context
 from mpsbridge.version import __version__
 

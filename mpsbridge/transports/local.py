@@ -14,6 +14,7 @@ import os
 import queue
 import subprocess
 import threading
+from collections import deque
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,18 +23,21 @@ from psrpcore.types import PSInvocationState, PSObject, RunspacePoolState
 
 from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.errors import MpsBridgeError, TransportClosed, TransportMissing
+from mpsbridge.models.bounds import PACKET_LIMIT, SCRIPT_LIMIT
 from mpsbridge.models.scripts import RawOutput, Script
 from mpsbridge.models.targets import Target
 from mpsbridge.processes import environment_of_children, find_program
 from mpsbridge.psrp_pipes import Packet, read_packet
-from mpsbridge.transports.bounds import Taken
+from mpsbridge.transports.fragments import Messages, in_one_fragment
 from mpsbridge.transports.limit import Limit
+from mpsbridge.transports.reply import Oversized
+from mpsbridge.transports.taken import Taken
 from mpsbridge.transports.trouble import Stage, explain, refuse_unpublished
 
 CLOSE_LIMIT_S = 3.0
-LINE_LIMIT = 1024 * 1024
-"""Bytes of one packet; PowerShell's own have at most 45,000."""
 _NAME_IT = "Name it with MPSBRIDGE_PWSH."
+_LINE_COSTS = 100
+"""Bytes of memory that a line takes beyond its own."""
 
 _log = logging.getLogger(__name__)
 
@@ -65,8 +69,11 @@ class LocalTransport:
         self._limit = Limit(self._clock)
         self._taken = Taken()
         self._child: subprocess.Popen[bytes] | None = None
-        self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._lines = _Lines()
         self._pool = psrpcore.ClientRunspacePool()
+        self._messages = Messages(self._taken)
+        self._unread: deque[psrpcore.PSRPPayload] = deque()
+        self._received = 0
         self._defined: set[str] = set()
         self._stage = Stage.BEFORE
         self._closed = False
@@ -105,7 +112,7 @@ class LocalTransport:
         """End a ``run`` in another thread at once, and PowerShell with it."""
         self._closed = True
         self._limit.cancel()
-        self._lines.put(None)
+        self._lines.end()
         if self._child is not None:
             self._child.kill()
 
@@ -144,8 +151,8 @@ class LocalTransport:
             )
         except OSError as error:
             raise TransportMissing(f"{engine} cannot be started: {error.strerror or error}", hint=_NAME_IT) from error
-        reading = (self._child.stdout, self._lines)
-        threading.Thread(target=_read, args=reading, name="mpsbridge-read", daemon=True).start()
+        reading = (self._child.stdout,)
+        threading.Thread(target=self._lines.read, args=reading, name="mpsbridge-read", daemon=True).start()
         self._limit.left()  # a cancel() from before there was a child to kill is seen here
         self._pool.open()
         self._flush()
@@ -207,17 +214,15 @@ class LocalTransport:
             pass
 
     def _receive(self) -> Packet:
-        """The next packet; the runspace pool has been given what it holds."""
-        try:
-            line = self._lines.get(timeout=self._limit.left())
-        except queue.Empty:
-            raise TimeoutError("the time is up") from None
-        if line is None:
-            raise ConnectionResetError("PowerShell ended")
+        """The next packet; the whole messages that it ends are to be read."""
+        line = self._lines.next(self._limit.left())
         self._taken.more(len(line))
         packet = read_packet(line)
         if packet.name == "Data":
-            self._pool.receive_data(psrpcore.PSRPPayload(packet.data, psrpcore.StreamType.default, packet.pipeline))
+            for message in self._messages.whole(packet.data):
+                self._received += 1
+                data = in_one_fragment(message, self._received)
+                self._unread.append(psrpcore.PSRPPayload(data, psrpcore.StreamType.default, packet.pipeline))
         return packet
 
     def _event(self) -> psrpcore.PSRPEvent[Any, Any]:
@@ -229,7 +234,11 @@ class LocalTransport:
                 continue
             if event is not None:
                 return event
-            self._receive()
+            self._limit.left()
+            if self._unread:
+                self._pool.receive_data(self._unread.popleft())
+            else:
+                self._receive()
 
 
 def _text(value: object) -> str:
@@ -239,8 +248,43 @@ def _text(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def _read(pipe: IO[bytes], lines: queue.SimpleQueue[bytes | None]) -> None:
-    with pipe:
-        while line := pipe.readline(LINE_LIMIT):
-            lines.put(line)
-    lines.put(None)
+class _Lines:
+    """Lines that a thread reads from the pipe; more than one script may send is never kept."""
+
+    def __init__(self) -> None:
+        self._lines: queue.SimpleQueue[bytes | Exception] = queue.SimpleQueue()
+        self._kept = 0
+        self._lock = threading.Lock()
+
+    def read(self, pipe: IO[bytes]) -> None:
+        """Read until the pipe ends, or holds more than is read."""
+        with pipe:
+            while line := pipe.readline(PACKET_LIMIT + 1):
+                if len(line) > PACKET_LIMIT:
+                    self._lines.put(Oversized(f"PowerShell wrote a line of more than {PACKET_LIMIT} bytes"))
+                    return
+                if self._keep(_LINE_COSTS + len(line)) > SCRIPT_LIMIT:
+                    self._lines.put(Oversized(f"PowerShell wrote more than {SCRIPT_LIMIT} bytes before they were read"))
+                    return
+                self._lines.put(line)
+        self.end()
+
+    def end(self) -> None:
+        """Whoever waits for a line hears that there is none."""
+        self._lines.put(ConnectionResetError("PowerShell ended"))
+
+    def next(self, timeout_s: float) -> bytes:
+        """The next line. Raises ``TimeoutError``, ``ConnectionResetError`` and :class:`Oversized`."""
+        try:
+            line = self._lines.get(timeout=timeout_s)
+        except queue.Empty:
+            raise TimeoutError("the time is up") from None
+        if isinstance(line, Exception):
+            raise line
+        self._keep(-_LINE_COSTS - len(line))
+        return line
+
+    def _keep(self, size: int) -> int:
+        with self._lock:
+            self._kept += size
+            return self._kept

@@ -12,6 +12,7 @@ out, to the byte, to what its own classes send.
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from typing import Any, Self
 
 from pypsrp.complex_objects import Command, ObjectMeta, Pipeline
@@ -21,8 +22,8 @@ from pypsrp.serializer import Serializer
 from pypsrp.wsman import WSMan
 
 from mpsbridge.once import once
-from mpsbridge.transports.bounds import Taken
 from mpsbridge.transports.fragments import BoundedFragmenter
+from mpsbridge.transports.taken import Taken
 
 
 class ScriptCommand(Command):
@@ -45,14 +46,24 @@ def script_command(text: str, protocol_version: str) -> ScriptCommand:
 
 
 class Shell(RunspacePool):
-    """A runspace pool as the hosts' administrators get it: one runspace, no profile, nobody to answer its questions."""
+    """A runspace pool as the hosts' administrators get it: one runspace, no profile, nobody to answer its questions.
 
-    def __init__(self, connection: WSMan, configuration_name: str, idle_timeout_s: int, taken: Taken) -> None:
+    ``check`` is called before each message of the host is read, and raises when the time is up.
+    """
+
+    def __init__(
+        self,
+        connection: WSMan,
+        configuration_name: str,
+        idle_timeout_s: int,
+        taken: Taken,
+        check: Callable[[], object] = lambda: None,
+    ) -> None:
         super().__init__(
             connection, configuration_name=configuration_name, no_profile=True, idle_timeout=idle_timeout_s
         )
         self._serializer = _WritingOnce()
-        self._fragmenter = BoundedFragmenter(connection.max_payload_size, self._serializer, taken)
+        self._fragmenter = BoundedFragmenter(connection.max_payload_size, self._serializer, taken, check)
 
 
 class Connection(WSMan):

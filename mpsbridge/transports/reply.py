@@ -13,10 +13,7 @@ from typing import NamedTuple
 
 from pypsrp.exceptions import WinRMError
 
-HEAD_LIMIT = 64 * 1024
-"""Bytes of status line and headers, and of a chunk's own line."""
-BODY_LIMIT = 1024 * 1024
-"""Bytes of one answer's body; we ask for envelopes of at most 150 KiB, Windows allows 500 (MaxEnvelopeSizekb)."""
+from mpsbridge.models.bounds import BODY_LIMIT, HEAD_LIMIT, HEADERS_LIMIT, INTERIM_LIMIT
 
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [^\r\n]*)?")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -29,6 +26,10 @@ Receive = Callable[[], bytes]
 
 class BadAnswer(WinRMError):
     """The answer has not the form that it must have."""
+
+
+class Oversized(BadAnswer):
+    """The host sends more than anybody needs."""
 
 
 class Answer(NamedTuple):
@@ -47,9 +48,12 @@ class Answer(NamedTuple):
 def read_answer(receive: Receive) -> Answer:
     """Read one answer. Raises ``BadAnswer``, and ``ConnectionResetError`` where nothing comes."""
     bytes_ = _Bytes(receive)
-    version, status, headers = _head(bytes_)
-    while 100 <= status < 200:
+    for _ in range(INTERIM_LIMIT + 1):
         version, status, headers = _head(bytes_)
+        if not 100 <= status < 200:
+            break
+    else:
+        raise Oversized(f"the host sends more than {INTERIM_LIMIT} answers that are none")
     options = {word.strip().lower() for value in headers.get("connection", ()) for word in value.split(",")}
     last = "close" in options or (version == 0 and "keep-alive" not in options)
     coding, lengths = headers.get("transfer-encoding", []), set(headers.get("content-length", ()))
@@ -66,6 +70,10 @@ def read_answer(receive: Receive) -> Answer:
         body = bytes_.exactly(int(length))
     else:
         body, last = bytes_.rest(), True
+    if headers.get("content-encoding", ["identity"]) != ["identity"]:
+        if status == 200:
+            raise BadAnswer("the answer is compressed, which was not asked for")
+        body = b""
     return Answer(status, headers, body, last or bytes_.held)
 
 
@@ -75,6 +83,8 @@ def _head(bytes_: _Bytes) -> tuple[int, int, dict[str, list[str]]]:
     found = _STATUS.fullmatch(first.rstrip(b"\r"))
     if found is None:
         raise BadAnswer("no HTTP answer")
+    if len(lines) > HEADERS_LIMIT:
+        raise Oversized(f"the answer has more than {HEADERS_LIMIT} headers")
     headers: dict[str, list[str]] = {}
     for line in lines:
         name, colon, value = line.rstrip(b"\r").decode("latin-1").partition(":")
@@ -88,13 +98,13 @@ def _chunks(bytes_: _Bytes) -> Iterator[bytes]:
     """The pieces of a body that comes in chunks; what stands behind the last one is passed over."""
     total = 0
     while True:
-        found = _CHUNK.fullmatch(bytes_.line())
-        if found is None:
+        line = bytes_.line()
+        if (found := _CHUNK.fullmatch(line)) is None:
             raise BadAnswer("a chunk of the HTTP answer cannot be read")
         size = int(found[1], 16)
         if size == 0:
             break
-        total += size
+        total += len(line) + size  # its line, too: it may be long, and the chunk short
         _bound(total)
         yield bytes_.exactly(size)
         if bytes_.line():
@@ -107,7 +117,7 @@ def _chunks(bytes_: _Bytes) -> Iterator[bytes]:
 
 def _bound(size: int) -> None:
     if size > BODY_LIMIT:
-        raise BadAnswer(f"the answer is longer than {BODY_LIMIT} bytes")
+        raise Oversized(f"the answer is longer than {BODY_LIMIT} bytes")
 
 
 class _Bytes:

@@ -190,7 +190,8 @@ class WinrmTransport:
         if self._pool is None:
             # A host may be slow to start PowerShell; a fault for the operation's own timeout would end the opening.
             self._wsman.operation_timeout = math.ceil(self._limit.left())
-            pool = self._pool = Shell(self._wsman, self._target.configuration_name, IDLE_TIMEOUT_S, self._http.taken)
+            name, taken, check = self._target.configuration_name, self._http.taken, self._limit.left
+            pool = self._pool = Shell(self._wsman, name, IDLE_TIMEOUT_S, taken, check)
             pool.open()
             if pool.state != RunspacePoolState.OPENED:
                 raise InvalidRunspacePoolStateError(pool.state, RunspacePoolState.OPENED, "use a shell")

@@ -15,6 +15,11 @@ from typing import Any
 _BETWEEN = re.compile(r" +(?:(?P<name>[^ ]*[^ 0-9][^ ]*) +)?(?P<id>[0-9]{1,5}) +(?P<state>[^ ].*)", re.DOTALL)
 """What stands between user and logon time: at most a session name, the id as the first field of digits, the state."""
 
+_TIME = re.compile(
+    r"(?!0000)[0-9]{4}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])([01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]\.[0-9]{6}\+000"
+)
+"""A lease's end that can be compared; one that is no time is never over (W22)."""
+
 Standing = tuple[str, str]
 """A result (``same`` where the session may be acted on) and why."""
 
@@ -135,6 +140,6 @@ def objection(now: str, not_after: str, run: str, lease: str | None, demand: str
     if held.get("run") == run:
         return lost if held.get("ending") else None
     expires = str(held.get("expires", ""))
-    if re.fullmatch(r"\d{14}\.\d{6}\+000", expires) and now > expires:
+    if _TIME.fullmatch(expires) and now > expires:
         return lost
     return "refused", f"the host is leased to {owner}"

@@ -6,6 +6,7 @@ mode come after a last look, and are refused while somebody is there who should 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ def lease(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
     if host.facts.lease_folder != "ours" and (text is not None or host.lease is not None):
         raise Refusal("untouched", f"{OTHERS_WRITE}; nothing was done")
     found = host.lease
-    changed = found == expected and not (text is None and found is None)
+    changed = _is_expected(found, expected) and not (text is None and found is None)
     if changed and not elevated(host):
         raise Refusal("denied", "Access to the path is denied.")
     if changed:
@@ -149,6 +150,14 @@ def mode(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
 def _unopposed(host: LabHost, arguments: Arguments, problems: Problems, demand: str | None = None) -> None:
     if refusal := objection_of(host, arguments, problems, demand or demand_of(arguments)):
         raise Refusal("expired" if refusal[0] == "expired" else "untouched", refusal[1])
+
+
+def _is_expected(found: str | None, expected: str | None) -> bool:
+    """As the script compares: the text itself, or the one with that digest."""
+    if found is None or found == expected:
+        return found == expected
+    text = re.sub("[\ud800-\udfff]", "\ufffd", found)  # as .NET encodes it
+    return expected == f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def _is_lease(text: str) -> bool:
