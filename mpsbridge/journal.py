@@ -29,6 +29,7 @@ from pydantic import AwareDatetime, JsonValue
 
 from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.errors import InputError, JournalError, JournalLost
+from mpsbridge.files import who_else_writes
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.harmless import harmless
 from mpsbridge.runlock import RunLock, is_at_work
@@ -370,10 +371,7 @@ def _refuse_foreign(path: Path) -> None:
     """Raise ``JournalError`` where another user could have written the record: hosts and policy are taken from it."""
     if os.name != "posix":
         return
-    why = next((found for part in _parts(path) if (found := _foreign(part))), "")
-    folder = path.parent.stat()
-    if folder.st_uid not in {0, os.geteuid()} or (folder.st_mode & 0o022 and not folder.st_mode & stat.S_ISVTX):
-        why = why or f"the journal {path} is in a folder that other users can write"
+    why = next((f"the journal {part} {found}" for part in _parts(path) if (found := _foreign(part))), "")
     if why:
         raise JournalError(
             why,
@@ -383,10 +381,10 @@ def _refuse_foreign(path: Path) -> None:
 
 
 def _foreign(part: Path) -> str:
-    """Why a file of the journal may not be the caller's own work; empty where it is."""
+    """Why a file of the journal may not be the caller's own work; empty where it is. Not even root's is."""
     if part.lstat().st_uid != os.geteuid() or part.stat().st_uid != os.geteuid():
-        return f"the journal {part} belongs to another user"
-    return f"the journal {part} can be written by other users" if part.stat().st_mode & 0o022 else ""
+        return "belongs to another user"
+    return who_else_writes(part)
 
 
 def _objects(database: sqlite3.Connection) -> set[tuple[object, ...]]:

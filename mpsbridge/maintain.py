@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import threading
-import tomllib
 from collections import deque
 from collections.abc import Sequence
 from datetime import datetime, time, timedelta
@@ -20,9 +19,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, fi
 from mpsbridge.clock import Clock
 from mpsbridge.ending.policy import Allowances, Closing, Then
 from mpsbridge.errors import InputError, NotBegun
+from mpsbridge.files import read_text
 from mpsbridge.models.durations import parse_duration
 from mpsbridge.models.frozen import Frozen
-from mpsbridge.models.toml import problems
+from mpsbridge.models.toml import load, problems
 
 SCHEMA = "mpsbridge-plan/1"
 
@@ -111,14 +111,15 @@ class Plan(Frozen):
 def read_plan(path: Path) -> Plan:
     """Read a plan; a notice's file is looked for beside it. Raises ``InputError`` that names file, line and key."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        plan = Plan.model_validate(tomllib.loads(text))
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path)
+    except (OSError, ValueError) as error:
         raise InputError(f"the plan {path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"the plan {path} is not TOML: {error}") from error
+    try:
+        plan = Plan.model_validate(load(text))
     except ValidationError as error:
         raise InputError("; ".join(problems(path, text, error))) from error
+    except ValueError as error:
+        raise InputError(f"the plan {path} is not TOML: {error}") from error
     if plan.notices.file is not None:
         beside = plan.notices.model_copy(update={"file": path.parent / plan.notices.file})
         return plan.model_copy(update={"notices": beside})

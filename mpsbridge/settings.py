@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -16,11 +15,13 @@ from typing import Annotated, Any, Literal
 
 from platformdirs import user_config_path
 from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from mpsbridge.errors import SettingsError
+from mpsbridge.files import read_text
 from mpsbridge.models.durations import parse_duration
-from mpsbridge.models.targets import Auth, EndpointName, ServiceName
+from mpsbridge.models.targets import Auth, EndpointName, FileName, Filled, ServiceName
+from mpsbridge.models.toml import load
 
 ENVIRONMENT_PREFIX = "MPSBRIDGE_"
 OTHER_VARIABLES = frozenset(
@@ -53,16 +54,16 @@ class Settings(BaseSettings):
     )
 
     output: Output = Output.TABLE
-    inventory: Path | None = None
-    username: str | None = None
+    inventory: FileName | None = None
+    username: Filled | None = None
     password: SecretStr | None = None
-    password_file: Path | None = None
+    password_file: FileName | None = None
     auth: Auth = Auth.NEGOTIATE
-    keytab: Path | None = None
+    keytab: FileName | None = None
     spn: ServiceName | None = None
     port: int | None = Field(default=None, ge=1, le=65535)
     no_tls: bool = False
-    ca_file: Path | None = None
+    ca_file: FileName | None = None
     insecure_tls: bool = False
     insecure_basic: bool = False
     configuration: EndpointName | None = None
@@ -70,10 +71,10 @@ class Settings(BaseSettings):
     deadline: Duration | None = Field(default=None, ge=1)
     concurrency: int = Field(default=32, ge=1, le=256)
     executor: Literal["dask"] | None = None
-    scheduler: str | None = None
+    scheduler: Filled | None = None
     worker_password_variable: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     csv_raw: bool = False
-    journal: Path | None = None
+    journal: FileName | None = None
     journal_shared: bool = False
     dry_run: bool = False
     verbose: int = Field(default=0, ge=0)
@@ -93,7 +94,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def from_flags(cls, given: Mapping[str, Any]) -> Settings:
-        """Flags, environment and file as one. Raises what pydantic and ``tomllib`` raise."""
+        """Flags, environment and file as one. Raises ``SettingsError``, and what pydantic raises."""
         settings = cls(**given)
         settings._flags = frozenset(given)
         return settings
@@ -108,7 +109,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is the library's
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags, then environment, then the file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=settings_path())
+        return init_settings, env_settings, InitSettingsSource(settings_cls, _document(settings_path()))
 
 
 def settings_path() -> Path:
@@ -116,6 +117,22 @@ def settings_path() -> Path:
     if named := os.environ.get(ENVIRONMENT_PREFIX + "SETTINGS"):
         return Path(named)
     return user_config_path("mpsbridge") / "settings.toml"
+
+
+def _document(path: Path) -> dict[str, Any]:
+    """What the settings file says. Raises ``SettingsError``."""
+    try:
+        document = load(read_text(path)) if path.is_file() else {}
+    except OSError as error:
+        raise SettingsError(f"the settings file {path} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise SettingsError(f"the settings file {path} is not TOML: {error}") from error
+    if "password" in document:
+        raise SettingsError(
+            f"{path}: a password does not stand in the settings file",
+            hint="Say where it is, with password_file, or keep it in the key store (pip install 'mpsbridge[keyring]').",
+        )
+    return document
 
 
 def load_settings(flags: Mapping[str, object]) -> Settings:
@@ -126,15 +143,11 @@ def load_settings(flags: Mapping[str, object]) -> Settings:
     given: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
     path = settings_path()
     if ENVIRONMENT_PREFIX + "SETTINGS" in os.environ and not (path.is_file() or path == Path(os.devnull)):
-        raise SettingsError(f"the settings file {path}, named by MPSBRIDGE_SETTINGS, cannot be read: no such file")
+        raise SettingsError(f"the settings file {path}, named by MPSBRIDGE_SETTINGS, cannot be read: it is no file")
     try:
         return Settings.from_flags(given)
     except ValidationError as error:
         raise SettingsError("; ".join(_sentence(problem, given, path) for problem in error.errors())) from error
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"the settings file {path} is not TOML: {error}") from error
-    except OSError as error:
-        raise SettingsError(f"the settings file {path} cannot be read: {error.strerror or error}") from error
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:

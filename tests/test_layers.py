@@ -11,7 +11,7 @@ from conftest import ROOT
 
 PACKAGE = ROOT / "mpsbridge"
 ORDER = [
-    {"version", "errors", "clock", "once", "processes", "psrp_pipes"},
+    {"version", "errors", "clock", "once", "processes", "files", "psrp_pipes"},
     {"models"},
     {"parsing"},
     {"snippets"},
@@ -35,7 +35,7 @@ NARROW = {
     "models": {"errors", "models"},
     "parsing": {"errors", "models", "parsing"},
     "transports": {"errors", "clock", "once", "models", "processes", "psrp_pipes", "transports"},
-    "lab": {"errors", "clock", "processes", "psrp_pipes", "lab"},
+    "lab": {"errors", "clock", "processes", "files", "psrp_pipes", "lab"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -17,13 +18,14 @@ from mpsbridge.cli.terminal import Terminal
 from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.ending.plan import Selector
 from mpsbridge.errors import CertificateRefused, InputError, MpsBridgeError, SettingsError
+from mpsbridge.files import others_read, who_else_writes
 from mpsbridge.inventory.passwords import Passwords
 from mpsbridge.inventory.resolve import Meant, resolve
 from mpsbridge.inventory.shard import parse_shard
 from mpsbridge.models.durations import parse_duration
 from mpsbridge.models.harmless import harmless
 from mpsbridge.models.targets import Auth, Target
-from mpsbridge.settings import Output, Settings, load_settings, unknown_variables
+from mpsbridge.settings import Output, Settings, load_settings, settings_path, unknown_variables
 from mpsbridge.transports import KERBEROS_EXTRA, has_kerberos
 from mpsbridge.transports.wire import tls_context
 
@@ -52,8 +54,10 @@ class Call:
         if self.settings.worker_password_variable:
             targets = _without_passwords(meant)
         else:
+            self._look_at_secrets(meant)
             targets = Passwords(self.settings, ask=self.terminal.password).fill(meant)
         for path in {target.ca_file for target in targets if target.tls and target.ca_file}:
+            self.look_at("CA file", path)
             try:
                 tls_context(path, insecure=False)
             except CertificateRefused as error:
@@ -64,6 +68,11 @@ class Call:
     def meant(self, words: Sequence[str], who: Selector | None = None, *, shard: str | None = None) -> list[Meant]:
         """The hosts that the words mean, and of a ``shard`` those that fall into it; says what is odd about them."""
         part = parse_shard(shard) if shard is not None else None
+        if self.settings.inventory:
+            self.look_at("inventory", self.settings.inventory)
+        for word in words:
+            if (name := word.lstrip("!&")).startswith("@"):
+                self.look_at("list", Path(name[1:]))
         meant = resolve(words, self.settings, read_stdin=sys.stdin.read)
         if who is not None and who.session_ids and len(meant) != 1:
             raise InputError("--session needs exactly one host: an id says nothing on another")
@@ -78,6 +87,19 @@ class Call:
                 "anybody in between can read and act"
             )
         return meant
+
+    def look_at(self, what: str, path: Path) -> None:
+        """Warn where others may write a file that says what this call does."""
+        if why := who_else_writes(path):
+            self.terminal.warn(f"the {what} {path} {why}, who can change by it what this call does (chmod go-w)")
+
+    def _look_at_secrets(self, meant: Sequence[Meant]) -> None:
+        places = (one.password.file for one in meant if one.password is not None)
+        files = {self.settings.password_file, self.settings.keytab, *places, *(one.target.keytab for one in meant)}
+        for path in sorted(path for path in files if path is not None):
+            self.look_at("secret", path)
+            if others_read(path):
+                self.terminal.warn(f"the secret {path} can be read by other users (chmod 600)")
 
 
 def _check_kerberos(targets: Sequence[Target]) -> None:
@@ -119,9 +141,11 @@ def answer(
         )
         _log_to_stderr(settings.verbose)
         _warn(terminal, settings)
+        call = Call(name, settings, terminal, CLOCK.get() or SystemClock())
+        call.look_at("settings file", settings_path())
         if selection:
             values["who"] = selector(**selection)
-        return function(Call(name, settings, terminal, CLOCK.get() or SystemClock()), **values)
+        return function(call, **values)
     except MpsBridgeError as error:
         return terminal.error(error)
 

@@ -26,6 +26,7 @@ from mpsbridge.errors import (
     NotSent,
     Unreachable,
 )
+from mpsbridge.files import open_for_owner
 from mpsbridge.host import Host
 from mpsbridge.models.answers import ObserveAnswer, ProgramAnswer
 from mpsbridge.models.frozen import Frozen
@@ -271,7 +272,8 @@ def _save(path: Path, outcomes: Sequence[Outcome[Diagnosis]], now: datetime) -> 
         ],
     }
     try:
-        path.write_text(json_text(content, indent=1) + "\n", encoding="utf-8")
+        with open_for_owner(path, "w") as file:
+            file.write(json_text(content, indent=1) + "\n")
     except OSError as error:
         raise InputError(f"--save: {path} cannot be written: {error.strerror or error}") from error
 

@@ -21,6 +21,7 @@ from mpsbridge.cli.progress import RunView
 from mpsbridge.cli.terminal import json_line
 from mpsbridge.ending.scene import Event, Progress
 from mpsbridge.errors import InputError
+from mpsbridge.files import open_for_owner
 
 LAST_NEWS_S = 5.0
 """How long a run that is over waits for an output that takes its news slowly."""
@@ -110,7 +111,7 @@ def events_to(path: Path | None) -> Iterator[Stream | None]:
         yield None
         return
     try:
-        file = path.open("a", encoding="utf-8")
+        file = open_for_owner(path, "a")
     except OSError as error:
         raise InputError(f"--events: {path} cannot be written: {error.strerror or error}") from error
     try:

@@ -12,6 +12,7 @@ from mpsbridge.ending.notices import check_template
 from mpsbridge.ending.plan import Selector
 from mpsbridge.ending.run import EndValue
 from mpsbridge.errors import InputError
+from mpsbridge.files import open_for_owner
 from mpsbridge.maintain import Plan, again, read_plan
 from mpsbridge.models.outcomes import Done, Outcome
 
@@ -20,6 +21,7 @@ def maintain(
     call: Call, file: Path, shard: str | None, *, events: Path | None, failed_to: Path | None, yes: bool
 ) -> int:
     """``maintain``: read the plan, look at every host, ask, carry out in waves."""
+    call.look_at("plan", file)
     plan = read_plan(file)
     try:
         policy = make_policy(_selector(plan), _options(plan))
@@ -77,7 +79,8 @@ def _offer_again(call: Call, file: Path, hosts: list[str], failed_to: Path | Non
         call.terminal.lines(f"# The hosts that are left, as a plan (--failed-to FILE writes it):\n{text}")
         return
     try:
-        failed_to.write_text(text, encoding="utf-8")
+        with open_for_owner(failed_to, "w") as plan:
+            plan.write(text)
     except OSError as error:
         call.terminal.warn(f"{failed_to} cannot be written: {error.strerror or error}")
         return

@@ -11,7 +11,6 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
@@ -53,18 +52,18 @@ def _selector(
 def _shared(
     output: Annotated[str | None, typer.Option("--output", "-o", metavar="table|json|jsonl|csv")] = None,
     csv_raw: Annotated[bool | None, typer.Option("--csv-raw", help="CSV: no ' before a formula.")] = None,
-    inventory: Annotated[Path | None, typer.Option(metavar="FILE", help="TOML, a list of names, or Ansible's.")] = None,
+    inventory: Annotated[str | None, typer.Option(metavar="FILE", help="TOML, a list of names, or Ansible's.")] = None,
     username: Annotated[str | None, typer.Option("--username", "-u", help="NAME, DOMAIN\\NAME or name@domain.")] = None,
     auth: Annotated[str | None, typer.Option(metavar="negotiate|ntlm|kerberos|basic")] = None,
     keytab: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Kerberos: sign in from this key table, without a password.")
+        str | None, typer.Option(metavar="FILE", help="Kerberos: sign in from this key table, without a password.")
     ] = None,
     spn: Annotated[
         str | None, typer.Option(metavar="host/NAME", help="Kerberos: the host's name, where its address is another.")
     ] = None,
     port: Annotated[int | None, typer.Option(help="Default 5986, with --no-tls 5985.")] = None,
     no_tls: Annotated[bool | None, typer.Option("--no-tls", help="HTTP with sealed messages instead of HTTPS.")] = None,
-    ca_file: Annotated[Path | None, typer.Option(metavar="PEM", help="Trust only this CA (faster, too).")] = None,
+    ca_file: Annotated[str | None, typer.Option(metavar="PEM", help="Trust only this CA (faster, too).")] = None,
     insecure_tls: Annotated[bool | None, typer.Option("--insecure-tls", help="Accept any certificate.")] = None,
     insecure_basic: Annotated[
         bool | None, typer.Option("--insecure-basic", help="Allow Basic over plain HTTP: readable on the wire.")
@@ -88,7 +87,7 @@ def _shared(
     worker_password_variable: Annotated[
         str | None, typer.Option(metavar="NAME", help="Where the workers' own environment holds the password.")
     ] = None,
-    journal: Annotated[Path | None, typer.Option(metavar="FILE", help="The record of all runs.")] = None,
+    journal: Annotated[str | None, typer.Option(metavar="FILE", help="The record of all runs.")] = None,
     journal_shared: Annotated[
         bool | None, typer.Option("--journal-shared", help="Use a journal that other users may have written.")
     ] = None,

@@ -17,6 +17,7 @@ from mpsbridge.cli.output import INTERRUPTED
 from mpsbridge.cli.tables import counted
 from mpsbridge.clock import Clock, HastyClock
 from mpsbridge.errors import InputError
+from mpsbridge.files import open_for_owner
 from mpsbridge.journal import Journal
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.world import World
@@ -193,7 +194,8 @@ def _write_report(call: Call, record: Path, path: Path) -> int:
         run = next(run for run in journal.runs() if run.command == "end")
         text = page(make_report(run, journal.entries(run.id)))
     try:
-        path.write_text(text, encoding="utf-8")
+        with open_for_owner(path, "w") as file:
+            file.write(text)
     except OSError as error:
         call.terminal.warn(f"{path} cannot be written: {error.strerror or error}")
         return 1

@@ -77,8 +77,8 @@ def _parse(path: Path, text: str) -> _Listing:
         meta = document.pop("_meta", None) or {}
         lists = {name: {"hosts": group} if isinstance(group, list) else group for name, group in document.items()}
         return _Listing.model_validate({"meta": meta.get("hostvars") or {}, "groups": lists})
-    except (ValidationError, ValueError, AttributeError) as error:
-        reason = str(error)
+    except (ValidationError, ValueError, AttributeError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         if isinstance(error, ValidationError):
             problem = error.errors()[0]
             reason = f"{'.'.join(map(str, problem['loc'][1:]))}: {problem['msg']}"

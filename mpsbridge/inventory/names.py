@@ -18,6 +18,12 @@ _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9_])?\.?")
 _RANGE = re.compile(r"\[([^\[\]]*:[^\[\]]*)\]")
 
 
+def quoted(word: str) -> str:
+    """A HOST word as a message shows it: what somebody wrote before an ``@`` may be a password."""
+    before, at, host = word.rpartition("@")
+    return repr(f"***@{host}" if at and before else word)
+
+
 def is_address(text: str) -> bool:
     """Whether it is an IP address."""
     try:
@@ -41,22 +47,22 @@ def split(word: str) -> tuple[str, int | None]:
     if word.startswith("["):
         host, closed, rest = word[1:].partition("]")
         if not closed or (rest and not rest.startswith(":")) or not is_address(host):
-            raise InputError(f"{word!r} is no host; write IPv6 as [address] or [address]:port")
+            raise InputError(f"{quoted(word)} is no host; write IPv6 as [address] or [address]:port")
         port = rest[1:]
         if rest and not port:
-            raise InputError(f"{word!r}: the port is missing")
+            raise InputError(f"{quoted(word)}: the port is missing")
     elif word.count(":") == 1:
         host, _, port = word.partition(":")
         if not port:
-            raise InputError(f"{word!r}: the port is missing")
+            raise InputError(f"{quoted(word)}: the port is missing")
     elif ":" in word and is_address(word):
         return word, None
     if not is_name(host):
-        raise InputError(f"{word!r} is no host: write name, name:port, IPv4[:port] or [IPv6]:port")
+        raise InputError(f"{quoted(word)} is no host: write name, name:port, IPv4[:port] or [IPv6]:port")
     if not port:
         return host, None
     if not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
-        raise InputError(f"{word!r}: {port!r} is no port (1 to 65535)")
+        raise InputError(f"{quoted(word)}: {port!r} is no port (1 to 65535)")
     return host, int(port)
 
 
@@ -85,7 +91,7 @@ def expand(word: str) -> list[str]:
         before = word[end : found.start()]
         steps = _steps(found[1], word)
         if len(names) * len(steps) > MOST_NAMES:
-            raise InputError(f"{word!r} stands for more than {MOST_NAMES} names")
+            raise InputError(f"{quoted(word)} stands for more than {MOST_NAMES} names")
         names = [name + before + step for name in names for step in steps]
         end = found.end()
     return [name + word[end:] for name in names]
@@ -95,19 +101,19 @@ def _steps(text: str, word: str) -> list[str]:
     first, last, *rest = text.split(":")
     step = rest[0] if rest else "1"
     if len(rest) > 1 or not (step.isascii() and step.isdigit() and int(step) > 0):
-        raise InputError(f"{word!r}: write a range as [first:last] or [first:last:step]")
+        raise InputError(f"{quoted(word)}: write a range as [first:last] or [first:last:step]")
     if re.fullmatch(r"[0-9]{1,9}", first) and re.fullmatch(r"[0-9]{1,9}", last):
         padded = any(len(end) > 1 and end.startswith("0") for end in (first, last))
         if padded and len(first) != len(last):
-            raise InputError(f"{word!r}: with leading zeros both ends of a range have the same number of digits")
+            raise InputError(f"{quoted(word)}: with leading zeros both ends of a range have the same number of digits")
         low, high = int(first), int(last)
         shape: Callable[[int], str] = f"{{:0{len(first)}}}".format
     elif re.fullmatch(r"[a-z]:[a-z]|[A-Z]:[A-Z]", f"{first}:{last}"):
         low, high, shape = ord(first), ord(last), chr
     else:
-        raise InputError(f"{word!r}: a range goes from number to number, or from letter to letter")
+        raise InputError(f"{quoted(word)}: a range goes from number to number, or from letter to letter")
     if low > high:
-        raise InputError(f"{word!r}: the range ends before it begins")
+        raise InputError(f"{quoted(word)}: the range ends before it begins")
     if high - low > MOST_NAMES * int(step):
-        raise InputError(f"{word!r} stands for more than {MOST_NAMES} names")
+        raise InputError(f"{quoted(word)} stands for more than {MOST_NAMES} names")
     return [shape(number) for number in range(low, high + 1, int(step))]

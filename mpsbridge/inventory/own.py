@@ -20,7 +20,6 @@ least. Two groups that say different things of one host are an error, as is a ke
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -40,8 +39,8 @@ from mpsbridge.inventory.entries import (
 )
 from mpsbridge.inventory.names import expand, is_address, is_name
 from mpsbridge.models.frozen import Frozen
-from mpsbridge.models.targets import Auth, EndpointName, ServiceName
-from mpsbridge.models.toml import line_of, problems
+from mpsbridge.models.targets import Auth, EndpointName, FileName, Filled, ServiceName
+from mpsbridge.models.toml import line_of, load, problems
 
 
 def _no_password(_value: object) -> object:
@@ -67,13 +66,13 @@ class Variables(Frozen):
     port: int | None = Field(default=None, ge=1, le=65535)
     tls: bool | None = None
     auth: Auth | None = None
-    username: str | None = None
+    username: Filled | None = None
     spn: ServiceName | None = None
-    ca_file: Path | None = None
+    ca_file: FileName | None = None
     insecure_tls: bool | None = None
     configuration: EndpointName | None = None
     password_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
-    password_file: Path | None = None
+    password_file: FileName | None = None
     keyring: Literal[True] | None = None
     password: Annotated[None, BeforeValidator(_no_password)] = None
 
@@ -131,11 +130,11 @@ class Document(Frozen):
 def read_toml(path: Path, text: str) -> Inventory:
     """Read our own inventory. Raises ``InputError`` that names file, line and key."""
     try:
-        document = Document.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"the inventory {path} is not TOML: {error}") from error
+        document = Document.model_validate(load(text))
     except ValidationError as error:
         raise InputError("; ".join(problems(path, text, error))) from error
+    except ValueError as error:
+        raise InputError(f"the inventory {path} is not TOML: {error}") from error
     tables = dict(_tables(path, text, document))
     groups = document.groups
     for group in groups:

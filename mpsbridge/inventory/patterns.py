@@ -19,9 +19,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
+from mpsbridge import files
 from mpsbridge.errors import InputError
 from mpsbridge.inventory.entries import EVERY, LOCAL, Inventory
-from mpsbridge.inventory.names import bare, expand, has_range, is_address, split
+from mpsbridge.inventory.names import bare, expand, has_range, is_address, quoted, split
 
 NEEDS_INVENTORY = "Name one with --inventory FILE."
 _GLOB = re.compile(r"[*?\[\]]")
@@ -60,7 +61,7 @@ def choose(words: Iterable[str], inventory: Inventory | None, *, read_stdin: Cal
     taken = {key for term in terms if term.sign == "!" for key in _taken_out(term, inventory, known)}
     chosen = {key: name for key, name in chosen.items() if taken.isdisjoint((key, bare_keys[key]))}
     if not chosen:
-        raise InputError(f"{' '.join(words)!r} leaves no host" if terms else "no host named")
+        raise InputError(f"{' '.join(map(quoted, words))} leaves no host" if terms else "no host named")
     return list(chosen.values())
 
 
@@ -73,9 +74,9 @@ def lines_of(text: str) -> list[tuple[int, str]]:
 def read_text(path: Path) -> str:
     """A file's text. Raises ``InputError``."""
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        return files.read_text(path)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
         raise InputError(f"{path} cannot be read: {reason}") from error
 
 
@@ -87,7 +88,7 @@ def _terms(word: str, inventory: Inventory | None, read_stdin: Callable[[], str]
         if not sign:
             yield from terms
         elif any(term.sign for term in terms):
-            raise InputError(f"{word!r}: a list behind {sign} holds names only, without ! and &")
+            raise InputError(f"{quoted(word)}: a list behind {sign} holds names only, without ! and &")
         else:
             yield Term(sign, tuple(item for term in terms for item in term.items))
     else:
@@ -107,7 +108,7 @@ def _pieces(word: str, inventory: Inventory | None) -> Iterator[Term]:
     would be a host.
     """
     if re.search(r"[\[\]]", re.sub(r"\[[^\[\]]*\]", "", word)):
-        raise InputError(f"{word!r}: a bracket has no other; write IPv6 as [address] or [address]:port")
+        raise InputError(f"{quoted(word)}: a bracket has no other; write IPv6 as [address] or [address]:port")
     for part in _split_at(",", word):
         texts: list[str] = []
         for text in [part] if _is_whole(part, inventory) else _split_at(":", part):
@@ -120,18 +121,18 @@ def _pieces(word: str, inventory: Inventory | None) -> Iterator[Term]:
             if not item or item[0] in "!&~" or _is_list(item):
                 raise InputError(_odd(word, item))
             if place and not sign and not _GLOB.search(item) and not _is_known(item, inventory):
-                raise InputError(f"{word!r}: {item!r} is no port and no name of an inventory")
+                raise InputError(f"{quoted(word)}: {quoted(item)} is no port and no name of an inventory")
             yield Term(sign, (item,))
 
 
 def _odd(word: str, item: str) -> str:
     if not item and word:
-        return f"{word!r}: a port or a name is missing beside a colon or a comma"
+        return f"{quoted(word)}: a port or a name is missing beside a colon or a comma"
     if item.startswith("~"):
-        return f"{word!r}: regular expressions are not understood; use ts*, ts[01:40] or a group"
+        return f"{quoted(word)}: regular expressions are not understood; use ts*, ts[01:40] or a group"
     if _is_list(item):
-        return f"{word!r}: a list (@FILE or -) is a word of its own, and is not named in a list"
-    return f"{word!r} is no host: write name, name:port, IPv4[:port] or [IPv6]:port"
+        return f"{quoted(word)}: a list (@FILE or -) is a word of its own, and is not named in a list"
+    return f"{quoted(word)} is no host: write name, name:port, IPv4[:port] or [IPv6]:port"
 
 
 def _split_at(separator: str, text: str) -> list[str]:
@@ -167,7 +168,7 @@ def _taken_out(term: Term, inventory: Inventory | None, known: Container[str]) -
     for name in _names(term, inventory):
         key = name.casefold()
         if key not in known and (inventory is None or key not in inventory.host_names):
-            raise InputError(f"{'!' + name!r} takes out a host that no other word names")
+            raise InputError(f"{quoted('!' + name)} takes out a host that no other word names")
         yield key
 
 
@@ -189,7 +190,7 @@ def _named(item: str, inventory: Inventory | None) -> list[str]:
         return [item]
     if inventory is None:
         if key == EVERY:
-            raise InputError(f"{item!r} needs an inventory", hint=NEEDS_INVENTORY)
+            raise InputError(f"{quoted(item)} needs an inventory", hint=NEEDS_INVENTORY)
         split(item)
         return [item]
     if key == EVERY:
@@ -199,7 +200,7 @@ def _named(item: str, inventory: Inventory | None) -> list[str]:
         members = list(inventory.groups[inventory.group_names[key]])
         if is_host and [name.casefold() for name in members] != [key]:
             raise InputError(
-                f"{item!r} is a host and a group of other hosts in {inventory.path}",
+                f"{quoted(item)} is a host and a group of other hosts in {inventory.path}",
                 hint=f"Write {item}:PORT for the host, or rename one of them.",
             )
         return [item] if is_host else members
@@ -209,7 +210,7 @@ def _named(item: str, inventory: Inventory | None) -> list[str]:
             raise inventory.unknown(item)
         key = name.casefold()
         if key not in inventory.host_names and (key == EVERY or key in inventory.group_names):
-            raise InputError(f"{item!r}: a group has no port of its own", hint="Use --port, or the inventory.")
+            raise InputError(f"{quoted(item)}: a group has no port of its own", hint="Use --port, or the inventory.")
     return [item]
 
 
@@ -218,9 +219,9 @@ def _matching(item: str, inventory: Inventory | None, *, may_be_none: bool) -> l
     glob = item.casefold()
     for found in re.findall(r"\[([^\[\]]*)\]", glob):
         if "," in found or re.search(r"\d\d-\d|\d-\d\d", found):
-            raise InputError(f"{item!r}: write a range as [1:40], and single characters as [123]")
+            raise InputError(f"{quoted(item)}: write a range as [1:40], and single characters as [123]")
     if inventory is None:
-        raise InputError(f"{item!r} needs an inventory", hint=NEEDS_INVENTORY)
+        raise InputError(f"{quoted(item)} needs an inventory", hint=NEEDS_INVENTORY)
     groups = [
         name
         for key, name in inventory.group_names.items()
@@ -229,7 +230,7 @@ def _matching(item: str, inventory: Inventory | None, *, may_be_none: bool) -> l
     names = [host for group in groups for host in inventory.groups[group]]
     names += [name for key, name in inventory.host_names.items() if fnmatchcase(key, glob)]
     if not names and not groups and not may_be_none:
-        raise InputError(f"{item!r} matches no host or group of {inventory.path}")
+        raise InputError(f"{quoted(item)} matches no host or group of {inventory.path}")
     return list(dict.fromkeys(names))
 
 
@@ -244,6 +245,6 @@ def _refuse_places(item: str, names: list[str], inventory: Inventory | None) -> 
     members = inventory.groups[group][first : last or None]
     if [name.casefold() for name in members] != [name.casefold() for name in names]:
         raise InputError(
-            f"{item!r} means names here, and places in the group {group} in Ansible: other hosts",
+            f"{quoted(item)} means names here, and places in the group {group} in Ansible: other hosts",
             hint=f"Name the hosts in a way that is the same in both, such as '{found[1]}*'.",
         )

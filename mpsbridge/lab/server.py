@@ -24,6 +24,7 @@ from typing import Any, Literal, Self, TextIO
 
 from mpsbridge.clock import Clock
 from mpsbridge.errors import SettingsError
+from mpsbridge.files import open_for_owner
 from mpsbridge.lab.addresses import bind, places
 from mpsbridge.lab.certificates import HOSTS_IN_A_CERTIFICATE, Authority, Channel
 from mpsbridge.lab.connection import Connection, Record
@@ -165,7 +166,7 @@ class Lab:
         UserFile.start()
         try:
             if self._record is not None:
-                self._record_file = self._record.open("a", encoding="utf-8")
+                self._record_file = open_for_owner(self._record, "a")
             self.world.on_change = self._note_change
             allow_open_files(3 * len(self.hosts) + 256)
             if isinstance(self._engine, ShellEngine):
@@ -362,10 +363,16 @@ class Lab:
 
     def write_ready_file(self, path: Path) -> None:
         """Write :meth:`ready` and move it into place when complete, readable by its owner only."""
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
-        draft.touch(mode=0o600)
-        draft.write_text(json.dumps(self.ready(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        draft.replace(path)
+        with tempfile.NamedTemporaryFile(
+            "w", prefix=f".{path.name}.", dir=path.parent, encoding="utf-8", delete=False
+        ) as draft:
+            try:
+                draft.write(json.dumps(self.ready(), indent=2, ensure_ascii=False) + "\n")
+                draft.close()
+                Path(draft.name).replace(path)
+            except BaseException:
+                Path(draft.name).unlink(missing_ok=True)
+                raise
 
 
 def _post(loop: asyncio.AbstractEventLoop, act: Callable[[], None]) -> None:

@@ -38,6 +38,8 @@ def load_world(path: str | Path, clock: Clock | None = None) -> World:
     try:
         text = file.read_text(encoding="utf-8")
         raw = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
+    except RecursionError as error:
+        raise SettingsError(f"{file}: it is nested too deeply") from error
     except OSError as error:
         raise SettingsError(f"{file} cannot be read: {error.strerror or error}") from error
     except ValueError as error:

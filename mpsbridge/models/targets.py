@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 
 from mpsbridge.models.frozen import Frozen
 
@@ -25,6 +25,16 @@ EndpointName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 """The name of a session configuration. It becomes the end of a URI, so it is held to what needs no quoting there."""
 
 
+def _filled(value: object) -> object:
+    if value == "":
+        raise ValueError("it is empty: leave it out, or fill it (what is missing in CI looks like this)")
+    return value
+
+
+Filled = Annotated[str, BeforeValidator(_filled)]
+"""A text that is not empty."""
+FileName = Annotated[Path, BeforeValidator(_filled)]
+"""The name of a file or folder; an empty one would mean the working folder."""
 ServiceName = Annotated[
     str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,40}/[A-Za-z0-9._-]{1,255}(@[A-Za-z0-9._-]{1,255})?$")
 ]

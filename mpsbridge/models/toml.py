@@ -6,8 +6,17 @@ import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
+
+
+def load(text: str) -> dict[str, Any]:
+    """The document. Raises ``ValueError`` (with the reason) for whatever is none."""
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def problems(path: Path, text: str, error: ValidationError) -> Iterator[str]:

@@ -1,0 +1,90 @@
+"""Files that people name: read up to a limit, made for their owner alone, and looked at for who else may write them.
+
+Rules: whoever may write a file that a call reads may say what the call does, so that is looked at (``who_else_writes``)
+and said; a file that mpsbridge makes, and that can hold people's names, is nobody else's to read (``open_for_owner``).
+What only POSIX has (owner, mode) is not looked at elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Literal, TextIO
+
+try:
+    import grp
+    import pwd
+except ImportError:  # Windows has neither
+    grp = pwd = None  # type: ignore[assignment]
+
+TEXT_LIMIT = 16 * 1024 * 1024
+"""Bytes of a settings file, an inventory, or a plan. A line for each of 100,000 hosts has less than a third of it."""
+
+
+def read_text(path: Path) -> str:
+    """A whole file of UTF-8, with or without a byte order mark.
+
+    Raises ``OSError``, and ``ValueError`` (with the reason) for what is no such text, or too long.
+    """
+    with path.open("rb") as file:
+        content = file.read(TEXT_LIMIT + 1)
+    if len(content) > TEXT_LIMIT:
+        raise ValueError(f"it has more than {TEXT_LIMIT} bytes")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"it is not UTF-8 text (byte {error.start})") from error
+
+
+def open_for_owner(path: Path, mode: Literal["a", "w"]) -> TextIO:
+    """Open a file to write text; where it is made by that, only its owner can read it. Raises ``OSError``."""
+    return open(path, mode, encoding="utf-8", opener=_for_owner)
+
+
+def _for_owner(name: str, flags: int) -> int:
+    return os.open(name, flags, 0o600)
+
+
+def who_else_writes(path: Path) -> str:
+    """Why another user could have written the file, as the end of a sentence; empty where none could, or none is there.
+
+    What belongs to root counts as ours: root can do anything.
+    """
+    if os.name != "posix":
+        return ""
+    try:
+        named, file, folder = path.lstat(), path.stat(), path.parent.stat()
+    except OSError:
+        return ""
+    ours = {0, os.geteuid()}
+    if named.st_uid not in ours or file.st_uid not in ours:
+        return "belongs to another user"
+    if stat.S_ISREG(file.st_mode) and _others_write(file):
+        return "can be written by other users"
+    if folder.st_uid not in ours or (_others_write(folder) and not folder.st_mode & stat.S_ISVTX):
+        return "is in a folder that other users can write"
+    return ""
+
+
+def others_read(path: Path) -> bool:
+    """Whether other users can read the file, as far as its mode tells."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return os.name == "posix" and stat.S_ISREG(mode) and bool(mode & (stat.S_IRGRP | stat.S_IROTH))
+
+
+def _others_write(found: os.stat_result) -> bool:
+    writable_by_group = found.st_mode & stat.S_IWGRP and not _is_own_group(found.st_gid)
+    return bool(found.st_mode & stat.S_IWOTH or writable_by_group)
+
+
+def _is_own_group(number: int) -> bool:
+    """Whether it is the group that many systems give each user alone, so that 0664 is the mode of all his files."""
+    try:
+        group, name = grp.getgrgid(number), pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return False
+    return group.gr_name == name and set(group.gr_mem) <= {name}
