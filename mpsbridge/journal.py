@@ -129,6 +129,33 @@ class Journal:
         except BaseException:
             self._database.close()
             raise
+        self._opened_as = self._state()
+
+    def _state(self) -> tuple[object, ...]:
+        """What changes where somebody removes or exchanges the file (or its log), or alters its layout."""
+        if self.path == IN_MEMORY:
+            return ()
+        found: list[object] = [*self._database.execute("PRAGMA schema_version").fetchone()]
+        for name in (self.path, self.path.with_name(self.path.name + "-wal")):
+            try:
+                status = name.stat()
+            except OSError:
+                found.append(None)
+            else:
+                found.append((status.st_dev, status.st_ino))
+        return tuple(found)
+
+    def _demand_unchanged(self, run: str) -> None:
+        """Raise ``JournalLost`` where what is written now would be lost, or where another could take up the run."""
+        lock = self._runs.get(run)
+        if self._state() != self._opened_as:
+            what = f"the journal {self.path} was removed, exchanged or altered"
+        elif lock is not None and not lock.is_in_place:
+            what = f"the lock of run {run} beside {self.path} was removed"
+        else:
+            return
+        hint = "Nothing more was done. Look at the hosts ('mpsbridge leases'), and begin a new run."
+        raise JournalLost(f"{what} while a run is at work", hint=hint)
 
     def _unusable(self, error: OSError | sqlite3.Error) -> JournalError:
         said = error.strerror if isinstance(error, OSError) and error.strerror else error
@@ -200,7 +227,7 @@ class Journal:
         )
         self.take(run)
         try:
-            with self._writing():
+            with self._writing(run):
                 self._database.execute("INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)", values)
         except JournalLost as error:
             self._let_go(run)
@@ -237,7 +264,7 @@ class Journal:
 
     def end(self, run: str, verdict: str) -> None:
         """Record that a run has ended."""
-        with self._writing():
+        with self._writing(run):
             self._database.execute(
                 "UPDATE run SET ended = ?, verdict = ? WHERE id = ? AND ended IS NULL",
                 (self._clock.now().isoformat(), verdict, run),
@@ -306,7 +333,7 @@ class Journal:
     def _write(
         self, run: str, host: str, kind: Kind, step: str, answers: int | None, detail: Mapping[str, JsonValue]
     ) -> int:
-        with self._writing():
+        with self._writing(run):
             cursor = self._database.execute(
                 "INSERT INTO entry (run, at, host, kind, step, answers, detail) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (run, self._clock.now().isoformat(), host, kind, step, answers, json.dumps(detail)),
@@ -314,10 +341,11 @@ class Journal:
         return int(cursor.lastrowid or 0)
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
+    def _writing(self, run: str) -> Iterator[None]:
         with self._lock:
             try:
                 self._database.execute("BEGIN IMMEDIATE")
+                self._demand_unchanged(run)
                 yield
                 self._database.execute("COMMIT")
             except BaseException as error:  # an interrupt too: the next write must not find this one half done

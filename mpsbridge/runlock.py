@@ -62,6 +62,14 @@ class RunLock:
             hint="Wait until it has ended, or stop that process; it gives back what it holds.",
         )
 
+    @property
+    def is_in_place(self) -> bool:
+        """Whether others who ask for the lock still find this one."""
+        try:
+            return os.path.samestat(os.fstat(self._file), self._path.stat())
+        except OSError:
+            return False
+
     def release(self) -> None:
         """Let go of it; may be called twice."""
         file, self._file = self._file, -1

@@ -153,9 +153,9 @@ def _kill_after(writes: int) -> None:
     done = 0
 
     @contextmanager
-    def counted(self: Journal) -> Iterator[None]:
+    def counted(self: Journal, run: str) -> Iterator[None]:
         nonlocal done
-        with writing(self):
+        with writing(self, run):
             yield
         done += 1
         if done == writes:

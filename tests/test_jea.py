@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 from acting import ALICE, BOB, DONE, PROGRAM, script, told
 from endpoints import TARGET, attempts, connect, endpoint, publish
-from snippet_calls import CALLS, mode
+from snippet_calls import CALLS, held, mode
 from windows_host import WindowsHost, run_script
 
-from mpsbridge.errors import InputError, NotPublished
+from mpsbridge.errors import InputError, NotPublished, RemoteError
 from mpsbridge.models.answers import ActAnswer
 from mpsbridge.models.scripts import RawOutput
 from mpsbridge.models.sessions import LogonMode
 from mpsbridge.models.targets import POWERSHELL
-from mpsbridge.snippets.catalogue import CATALOGUE, LOGONS_SET
+from mpsbridge.snippets.catalogue import CATALOGUE, LOGONS_SET, MESSAGE
 from mpsbridge.snippets.jea import CONFIGURATION, MODULE, SNIPPETS, Role, export, functions
 from mpsbridge.snippets.render import published
 from mpsbridge.transports.local import LocalTransport
@@ -227,6 +227,20 @@ def test_w34_notify_sends_messages_and_ends_nobody(host: WindowsHost, served: Co
     with pytest.raises(NotPublished, match="Close-MpsbridgeSession"):
         transport.run(script("end", ALICE.guard()), timeout_s=30)
     assert told(host) == [("msg", "2")]
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("role", [Role.NOTIFY, Role.END])
+def test_w34_no_role_marks_a_notice_of_somebody_elses_run(role: Role, host: WindowsHost, served: Connect) -> None:
+    """The mark would say that the run's own notice was delivered, so the person would never be told."""
+    lease = host.folder / "programs" / "mpsbridge" / "lease.json"
+    lease.parent.mkdir(parents=True, exist_ok=True)
+    lease.write_text(held("run-1"), encoding="utf-8")
+    named = script("message", ALICE.guard(), notice="5m-20261125180000", run="run-1")
+    with pytest.raises(RemoteError, match="Notice"):
+        MESSAGE.read(served(role).run(named, timeout_s=30))
+    assert told(host) == []
+    assert lease.read_text(encoding="utf-8") == held("run-1")
 
 
 @pytest.mark.engine

@@ -15,6 +15,7 @@ from fake_clock import FakeClock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mpsbridge import files
 from mpsbridge.errors import InputError, JournalError, JournalLost
 from mpsbridge.journal import Journal
 
@@ -172,8 +173,9 @@ def of_everyone(path: Path, _: pytest.MonkeyPatch) -> None:
     path.chmod(0o602)
 
 
-def of_a_group(path: Path, _: pytest.MonkeyPatch) -> None:
+def of_a_group(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path.chmod(0o620)
+    monkeypatch.setattr(files, "_is_own_group", lambda _: False)
 
 
 def in_a_folder_of_everyone(path: Path, _: pytest.MonkeyPatch) -> None:

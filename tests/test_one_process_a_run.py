@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,14 @@ from died_run import RUN, held_host, record
 from forked_calls import Called, ForkedCalls
 from test_killed import Stage, check
 
+from mpsbridge import runlock
 from mpsbridge.clock import HastyClock
+from mpsbridge.errors import JournalLost
 from mpsbridge.journal import Journal
 from mpsbridge.lab.connection import Record
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
+from mpsbridge.models.sessions import LogonMode
 
 
 @pytest.fixture
@@ -196,3 +200,78 @@ def test_of_two_at_once_one_gets_the_run(path: Path) -> None:
     for racer in racers:
         racer.communicate()
     assert sorted(said) == ["held", "refused", "refused"]
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def exchange(path: Path) -> None:
+    for ending in ("", "-wal", "-shm"):
+        Path(f"{path}{ending}").unlink()
+    Journal(path).close()
+
+
+def remove_the_log(path: Path) -> None:
+    Path(f"{path}-wal").unlink()
+
+
+def remove_the_lock(path: Path) -> None:
+    runlock._path(path, RUN).unlink()
+
+
+def exchange_the_lock(path: Path) -> None:
+    runlock._path(path, RUN).unlink()
+    runlock._path(path, RUN).touch()
+
+
+def add_a_trigger(path: Path) -> None:
+    with sqlite3.connect(path) as other:
+        other.execute("CREATE TRIGGER swallow BEFORE INSERT ON entry BEGIN SELECT RAISE(IGNORE); END")
+    other.close()
+
+
+SPOILING = [remove, exchange, remove_the_log, remove_the_lock, exchange_the_lock, add_a_trigger]
+
+
+@pytest.mark.parametrize("spoil", SPOILING)
+def test_a_journal_that_changes_under_a_run_is_noticed_before_the_next_step(
+    spoil: Callable[[Path], None], path: Path
+) -> None:
+    with Journal(path) as journal:
+        journal.begin(RUN, command="end", reason="", options={})
+        journal.intend(RUN, "alpha", "end")
+        spoil(path)
+        with pytest.raises(JournalLost, match="while a run is at work"):
+            journal.intend(RUN, "alpha", "power")
+
+
+def test_a_journal_that_others_use_too_is_unchanged(path: Path) -> None:
+    with Journal(path) as journal:
+        journal.begin(RUN, command="end", reason="", options={})
+        with Journal(path) as other:
+            other.begin("another", command="end", reason="", options={})
+            other.end("another", "done")
+        journal.intend(RUN, "alpha", "power")
+
+
+def test_a_run_whose_journal_is_removed_stops_and_gives_everything_back(
+    lab: Lab, mpsbridge: Command, path: Path, clock: HastyClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intend = Journal.intend
+
+    def removing(self: Journal, run: str, host: str, step: str, **detail: object) -> int:
+        if step == "end":
+            path.unlink()
+        return intend(self, run, host, step, **detail)  # type: ignore[arg-type]  # passed on as it came
+
+    monkeypatch.setattr(Journal, "intend", removing)
+    with lab.world.changing() as hosts:
+        hosts["alpha"].lease = None
+        hosts["alpha"].set_logon_mode(LogonMode.ENABLED)
+    found = mpsbridge("end", "alpha", "--all", "--no-warning", "--yes", clock=clock)
+    assert found.code == 1
+    assert "altered while a run is at work" in found.err
+    assert [change for change in lab.changes if change.act == "logoff"] == []
+    with lab.world.changing() as hosts:
+        assert (hosts["alpha"].lease, hosts["alpha"].logon_mode) == (None, "enabled")

@@ -88,9 +88,16 @@ def functions(role: Role) -> list[str]:
     return [published(snippet.name)[1] for snippet in SNIPPETS[role]]
 
 
+_NOTICE = "[ValidatePattern('\\A[0-9a-z-]{0,40}\\z')][string]$Notice"
+_NO_NOTICE = "[ValidatePattern('\\A\\z')][string]$Notice"
+"""A notice is marked in a run's lease, which no role can take: so none may mark that of a run of somebody else."""
+
+
 def _module() -> str:
     """Every function of the published snippets, once: shared ones stand in several templates."""
-    pieces = [piece for snippet in SNIPPETS[Role.END] for piece in _PIECE.split(published(snippet.name)[0])]
+    texts = {snippet.name: published(snippet.name)[0] for snippet in SNIPPETS[Role.END]}
+    texts[MESSAGE.name] = texts[MESSAGE.name].replace(_NOTICE, _NO_NOTICE)
+    pieces = [piece for text in texts.values() for piece in _PIECE.split(text)]
     return "\n\n".join([_title("its functions"), *dict.fromkeys(pieces)]) + "\n"
 
 
