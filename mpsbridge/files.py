@@ -60,7 +60,7 @@ def who_else_writes(path: Path) -> str:
     ours = {0, os.geteuid()}
     if named.st_uid not in ours or file.st_uid not in ours:
         return "belongs to another user"
-    if stat.S_ISREG(file.st_mode) and _others_write(file):
+    if (stat.S_ISREG(file.st_mode) or stat.S_ISDIR(file.st_mode)) and _others_write(file):
         return "can be written by other users"
     if folder.st_uid not in ours or (_others_write(folder) and not folder.st_mode & stat.S_ISVTX):
         return "is in a folder that other users can write"

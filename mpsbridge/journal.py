@@ -54,8 +54,8 @@ CREATE TABLE entry (
 CREATE INDEX entry_by_run ON entry (run, number);
 """
 
-LONGEST_TEXT = 1_000_000
-"""Characters of JSON in one row; a run over ten thousand hosts has half of that."""
+LONGEST_TEXT = 16 * 1024 * 1024
+"""Characters of JSON in one row; a run over 100,000 hosts has a tenth of it."""
 
 _JOB_VARIABLES = ("GITHUB_RUN_ID", "CI_JOB_URL", "BUILD_URL", "BUILD_BUILDURI")
 
@@ -108,6 +108,7 @@ class Journal:
         self.path = path
         self.unreadable: list[str] = []
         self._clock = clock or SystemClock()
+        self._shared = shared
         self._lock = threading.Lock()
         self._runs: dict[str, RunLock] = {}
         try:
@@ -215,6 +216,10 @@ class Journal:
             options=dict(options),
             started=self._clock.now(),
         )
+        try:
+            options_text = _text(begun.options)
+        except JournalLost as error:
+            raise JournalError(error.message, hint="Name fewer hosts in one run.") from error
         values = (
             begun.id,
             begun.command,
@@ -222,7 +227,7 @@ class Journal:
             begun.owner,
             begun.pid,
             begun.job,
-            json.dumps(begun.options),
+            options_text,
             begun.started.isoformat(),
         )
         self.take(run)
@@ -240,7 +245,7 @@ class Journal:
         Raises :class:`~mpsbridge.errors.Refused` where another process does, and ``JournalError`` where nobody can say.
         """
         if run not in self._runs and self.path != IN_MEMORY:
-            self._runs[run] = RunLock(self.path, run)
+            self._runs[run] = RunLock(self.path, run, shared=self._shared)
 
     def is_at_work(self, run: str) -> bool:
         """Whether a process is carrying out this run; false for one that has ended or died."""
@@ -333,10 +338,11 @@ class Journal:
     def _write(
         self, run: str, host: str, kind: Kind, step: str, answers: int | None, detail: Mapping[str, JsonValue]
     ) -> int:
+        text = _text(detail)
         with self._writing(run):
             cursor = self._database.execute(
                 "INSERT INTO entry (run, at, host, kind, step, answers, detail) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (run, self._clock.now().isoformat(), host, kind, step, answers, json.dumps(detail)),
+                (run, self._clock.now().isoformat(), host, kind, step, answers, text),
             )
         return int(cursor.lastrowid or 0)
 
@@ -433,6 +439,14 @@ def _demand_texts(row: sqlite3.Row, *columns: str) -> None:
     for column in columns:
         if not isinstance(row[column], str):
             raise TypeError(f"{column} is not a text")
+
+
+def _text(value: Mapping[str, JsonValue]) -> str:
+    """JSON of no more than :func:`_json` reads. Raises ``JournalLost``: nothing is written that could not be read."""
+    text = json.dumps(value)
+    if len(text) > LONGEST_TEXT:
+        raise JournalLost(f"an entry of {len(text)} characters is more than a journal holds", may_have_run=False)
+    return text
 
 
 def _json(text: object) -> object:

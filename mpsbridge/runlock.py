@@ -13,6 +13,7 @@ import re
 from pathlib import Path
 
 from mpsbridge.errors import JournalError, Refused
+from mpsbridge.files import who_else_writes
 
 try:
     import fcntl
@@ -29,14 +30,19 @@ class RunLock:
 
     Raises :class:`~mpsbridge.errors.Refused` where another process holds it, and
     :class:`~mpsbridge.errors.JournalError` where there can be no lock (a file system without them, a folder that cannot
-    be written).
+    be written; or, unless it is ``shared``, one that others can write).
     """
 
-    def __init__(self, journal: Path, run: str) -> None:
+    def __init__(self, journal: Path, run: str, *, shared: bool = False) -> None:
         self.run = run
         self._path = _path(journal, run)
         try:
             self._path.parent.mkdir(mode=0o700, exist_ok=True)
+            if not shared and (why := who_else_writes(self._path.parent)):
+                raise JournalError(
+                    f"the folder of the journal's locks, {self._path.parent}, {why}",
+                    hint="Remove it, or name a journal in a folder of your own with --journal.",
+                )
             self._file = self._hold()
         except OSError as error:
             raise JournalError(

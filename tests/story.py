@@ -206,7 +206,7 @@ class Story:
 
         def released(_: Actor) -> object:
             host = self._connect(life)
-            return leases._release(host, leases._read(host), life.clock.now())
+            return leases._give_back(host, host.look(), life.clock.now())
 
         life = self._new_life(None, released, ahead_s=box.ahead_s)
         self._start(life)

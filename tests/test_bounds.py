@@ -116,7 +116,7 @@ def envelope_of(characters: int) -> None:
 
 def values(count: int) -> None:
     """So many brackets and commas, in lists that are not too long."""
-    lists = [[0] * 5000 for _ in range(count // 5000 - 1)]
+    lists = [[0] * 1000 for _ in range(count // 1000 - 1)]
     text = '{{"mpsbridge":1,"snippet":"logons","ok":true,"result":{{"x":{}}}}}'.format(
         json.dumps(lists, separators=(",", ":"))
     )

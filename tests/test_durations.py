@@ -29,3 +29,13 @@ def test_a_bare_number_is_told_its_three_readings() -> None:
 @given(st.integers(min_value=0, max_value=10**7))
 def test_what_is_printed_reads_back(seconds: int) -> None:
     assert parse_duration(format_duration(seconds)) == seconds
+
+
+@pytest.mark.parametrize("text", ["367d", "9" * 9 + "d", "1" + "0" * 5000 + "s", "9" * 30 + "d", "٣m"])
+def test_nothing_lasts_longer_than_a_year(text: str) -> None:
+    with pytest.raises(ValueError, match=r"longer than a year|is no duration"):
+        parse_duration(text)
+
+
+def test_a_year_is_a_duration() -> None:
+    assert parse_duration("366d") == 366 * 86_400

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from console import Command
-from died_run import held_host
+from died_run import RUN, held_host, options
 from spoilt_journals import ALL, COMMANDS, PARTLY, SOUND, SPOILT, WHOLLY, Make, sql, write
 
 from mpsbridge.clock import HastyClock
+from mpsbridge.errors import JournalError, JournalLost
+from mpsbridge.journal import Journal
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
 
@@ -125,6 +129,45 @@ def test_the_run_itself_can_be_resumed_if_nothing_is_spoilt(lab: Lab, path: Path
     write(path)
     assert mpsbridge("resume", SPOILT, "--dry-run", clock=lab.world.clock).code == 0
     assert mpsbridge("resume", SPOILT, "--yes", clock=lab.world.clock).code == 0
+
+
+@pytest.mark.parametrize("how", ["--dry-run", "--yes"])
+def test_a_damaged_record_of_one_host_keeps_no_other_from_being_given_back(
+    how: str, tmp_path: Path, mpsbridge: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = HastyClock(300)
+    path = tmp_path / "journal.sqlite"
+    hosts = [held_host(), held_host() | {"name": "beta"}]
+    with Journal(path) as journal:
+        journal.begin(RUN, command="end", reason="updates", options={**options(), "hosts": ["alpha", "beta"]})
+        for host in ("alpha", "beta"):
+            journal.note(RUN, host, "leased", expires="2099-11-25T12:00:00+00:00")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("UPDATE entry SET detail = '{' WHERE host = 'alpha'")
+    with Lab(build_world({"hosts": hosts}, clock), clock=clock) as lab:
+        monkeypatch.setenv("MPSBRIDGE_INVENTORY", str(lab.inventory))
+        monkeypatch.setenv("MPSBRIDGE_PASSWORD", lab.password)
+        found = mpsbridge("resume", "--journal", str(path), how, clock=clock)
+        with lab.world.changing() as there:
+            left = {name: host.lease is not None for name, host in there.items()}
+    assert found.code == 1
+    assert "alpha is left out: entry 1 of run" in found.err
+    assert "mpsbridge release alpha" in found.err
+    assert left == {"alpha": True, "beta": how == "--dry-run"}
+    with Journal(path) as journal:
+        assert journal.find(RUN).ended is None
+
+
+def test_nothing_is_written_that_cannot_be_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mpsbridge.journal.LONGEST_TEXT", 100)
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        with pytest.raises(JournalError, match="more than a journal holds"):
+            journal.begin(RUN, command="end", reason="", options={"hosts": ["x" * 100]})
+        journal.begin(RUN, command="end", reason="", options={})
+        with pytest.raises(JournalLost, match="more than a journal holds") as lost:
+            journal.intend(RUN, "alpha", "end", who="x" * 100)
+        assert lost.value.may_have_run is False
+        assert journal.entries(RUN) == []
 
 
 def test_what_is_wrong_with_many_rows_is_not_told_of_each(path: Path, mpsbridge: Command) -> None:

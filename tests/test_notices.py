@@ -80,7 +80,7 @@ def test_a_lease_reads_back() -> None:
 def test_what_cannot_be_read_is_held(text: str) -> None:
     lease = read_lease(text)
     assert isinstance(lease, Damaged)
-    assert holder(lease) == "a lease that cannot be read"
+    assert holder(lease) == "a lease that cannot be read" + (f" (digest {lease.digest[:16]})" if lease.digest else "")
 
 
 def test_no_file_is_no_lease() -> None:

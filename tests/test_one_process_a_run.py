@@ -18,7 +18,7 @@ from test_killed import Stage, check
 
 from mpsbridge import runlock
 from mpsbridge.clock import HastyClock
-from mpsbridge.errors import JournalLost
+from mpsbridge.errors import JournalError, JournalLost
 from mpsbridge.journal import Journal
 from mpsbridge.lab.connection import Record
 from mpsbridge.lab.server import Lab
@@ -275,3 +275,24 @@ def test_a_run_whose_journal_is_removed_stops_and_gives_everything_back(
     assert [change for change in lab.changes if change.act == "logoff"] == []
     with lab.world.changing() as hosts:
         assert (hosts["alpha"].lease, hosts["alpha"].logon_mode) == (None, "enabled")
+
+
+def of_another_user(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.mkdir()
+    monkeypatch.setattr(runlock, "who_else_writes", lambda path: "belongs to another user" if path == folder else "")
+
+
+def for_everybody(folder: Path, _: pytest.MonkeyPatch) -> None:
+    folder.mkdir()
+    folder.chmod(0o777)
+
+
+@pytest.mark.parametrize("spoil", [of_another_user, for_everybody])
+def test_locks_in_a_folder_that_others_can_write_prove_nothing(
+    spoil: Callable[[Path, pytest.MonkeyPatch], None], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil(path.with_name(f"{path.name}.runs"), monkeypatch)
+    with Journal(path) as journal, pytest.raises(JournalError, match="the folder of the journal's locks"):
+        journal.take(RUN)
+    with Journal(path, shared=True) as journal:
+        journal.take(RUN)

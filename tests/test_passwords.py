@@ -311,3 +311,26 @@ def test_a_password_file_is_read_up_to_its_limit(tmp_path: Path) -> None:
     path = tmp_path / "password"
     path.write_bytes(b"secret\n" + b"x" * (PASSWORD_FILE_LIMIT - 7))
     assert _first_line(path) == "secret"
+
+
+@pytest.mark.parametrize(
+    ("content", "password"),
+    [
+        (b"\xef\xbb\xbfPASS\r\n", "PASS"),
+        (b"PASS\x0bmore\nnote", "PASS\x0bmore"),
+        ("PA\u2028SS\x85\n".encode(), "PA\u2028SS\x85"),
+        (b"PASS\r", "PASS"),
+        (b"PASS", "PASS"),
+    ],
+)
+def test_a_password_is_the_whole_first_line_without_a_mark(content: bytes, password: str, tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    path.write_bytes(content)
+    assert _first_line(path) == password
+
+
+def test_a_password_file_that_is_not_utf_8_tells_nothing_of_itself(tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    path.write_bytes("Schlüssel".encode("latin-1"))
+    with pytest.raises(SettingsError, match=r"is not UTF-8 text$"):
+        _first_line(path)

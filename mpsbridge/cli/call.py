@@ -18,7 +18,7 @@ from mpsbridge.cli.terminal import Terminal
 from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.ending.plan import Selector
 from mpsbridge.errors import CertificateRefused, InputError, MpsBridgeError, SettingsError
-from mpsbridge.files import others_read, who_else_writes
+from mpsbridge.files import TEXT_LIMIT, others_read, who_else_writes
 from mpsbridge.inventory.passwords import Passwords
 from mpsbridge.inventory.resolve import Meant, resolve
 from mpsbridge.inventory.shard import parse_shard
@@ -73,7 +73,7 @@ class Call:
         for word in words:
             if (name := word.lstrip("!&")).startswith("@"):
                 self.look_at("list", Path(name[1:]))
-        meant = resolve(words, self.settings, read_stdin=sys.stdin.read)
+        meant = resolve(words, self.settings, read_stdin=read_standard_input)
         if who is not None and who.session_ids and len(meant) != 1:
             raise InputError("--session needs exactly one host: an id says nothing on another")
         if part is not None:
@@ -100,6 +100,14 @@ class Call:
             self.look_at("secret", path)
             if others_read(path):
                 self.terminal.warn(f"the secret {path} can be read by other users (chmod 600)")
+
+
+def read_standard_input() -> str:
+    """All of it. Raises ``InputError`` where it is more than a list of hosts can be."""
+    text = sys.stdin.read(TEXT_LIMIT + 1)
+    if len(text) > TEXT_LIMIT:
+        raise InputError(f"standard input holds more than {TEXT_LIMIT} characters, which is no list of hosts")
+    return text
 
 
 def _check_kerberos(targets: Sequence[Target]) -> None:

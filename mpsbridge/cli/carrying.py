@@ -36,7 +36,7 @@ from mpsbridge.ending.past import past_of
 from mpsbridge.ending.policy import HostPlan, Policy, plan_host
 from mpsbridge.ending.run import EndValue, end_sessions
 from mpsbridge.ending.scene import Scene
-from mpsbridge.errors import HostReleased, InputError, JournalLost, MpsBridgeError
+from mpsbridge.errors import HostReleased, InputError, JournalError, JournalLost, MpsBridgeError
 from mpsbridge.fleet import LOOK_S, Fleet
 from mpsbridge.host import Host
 from mpsbridge.journal import Entry, Journal, owner
@@ -136,7 +136,7 @@ def go_on(
     Waves count over those: a host that was finished earlier serves people, unless it was shut down.
     """
     order = [target.host for target in targets]
-    out = sum(not serves(journal.entries(run, host=host)) for host in hosts if host not in order)
+    out = sum(not serves(journal, run, host) for host in hosts if host not in order)
     others = [host for host in unfinished(journal, run, hosts) if host not in order]
     with (
         open_fleet(call, targets, graceful=True) as fleet,
@@ -324,7 +324,7 @@ def _finish(
     code = code or int(follower.is_incomplete)
     try:
         is_open = fleet.interrupted or bool(others) or _is_unsettled(journal, run, outcomes)
-    except JournalLost as error:
+    except (JournalLost, JournalError) as error:
         call.terminal.warn(str(error))
         is_open = True
     if is_open or not end_record(call, journal, run, f"exit code {code}" if code else "done"):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
-from mpsbridge.cli.call import Call, duration
+from mpsbridge.cli.call import Call, duration, read_standard_input
 from mpsbridge.cli.carrying import Work, carry_out, go_on, rehearse
 from mpsbridge.cli.fleets import open_journal
 from mpsbridge.cli.tables import listed
@@ -18,9 +17,10 @@ from mpsbridge.ending.notices import check_template
 from mpsbridge.ending.plan import SAY_WHO, Selector
 from mpsbridge.ending.policy import Closing, Policy, Then
 from mpsbridge.errors import InputError, JournalError
+from mpsbridge.files import read_text
 from mpsbridge.inventory.entries import EVERY, Inventory, InventoryHost
 from mpsbridge.inventory.patterns import choose
-from mpsbridge.journal import Run
+from mpsbridge.journal import Journal, Run
 from mpsbridge.maintain import WavesTable
 from mpsbridge.snippets.parameters import ProgramName
 
@@ -101,13 +101,33 @@ def resume(call: Call, prefix: str | None, only: Sequence[str], *, events: Path 
             where = f" there, but on {listed(every)}" if every else ""
             call.terminal.say(f"run {run.id} has nothing left to do{where}")
             return 0
-        targets = call.targets(left)
+        legible = _legible(call, journal, run.id, left)
+        code = int(legible != left)
+        targets = call.targets(legible)
         if call.settings.dry_run:
-            return rehearse(call, run.id, targets, work)
-        question = f"Go on with run {run.id} ({run.reason or 'no reason given'}) on {listed(left)}?"
+            return rehearse(call, run.id, targets, work) or code
+        question = f"Go on with run {run.id} ({run.reason or 'no reason given'}) on {listed(legible)}?"
         call.terminal.confirm(question, yes=yes)
-        code, _ = go_on(call, journal, run.id, targets, work, hosts=hosts, events=events)
-    return code
+        done, _ = go_on(call, journal, run.id, targets, work, hosts=hosts, events=events)
+    return done or code
+
+
+def _legible(call: Call, journal: Journal, run: str, hosts: Sequence[str]) -> list[str]:
+    """The hosts of which the record can be read; the others are named. Raises ``JournalError`` where none is left."""
+    errors: dict[str, JournalError] = {}
+    for host in hosts:
+        try:
+            journal.entries(run, host=host)
+        except JournalError as error:
+            errors[host] = error
+    if len(errors) == len(hosts):
+        raise errors[hosts[0]]
+    for host, trouble in errors.items():
+        call.terminal.warn(
+            f"{host} is left out: {trouble.message}; look at it, and give back what the run holds there: "
+            f"mpsbridge release {host}"
+        )
+    return [host for host in hosts if host not in errors]
 
 
 def _recorded(run: Run) -> tuple[list[str], Work]:
@@ -131,7 +151,7 @@ def _not_told(run: Run) -> JournalError:
 def _among(run: str, hosts: Sequence[str], words: Sequence[str]) -> list[str]:
     """The hosts of a run that words and patterns name; all of them without any. Raises ``InputError``."""
     theirs = Inventory(path=Path(f"run {run}"), hosts={host: InventoryHost() for host in hosts})
-    return choose(words or [EVERY], theirs, read_stdin=sys.stdin.read)
+    return choose(words or [EVERY], theirs, read_stdin=read_standard_input)
 
 
 def notices(warn: str | None, *, no_warning: bool) -> str:
@@ -186,8 +206,8 @@ def _host_and_id(text: str) -> tuple[str, int]:
 def text_of(path: Path) -> str:
     """The text of a notice's file. Raises ``InputError``."""
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        return read_text(path)
+    except (OSError, ValueError) as error:
         raise InputError(
             f"--notice-file: {path} cannot be read: {getattr(error, 'strerror', None) or error}"
         ) from error

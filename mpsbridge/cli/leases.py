@@ -35,6 +35,7 @@ from mpsbridge.models.outcomes import Done, Outcome
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import LogonMode, Observation, from_cim, to_cim
 from mpsbridge.runlock import is_at_work
+from mpsbridge.snippets.catalogue import load_templates
 
 
 class LeaseValue(Frozen):
@@ -143,13 +144,19 @@ _REPAIR = (
 
 def _release(host: Host, asked: LeaseValue, now: datetime) -> LeaseValue:
     """Release what was asked about, if it is still there. Raises ``Refused`` where no script could."""
+    load_templates()
     seen = host.look()
-    lease = read_lease(seen.lease)
-    if seen.lease is None:
-        return LeaseValue(logons=seen.logon_mode, text="nobody held it")
     there = _value(seen)
-    if (there.run, there.owner, there.digest) != (asked.run, asked.owner, asked.digest):
+    if seen.lease is not None and (there.run, there.owner, there.digest) != (asked.run, asked.owner, asked.digest):
         return LeaseValue(logons=seen.logon_mode, text=_CHANGED)
+    return _give_back(host, seen, now)
+
+
+def _give_back(host: Host, seen: Observation, now: datetime) -> LeaseValue:
+    """Give back what the lease says that was seen, as long as it is that one."""
+    lease = read_lease(seen.lease)
+    if lease is None:
+        return LeaseValue(logons=seen.logon_mode, text="nobody held it")
     if is_disbelieved(seen.lease, seen.problems):
         raise Refused(f"held by {holder(Damaged(digest=None), seen.problems)}", hint=_REPAIR)
     run = lease.run if isinstance(lease, Lease) and lease.run else new_run(now)

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from mpsbridge.ending.down import WENT_QUIET
 from mpsbridge.ending.past import moment_of
-from mpsbridge.errors import HostReleased, NotBegun, Refused
+from mpsbridge.errors import HostReleased, JournalError, NotBegun, Refused
 from mpsbridge.journal import Entry, Journal
 
 
@@ -18,7 +18,11 @@ def unfinished(journal: Journal, run: str, hosts: Sequence[str]) -> list[str]:
     begun: list[str] = []
     untouched: list[str] = []
     for host in hosts:
-        entries = journal.entries(run, host=host)
+        try:
+            entries = journal.entries(run, host=host)
+        except JournalError:  # nobody knows what was done there, so it is looked at
+            begun.append(host)
+            continue
         last = _last_word(entries)
         acted = _acted(entries)
         if _has_left(last) or (last and last.step == "finished"):
@@ -29,8 +33,12 @@ def unfinished(journal: Journal, run: str, hosts: Sequence[str]) -> list[str]:
     return [*begun, *untouched]
 
 
-def serves(entries: Sequence[Entry]) -> bool:
+def serves(journal: Journal, run: str, host: str) -> bool:
     """Whether a host serves people, as far as its run's record tells."""
+    try:
+        entries = journal.entries(run, host=host)
+    except JournalError:
+        return False
     last = _last_word(entries)
     if last is None:
         return not _acted(entries)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
@@ -22,7 +21,6 @@ from mpsbridge.models.harmless import harmless
 from mpsbridge.models.sessions import CimTime, LogonMode, from_cim
 from mpsbridge.snippets.parameters import LEASE_LIMIT, RunId
 
-_HALF_A_PAIR = re.compile("[\ud800-\udfff]")
 SHOWN = 200
 """Characters of an owner or a reason that are shown; the file may hold a quarter of a million."""
 DIGITS = 16
@@ -106,7 +104,7 @@ def expected_of(text: str | None) -> str | None:
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(_HALF_A_PAIR.sub("\ufffd", text).encode()).hexdigest()  # as .NET encodes it
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
 def holder(lease: Lease | Damaged, problems: Sequence[str] = ()) -> str:

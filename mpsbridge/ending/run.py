@@ -23,6 +23,7 @@ from mpsbridge.ending.warn import LOOK_OFTEN_S, warn_and_wait
 from mpsbridge.errors import JournalLost, MpsBridgeError, Refused, Unexpected
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.sessions import GONE_APART_S, Observation, Result, SessionResult
+from mpsbridge.snippets.catalogue import load_templates
 
 
 class EndValue(Frozen):
@@ -74,6 +75,7 @@ def end_sessions(scene: Scene, *, template: str | None = None, ordered_at: datet
 
 
 def _procedure(scene: Scene, template: str | None, ordered_at: datetime | None) -> EndValue:
+    load_templates()
     people, holding = People(scene), Holding(scene)
     seen = scene.observe() if ordered_at is None else Down(scene, ordered_at).answering()
     if seen is None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -88,7 +89,7 @@ def _parse(path: Path, text: str) -> _Listing:
 def _by_depth(groups: Mapping[str, _Group], children: Mapping[str, tuple[str, ...]]) -> list[str]:
     """Groups in the order in which their variables apply: parents first, then by priority and name, as in Ansible."""
     depth = dict.fromkeys(groups, 0)
-    above = {group: sum(group in descendants(one, children) for one in groups) for group in groups}
+    above = Counter(below for group in groups for below in descendants(group, children))
     for group in sorted(groups, key=lambda name: above[name]):
         for child in children[group]:
             if child in depth:

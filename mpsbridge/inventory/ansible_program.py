@@ -8,6 +8,7 @@ in them is then not known, and a setting that needs it is an error later, for th
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,8 @@ from mpsbridge.processes import environment_of_children, find_program
 LIMIT_S = 300
 """Seconds for it: a dynamic inventory may ask a slow directory or cloud."""
 _VAULT = b"$ANSIBLE_VAULT;"
+_SECRET = re.compile(r"(pass|secret|token|key|credential).*", re.IGNORECASE)
+"""What a line says from the name of a secret on: Ansible quotes the line that it cannot read, with the value."""
 
 
 def listing(path: Path) -> str:
@@ -106,7 +109,7 @@ def _is_encrypted(path: Path) -> bool:
 
 def _reason(text: str) -> str:
     """The line that says most: the first one about reading that failed, with its place, else the first error."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [_SECRET.sub(r"\1****", line.strip()) for line in text.splitlines() if line.strip()]
     place = next((line.removeprefix("Origin: ") for line in lines if line.startswith("Origin: /")), "")
     for mark in ("plugin: ", "[ERROR]: "):
         for line in lines:

@@ -61,8 +61,8 @@ def split(word: str) -> tuple[str, int | None]:
         raise InputError(f"{quoted(word)} is no host: write name, name:port, IPv4[:port] or [IPv6]:port")
     if not port:
         return host, None
-    if not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
-        raise InputError(f"{quoted(word)}: {port!r} is no port (1 to 65535)")
+    if not (re.fullmatch(r"[0-9]{1,5}", port) and 1 <= int(port) <= 65535):
+        raise InputError(f"{quoted(word)}: what stands behind the colon is no port (1 to 65535)")
     return host, int(port)
 
 
@@ -100,7 +100,7 @@ def expand(word: str) -> list[str]:
 def _steps(text: str, word: str) -> list[str]:
     first, last, *rest = text.split(":")
     step = rest[0] if rest else "1"
-    if len(rest) > 1 or not (step.isascii() and step.isdigit() and int(step) > 0):
+    if len(rest) > 1 or not (re.fullmatch(r"[0-9]{1,9}", step) and int(step) > 0):
         raise InputError(f"{quoted(word)}: write a range as [first:last] or [first:last:step]")
     if re.fullmatch(r"[0-9]{1,9}", first) and re.fullmatch(r"[0-9]{1,9}", last):
         padded = any(len(end) > 1 and end.startswith("0") for end in (first, last))

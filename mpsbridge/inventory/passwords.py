@@ -145,9 +145,11 @@ def _first_line(path: Path) -> str:
             content = file.read(PASSWORD_FILE_LIMIT + 1)
         if len(content) > PASSWORD_FILE_LIMIT:
             raise SettingsError(f"the password file {path} has more than {PASSWORD_FILE_LIMIT} bytes")
-        lines = content.decode("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"the password file {path} cannot be read: {error}") from error
-    if not lines or not lines[0]:
+        password = content.decode("utf-8-sig").partition("\n")[0].removesuffix("\r")
+    except OSError as error:
+        raise SettingsError(f"the password file {path} cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError:
+        raise SettingsError(f"the password file {path} is not UTF-8 text") from None
+    if not password:
         raise SettingsError(f"the password file {path} is empty")
-    return lines[0]
+    return password

@@ -60,7 +60,7 @@ PROBLEMS_LIMIT, PROBLEM_LIMIT = 20, 300
 """Sentences about what could not be found out, and characters of each; more are counted, longer ones are cut."""
 LEASE_FILE_LIMIT = 256 * 1024
 """Characters of the lease file: the scripts read no longer one."""
-ENTRIES_LIMIT = 10_000
+ENTRIES_LIMIT = 5000
 """Entries of one list in an answer: births, owners, processes."""
 
 # Of a table.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-_PARTS = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+_PARTS = re.compile(r"(?:([0-9]{1,9})d)?(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9})s)?")
+MOST_S = 366 * 86_400
+"""Nothing here lasts longer, and a clock cannot wait for ever."""
 _UNITS_S = (86_400, 3_600, 60, 1)
 
 
@@ -16,7 +18,10 @@ def parse_duration(text: str) -> int:
         digits = compact.isascii() and compact.isdigit()
         advice = f"write {compact}s, {compact}m or {compact}h" if digits else "write 90s, 15m, 2h or 1h30m"
         raise ValueError(f"{text!r} is no duration; {advice}")
-    return sum(int(part or 0) * unit for part, unit in zip(found.groups(), _UNITS_S, strict=True))
+    seconds = sum(int(part or 0) * unit for part, unit in zip(found.groups(), _UNITS_S, strict=True))
+    if seconds > MOST_S:
+        raise ValueError(f"{text!r} is longer than a year")
+    return seconds
 
 
 def format_duration(seconds: float) -> str:

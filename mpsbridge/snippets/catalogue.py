@@ -44,7 +44,7 @@ from mpsbridge.snippets.parameters import (
     ResetParameters,
     StationsParameters,
 )
-from mpsbridge.snippets.render import render
+from mpsbridge.snippets.render import published, render
 
 P = TypeVar("P", bound=Frozen)
 A = TypeVar("A", bound=Answer)
@@ -134,3 +134,12 @@ def snippet(name: str) -> Snippet[Any, Any, Any]:
     near = get_close_matches(name, CATALOGUE, n=1)
     hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(CATALOGUE)}."
     raise RenderError(f"there is no snippet {name!r}", hint=hint)
+
+
+def load_templates() -> None:
+    """Have every template in memory: what gives back what a run holds must not hang on a file that is still to be read.
+
+    Raises :class:`~mpsbridge.errors.RenderError` where one is missing, and ``OSError``.
+    """
+    for name in CATALOGUE:
+        published(name)

@@ -156,7 +156,7 @@ def _is_expected(found: str | None, expected: str | None) -> bool:
     """As the script compares: the text itself, or the one with that digest."""
     if found is None or found == expected:
         return found == expected
-    text = re.sub("[\ud800-\udfff]", "\ufffd", found)  # as .NET encodes it
+    text = found.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # as .NET encodes it
     return expected == f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
