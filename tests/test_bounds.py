@@ -145,6 +145,7 @@ LIMITS: dict[str, tuple[Callable[[int], object], int]] = {
     "elements": (lambda n: check_xml(b"<a>" + b"<a/>" * (n - 2) + b"</a>"), bounds.ELEMENTS_LIMIT),
     "depth of XML": (lambda n: check_xml(xml_deep(n)), bounds.XML_DEPTH_LIMIT),
     "message": (lambda n: sent(message(b"<S>" + b"x" * (n - 47) + b"</S>")), bounds.MESSAGE_LIMIT),
+    "escaped characters": (lambda n: sent(message(b"<S>" + b"_x0001_" * (n - 2) + b"</S>")), bounds.ELEMENTS_LIMIT),
     "messages": (lambda n: sent(*[message(b"<S/>")] * n), bounds.MESSAGES_LIMIT),
     "output": (output_of, bounds.SCRIPT_LIMIT),
     "unfinished messages": (unfinished, bounds.UNFINISHED_LIMIT),

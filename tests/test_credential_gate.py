@@ -84,6 +84,22 @@ def test_the_command_line_tells_who_refused_and_asks_no_other(
         assert sum(lab.refused.values()) == 1, "the same process, the same credential"
 
 
+def test_doctor_says_nothing_of_hosts_that_were_not_asked(mpsbridge: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    with make_lab() as lab:
+        addresses = [f"{host.address}:{lab.port}" for host in lab.hosts]
+        monkeypatch.setenv("MPSBRIDGE_PASSWORD", "mistyped")
+        found = mpsbridge("doctor", *addresses, "--no-tls", "--username", lab.user, "-o", "json")
+    assert found.code == 1
+    signed_in = []
+    for outcome in found.document["outcomes"]:
+        checks = {check["step"]: check for check in outcome["value"]["checks"]}
+        signed_in.append(checks["sign-in"]["ok"])
+        if checks["sign-in"]["ok"] is None:
+            assert "not tried: " in checks["sign-in"]["text"]
+            assert {checks[step]["ok"] for step in ("port", "tls", "powershell")} == {None}
+    assert sorted(signed_in, key=str) == [False, *[None] * (HOSTS - 1)]
+
+
 @pytest.mark.parametrize(("auth", "way"), [("ntlm", Auth.NEGOTIATE), ("basic", Auth.BASIC)])
 def test_the_right_password_opens_the_way_for_all(auth: str, way: Auth) -> None:
     with make_lab(auth=auth) as lab:

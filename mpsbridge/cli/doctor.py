@@ -24,6 +24,7 @@ from mpsbridge.errors import (
     KdcUnreachable,
     MpsBridgeError,
     NotSent,
+    NotTried,
     Unreachable,
 )
 from mpsbridge.files import open_for_owner
@@ -139,7 +140,7 @@ def _finish(checks: list[Check], raw: RawOutput | None = None) -> Diagnosis:
     """Add the steps that were not reached."""
     reached = {check.step for check in checks}
     rest = [_check(step, ok=None, text="not reached") for step in STEPS if step not in reached]
-    return Diagnosis(checks=(*checks, *rest), raw=raw)
+    return Diagnosis(checks=tuple(sorted([*checks, *rest], key=lambda check: STEPS.index(check.step))), raw=raw)
 
 
 def _connected(host: Host, signed_in: str = "") -> list[Check]:
@@ -182,6 +183,8 @@ def _sign_in_failed(target: Target, error: MpsBridgeError) -> str:
 
 def _not_answered(error: MpsBridgeError, host: Host) -> list[Check]:
     """The step that failed, by the kind of the error, and those before it that must have gone well."""
+    if isinstance(error, NotTried):  # another host's refusal tells nothing of this one
+        return [_check("sign-in", ok=None, text=str(error), remedy=error.hint)]
     steps: dict[type[MpsBridgeError], str] = {
         Unreachable: "port",
         ConnectTimedOut: "port",

@@ -33,8 +33,9 @@ UNFINISHED_LIMIT = 16
 PACKET_LIMIT = 1024 * 1024
 """Bytes of one line of the protocol over pipes; PowerShell writes fragments of 32 KiB."""
 ELEMENTS_LIMIT = 50_000
-"""Tags of one XML document, and in all messages of one script together. A SOAP message of Windows has some dozens, a
-PSRP message to us under a thousand; each costs the reader some two hundred bytes however short it is.
+"""Tags of one XML document; tags and escaped characters (``_x000D_``) in all messages of one script together. A SOAP
+message of Windows has some dozens, a PSRP message to us under a thousand; each costs the reader some two hundred bytes
+however short it is.
 """
 XML_DEPTH_LIMIT = 64
 """Elements inside each other in a large XML document. PowerShell serializes one level of an object, two of a record."""

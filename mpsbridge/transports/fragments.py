@@ -70,6 +70,7 @@ class Messages:
             raise BadAnswer("a message of the answer is cut off")
         xml = message[_MESSAGE_HEADER_BYTES:]
         tags = check_xml(xml) if xml.strip(_MARK + b" \t\r\n") else 0
+        tags += xml.count(b"_x")  # an escaped character (``_x000D_``) costs as much as a tag
         # One character outside of Latin-1 makes Python keep two or four bytes for each of a text.
         self._taken.message(tags=tags, text=len(xml) if xml.isascii() else sys.getsizeof(xml.decode("utf-8")))
 
