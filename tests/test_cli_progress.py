@@ -129,7 +129,7 @@ def test_a_run_shows_a_line_for_each_host_and_gives_everything_back_when_interru
 
 def test_a_second_signal_leaves_at_once_and_says_what_is_left(lab: Lab) -> None:
     with on_a_terminal(*END) as call:
-        call.until(lambda screen: screen.count("warning, waiting") == 2)
+        call.until(lambda screen: "alpha: waiting for" in screen and "beta: waiting for" in screen)
         with lab.world.changing() as hosts:
             hosts["beta"].faults = (Fault("any", "hang"),)
         call.process.send_signal(signal.SIGTERM)

@@ -47,7 +47,7 @@ COMMANDS = [
     "\x1b[0Ksection_start:1:x\r\x1b[0K",
 ]
 HIDDEN = "\x00\x07\t\n\r\x1b\x7f\x85\x9b\u061c\u115f\u200b\u200d\u200e\u200f\u2028\u2029\u202a\u202e\u2060\u2066\u2069"
-HIDDEN += "\u3164\ufeff\ud800\udfff\U000e0041"
+HIDDEN += "\u3164\ufeff\ud800\udfff\ufe0f\U000e0041\U000e0100"
 HOSTILE = st.one_of(
     st.lists(st.sampled_from([*COMMANDS, *HIDDEN, "#", "##", "[", ":", "::", "=1+1", "x", " ", "\\", '"', "|"])).map(
         "".join

@@ -18,10 +18,10 @@ _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9_])?\.?")
 _RANGE = re.compile(r"\[([^\[\]]*:[^\[\]]*)\]")
 
 
-def quoted(word: str) -> str:
-    """A HOST word as a message shows it: what somebody wrote before an ``@`` may be a password."""
-    before, at, host = word.rpartition("@")
-    return repr(f"***@{host}" if at and before else word)
+def quoted(*words: str) -> str:
+    """HOST words as a message shows them: what somebody wrote before an ``@`` may be a password."""
+    parts = [word.rpartition("@") for word in words]
+    return repr(" ".join(f"***@{host}" if before else at + host for before, at, host in parts))
 
 
 def is_address(text: str) -> bool:

@@ -61,7 +61,7 @@ def choose(words: Iterable[str], inventory: Inventory | None, *, read_stdin: Cal
     taken = {key for term in terms if term.sign == "!" for key in _taken_out(term, inventory, known)}
     chosen = {key: name for key, name in chosen.items() if taken.isdisjoint((key, bare_keys[key]))}
     if not chosen:
-        raise InputError(f"{' '.join(map(quoted, words))} leaves no host" if terms else "no host named")
+        raise InputError(f"{quoted(*words)} leaves no host" if terms else "no host named")
     return list(chosen.values())
 
 

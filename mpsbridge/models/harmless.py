@@ -15,7 +15,9 @@ from collections.abc import Callable
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode categories that control, reorder or hide text: ESC and other controls, bidi marks, surrogates, line ends."""
-_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0")
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0") | frozenset(
+    map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)))  # variation selectors
+)
 """Characters of other categories that nobody sees (``Default_Ignorable_Code_Point`` of Unicode)."""
 _COMMAND = re.compile(
     r"(?<=#)#(?=\[|vso\[|teamcity\[)"
