@@ -192,6 +192,20 @@ def decide(limit: Limits, count: Count, now: datetime) -> Decision | str:
     return "wait"
 
 
+def rehearse(
+    limit: Limits, order: Sequence[str], *, hosts: int, out: int, now: datetime, serve_again: bool
+) -> dict[str, str]:
+    """The hosts that would not begin, and why, if each that does goes well; ``serve_again``: they come back by that."""
+    count, never = Count(hosts, out), dict[str, str]()
+    for host in order:
+        said = decide(limit, count, now)
+        if said != "begin":
+            never[host] = f"not begun: {said}"
+        elif not serve_again:
+            count = count._replace(out=count.out + 1)
+    return never
+
+
 class Turnstile:
     """Lets hosts begin one by one, in ``order``, as :func:`decide` says; each waits in a thread of its own.
 

@@ -149,3 +149,53 @@ def test_a_host_of_a_dry_run_takes_nothing_but_reads() -> None:
         with pytest.raises(NotSent):
             look()
     assert len(sent) == 4
+
+
+HELD = {
+    "logoff": ["logoff", "alpha", "--all"],
+    "disconnect": ["disconnect", "alpha", "--user", "alice"],
+    "logons": ["logons", "alpha", "--set", "enabled"],
+    "end": ["end", "alpha", "--all", "--no-warning"],
+}
+
+
+@pytest.mark.parametrize("how", ["--dry-run", "--yes"])
+@pytest.mark.parametrize("name", HELD)
+def test_a_host_that_is_held_is_refused_before_anything_is_sent(
+    name: str, how: str, lab: Lab, mpsbridge: Command, clock: HastyClock
+) -> None:
+    """With who holds it, why, and what gives it back; once the dry run said that all would be done."""
+    found = mpsbridge(*HELD[name], how, clock=clock)
+    assert found.code == 3, found.err
+    assert f"run {RUN} of root@box (updates)" in found.err + found.out
+    assert ("'mpsbridge release' gives it back" in found.err + found.out) or name == "end"
+    assert [change for change in lab.changes if change.host == "alpha"] == []
+
+
+def test_a_message_reaches_people_on_a_held_host(lab: Lab, mpsbridge: Command, clock: HastyClock) -> None:
+    found = mpsbridge("message", "alpha", "--all", "--text", "hello", clock=clock)
+    assert found.code == 0
+    assert [change.act for change in lab.changes if change.host == "alpha"] == ["message"]
+
+
+@pytest.mark.parametrize(
+    ("floor", "then", "begin"),
+    [("3", "restart", 0), ("2", "restart", 3), ('"50%"', "restart", 3), ("2", "shutdown", 1), ("0", "shutdown", 3)],
+)
+def test_a_dry_run_of_a_plan_tells_who_would_have_no_turn(
+    floor: str, then: str, begin: int, mpsbridge: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["one", "two", "three"]
+    people = [{"id": 2, "user": "alice", "session_name": "rdp-tcp#1", "logon": "1h"}]
+    three = PLAN.replace('"beta"', '"one", "two", "three"')
+    waves = f"{three}\n[waves]\nfloor = {floor}\n"
+    plan = tmp_path / "waves.toml"
+    plan.write_text(waves.replace('reason = "updates"', f'reason = "updates"\nthen = "{then}"'), encoding="utf-8")
+    with Lab(build_world({"hosts": [{"name": name, "sessions": people} for name in names]})) as running:
+        monkeypatch.setenv("MPSBRIDGE_INVENTORY", str(running.inventory))
+        monkeypatch.setenv("MPSBRIDGE_PASSWORD", running.password)
+        found = mpsbridge("maintain", str(plan), "--dry-run", "-o", "json")
+    skipped = [each for each in found.document["outcomes"] if each["status"] == "skipped"]
+    assert len(skipped) == 3 - begin
+    assert all("must (floor)" in each["reason"] for each in skipped)
+    assert found.code == (0 if begin == 3 else 3 if begin == 0 else 1)

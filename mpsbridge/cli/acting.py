@@ -26,6 +26,7 @@ from mpsbridge.cli.fleets import (
     present,
     record_not_sent,
     record_untouched,
+    refused_is_skipped,
 )
 from mpsbridge.cli.leaving import leaving_behind
 from mpsbridge.cli.tables import (
@@ -37,9 +38,10 @@ from mpsbridge.cli.tables import (
     result_row,
     session_row,
 )
+from mpsbridge.ending.lease import holder, keeps_out
 from mpsbridge.ending.plan import SAY_WHO, Act, Plan, Selector, ask_again, make_plan
 from mpsbridge.ending.record import recorded
-from mpsbridge.errors import InputError, MpsBridgeError
+from mpsbridge.errors import InputError, MpsBridgeError, Refused
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
 from mpsbridge.journal import Journal
@@ -115,7 +117,7 @@ def _carry_out(
             if isinstance(look, Done)
         }
         nowhere = found_nowhere([plan.missing for plan in plans.values()], hosts=len(looks))
-        outcomes = [_before(call, run, look, plans.get(place), nowhere) for place, look in enumerate(looks)]
+        outcomes = [_before(call, run, act, look, plans.get(place), nowhere) for place, look in enumerate(looks)]
         places = [
             place
             for place, plan in plans.items()
@@ -139,12 +141,24 @@ def _carry_out(
         return code
 
 
-def _before(call: Call, run: str, look: Outcome[Observation], plan: Plan | None, nowhere: str) -> Outcome[ActValue]:
+def _held(seen: Observation) -> str:
+    """Why no script would act on the host: a run is at work there, or a person holds it; empty where nothing does."""
+    lease = keeps_out(seen.lease, seen.observed)
+    if lease is None:
+        return ""
+    return f"the host is held by {holder(lease, seen.problems)}; 'mpsbridge release' gives it back"
+
+
+def _before(
+    call: Call, run: str, act: Act, look: Outcome[Observation], plan: Plan | None, nowhere: str
+) -> Outcome[ActValue]:
     """The outcome of a host before anything is sent: failed, refused, or what would be done and is kept."""
     if not isinstance(look, Done) or plan is None:
         assert not isinstance(look, Done)  # noqa: S101 - every look that is done has a plan
         return never_begun(look)
     reasons = [nowhere] if nowhere else []
+    if act is not Act.MESSAGE and plan.acts and (held := _held(look.value)):
+        reasons.append(held)
     for verdict in plan.refusals:
         lifted = f" ({verdict.lifted_by} allows it)" if verdict.lifted_by else ""
         reasons.append(f"session {verdict.session.id}, {verdict.session.user}: {verdict.reason}{lifted}")
@@ -259,7 +273,7 @@ def _show(call: Call, outcomes: Sequence[Outcome[ActValue]], act: Act) -> None:
 def set_logons(call: Call, fleet: Fleet, mode: LogonMode, *, yes: bool) -> list[Outcome[Logons]]:
     """Set the logon mode where it differs, comparing with what was read just before (W17)."""
     run = new_run(call.clock.now())
-    found = fleet.run(Host.logons)
+    found = [refused_is_skipped(outcome) for outcome in fleet.run(_logons_unless_held)]
     places = [
         place
         for place, outcome in enumerate(found)
@@ -282,6 +296,14 @@ def set_logons(call: Call, fleet: Fleet, mode: LogonMode, *, yes: bool) -> list[
     for outcome in outcomes:
         call.terminal.stream(outcome)
     return outcomes
+
+
+def _logons_unless_held(host: Host) -> Logons:
+    """The mode as it is. Raises ``Refused`` where no script would change it."""
+    seen = host.look()
+    if held := _held(seen):
+        raise Refused(held)
+    return Logons(mode=seen.logon_mode, was=None)
 
 
 def _mode(outcome: Outcome[Logons]) -> LogonMode | None:

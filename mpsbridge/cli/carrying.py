@@ -33,7 +33,7 @@ from mpsbridge.clock import Clock
 from mpsbridge.ending.down import WENT_QUIET
 from mpsbridge.ending.history import boot_of_the_order, is_held, serves, unfinished
 from mpsbridge.ending.past import past_of
-from mpsbridge.ending.policy import HostPlan, Policy, plan_host
+from mpsbridge.ending.policy import HostPlan, Policy, Then, plan_host
 from mpsbridge.ending.run import EndValue, end_sessions
 from mpsbridge.ending.scene import Scene
 from mpsbridge.errors import HostReleased, InputError, JournalError, JournalLost, MpsBridgeError
@@ -41,6 +41,7 @@ from mpsbridge.fleet import LOOK_S, Fleet
 from mpsbridge.host import Host
 from mpsbridge.journal import Entry, Journal, owner
 from mpsbridge.maintain import Turnstile, WavesTable, limits
+from mpsbridge.maintain import rehearse as waves_rehearsed
 from mpsbridge.models.durations import format_duration
 from mpsbridge.models.outcomes import Done, Failed, Outcome, Skipped
 from mpsbridge.models.scripts import Effect
@@ -80,7 +81,8 @@ def carry_out(
         plans = _plan(call, fleet, work, run)
         ready = _in_order(plans, policy)
         if call.settings.dry_run or (fleet.interrupted and not ready):
-            return _only_planned(call, fleet, run, plans, policy)
+            out = sum(isinstance(plan, Failed) for plan in plans)
+            return _only_planned(call, fleet, run, plans, work, ready, hosts=len(targets), out=out)
         if ready:
             call.terminal.failures(plans)
             ask(call, policy, {targets[place].host: plans[place] for place in ready}, yes=yes)
@@ -106,17 +108,42 @@ def carry_out(
         return _finish(call, journal, run, outcomes, fleet, follower, late=late.is_set()), outcomes
 
 
-def rehearse(call: Call, run: str, targets: Sequence[Target], work: Work) -> int:
+def rehearse(
+    call: Call, journal: Journal, run: str, targets: Sequence[Target], work: Work, *, hosts: Sequence[str]
+) -> int:
     """What going on with a run would do, without doing it; the exit code."""
+    order = [target.host for target in targets]
+    out = _not_serving(journal, run, hosts, order)
     with open_fleet(call, targets, graceful=True) as fleet:
-        code, _ = _only_planned(call, fleet, run, _plan(call, fleet, work, run), work.policy)
+        plans = _plan(call, fleet, work, run)
+        code, _ = _only_planned(call, fleet, run, plans, work, range(len(order)), hosts=len(hosts), out=out)
     return 1 if code == 3 else code  # what refuses a run that has begun is a failure of that host
 
 
 def _only_planned(
-    call: Call, fleet: Fleet, run: str, plans: Sequence[Outcome[HostPlan]], policy: Policy
+    call: Call,
+    fleet: Fleet,
+    run: str,
+    plans: Sequence[Outcome[HostPlan]],
+    work: Work,
+    ready: Sequence[int],
+    *,
+    hosts: int,
+    out: int,
 ) -> tuple[int, list[Outcome[EndValue]]]:
-    outcomes = [planned(plan, run, policy, dry_run=call.settings.dry_run) for plan in plans]
+    """Show the plans, and which hosts would never have their turn; they begin in the order of ``ready``."""
+    outcomes = [planned(plan, run, work.policy, dry_run=call.settings.dry_run) for plan in plans]
+    if work.waves.limited:
+        now, serve_again = call.clock.now(), work.policy.then is not Then.SHUTDOWN
+        order = [outcomes[place].host for place in ready if isinstance(outcomes[place], Done)]
+        limit = limits(work.waves, hosts, now)
+        never = waves_rehearsed(limit, order, hosts=hosts, out=out, now=now, serve_again=serve_again)
+        outcomes = [
+            Skipped(host=one.host, address=one.address, elapsed_s=one.elapsed_s, reason=never[one.host])
+            if one.host in never
+            else one
+            for one in outcomes
+        ]
     show(call, outcomes, dry_run=call.settings.dry_run)
     return exit_code(outcomes, Effect.READ, interrupted=fleet.interrupted), outcomes
 
@@ -136,7 +163,7 @@ def go_on(
     Waves count over those: a host that was finished earlier serves people, unless it was shut down.
     """
     order = [target.host for target in targets]
-    out = sum(not serves(journal, run, host) for host in hosts if host not in order)
+    out = _not_serving(journal, run, hosts, order)
     others = [host for host in unfinished(journal, run, hosts) if host not in order]
     with (
         open_fleet(call, targets, graceful=True) as fleet,
@@ -147,6 +174,11 @@ def go_on(
         job = _job(call, journal, run, work, fleet, follower, order=order, hosts=len(hosts), out=out)
         outcomes = [not_begun_is_skipped(outcome) for outcome in fleet.run(job)]
     return _finish(call, journal, run, outcomes, fleet, follower, late=late.is_set(), others=others), outcomes
+
+
+def _not_serving(journal: Journal, run: str, hosts: Sequence[str], order: Sequence[str]) -> int:
+    """How many of the run's hosts that it does not go on with do not serve people."""
+    return sum(not serves(journal, run, host) for host in hosts if host not in order)
 
 
 def _plan(call: Call, fleet: Fleet, work: Work, run: str) -> list[Outcome[HostPlan]]:

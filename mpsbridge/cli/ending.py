@@ -105,7 +105,7 @@ def resume(call: Call, prefix: str | None, only: Sequence[str], *, events: Path 
         code = int(legible != left)
         targets = call.targets(legible)
         if call.settings.dry_run:
-            return rehearse(call, run.id, targets, work) or code
+            return rehearse(call, journal, run.id, targets, work, hosts=hosts) or code
         question = f"Go on with run {run.id} ({run.reason or 'no reason given'}) on {listed(legible)}?"
         call.terminal.confirm(question, yes=yes)
         done, _ = go_on(call, journal, run.id, targets, work, hosts=hosts, events=events)

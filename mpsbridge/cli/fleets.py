@@ -154,6 +154,14 @@ def never_begun(look: Failed | Skipped) -> Failed | Skipped:
     return look.model_copy(update={"failure": look.failure.model_copy(update={"may_have_run": False})})
 
 
+def refused_is_skipped(outcome: Outcome[V]) -> Outcome[V]:
+    """A host that refuses what was asked, before anything was sent, is skipped: that is no failure of the host."""
+    if isinstance(outcome, Failed) and outcome.failure.kind == Refused.kind and not outcome.failure.may_have_run:
+        reason = f"refused: {outcome.failure.message}"
+        return Skipped(host=outcome.host, address=outcome.address, elapsed_s=outcome.elapsed_s, reason=reason)
+    return outcome
+
+
 def record_untouched(journal: Journal, run: str, host: str, text: str, kind: str) -> None:
     """Record of a host that nothing was done on it, and why: ``kind`` is the error's."""
     journal.note(run, host, "stopped", text=text, error=kind, may_have_run=False, phase="plan")

@@ -96,6 +96,14 @@ def is_of_run(text: str | None, run: str) -> bool:
     return isinstance(lease, Lease) and lease.run == run
 
 
+def keeps_out(text: str | None, now: datetime, *, run: str | None = None) -> Lease | Damaged | None:
+    """The lease that keeps everybody but ``run`` from acting on the host, if one does."""
+    lease = read_lease(text)
+    if isinstance(lease, Lease) and (lease.is_over(now) or (run is not None and lease.run == run)):
+        return None
+    return lease
+
+
 def expected_of(text: str | None) -> str | None:
     """How a script is told which lease it may replace: by its text, by its digest where that cannot be carried."""
     if not text or (len(text) <= LEASE_LIMIT and isinstance(read_lease(text), Lease)):

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from mpsbridge.ending.lease import Lease, holder, is_disbelieved, read_lease
+from mpsbridge.ending.lease import holder, is_disbelieved, keeps_out
 from mpsbridge.ending.plan import Selector, Verdict, back_in_use, choose, may_be_meant
 from mpsbridge.models.durations import format_duration
 from mpsbridge.models.frozen import Frozen
@@ -315,12 +315,11 @@ _REFUSING: tuple[Callable[[_Case], Found], ...] = (_unrecognisable, _disconnecte
 
 
 def _objections(seen: Observation, policy: Policy, run: str, ours: frozenset[int]) -> Iterable[Objection]:
-    lease = read_lease(seen.lease)
-    free = lease is None or (isinstance(lease, Lease) and (lease.run == run or lease.is_over(seen.observed)))
-    if is_disbelieved(seen.lease, seen.problems):  # taking it over would be refused on the host
-        said = holder(lease, seen.problems) if lease else ""
+    lease = keeps_out(seen.lease, seen.observed, run=run)
+    if lease is not None and is_disbelieved(seen.lease, seen.problems):  # taking it over would be refused on the host
+        said = holder(lease, seen.problems)
         yield Objection(reason=f"the host is held by {said}; 'mpsbridge release' says what to do there")
-    elif not free and lease is not None and not policy.take_over:
+    elif lease is not None and not policy.take_over:
         yield Objection(reason=f"the host is held by {holder(lease, seen.problems)}", lifted_by="--take-over")
     leftovers = [number for number in seen.leftovers if number not in ours]
     if leftovers and not policy.leftover_ok:
