@@ -118,6 +118,17 @@ def test_a_listing_takes_the_same_filters(lab: Lab, mpsbridge: Command, options:
     assert {each["user"] for each in found.outcome("alpha")["value"]["sessions"]} == users
 
 
+def test_a_listing_never_says_nobody_where_people_are_on(lab: Lab, mpsbridge: Command) -> None:
+    filtered = ("sessions", "alpha", "empty", "--user", "jane")
+    assert mpsbridge(*filtered).out.splitlines() == [
+        "alpha: none of 3 sessions is meant",
+        "empty: nobody",
+        "0 sessions on 2 hosts",
+    ]
+    found = mpsbridge(*filtered, "-o", "json")
+    assert [found.outcome(host)["value"]["left_out"] for host in ("alpha", "empty")] == [3, 0]
+
+
 def test_a_message_reaches_whoever_is_there(lab: Lab, mpsbridge: Command) -> None:
     found = mpsbridge("message", "alpha", "--all", "--text", 'Save, please: it\'s "noon"', "-o", "json")
     assert found.code == 0

@@ -274,7 +274,7 @@ def present(
     rows: Callable[[str, V], Sequence[Sequence[object]]],
     records: Callable[[V], Sequence[Mapping[str, object]]],
     summary: Callable[[Sequence[V]], str],
-    empty: str = "",
+    empty: Callable[[V], str] = lambda _: "",
 ) -> None:
     """Print outcomes in the form asked for: a table with a line that sums up, one JSON document, or CSV.
 
@@ -292,8 +292,8 @@ def present(
         if table:
             terminal.table(columns, table)
         for outcome in done:
-            if empty and not rows(outcome.host, outcome.value):
-                terminal.say(f"{outcome.host}: {empty}")
+            if not rows(outcome.host, outcome.value) and (said := empty(outcome.value)):
+                terminal.say(f"{outcome.host}: {said}")
     terminal.failures(outcomes)
     if output is Output.TABLE:
         for line in _grouped([outcome for outcome in outcomes if isinstance(outcome, Failed)]):

@@ -38,7 +38,13 @@ def sessions(call: Call, hosts: Sequence[str], who: Selector | None, watch: str 
 
 def _look(chosen: Selector, host: Host) -> Observation:
     seen = host.observe()
-    return seen.model_copy(update={"sessions": matching(seen, chosen)})
+    found = matching(seen, chosen)
+    return seen.model_copy(update={"sessions": found, "left_out": len(seen.sessions) - len(found)})
+
+
+def _who_is_left_out(seen: Observation) -> str:
+    """What is said of a host without a row: people may be on whom nobody asked for."""
+    return f"none of {counted(seen.left_out, 'session')} is meant" if seen.left_out else "nobody"
 
 
 def stations(call: Call, hosts: Sequence[str], shard: str | None) -> int:
@@ -52,7 +58,7 @@ def stations(call: Call, hosts: Sequence[str], shard: str | None) -> int:
             rows=lambda host, value: [station_row(host, station) for station in value.stations],
             records=lambda value: [station.model_dump(mode="json") for station in value.stations],
             summary=lambda values: counted(sum(len(value.stations) for value in values), "station"),
-            empty="no stations",
+            empty=lambda _: "no stations",
         )
         return exit_code(outcomes, Effect.READ, interrupted=fleet.interrupted)
 
@@ -87,5 +93,5 @@ def _show_sessions(call: Call, outcomes: Sequence[Outcome[Observation]]) -> None
         rows=lambda host, value: [session_row(host, session) for session in value.sessions],
         records=lambda value: [session.model_dump(mode="json") for session in value.sessions],
         summary=lambda values: counted(sum(len(value.sessions) for value in values), "session"),
-        empty="nobody",
+        empty=_who_is_left_out,
     )

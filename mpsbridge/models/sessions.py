@@ -142,6 +142,8 @@ class Observation(Frozen):
     multipoint: Literal["2012", "2016"] | None = None
     elevated: bool | None = None
     problems: tuple[str, ...] = ()
+    left_out: int = 0
+    """Sessions that are there too, and were not asked for."""
 
     rows: tuple[Row, ...] = Field(default=(), exclude=True, repr=False)
     """Every row of both tables: listeners, ``services`` and session 0 too, which are never candidates."""
