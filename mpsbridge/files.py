@@ -38,12 +38,19 @@ def read_text(path: Path) -> str:
 
 
 def open_for_owner(path: Path, mode: Literal["a", "w"]) -> TextIO:
-    """Open a file to write text; where it is made by that, only its owner can read it. Raises ``OSError``."""
+    """Open a file to write text; where it is made by that, only its owner can read it.
+
+    Raises ``OSError``, also for a named pipe that nobody reads.
+    """
     return open(path, mode, encoding="utf-8", opener=_for_owner)
 
 
 def _for_owner(name: str, flags: int) -> int:
-    return os.open(name, flags, 0o600)
+    # A pipe that nobody reads is an error at once, and not a wait without end.
+    number = os.open(name, flags | getattr(os, "O_NONBLOCK", 0), 0o600)
+    if os.name == "posix":
+        os.set_blocking(number, True)
+    return number
 
 
 def who_else_writes(path: Path) -> str:

@@ -190,6 +190,7 @@ class Story:
                 BOX_TEXT,
                 cast("Fleet", _Stops(life.stop)),
                 _NobodyFollows(),
+                note=lambda _: None,
             )
             host = self._connect(life)
             try:

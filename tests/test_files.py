@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import stat
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -286,3 +288,81 @@ def test_files_of_ones_own_are_no_matter(mpsbridge: Command, tmp_path: Path, mon
     monkeypatch.setenv("MPSBRIDGE_SETTINGS", str(_write(tmp_path / "settings.toml", "", 0o644)))
     inventory = _write(tmp_path / "inv.toml", "[hosts.ts1]", 0o644)
     assert mpsbridge("hosts", "ts1", "--inventory", str(inventory)).err == ""
+
+
+# What is no regular file.
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Path:
+    """A named pipe that nobody reads."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    return path
+
+
+def test_a_pipe_that_nobody_reads_is_refused_at_once(
+    lab: Lab, pipe: Path, mpsbridge: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once the call waited for a reader, beyond its deadline and through Ctrl-C."""
+    with lab:
+        monkeypatch.setenv("MPSBRIDGE_INVENTORY", str(lab.inventory))
+        ended = mpsbridge("end", "ts1", "--all", "--no-warning", "--yes", "--events", str(pipe))
+        assert (ended.code, f"--events: {pipe} cannot be written" in ended.err) == (2, True)
+        saved = mpsbridge("doctor", "ts1", "--save", str(pipe))
+        assert (saved.code, f"--save: {pipe} cannot be written" in saved.err) == (2, True)
+        assert lab.changes == []
+
+
+@pytest.mark.parametrize("path", ["missing/saved", "."])
+def test_where_nothing_can_be_saved_no_host_is_asked(
+    path: str, lab: Lab, mpsbridge: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with lab:
+        monkeypatch.setenv("MPSBRIDGE_INVENTORY", str(lab.inventory))
+        found = mpsbridge("doctor", "ts1", "--save", path)
+        assert (found.code, lab.requests) == (2, [])
+
+
+def test_a_full_disk_under_what_is_saved_hides_no_answer(
+    lab: Lab, mpsbridge: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with lab:
+        monkeypatch.setenv("MPSBRIDGE_INVENTORY", str(lab.inventory))
+        found = mpsbridge("doctor", "ts1", "--save", "/dev/full", "-o", "json")
+    assert found.code == 1
+    assert found.document["outcomes"][0]["value"]["checks"]
+    assert "--save: /dev/full cannot be written" in found.err
+
+
+def test_a_ready_file_takes_the_place_of_a_file_and_of_nothing_else(lab: Lab, tmp_path: Path, pipe: Path) -> None:
+    """As root, ``--ready-file /dev/stdout`` would have removed that for everybody."""
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.touch()
+    link.symlink_to(target)
+    read: list[str] = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text(encoding="utf-8")), daemon=True)
+    reader.start()
+    with lab:
+        lab.write_ready_file(link)
+        while reader.is_alive() and not read:
+            with contextlib.suppress(OSError):  # the reader may not be there yet
+                lab.write_ready_file(pipe)
+                break
+        reader.join(10)
+    assert (link.is_symlink(), pipe.is_fifo()) == (True, True)
+    assert json.loads(target.read_text(encoding="utf-8")) == json.loads(read[0])
+
+
+@pytest.mark.parametrize(("mode", "said"), [(0o644, "can be read by other users"), (0o602, "can be written by")])
+def test_names_that_go_into_a_file_of_others_are_said(
+    mode: int, said: str, lab: Lab, mpsbridge: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = _write(tmp_path / "out", "", mode)
+    with lab:
+        monkeypatch.setenv("MPSBRIDGE_INVENTORY", str(lab.inventory))
+        words = ("--all", "--no-warning", "--yes", "--journal", str(tmp_path / "journal"))
+        events = mpsbridge("end", "ts1", *words, "--events", str(path))
+        assert f"--events: {path} {said}" in events.err
+        assert f"--save: {path} {said}" in mpsbridge("doctor", "ts1", "--save", str(path)).err

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,9 +19,10 @@ from forked_calls import Called, ForkedCalls
 from test_killed import Stage, check
 
 from mpsbridge import runlock
+from mpsbridge.cli import carrying
 from mpsbridge.clock import HastyClock
 from mpsbridge.errors import JournalError, JournalLost
-from mpsbridge.journal import Journal
+from mpsbridge.journal import Entry, Journal
 from mpsbridge.lab.connection import Record
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
@@ -296,3 +299,51 @@ def test_locks_in_a_folder_that_others_can_write_prove_nothing(
         journal.take(RUN)
     with Journal(path, shared=True) as journal:
         journal.take(RUN)
+
+
+NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("ages_s", "wait_s"),
+    [
+        ([], 0),
+        ([0], 120),
+        ([100], 20),
+        ([130], 0),
+        ([130, 30], 90),
+        ([-3600], 120),
+        ([-10 * 365 * 86_400], 120),
+        ([200, -1], 120),
+    ],
+)
+def test_what_was_sent_before_is_waited_for_no_longer_than_it_may_begin(ages_s: list[float], wait_s: float) -> None:
+    """A record whose times lie ahead (another machine's clock) once made it wait until then."""
+    sent = [
+        Entry(
+            number=1,
+            run=RUN,
+            at=NOW - timedelta(seconds=age_s),
+            host="alpha",
+            kind="intent",
+            step="end",
+            answers=None,
+            detail={},
+        )
+        for age_s in ages_s
+    ]
+    assert carrying._may_begin_for_s(sent, NOW, 60) == wait_s
+
+
+def test_a_step_at_the_end_of_time_is_waited_for_like_any_other_and_that_is_said(
+    lab: Lab, mpsbridge: Command, path: Path, clock: HastyClock
+) -> None:
+    record(path)
+    with Journal(path) as journal:
+        journal.intend(RUN, "alpha", "end", sessions=[2])
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("UPDATE entry SET at = '9999-12-31T23:59:59+00:00'")
+    found = mpsbridge("resume", "--yes", clock=clock)
+    assert found.code == 0, found.err
+    assert "alpha: a step that was sent before may still begin; waiting 2m" in found.err
+    assert lab.requests

@@ -93,6 +93,14 @@ class Call:
         if why := who_else_writes(path):
             self.terminal.warn(f"the {what} {path} {why}, who can change by it what this call does (chmod go-w)")
 
+    def look_at_output(self, what: str, path: Path | None) -> None:
+        """Warn where others may read or write a file in which people's names will stand."""
+        if path is None:
+            return
+        why = who_else_writes(path) or ("can be read by other users" if others_read(path) else "")
+        if why:
+            self.terminal.warn(f"{what}: {path} {why}, and people's names stand in it (chmod 600)")
+
     def _look_at_secrets(self, meant: Sequence[Meant]) -> None:
         places = (one.password.file for one in meant if one.password is not None)
         files = {self.settings.password_file, self.settings.keytab, *places, *(one.target.keytab for one in meant)}

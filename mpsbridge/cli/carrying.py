@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -78,6 +78,7 @@ def carry_out(
             " before the end"
         )
     with open_fleet(call, targets, graceful=True) as fleet, events_to(events) as stream:
+        call.look_at_output("--events", events)
         plans = _plan(call, fleet, work, run)
         ready = _in_order(plans, policy)
         if call.settings.dry_run or (fleet.interrupted and not ready):
@@ -171,6 +172,7 @@ def go_on(
         following(call, stream, run, order) as follower,
         _deadline(call, fleet, call.settings.deadline) as late,
     ):
+        call.look_at_output("--events", events)
         job = _job(call, journal, run, work, fleet, follower, order=order, hosts=len(hosts), out=out)
         outcomes = [not_begun_is_skipped(outcome) for outcome in fleet.run(job)]
     return _finish(call, journal, run, outcomes, fleet, follower, late=late.is_set(), others=others), outcomes
@@ -248,7 +250,9 @@ def _job(
     out: int,
 ) -> Callable[[Host], EndValue]:
     """What is done on one host, in its turn where there are waves: ``hosts`` in all, ``out`` of them not serving."""
-    procedure = _procedure(call.clock, journal, run, work.policy, work.template, fleet, follower)
+    procedure = _procedure(
+        call.clock, journal, run, work.policy, work.template, fleet, follower, note=call.terminal.note
+    )
     if not work.waves.limited:
         return procedure
     limit = limits(work.waves, hosts, call.clock.now())
@@ -284,9 +288,15 @@ def _procedure(
     template: str | None,
     fleet: Fleet,
     follower: Following,
+    *,
+    note: Callable[[str], None],
 ) -> Callable[[Host], EndValue]:
     def job(host: Host) -> EndValue:
-        _wait_out(journal.unanswered(run, host=host.name), clock, fleet.stop, host.timeout_s)
+        wait_s = _may_begin_for_s(journal.unanswered(run, host=host.name), clock.now(), host.timeout_s)
+        if wait_s:
+            left = format_duration(wait_s + 1)
+            note(f"{host.name}: a step that was sent before may still begin; waiting {left} to be sure")
+            clock.wait(wait_s, fleet.stop)
         before = journal.entries(run, host=host.name)
         scene = Scene(
             host,
@@ -305,11 +315,13 @@ def _procedure(
     return job
 
 
-def _wait_out(unknown: Sequence[Entry], clock: Clock, stop: threading.Event, timeout_s: float) -> None:
-    """Wait until no step of unknown fate can begin any more: each carried its own time limit (W4)."""
-    if unknown:
-        last = max(entry.at for entry in unknown) + timedelta(seconds=2 * timeout_s)
-        clock.wait(max(0.0, (last - clock.now()).total_seconds()), stop)
+def _may_begin_for_s(unknown: Sequence[Entry], now: datetime, timeout_s: float) -> float:
+    """Seconds until no step of unknown fate can begin any more: each carried its own time limit (W4).
+
+    They were sent before now, whatever another machine's clock has put into the record.
+    """
+    ages_s = [(now - entry.at).total_seconds() for entry in unknown]
+    return max(0.0, 2 * timeout_s - max(0.0, min(ages_s))) if ages_s else 0.0
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import socket
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -68,10 +67,11 @@ class Diagnosis(Frozen):
 
 def doctor(call: Call, hosts: Sequence[str], save: Path | None, shard: str | None) -> int:
     """``doctor``: walk the steps on every host."""
+    if save is not None:
+        _check_writable(call, save)
     with open_reading(call, call.targets(hosts, shard=shard)) as fleet:
         outcomes = gather(call, fleet, diagnose, keep=True)
-        if save is not None:
-            _save(save, outcomes, call.clock.now())
+        code = _save(call, save, outcomes) if save is not None else 0
         if call.settings.output is Output.JSON:
             dumped = [outcome.model_dump(mode="json", exclude={"value": {"raw"}}) for outcome in outcomes]
             call.terminal.document({"outcomes": dumped})
@@ -81,7 +81,7 @@ def doctor(call: Call, hosts: Sequence[str], save: Path | None, shard: str | Non
             )
         _show(call, outcomes)
         failed = any(check.ok is False for _, found in _done(outcomes) for check in found.checks)
-        return exit_code(outcomes, Effect.READ, interrupted=fleet.interrupted) or int(failed)
+        return exit_code(outcomes, Effect.READ, interrupted=fleet.interrupted) or int(failed) or code
 
 
 def _done(outcomes: Sequence[Outcome[Diagnosis]]) -> list[tuple[str, Diagnosis]]:
@@ -258,12 +258,21 @@ def _multipoint(answer: ObserveAnswer) -> Check:
     return _check("multipoint", ok=True, text=f"{text}, {counted(len(answer.wms.stations), 'station')}")
 
 
-def _save(path: Path, outcomes: Sequence[Outcome[Diagnosis]], now: datetime) -> None:
-    """Write what the hosts said, as it came, with the decoded tables beside it for the reader."""
+def _check_writable(call: Call, path: Path) -> None:
+    """Refuse before any host is asked what could not be saved. Raises ``InputError``."""
+    try:
+        open_for_owner(path, "a").close()
+    except OSError as error:
+        raise InputError(f"--save: {path} cannot be written: {error.strerror or error}") from error
+    call.look_at_output("--save", path)
+
+
+def _save(call: Call, path: Path, outcomes: Sequence[Outcome[Diagnosis]]) -> int:
+    """Write what the hosts said, as it came, with the decoded tables beside it for the reader; the exit code."""
     content = {
         "schema": "mpsbridge-doctor/1",
         "version": __version__,
-        "saved": now.isoformat(),
+        "saved": call.clock.now().isoformat(),
         "hosts": [
             {
                 "host": host,
@@ -278,7 +287,9 @@ def _save(path: Path, outcomes: Sequence[Outcome[Diagnosis]], now: datetime) -> 
         with open_for_owner(path, "w") as file:
             file.write(json_text(content, indent=1) + "\n")
     except OSError as error:
-        raise InputError(f"--save: {path} cannot be written: {error.strerror or error}") from error
+        call.terminal.warn(f"--save: {path} cannot be written: {error.strerror or error}")
+        return 1
+    return 0
 
 
 def _tables(raw: RawOutput | None) -> dict[Literal["quser", "qwinsta"], list[str]]:

@@ -52,6 +52,7 @@ def lab(
         _lab(hosts, engine=chosen, auth=sign_in, keytab=keytab, port=port, tls=tls, record=record) as running,
         _until_stopped() as stopped,
     ):
+        call.look_at_output("--record", record)
         if ready_file is not None:
             _write_ready_file(running, ready_file)
         _introduce(call, running)

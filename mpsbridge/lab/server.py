@@ -362,12 +362,20 @@ class Lab:
         return f"username = {json.dumps(self.user)}\n"
 
     def write_ready_file(self, path: Path) -> None:
-        """Write :meth:`ready` and move it into place when complete, readable by its owner only."""
+        """Write :meth:`ready` and move it into place when complete, readable by its owner only.
+
+        What is no file, or a link, is written to and never replaced. Raises ``OSError``.
+        """
+        text = json.dumps(self.ready(), indent=2, ensure_ascii=False) + "\n"
+        if path.is_symlink() or (path.exists() and not path.is_file()):  # a pipe, say, or standard output
+            with open_for_owner(path, "w") as file:
+                file.write(text)
+            return
         with tempfile.NamedTemporaryFile(
             "w", prefix=f".{path.name}.", dir=path.parent, encoding="utf-8", delete=False
         ) as draft:
             try:
-                draft.write(json.dumps(self.ready(), indent=2, ensure_ascii=False) + "\n")
+                draft.write(text)
                 draft.close()
                 Path(draft.name).replace(path)
             except BaseException:
