@@ -147,7 +147,7 @@ def test_w40_a_hold_keeps_every_run_away_until_it_is_released(lab: Lab, mpsbridg
     assert refused.code == 3
     assert "exam" in refused.outcome("alpha")["reason"]
     logoff = mpsbridge("logoff", "alpha", "--user", "alice", "--yes", "-o", "json")
-    assert logoff.outcome("alpha")["value"]["sessions"][0]["result"] == "refused"
+    assert (logoff.code, "exam" in logoff.outcome("alpha")["reason"]) == (3, True)
     assert mpsbridge("release", "alpha").code == 3
     assert mpsbridge("release", "alpha", "--yes").code == 0
     assert acts(lab) == []

@@ -257,9 +257,9 @@ def test_who_was_there_before_a_restart_is_gone_though_the_log_off_was_never_ans
 def test_a_run_of_one_act_is_told_from_its_verdicts_and_answers(tmp_path: Path) -> None:
     with Journal(tmp_path / "journal.sqlite", clock=FakeClock()) as journal:
         journal.begin("r-1", command="logoff", reason="", options={"hosts": ["ts1", "ts2"]})
-        for id, decision in ((2, "act"), (3, "act"), (4, "keep disconnected already")):
-            journal.note("r-1", "ts1", "verdict", text=decision, session=id)
-        intent = journal.intend("r-1", "ts1", "end", sessions=[2, 3])
+        for id, decision, reason in ((2, "act", ""), (3, "act", ""), (4, "keep", "disconnected already")):
+            journal.note("r-1", "ts1", "verdict", session=id, decision=decision, reason=reason)
+        intent = journal.intend("r-1", "ts1", "end", sessions=[2, 3], phase="end")
         answer = [{"id": 2, "result": "ended", "text": ""}, {"id": 3, "result": "changed", "text": "someone else"}]
         journal.answer(intent, "r-1", "ts1", "end", answer=answer)  # type: ignore[arg-type] # JSON, though mypy sees a list
         journal.intend("r-1", "ts2", "end", sessions=[7])

@@ -243,6 +243,7 @@ def _send(host: Host, plan: Plan, do: Doing, record: _Record) -> tuple[SessionRe
         _STEPS[record.act],
         lambda: do(host, plan.acts, record.run),
         sessions=[session.id for session in plan.acts],
+        phase=_STEPS[record.act],
     )
 
 

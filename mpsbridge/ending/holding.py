@@ -214,7 +214,7 @@ class Holding:
         except BaseException as raised:  # noqa: BLE001 - what else is held is given back all the same
             error = raised if isinstance(raised, MpsBridgeError) else Unexpected.of(raised)
             self._scene.problems.append(f"{what} failed: {error}")
-            self._scene.tell("failed", f"{what}: {error}")
+            self._scene.tell("failed", f"{what} failed: {error}")
             return False
         return True
 

@@ -1,8 +1,8 @@
 """The record of one host, read in order, becomes a :class:`~mpsbridge.reports.report.HostReport`. Pure.
 
-Rules: the record may end anywhere and its details may lack anything, as those of older versions do: what is missing is
-left out, and never an error; every step was recorded before it was sent, so who stands in no step was left alone; a
-later word about a person counts more than an earlier one.
+Rules: the record may end anywhere and its details may lack anything: what is missing is left out, and never an error;
+every step was recorded before it was sent, so who stands in no step was left alone; a later word about a person counts
+more than an earlier one.
 """
 
 from __future__ import annotations
@@ -47,8 +47,6 @@ class _Reader:
         self._entries = entries
         self._command = command
         self._zone = _zone(entries)
-        self._phased = any(text_of(entry.detail, "phase") for entry in entries)
-        """Whether the record names phases; where it does not, each step is one."""
         self._phases: list[tuple[str, datetime]] = []
         self._missed: dict[Identity, datetime] = {}
         """Who was not there any more, since which look."""
@@ -62,7 +60,7 @@ class _Reader:
         return entry.at.astimezone(self._zone)
 
     def _read(self, entry: Entry) -> None:
-        phase = text_of(entry.detail, "phase") or (entry.step if entry.kind == "intent" and not self._phased else None)
+        phase = text_of(entry.detail, "phase")
         if phase and (not self._phases or self._phases[-1][0] != phase):
             self._phases.append((phase, self._at(entry)))
         if entry.kind == "intent":
@@ -155,7 +153,7 @@ class _Reader:
             self.last = entry
             self._problems += [each for each in texts_of(detail, "problems") if each not in self._problems]
         if entry.step == "failed":
-            self._problems.append(text.replace(": ", " failed: ", 1))
+            self._problems.append(text)
         if entry.step in MARKS:
             self._marks.append(Mark(name=entry.step, at=self._at(entry), text=text))
 
@@ -190,12 +188,11 @@ class _Reader:
         detail = entry.detail
         if (id := number_of(detail, "session")) is None:
             return
-        told, _, rest = (text_of(detail, "text") or "").partition(" ")
-        decision = text_of(detail, "decision") or told
+        decision = text_of(detail, "decision")
         who = self._who(self._at(entry), id, time_of(detail, "born", self._zone), judged=True)
         self._change(who, **{key: text_of(detail, key) for key in ("user", "account", "state")})
         if decision in _DECIDED:
-            self._change(who, decision=decision, reason=text_of(detail, "reason") or rest, result=_DECIDED[decision])
+            self._change(who, decision=decision, reason=text_of(detail, "reason") or "", result=_DECIDED[decision])
 
     # People.
 
