@@ -173,6 +173,11 @@ def test_the_page_holds_what_the_report_says() -> None:
         assert expected in texts
 
 
+def test_a_name_of_any_direction_leaves_the_number_beside_it_in_its_place() -> None:
+    """A name that is read from the right would draw the number of its session to somebody else's name."""
+    assert "<td><bdi>frank</bdi> (session 2)</td>" in page(eventful())
+
+
 def test_w02_the_page_says_shown_and_never_read() -> None:
     text = page(eventful())
     assert "15m shown 12:00:00" in text
