@@ -71,6 +71,8 @@ class Fleet:
         workers: Workers | None = None,
     ) -> None:
         self.targets = tuple(targets)
+        if not all(isinstance(target, Target) for target in self.targets):  # one target is a sequence of its fields
+            raise TypeError("targets are a sequence of Target")
         self.stop = threading.Event()
         self._clock = clock or SystemClock()
         self._slots = max(1, concurrency)

@@ -117,7 +117,8 @@ class Journal:
                 _make_private(path)
                 if not shared:
                     _refuse_foreign(path)
-            self._database = sqlite3.connect(path, timeout=BUSY_LIMIT_S, isolation_level=None, check_same_thread=False)
+            file = path if path == IN_MEMORY else path.absolute()  # never a name that SQLite takes for a URI
+            self._database = sqlite3.connect(file, timeout=BUSY_LIMIT_S, isolation_level=None, check_same_thread=False)
         except (OSError, sqlite3.Error) as error:
             raise self._unusable(error) from error
         self._database.row_factory = sqlite3.Row

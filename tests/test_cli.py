@@ -492,3 +492,22 @@ def test_a_table_is_cut_only_where_a_terminal_is_too_narrow(
     narrow = shown(30)
     assert max(map(cell_len, narrow)) <= 30
     assert narrow[1].endswith("…")
+
+
+def test_a_journal_that_would_keep_nothing_is_refused(mpsbridge: Command) -> None:
+    refused = mpsbridge("history", "--journal", ":memory:")
+    assert (refused.code, "would keep no record" in refused.err) == (2, True)
+
+
+@pytest.mark.parametrize("encoding", ["undefined", "punycode", "utf-99", "a\0b", "idna"])
+def test_an_encoding_that_reads_no_text_is_one_sentence(encoding: str, mpsbridge: Command, tmp_path: Path) -> None:
+    path = tmp_path / "saved"
+    path.write_bytes(b"\xff USERNAME")
+    said = mpsbridge("parse", str(path), "--encoding", encoding)
+    assert (said.code, "--encoding: " in said.err) == (2, True)
+
+
+@pytest.mark.parametrize("folder", ["", "C:\\a\nb", 'C:\\a"b', "C:\\a|b", "D:x"])
+def test_a_folder_that_no_windows_has_is_refused(folder: str, mpsbridge: Command, tmp_path: Path) -> None:
+    said = mpsbridge("jea", str(tmp_path / "module"), "--transcripts", folder)
+    assert (said.code, "is no folder of Windows" in said.err) == (2, True)

@@ -83,7 +83,9 @@ def test_without_the_extra_one_message_says_what_to_install(
     monkeypatch.setitem(sys.modules, "distributed", None)
     done = mpsbridge("sessions", "ts1", "--executor", "dask", "--scheduler", "tcp://127.0.0.1:9")
     assert done.code == 2
-    assert done.err.splitlines() == [
+    warned, *said = done.err.splitlines()
+    assert "whoever answers there, and anybody in between, can run code here" in warned
+    assert said == [
         "mpsbridge sessions: --executor dask needs an extra",
         "  pip install 'mpsbridge[dask]'",
     ]

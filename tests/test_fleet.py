@@ -279,6 +279,7 @@ def test_an_outcome_has_the_documented_keys(status: str) -> None:
             "multipoint",
             "elevated",
             "problems",
+            "left_out",
         ]
         (session,) = dumped["value"]["sessions"]
         assert " ".join(session) == (
@@ -415,3 +416,9 @@ def test_who_is_left_in_the_middle_of_a_job_waits_for_nobody() -> None:
     with pytest.raises(ZeroDivisionError):
         act(fleet)
     assert fleet.interrupted
+
+
+def test_one_target_is_no_sequence_of_targets() -> None:
+    """It is one of its fields, and a fleet of those would wait for ever."""
+    with pytest.raises(TypeError, match="sequence of Target"):
+        Fleet(Target(host="ts1", address="ts1"))  # type: ignore[arg-type]  # what is wrong here

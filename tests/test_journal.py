@@ -214,3 +214,15 @@ def test_a_journal_is_for_its_owner_alone_whatever_the_umask(umask: int, tmp_pat
     finally:
         os.umask(before)
     assert modes == dict.fromkeys(["journal.sqlite", "journal.sqlite-wal", "journal.sqlite-shm", "r-1.lock"], 0o600)
+
+
+@pytest.mark.parametrize("name", ["file:j?mode=memory", "file:j", "file:///tmp/j", ":x:"])
+def test_a_journal_is_the_very_file_that_was_named(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite would take such a name for a URI, and keep nothing, or read another file than the one that was checked."""
+    monkeypatch.chdir(tmp_path)
+    path = Path(name)
+    with Journal(path) as journal:
+        journal.begin("r-1", command="end", reason="", options={})
+    with Journal(path) as journal:
+        assert [run.id for run in journal.runs()] == ["r-1"]
+    assert path.stat().st_size > 0

@@ -54,6 +54,8 @@ SPOILT: dict[str, str] = {
     "half": held()[:40],
     "longer than any that is written": LONG,
 }
+TOO_LONG = "x" * 262_145
+"""What no script reads: it is held by nobody who could be named, and can be released."""
 
 
 @pytest.mark.parametrize("text", SPOILT.values(), ids=list(SPOILT))
@@ -96,6 +98,7 @@ HOSTS: list[dict[str, Any]] = [
     *({"name": f"h{number}", "sessions": [], "lease": text} for number, text in enumerate(TEXTS)),
     {"name": "sound", "sessions": [], "lease": held(run=None, expires=None, reason="exam", owner="alice")},
     {"name": "free", "sessions": []},
+    {"name": "long", "sessions": [], "lease": TOO_LONG},
     {"name": "weak", "sessions": [], "lease": held(), "lease_folder": "writable"},
     {"name": "closed", "sessions": [], "lease": "damaged", "logon_mode": "drain"},
 ]
@@ -121,12 +124,13 @@ def test_one_spoilt_lease_hides_no_other(mpsbridge: Command) -> None:
 
 
 def test_spoilt_leases_are_released_by_their_digest(lab: Lab, mpsbridge: Command) -> None:
-    hosts = [f"h{number}" for number in range(len(TEXTS))]
-    asked = mpsbridge("release", hosts[0])
+    hosts = ["long", *(f"h{number}" for number in range(len(TEXTS)))]
+    assert mpsbridge("leases", "long", "-o", "json").outcome("long")["value"]["digest"] is None
+    asked = mpsbridge("release", hosts[1])
     assert asked.code == 3
-    digest = mpsbridge("leases", hosts[0], "-o", "json").outcome(hosts[0])["value"]["digest"]
+    digest = mpsbridge("leases", hosts[1], "-o", "json").outcome(hosts[1])["value"]["digest"]
     assert len(digest) == 64
-    assert f"{hosts[0]} (a lease that cannot be read, digest {digest[:16]})" in asked.err
+    assert f"{hosts[1]} (a lease that cannot be read, digest {digest[:16]})" in asked.err
     assert mpsbridge("release", *hosts, "--yes").code == 0
     with lab.world.changing() as there:
         assert [there[host].lease for host in hosts] == [None] * len(hosts)
@@ -143,8 +147,9 @@ def test_a_lease_that_changed_since_the_question_is_left(
 
     monkeypatch.setattr(Terminal, "confirm", meanwhile)
     released = mpsbridge("release", "closed", "sound", "-o", "json")
-    assert [each["value"]["text"] for each in released.document["outcomes"]] == [
-        "the lease changed meanwhile and was left"
+    assert released.code == 1
+    assert [each["failure"]["message"] for each in released.document["outcomes"]] == [
+        "the lease changed meanwhile and was left, so the host is still held"
     ] * 2
     with lab.world.changing() as there:
         assert there["closed"].lease == "damaged otherwise"

@@ -7,6 +7,7 @@ import importlib
 import os
 import pickle
 import socket
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +18,7 @@ from conftest import missing
 from fake_clock import FakeClock
 from lab_target import reach
 from pydantic import SecretStr
+from rude_host import RudeHost
 from worker_tasks import die_always, die_once, own_command_line, own_number, password_of, wait_for
 
 from mpsbridge.errors import InputError, SettingsError
@@ -336,3 +338,22 @@ def test_a_scheduler_that_cannot_be_used_is_an_error_beforehand(
         closed = probe.getsockname()[1]
     with pytest.raises(SettingsError, match=words):
         DaskExecutor(address.format(closed=closed))
+
+
+@pytest.mark.parametrize("said", [b"", b"\xff" * 64, b"HTTP/1.1 200 OK\r\n\r\n"], ids=["nothing", "noise", "http"])
+@pytest.mark.filterwarnings("ignore")  # what Dask leaves open then is its own matter
+def test_a_scheduler_that_is_none_is_an_error_in_time(said: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dask's client would wait for one that says nothing until somebody stops it."""
+    dask()
+    monkeypatch.setattr("mpsbridge.workers.dask.CONNECT_LIMIT_S", 0.5)
+
+    def behave(connection: socket.socket) -> None:
+        connection.sendall(said)
+        rude.released.wait(20)
+
+    with RudeHost(behave) as rude:
+        began = time.monotonic()
+        with pytest.raises(SettingsError, match="cannot be used"):
+            DaskExecutor(f"tcp://127.0.0.1:{rude.port}")
+        assert time.monotonic() - began < 5
+        rude.released.set()

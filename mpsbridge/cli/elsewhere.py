@@ -46,6 +46,11 @@ def _by_dask(call: Call, targets: Sequence[Target]) -> Elsewhere:
             hint="For example tls://scheduler:8786, or local:4 for four processes here.",
         )
     variable = settings.worker_password_variable
+    if settings.scheduler.startswith("tcp://"):
+        call.terminal.warn(
+            f"--scheduler {settings.scheduler}: whoever answers there, and anybody in between, can run code here; use "
+            "tls:// where that is not this machine"
+        )
     executor = DaskExecutor(settings.scheduler)
     try:
         executor.check(targets, password_variable=variable)

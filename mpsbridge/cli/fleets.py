@@ -18,10 +18,10 @@ from mpsbridge.cli.progress import CallView
 from mpsbridge.cli.tables import counted, listed
 from mpsbridge.clock import SystemClock
 from mpsbridge.ending.run import EndValue
-from mpsbridge.errors import JournalError, JournalLost, Refused
+from mpsbridge.errors import InputError, JournalError, JournalLost, Refused
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
-from mpsbridge.journal import Journal, journal_path
+from mpsbridge.journal import IN_MEMORY, Journal, journal_path
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.outcomes import Done, Failed, Outcome, Skipped
 from mpsbridge.models.scripts import Effect
@@ -104,6 +104,8 @@ def open_journal(call: Call) -> Journal:
 
 def record_path(call: Call) -> Path:
     """Where the record of runs is."""
+    if call.settings.journal == IN_MEMORY:
+        raise InputError(f"--journal: {IN_MEMORY} would keep no record")
     return call.settings.journal or journal_path()
 
 

@@ -135,7 +135,8 @@ def _hold(host: Host, reason: str, run: str, *, dry_run: bool = False) -> LeaseV
     )
 
 
-_CHANGED = "the lease changed meanwhile and was left"
+_CHANGED = "the lease changed meanwhile and was left, so the host is still held"
+_LOOK = "Look who holds it now: mpsbridge leases."
 _REPAIR = (
     "Look on the host who may write there, then remove the folder, as an administrator of it: "
     'rmdir /s /q "%ProgramFiles%\\mpsbridge" (without /s where it leads elsewhere). The next run makes it new.'
@@ -148,7 +149,7 @@ def _release(host: Host, asked: LeaseValue, now: datetime) -> LeaseValue:
     seen = host.look()
     there = _value(seen)
     if seen.lease is not None and (there.run, there.owner, there.digest) != (asked.run, asked.owner, asked.digest):
-        return LeaseValue(logons=seen.logon_mode, text=_CHANGED)
+        raise Refused(_CHANGED, hint=_LOOK)
     return _give_back(host, seen, now)
 
 
@@ -164,7 +165,7 @@ def _give_back(host: Host, seen: Observation, now: datetime) -> LeaseValue:
     if isinstance(lease, Lease) and lease.set is not None and lease.found is not None:
         text = lease.model_copy(update={"ending": True}).text()
         if not host.set_lease(text, expected=expected_of(seen.lease), run=run).changed:
-            return LeaseValue(logons=mode, text=_CHANGED)
+            raise Refused(_CHANGED, hint=_LOOK)
         mode = host.look().logon_mode
         if mode is lease.set:
             mode = host.set_logons(lease.found, expected=lease.set, run=run).mode
@@ -175,7 +176,9 @@ def _give_back(host: Host, seen: Observation, now: datetime) -> LeaseValue:
         host.remove_failsafe(run=run)  # it may be there before logons are closed
         text = _call_off(host, lease, text, said)
     answer = host.set_lease(None, expected=text, run=run)
-    said.append("released" if answer.changed else _CHANGED)
+    if not answer.changed:
+        raise Refused("; ".join([*said, _CHANGED]), hint=_LOOK)
+    said.append("released")
     if isinstance(lease, Damaged) and mode is not LogonMode.ENABLED:
         said.append(f"logons are {mode or 'unknown'}: the lease did not say how they were, so they were left")
     return LeaseValue(logons=mode, text="; ".join(said))

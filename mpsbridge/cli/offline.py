@@ -97,10 +97,11 @@ def _decoded(raw: bytes, encoding: str | None) -> str:
         return decode(raw, oem=None, ansi=None).text
     try:
         return raw.decode(encoding)
-    except LookupError as error:
-        raise InputError(f"--encoding: {encoding!r} is not known; for example cp850, cp1252, cp936, utf-8") from error
     except UnicodeDecodeError as error:
         raise InputError(f"--encoding: byte {error.start} is not {encoding}") from error
+    except (LookupError, ValueError) as error:
+        words = f"--encoding: {encoding!r} is not known, or reads no text; for example cp850, cp1252, cp936, utf-8"
+        raise InputError(words) from error
 
 
 def render(call: Call, name: str, params: str) -> int:
@@ -133,7 +134,7 @@ def jea(
 ) -> int:
     """``jea``: write the module, its roles and the session configuration, with the mark that Windows reads UTF-8 by."""
     groups = {Role.LOOK: look or (), Role.NOTIFY: notify or (), Role.END: end or ()}
-    files = export(groups, transcripts=transcripts or TRANSCRIPTS)
+    files = export(groups, transcripts=TRANSCRIPTS if transcripts is None else transcripts)
     try:
         folder.mkdir(parents=True)
         for name, text in files.items():

@@ -71,7 +71,7 @@ def export(groups: Mapping[Role, Iterable[str]], *, transcripts: str = TRANSCRIP
 
     Raises :class:`~mpsbridge.errors.InputError` for a group without a domain and for a folder without a drive.
     """
-    if not re.match(r"[A-Za-z]:\\", transcripts):
+    if not re.fullmatch(r"[A-Za-z]:\\[^\x00-\x1f\x7f\"<>|?*]*", transcripts):
         raise InputError(
             f"{harmless(transcripts)!r} is no folder of Windows; write it with its drive, as {TRANSCRIPTS}"
         )

@@ -19,6 +19,7 @@ import itertools
 import logging
 import os
 import platform
+import queue
 import threading
 import uuid
 import warnings
@@ -28,6 +29,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from mpsbridge.errors import InputError, SettingsError
+from mpsbridge.models.harmless import harmless
 from mpsbridge.models.targets import Target
 from mpsbridge.version import __version__
 from mpsbridge.workers.base import WorkerDied
@@ -200,16 +202,44 @@ def _start(distributed: Any, address: str) -> Any:
 def _connect(distributed: Any, address: str) -> Any:
     """A client of the scheduler. A client that cannot connect is never whole again, so the address is tried before."""
     try:
-        security = distributed.Security()
-        arguments = security.get_connection_args("client")
-        asyncio.run(_try(distributed, address, arguments))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # other versions of Dask's parts: the tasks here need none of them
-            return distributed.Client(address, security=security, timeout=CONNECT_LIMIT_S, set_as_default=False)
-    except (OSError, ValueError, TypeError, RuntimeError) as error:
-        words = f"the Dask scheduler {address} cannot be used: {error}"
+        return _in_time(lambda: _client(distributed, address))
+    except Exception as error:  # whatever answers there, and however
+        words = (
+            f"the Dask scheduler {address} cannot be used: {harmless(str(error), limit=200) or type(error).__name__}"
+        )
         hint = "--scheduler tcp://HOST:8786, or tls://HOST:8786 with Dask's own TLS settings."
         raise SettingsError(words, hint=hint) from error
+
+
+def _client(distributed: Any, address: str) -> Any:
+    security = distributed.Security()
+    asyncio.run(_try(distributed, address, security.get_connection_args("client")))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # other versions of Dask's parts: the tasks here need none of them
+        return distributed.Client(address, security=security, timeout=CONNECT_LIMIT_S, set_as_default=False)
+
+
+def _in_time(make: Callable[[], Any]) -> Any:
+    """What ``make`` returns, in a thread of its own: a scheduler that says nothing would hold Dask's client for ever.
+
+    Raises what it raises, and ``TimeoutError``.
+    """
+    made: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            made.put((make(), None))
+        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+            made.put((None, error))
+
+    threading.Thread(target=work, name="mpsbridge-dask", daemon=True).start()
+    try:
+        value, error = made.get(timeout=2 * CONNECT_LIMIT_S)
+    except queue.Empty:
+        raise TimeoutError(f"it did not answer within {2 * CONNECT_LIMIT_S:.0f} s") from None
+    if error is not None:
+        raise error
+    return value
 
 
 async def _try(distributed: Any, address: str, arguments: dict[str, Any]) -> None:

@@ -51,11 +51,23 @@ def elevated(host: LabHost) -> bool:
     return host.facts.rights == "admin"
 
 
+LEASE_FILE_BYTES = 256 * 1024
+"""The scripts read no longer file."""
+
+
 def believed_lease(host: LabHost, problems: Problems) -> str | None:
-    """The lease's text; empty where others than administrators may have written it: held, but nothing in it counts."""
-    if host.lease is None or host.facts.lease_folder == "ours":
+    """The lease's text; empty where it is too long, or others than administrators may have written it.
+
+    Then it is held, but nothing in it counts.
+    """
+    if host.lease is None:
+        return None
+    if len(host.lease.encode("utf-8", "replace")) > LEASE_FILE_BYTES:
+        doubt = "the lease cannot be read: it is longer than 256 KB"
+    elif host.facts.lease_folder != "ours":
+        doubt = f"the lease is not believed: {OTHERS_WRITE}; only SYSTEM and Administrators should write there"
+    else:
         return host.lease
-    doubt = f"the lease is not believed: {OTHERS_WRITE}; only SYSTEM and Administrators should write there"
     if doubt not in problems:
         problems.append(doubt)
     return ""

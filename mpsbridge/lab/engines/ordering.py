@@ -49,7 +49,7 @@ def lease(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
         raise Refusal("untouched", "the text is no lease; nothing was done")
     if host.facts.lease_folder != "ours" and (text is not None or host.lease is not None):
         raise Refusal("untouched", f"{OTHERS_WRITE}; nothing was done")
-    found = host.lease
+    found = believed_lease(host, problems)
     changed = _is_expected(found, expected) and not (text is None and found is None)
     if changed and not elevated(host):
         raise Refusal("denied", "Access to the path is denied.")
@@ -59,7 +59,7 @@ def lease(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
             note("lease removed", host, arguments, problems)
         elif _run_of(found) != arguments["run"]:
             note("lease written", host, arguments, problems)
-    return {"now": cim(host.now()), "changed": changed, "lease": host.lease}
+    return {"now": cim(host.now()), "changed": changed, "lease": believed_lease(host, problems)}
 
 
 def failsafe(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
