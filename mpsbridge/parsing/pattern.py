@@ -10,7 +10,8 @@ twice, or belongs to another calendar (an era), makes the pattern unusable.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple
 
@@ -24,6 +25,10 @@ class _Part(NamedTuple):
 
     letter: str
     text: str
+
+
+_Named = Sequence[tuple[str, _Part]]
+"""Parts, each with what it tells."""
 
 
 def _parts(pattern: str) -> Iterator[_Part]:
@@ -60,21 +65,28 @@ def read_as(text: str, pattern: str) -> dict[str, str] | None:
     ``None`` where the text is not of this pattern, or the pattern's numbers alone do not tell the moment. ``text`` has
     no marks, and each kind of blank as one blank.
     """
-    parts = list(_parts(pattern))
-    named = [name for part in parts if (name := _name(part))]
-    halves = "half" in named or not any(part.letter == "h" for part in parts)
-    if len(named) != len(set(named)) or "era" in named or not halves or not set(named) >= _NEEDED:
-        return None
+    parts = _telling_parts(pattern)
     found: dict[str, str] = {}
     place = 0
-    for number, part in enumerate(parts):
+    for number, (name, part) in enumerate(parts):
         end = _end(text, place, part, parts[number + 1 :])
         if end is None:
             return None
-        if name := _name(part):
+        if name:
             found[name] = text[place:end]
         place = end
-    return found if place == len(text) else None
+    return found if parts and place == len(text) else None
+
+
+@lru_cache(maxsize=64)
+def _telling_parts(pattern: str) -> tuple[tuple[str, _Part], ...]:
+    """The parts and what each tells; none where they do not tell the moment. The rows of a host share few patterns."""
+    parts = [(_name(part), part) for part in _parts(pattern)]
+    named = [name for name, _ in parts if name]
+    halves = "half" in named or not any(part.letter == "h" for _, part in parts)
+    if len(named) != len(set(named)) or "era" in named or not halves or not set(named) >= _NEEDED:
+        return ()
+    return tuple(parts)
 
 
 def _name(part: _Part) -> str:
@@ -85,7 +97,7 @@ def _name(part: _Part) -> str:
     return names.get(part.letter, "")
 
 
-def _end(text: str, place: int, part: _Part, rest: list[_Part]) -> int | None:
+def _end(text: str, place: int, part: _Part, rest: _Named) -> int | None:
     """Where this part ends in the text; ``None`` where it is not there."""
     if not part.letter:
         return _after_literal(text, place, part.text)
@@ -113,13 +125,13 @@ def _after_literal(text: str, place: int, literal: str) -> int | None:
     return place
 
 
-def _after_word(text: str, place: int, rest: list[_Part], *, blanks: bool) -> int | None:
+def _after_word(text: str, place: int, rest: _Named, *, blanks: bool) -> int | None:
     """Behind a word without digits: all up to the next digit (or blank), but for the literal text that follows it."""
     end = place
     while end < len(text) and not text[end].isdecimal() and (blanks or text[end] != " "):
         end += 1
     literal = ""
-    for part in rest:
+    for _, part in rest:
         if part.letter:
             break
         literal += part.text
