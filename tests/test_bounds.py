@@ -126,6 +126,25 @@ def values(count: int) -> None:
     open_envelope("logons", RawOutput(output=(text,)))
 
 
+def head(size: int) -> bytes:
+    """An answer whose status line and headers have so many bytes before the empty line, and one more piece after."""
+    rest = b"\r\nContent-Length: 0"
+    return HEAD + b"X: " + b"x" * (size - len(HEAD) - 3 - len(rest)) + rest + b"\r\n\r\n"
+
+
+def line(characters: int) -> None:
+    """A row with so many characters, which it has by blanks at its end."""
+    assert len(observed(HEADER + padded(ROW.format("alice", 2).rstrip(), characters) + "\r\n").sessions) == 1
+
+
+def tail(characters: int) -> None:
+    """A row with so many characters behind its id, which it has by blanks before the idle time."""
+    before, found, after = ROW.rstrip().format("alice", 2).partition("   2  ")
+    short = found.lstrip()[1:] + after
+    long = short.replace("          .", " " * (characters - len(short) + 10) + ".")
+    assert len(observed(HEADER + before + "   2" + long + "\r\n").sessions) == 1
+
+
 def stream(size: int) -> None:
     blank = " " * 997 + "\r\n"
     text = rows(1) + blank * ((size - 400) // 999)
@@ -133,6 +152,7 @@ def stream(size: int) -> None:
 
 
 LIMITS: dict[str, tuple[Callable[[int], object], int]] = {
+    "head": (lambda n: http(head(n)), bounds.HEAD_LIMIT),
     "headers": (lambda n: http(HEAD + b"A: b\r\n" * (n - 1) + b"Content-Length: 0\r\n\r\n"), bounds.HEADERS_LIMIT),
     "interim answers": (
         lambda n: http(b"HTTP/1.1 100 Continue\r\n\r\n" * n + HEAD + b"Content-Length: 0\r\n\r\n"),
@@ -159,6 +179,8 @@ LIMITS: dict[str, tuple[Callable[[int], object], int]] = {
         lambda n: opened(result={"id": 2, "account": "x" * n}).answer(OwnerAnswer),
         bounds.NAME_LIMIT,
     ),
+    "line of a table": (line, bounds.LINE_LIMIT),
+    "tail of a row": (tail, bounds.TAIL_LIMIT),
     "stream": (stream, bounds.TABLE_LIMIT),
     "lines": (lambda n: observed(rows(n - 1)), bounds.LINES_LIMIT),
 }

@@ -199,3 +199,17 @@ def test_a_dry_run_of_a_plan_tells_who_would_have_no_turn(
     assert len(skipped) == 3 - begin
     assert all("must (floor)" in each["reason"] for each in skipped)
     assert found.code == (0 if begin == 3 else 3 if begin == 0 else 1)
+
+
+@pytest.mark.parametrize("how", ["--dry-run", "--yes"])
+def test_a_host_that_a_person_has_released_has_left_the_run(
+    how: str, lab: Lab, mpsbridge: Command, clock: HastyClock, tmp_path: Path
+) -> None:
+    """The dry run once said that its sessions would be ended."""
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        journal.note(RUN, "alpha", "leased", expires="2099-11-25T12:00:00+00:00", phase="lease")
+    with lab.world.changing() as hosts:
+        hosts["alpha"].lease = None
+    found = mpsbridge("resume", how, clock=clock)
+    assert (found.code, "a person has released the host, so it has left this run" in found.err) == (1, True)
+    assert [change for change in lab.changes if change.host == "alpha"] == []

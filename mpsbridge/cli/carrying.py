@@ -7,10 +7,11 @@ the run holds there; a host that refuses is skipped, says which option would lif
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from pydantic import JsonValue
@@ -32,7 +33,7 @@ from mpsbridge.cli.spared import check_spared
 from mpsbridge.clock import Clock
 from mpsbridge.ending.down import WENT_QUIET
 from mpsbridge.ending.history import boot_of_the_order, is_held, serves, unfinished
-from mpsbridge.ending.past import past_of
+from mpsbridge.ending.past import Past, left_by, past_of
 from mpsbridge.ending.policy import HostPlan, Policy, Then, plan_host
 from mpsbridge.ending.run import EndValue, end_sessions
 from mpsbridge.ending.scene import Scene
@@ -115,8 +116,9 @@ def rehearse(
     """What going on with a run would do, without doing it; the exit code."""
     order = [target.host for target in targets]
     out = _not_serving(journal, run, hosts, order)
+    pasts = {host: past_of(journal.entries(run, host=host)) for host in order}
     with open_fleet(call, targets, graceful=True) as fleet:
-        plans = _plan(call, fleet, work, run)
+        plans = _plan(call, fleet, work, run, pasts)
         code, _ = _only_planned(call, fleet, run, plans, work, range(len(order)), hosts=len(hosts), out=out)
     return 1 if code == 3 else code  # what refuses a run that has begun is a failure of that host
 
@@ -183,11 +185,16 @@ def _not_serving(journal: Journal, run: str, hosts: Sequence[str], order: Sequen
     return sum(not serves(journal, run, host) for host in hosts if host not in order)
 
 
-def _plan(call: Call, fleet: Fleet, work: Work, run: str) -> list[Outcome[HostPlan]]:
+def _plan(
+    call: Call, fleet: Fleet, work: Work, run: str, pasts: Mapping[str, Past] = MappingProxyType({})
+) -> list[Outcome[HostPlan]]:
     policy = work.policy
 
     def look(host: Host) -> HostPlan:
-        return plan_host(host.target.host, host.observe(programs=policy.keep_running), policy, run=run)
+        seen = host.observe(programs=policy.keep_running)
+        if host.name in pasts and (why := left_by(pasts[host.name], seen, run, seen.observed)):
+            raise HostReleased(why)
+        return plan_host(host.name, seen, policy, run=run)
 
     plans: list[Outcome[HostPlan]] = []
     looks = fleet.run(look)

@@ -14,7 +14,7 @@ from typing import NoReturn
 from pydantic import JsonValue
 
 from mpsbridge.ending.lease import Lease, expected_of, holder, is_of_run, read_lease
-from mpsbridge.ending.past import GIVING_BACK
+from mpsbridge.ending.past import GIVING_BACK, left_by
 from mpsbridge.ending.scene import Scene
 from mpsbridge.errors import HostReleased, MpsBridgeError, Refused, RemoteError, Unexpected
 from mpsbridge.models.answers import LeaseAnswer
@@ -60,20 +60,9 @@ class Holding:
         return ends if stands and ends is not None and self._scene.now() < ends else None
 
     def check_released(self, seen: Observation) -> None:
-        """Raise :class:`~mpsbridge.errors.HostReleased` where somebody else has ended this run's lease.
-
-        It is neither there, nor given back by this run, nor over: then a person has released the host, or another run
-        has it by now. Disk protection drops a lease, too, but only at a restart (W23).
-        """
-        past, lease = self._scene.past, read_lease(seen.lease)
-        was_dropped = seen.discards_changes and seen.boot != past.boot
-        is_held = past.held_until is not None and self._scene.now() <= past.held_until
-        if self.is_ours(seen) or not (past.lost or (is_held and not was_dropped)):
-            return
-        if isinstance(lease, Lease):
-            raise HostReleased(f"the host is held by {holder(lease)} now, so it has left this run")
-        if lease is None:
-            raise HostReleased("a person has released the host, so it has left this run")
+        """Raise :class:`~mpsbridge.errors.HostReleased` where somebody else has ended this run's lease."""
+        if why := left_by(self._scene.past, seen, self._scene.run, self._scene.now()):
+            raise HostReleased(why)
 
     def take(self, seen: Observation) -> None:
         """Take the lease, or go on with this run's own. Raises :class:`~mpsbridge.errors.Refused`."""

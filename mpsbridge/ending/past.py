@@ -14,10 +14,11 @@ from typing import NamedTuple
 
 from pydantic import JsonValue
 
+from mpsbridge.ending.lease import Lease, holder, is_of_run, read_lease
 from mpsbridge.ending.record import Told, logged_off, notices_told
 from mpsbridge.errors import JournalError
 from mpsbridge.journal import Entry
-from mpsbridge.models.sessions import Session
+from mpsbridge.models.sessions import Observation, Session
 
 GIVING_BACK = "restore"
 """The phase in which a life gives back what it holds."""
@@ -68,6 +69,22 @@ def _past_of(entries: Sequence[Entry]) -> Past:
         if entry.step == "look":
             boot = moment_of(detail.get("boot")) or boot
     return Past(notices_told(entries), logged_off(entries), announced, held_until, lost, boot)
+
+
+def left_by(past: Past, seen: Observation, run: str, now: datetime) -> str:
+    """Why the host has left this run, because somebody else has ended its lease; empty where it has not.
+
+    It is neither there, nor given back by this run, nor over at ``now`` (by the host's clock): then a person has
+    released the host, or another run has it by now. Disk protection drops a lease, too, but only at a restart (W23).
+    """
+    lease = read_lease(seen.lease)
+    was_dropped = seen.discards_changes and seen.boot != past.boot
+    is_held = past.held_until is not None and now <= past.held_until
+    if is_of_run(seen.lease, run) or not (past.lost or (is_held and not was_dropped)):
+        return ""
+    if isinstance(lease, Lease):
+        return f"the host is held by {holder(lease)} now, so it has left this run"
+    return "" if lease else "a person has released the host, so it has left this run"
 
 
 def moment_of(text: JsonValue) -> datetime | None:

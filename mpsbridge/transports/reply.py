@@ -135,18 +135,18 @@ class _Bytes:
 
     def head(self) -> bytes:
         """Up to an empty line, which is left out."""
-        while (found := _END_OF_HEAD.search(self._come)) is None:
-            if len(self._come) > HEAD_LIMIT:
-                raise BadAnswer("the head of the HTTP answer does not end")
+        while (found := _END_OF_HEAD.search(self._come)) is None and len(self._come) <= HEAD_LIMIT:
             self._more()
+        if found is None or found.start() > HEAD_LIMIT:
+            raise BadAnswer("the head of the HTTP answer does not end")
         return self._take(found.end())[: found.start()]
 
     def line(self) -> bytes:
         """One line, without its end."""
-        while (end := self._come.find(b"\n")) < 0:
-            if len(self._come) > HEAD_LIMIT:
-                raise BadAnswer("a line of the HTTP answer does not end")
+        while (end := self._come.find(b"\n")) < 0 and len(self._come) <= HEAD_LIMIT:
             self._more()
+        if not 0 <= end <= HEAD_LIMIT:
+            raise BadAnswer("a line of the HTTP answer does not end")
         return self._take(end + 1).rstrip(b"\r\n")
 
     def exactly(self, count: int) -> bytes:
