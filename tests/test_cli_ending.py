@@ -90,7 +90,7 @@ def test_the_procedure_warns_waits_ends_and_gives_everything_back(
         ("logons", None),
     ]
     told = [json.loads(line) for line in events.read_text(encoding="utf-8").splitlines()]
-    assert list(told[0]) == ["at", "run", "host", "phase", "session", "event", "text"]
+    assert list(told[0]) == ["at", "run", "host", "phase", "session", "event", "result", "text"]
     assert [each["event"] for each in told][-2:] == ["restored", "released"] or "released" in {
         each["event"] for each in told
     }
@@ -379,3 +379,24 @@ def test_a_run_goes_on_only_where_it_has_not_come_to_an_end(tmp_path: Path) -> N
         journal.note("r-1", "stopped", "stopped", error="refused")
         hosts = ["refused", "unbegun", "untouched", "done", "died", "stopped"]
         assert unfinished(journal, "r-1", hosts) == ["died", "stopped", "unbegun", "untouched"]
+
+
+def test_events_never_call_ended_who_was_refused(
+    mpsbridge: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = [
+        {"id": 2, "user": "alice", "session_name": "rdp-tcp#1", "logon": "1h", "protected": True},
+        {"id": 3, "user": "bob", "session_name": "rdp-tcp#2", "logon": "1h"},
+    ]
+    events = tmp_path / "events.jsonl"
+    clock = HastyClock(300)
+    with Lab(build_world({"hosts": [{"name": "ts1", "sessions": people}]}, clock), clock=clock) as lab:
+        monkeypatch.setenv("MPSBRIDGE_INVENTORY", str(lab.inventory))
+        monkeypatch.setenv("MPSBRIDGE_PASSWORD", lab.password)
+        words = ("--all", "--no-warning", "--settle", "2s", "--yes", "--events", str(events))
+        found = mpsbridge("end", "ts1", *words, clock=clock)
+    assert found.code == 1
+    told = [json.loads(line) for line in events.read_text(encoding="utf-8").splitlines()]
+    settled = {each["session"]: each["result"] for each in told if each["event"] == "settled"}
+    assert settled == {2: "refused", 3: "ended"}
+    assert "ended" not in {each["event"] for each in told}

@@ -220,7 +220,7 @@ def test_a_record_that_ends_anywhere_says_no_more_than_it_holds(name: str) -> No
         unknown = {step.number for step in host.steps if step.fate is Fate.UNKNOWN}
         assert unknown == {each.number for each in held if each.kind == "intent" and each.number not in answered}
         sent = [entry for entry in held if entry.kind == "intent" and entry.step == "end"]
-        told_gone = {entry.detail["session"] for entry in held if entry.step == "ended"}
+        told_gone = {entry.detail["session"] for entry in held if entry.step == "settled"}
         for person in host.people:
             if not sent and person.id not in told_gone:
                 assert person.result in {None, Result.KEPT}

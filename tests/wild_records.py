@@ -59,7 +59,7 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4),
     max_leaves=6,
 )
-STEPS = ["look", "verdict", "end", "message", "logons-set", "ended", "unknown", "finished", "stopped", "ordered"]
+STEPS = ["look", "verdict", "end", "message", "logons-set", "settled", "unknown", "finished", "stopped", "ordered"]
 STEPS += ["booted", "failed", "power", "disconnect"]
 
 

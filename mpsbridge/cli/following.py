@@ -26,7 +26,7 @@ from mpsbridge.files import open_for_owner
 LAST_NEWS_S = 5.0
 """How long a run that is over waits for an output that takes its news slowly."""
 _TOLD = frozenset(
-    {"leased", "closed", "notice", "waiting", "empty", "ended", "ordered", "unanswered", "booted"}
+    {"leased", "closed", "notice", "waiting", "empty", "settled", "ordered", "unanswered", "booted"}
     | {"restored", "left", "released", "failed"}
 )
 """Events that a person sees while the run goes on."""

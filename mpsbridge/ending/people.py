@@ -204,7 +204,7 @@ class People:
         for result in results:
             self._results[identity(result.session)] = result
             self._scene.tell(
-                "ended",
+                "settled",
                 f"{result.session.user}: {result.result} {result.text}".strip(),
                 session=result.session.id,
                 born=plain_time(result.session.born),

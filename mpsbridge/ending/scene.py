@@ -106,6 +106,8 @@ class Event(Frozen):
     phase: str
     session: int | None = None
     event: str
+    result: str | None = None
+    """What became of the session, or of the notice, as in the results of a run; null of other events."""
     text: str = ""
 
 
@@ -237,6 +239,7 @@ class Scene:
             phase=self.phase,
             session=session,
             event=event,
+            result=result if isinstance(result := detail.get("result"), str) else None,
             text=text,
         )
         self._inform(self._on_event, happened)

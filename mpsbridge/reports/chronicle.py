@@ -141,7 +141,7 @@ class _Reader:
 
     def _event(self, entry: Entry) -> None:
         detail, text = entry.detail, text_of(entry.detail, "text") or ""
-        if entry.step == "ended" and (id := number_of(detail, "session")) is not None:
+        if entry.step == "settled" and (id := number_of(detail, "session")) is not None:
             who = self._who(self._at(entry), id, time_of(detail, "born", self._zone))
             at = self._missed.get(who, self._at(entry))
             self._change(who, result=result_of(detail), text=text_of(detail, "why") or "", at=at)
