@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from datetime import timedelta
 from functools import cache
@@ -23,8 +24,11 @@ from mpsbridge.errors import RemoteError, Unreachable
 from mpsbridge.journal import Entry, Journal, Run
 from mpsbridge.models.sessions import LogonMode, Result, State
 from mpsbridge.reports.junit import junit_xml
+from mpsbridge.reports.markdown import markdown
+from mpsbridge.reports.page import page
 from mpsbridge.reports.report import Fate, HostReport, Report, Status, report_json, report_schema
 from mpsbridge.reports.summary import make_report
+from mpsbridge.reports.words import meaning_of
 
 
 @cache
@@ -364,3 +368,37 @@ def test_a_step_that_the_host_answered_with_an_error_is_unknown(tmp_path: Path) 
 
     host = one_host(tmp_path, prepare, then=Then.NOTHING)
     assert (host.status, host.error) == (Status.UNKNOWN, "no task scheduler")
+
+
+@pytest.mark.parametrize(
+    ("ends", "status", "said"),
+    [
+        (["done"] * 3, Status.DONE, "Everything was done."),
+        (["done"] * 24 + ["refused"], Status.PARTLY, "24 of 25 hosts done, 1 refused."),
+        (["done", "refused", "failed"], Status.PARTLY, "1 of 3 hosts done, 1 failed, 1 refused."),
+        (["refused"] * 2, Status.REFUSED, "The plan refused; nothing was sent."),
+        (["failed", "refused"], Status.FAILED, "Not everything was done."),
+        (["done", "silent"], Status.UNKNOWN, "Not everything is known: look at the hosts before you repeat anything."),
+    ],
+)
+def test_one_host_that_refuses_says_nothing_of_the_others(
+    ends: list[str], status: Status, said: str, tmp_path: Path
+) -> None:
+    """Of 24 hosts that were restarted it was once said that nothing was sent."""
+    with Journal(tmp_path / "journal.sqlite", clock=FakeClock()) as journal:
+        names = [f"ts{number}" for number in range(len(ends))]
+        journal.begin("r-1", command="end", reason="", options={"hosts": list(names)})
+        for name, end in zip(names, ends, strict=True):
+            if end == "done":
+                journal.note("r-1", name, "finished", text="done")
+            elif end == "silent":
+                journal.intend("r-1", name, "power")
+            else:
+                journal.note("r-1", name, "stopped", text="no", error=end, may_have_run=False)
+        journal.end("r-1", "exit code 1")
+        told = make_report(journal.find("r-1"), journal.entries("r-1"))
+    assert (told.status, meaning_of(told)) == (status, said)
+    for form in (markdown(told), page(told)):
+        assert said in html.unescape(form)
+    suites = JUnitXml.fromstring(junit_xml(told).encode())
+    assert bool(suites.failures or suites.errors) is (status is not Status.DONE)

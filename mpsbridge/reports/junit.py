@@ -1,7 +1,7 @@
 """A report as JUnit XML, for the test page of a CI server: a suite for each host, a case for it, each person and step.
 
-Rules: what failed is a failure, what nobody knows an error, what was refused, kept or not touched is skipped; the XML
-is well formed whatever a host or a person wrote.
+Rules: what failed or was refused is a failure, what nobody knows an error, what was kept or not touched is skipped, so
+the page is red where the call's exit code is not 0; the XML is well formed whatever a host or a person wrote.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from mpsbridge.reports import words
 from mpsbridge.reports.report import Fate, HostReport, Person, Report, Status, Step
 
 Verdict = Error | Failure | Skipped | None
-_SKIPPED = {Result.REFUSED, Result.KEPT, Result.WOULD, None}
-_FAILED = {Result.CHANGED, Result.EXPIRED}
+_SKIPPED = {Result.KEPT, Result.WOULD, None}
+_FAILED = {Result.CHANGED, Result.EXPIRED, Result.REFUSED}
 
 
 def junit_xml(report: Report) -> str:
@@ -64,8 +64,8 @@ def _of_host(host: HostReport) -> Verdict:
     text = words.outcome_of(host)
     if host.status is Status.UNKNOWN:
         return Error(text, "unknown")
-    if host.status is Status.FAILED:
-        return Failure(text, "failed")
+    if host.status in {Status.FAILED, Status.REFUSED}:
+        return Failure(text, host.status.value)
     return None if host.status is Status.DONE else Skipped(text, host.status.value)
 
 

@@ -25,7 +25,7 @@ _SYNTAX = re.compile(r"(?!(?<=[0-9])[-:.](?=[0-9])|(?<=[0-9a-z])-(?=[0-9A-Za-z])
 def markdown(report: Report) -> str:
     """The whole run; ends in a line end."""
     lines = [f"### mpsbridge {_safe(report.run.command)}: {report.status.value}", ""]
-    lines += [words.MEANINGS[report.status], ""]
+    lines += [words.meaning_of(report), ""]
     lines += [f"- {name}: {_safe(value)}" for name, value in words.facts_of(report)]
     lines += _table(("", "host", "outcome", "people", "took"), [_host_row(host) for host in report.hosts])
     people = [(host, person) for host in report.hosts for person in host.people]

@@ -29,6 +29,8 @@ class Status(StrEnum):
 
     UNKNOWN = "unknown"
     """Something may have happened and nobody knows, or the record ends in the middle."""
+    PARTLY = "partly"
+    """Of a run: all was done on some hosts, and not on others."""
     FAILED = "failed"
     REFUSED = "refused"
     """The plan refused; nothing was sent."""

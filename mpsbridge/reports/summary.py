@@ -23,7 +23,7 @@ def make_report(run: Run, entries: Iterable[Entry]) -> Report:
         host_report(name, found, command=run.command, ended=run.ended is not None) for name, found in by_host.items()
     )
     is_open = run.ended is None
-    return Report(run=run, open=is_open, status=_worst(hosts, is_open=is_open), hosts=hosts, totals=_totals(hosts))
+    return Report(run=run, open=is_open, status=_of_all(hosts, is_open=is_open), hosts=hosts, totals=_totals(hosts))
 
 
 def _asked_for(run: Run) -> list[str]:
@@ -31,9 +31,14 @@ def _asked_for(run: Run) -> list[str]:
     return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
 
 
-def _worst(hosts: Sequence[HostReport], *, is_open: bool) -> Status:
-    """The worst of the hosts; a run without any is done when it has ended, and else unknown."""
+def _of_all(hosts: Sequence[HostReport], *, is_open: bool) -> Status:
+    """The worst of the hosts, but ``partly`` where on others all was done.
+
+    A run without any host is done when it has ended, and else unknown.
+    """
     found = {host.status for host in hosts} or {Status.UNKNOWN if is_open else Status.DONE}
+    if Status.DONE in found and Status.UNKNOWN not in found and len(found) > 1:
+        return Status.PARTLY
     return next(status for status in Status if status in found)
 
 

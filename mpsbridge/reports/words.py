@@ -34,14 +34,24 @@ PHASES = {
     "restore": "give back",
 }
 
-MEANINGS = {
+_MEANINGS = {
     Status.UNKNOWN: "Not everything is known: look at the hosts before you repeat anything.",
     Status.FAILED: "Not everything was done.",
     Status.REFUSED: "The plan refused; nothing was sent.",
     Status.UNTOUCHED: "Nothing was sent.",
     Status.DONE: "Everything was done.",
 }
-"""What a run's status means to whoever reads the report."""
+
+
+def meaning_of(report: Report) -> str:
+    """What a run's status means to whoever reads the report; where hosts differ, how many there are of each."""
+    if report.status is not Status.PARTLY:
+        return _MEANINGS[report.status]
+    counts = report.totals.hosts
+    others = [
+        f"{counts[status]} {status.value}" for status in Status if counts.get(status) and status is not Status.DONE
+    ]
+    return f"{counts[Status.DONE]} of {len(report.hosts)} hosts done, {', '.join(others)}."
 
 
 def plain(text: object) -> str:
