@@ -457,7 +457,7 @@ def test_every_act_is_a_run_in_the_journal(lab: Lab, mpsbridge: Command, tmp_pat
     found = mpsbridge("message", "alpha", "beta", "--user", "alice", "--text", "hello", "-o", "json")
     with Journal(tmp_path / "journal.sqlite") as journal:
         (run,) = journal.runs()
-        assert (run.id, run.command, run.verdict) == (found.outcome("alpha")["value"]["run"], "message", "exit code 0")
+        assert (run.id, run.command, run.verdict) == (found.outcome("alpha")["value"]["run"], "message", "done")
         intent, outcome = journal.entries(run.id)
         assert (intent.kind, intent.host, intent.step, intent.detail["sessions"]) == ("intent", "alpha", "message", [2])
         assert outcome.answers == intent.number

@@ -211,7 +211,7 @@ def test_a_call_that_every_host_refuses_is_a_run_in_the_record(
     with Journal(tmp_path / "journal.sqlite") as journal:
         (run,) = journal.runs()
         (entry,) = journal.entries(run.id)
-    assert (run.command, run.verdict) == (command, "exit code 3")
+    assert (run.command, run.verdict) == (command, "refused")
     assert (entry.host, entry.step, entry.detail["error"]) == ("beta", "stopped", "refused")
     assert "--disconnected-ok" in str(entry.detail["text"])
     assert mpsbridge("report", "--format", "json").code == 0

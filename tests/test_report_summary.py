@@ -267,7 +267,7 @@ def test_a_run_of_one_act_is_told_from_its_verdicts_and_answers(tmp_path: Path) 
         answer = [{"id": 2, "result": "ended", "text": ""}, {"id": 3, "result": "changed", "text": "someone else"}]
         journal.answer(intent, "r-1", "ts1", "end", answer=answer)  # type: ignore[arg-type] # JSON, though mypy sees a list
         journal.intend("r-1", "ts2", "end", sessions=[7])
-        journal.end("r-1", "exit code 4")
+        journal.end("r-1", "unknown")
         told = make_report(journal.find("r-1"), journal.entries("r-1"))
     first, second = told.hosts
     assert [person.result for person in first.people] == [Result.ENDED, Result.CHANGED, Result.KEPT]
@@ -395,7 +395,7 @@ def test_one_host_that_refuses_says_nothing_of_the_others(
                 journal.intend("r-1", name, "power")
             else:
                 journal.note("r-1", name, "stopped", text="no", error=end, may_have_run=False)
-        journal.end("r-1", "exit code 1")
+        journal.end("r-1", "partly")
         told = make_report(journal.find("r-1"), journal.entries("r-1"))
     assert (told.status, meaning_of(told)) == (status, said)
     for form in (markdown(told), page(told)):

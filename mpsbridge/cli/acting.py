@@ -27,6 +27,7 @@ from mpsbridge.cli.fleets import (
     record_not_sent,
     record_untouched,
     refused_is_skipped,
+    verdict_of,
 )
 from mpsbridge.cli.leaving import leaving_behind
 from mpsbridge.cli.tables import (
@@ -135,10 +136,11 @@ def _carry_out(
                 for place, outcome in _act(fleet, plans, places, who, do, record):
                     outcomes[place] = outcome
         _show(call, outcomes, act)
-        code = call.terminal.code(exit_code(outcomes, _EFFECTS[act], interrupted=fleet.interrupted))
+        code = exit_code(outcomes, _EFFECTS[act], interrupted=fleet.interrupted)
+        answered = call.terminal.code(code)
         if begins:
-            end_record(call, journal, run, f"exit code {code}")
-        return code
+            end_record(call, journal, run, verdict_of(outcomes, code))
+        return answered
 
 
 def _held(seen: Observation) -> str:

@@ -26,6 +26,7 @@ from mpsbridge.cli.fleets import (
     open_fleet,
     record_not_sent,
     record_untouched,
+    verdict_of,
 )
 from mpsbridge.cli.following import Follower, Following, events_to, following
 from mpsbridge.cli.showing import ask, has_work, not_begun_is_skipped, note_once, planned, show, summarise
@@ -371,14 +372,14 @@ def _finish(
     The answer comes first: nothing about the record can keep it back. ``follower`` knows whether all events were told.
     """
     show(call, outcomes, dry_run=False)
-    code = call.terminal.code(exit_code(outcomes, Effect.DISRUPT, interrupted=fleet.interrupted and not late))
-    code = code or int(follower.is_incomplete)
+    became = exit_code(outcomes, Effect.DISRUPT, interrupted=fleet.interrupted and not late)
+    code = call.terminal.code(became) or int(follower.is_incomplete)
     try:
         is_open = fleet.interrupted or bool(others) or _is_unsettled(journal, run, outcomes)
     except (JournalLost, JournalError) as error:
         call.terminal.warn(str(error))
         is_open = True
-    if is_open or not end_record(call, journal, run, f"exit code {code}" if code else "done"):
+    if is_open or not end_record(call, journal, run, verdict_of(outcomes, became)):
         call.terminal.note(f"run {run} is open; 'mpsbridge resume {run}' goes on with it")
     summarise(call, journal, run)
     return code

@@ -149,6 +149,14 @@ def exit_code(outcomes: Sequence[object], effect: Effect, *, interrupted: bool =
     return 0
 
 
+def verdict_of(outcomes: Sequence[object], code: int) -> str:
+    """What the record says of a run that ended with these outcomes and this exit code, in the words of its report."""
+    whole = {0: "done", 3: "refused", 4: "unknown", 130: "stopped"}
+    if code in whole:
+        return whole[code]
+    return "partly" if any(exit_code([one], Effect.DISRUPT) == 0 for one in outcomes) else "failed"
+
+
 def never_begun(look: Failed | Skipped) -> Failed | Skipped:
     """A look that failed, told of the act that was to follow: the look may have run, the act has not."""
     if isinstance(look, Skipped):
@@ -180,7 +188,7 @@ def record_not_sent(journal: Journal, run: str, outcome: Failed | Skipped) -> No
 def end_record(call: Call, journal: Journal, run: str, verdict: str) -> bool:
     """Record that a run has ended; whether that was possible. Where it was not, that is said.
 
-    It comes after the answer, so that the record tells the exit code that the call has, and an answer that was lost.
+    It comes after the answer, so that the record tells of an answer that was lost, too.
     """
     out = call.terminal.streams.out
     try:
