@@ -192,7 +192,7 @@ def decide(limit: Limits, count: Count, now: datetime) -> Decision | str:
     return "wait"
 
 
-def rehearse(
+def without_a_turn(
     limit: Limits, order: Sequence[str], *, hosts: int, out: int, now: datetime, serve_again: bool
 ) -> dict[str, str]:
     """The hosts that would not begin, and why, if each that does goes well; ``serve_again``: they come back by that."""

@@ -253,6 +253,10 @@ SAID: dict[str, tuple[Callable[[Path], tuple[str, ...]], str]] = {
         lambda folder: ("hosts", f"@{_write(folder / 'list', 'ts1', 0o602)}"),
         "the list {}/list can be written by other users",
     ),
+    "list behind a sign": (
+        lambda folder: ("hosts", "ts1", "ts2", f" ! @{_write(folder / 'list', 'ts1', 0o602)}"),
+        "the list {}/list can be written by other users",
+    ),
     "plan": (
         lambda folder: ("maintain", str(_write(folder / "plan.toml", "", 0o666)), "--yes"),
         "the plan {}/plan.toml can be written by other users",

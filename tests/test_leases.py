@@ -166,6 +166,8 @@ def test_a_weak_lease_folder_says_what_to_type(mpsbridge: Command) -> None:
     planned = mpsbridge("end", "weak", "--all", "--no-warning", "--then", "restart", "--yes")
     assert "--take-over" not in planned.err + planned.out
     assert "'mpsbridge release' says what to do there" in planned.err
+    acted = mpsbridge("logons", "weak", "--set", "drain", "--yes")
+    assert (acted.code, "'mpsbridge release' says what to do there" in acted.err) == (3, True)
     released = mpsbridge("release", "weak", "--yes")
     assert released.code == 1
     assert 'rmdir /s /q "%ProgramFiles%\\mpsbridge"' in released.err

@@ -39,7 +39,7 @@ from mpsbridge.cli.tables import (
     result_row,
     session_row,
 )
-from mpsbridge.ending.lease import holder, keeps_out
+from mpsbridge.ending.lease import holder, is_disbelieved, keeps_out
 from mpsbridge.ending.plan import SAY_WHO, Act, Plan, Selector, ask_again, make_plan
 from mpsbridge.ending.record import recorded
 from mpsbridge.errors import InputError, MpsBridgeError, Refused
@@ -148,7 +148,8 @@ def _held(seen: Observation) -> str:
     lease = keeps_out(seen.lease, seen.observed)
     if lease is None:
         return ""
-    return f"the host is held by {holder(lease, seen.problems)}; 'mpsbridge release' gives it back"
+    help_there = "says what to do there" if is_disbelieved(seen.lease, seen.problems) else "gives it back"
+    return f"the host is held by {holder(lease, seen.problems)}; 'mpsbridge release' {help_there}"
 
 
 def _before(
@@ -165,9 +166,7 @@ def _before(
         lifted = f" ({verdict.lifted_by} allows it)" if verdict.lifted_by else ""
         reasons.append(f"session {verdict.session.id}, {verdict.session.user}: {verdict.reason}{lifted}")
     if reasons:
-        return Skipped(
-            host=look.host, address=look.address, elapsed_s=look.elapsed_s, reason="refused: " + "; ".join(reasons)
-        )
+        return Skipped.instead_of(look, "refused: " + "; ".join(reasons))
     results = tuple(verdict.as_planned for verdict in plan.verdicts)
     value = ActValue(run=run, dry_run=call.settings.dry_run, sessions=results)
     return Done[ActValue](host=look.host, address=look.address, elapsed_s=look.elapsed_s, value=value)

@@ -20,6 +20,7 @@ from mpsbridge.ending.plan import Selector
 from mpsbridge.errors import CertificateRefused, InputError, MpsBridgeError, SettingsError
 from mpsbridge.files import TEXT_LIMIT, others_read, who_else_writes
 from mpsbridge.inventory.passwords import Passwords
+from mpsbridge.inventory.patterns import list_file
 from mpsbridge.inventory.resolve import Meant, resolve
 from mpsbridge.inventory.shard import parse_shard
 from mpsbridge.models.durations import parse_duration
@@ -71,8 +72,8 @@ class Call:
         if self.settings.inventory:
             self.look_at("inventory", self.settings.inventory)
         for word in words:
-            if (name := word.lstrip("!&")).startswith("@"):
-                self.look_at("list", Path(name[1:]))
+            if (path := list_file(word)) is not None:
+                self.look_at("list", path)
         meant = resolve(words, self.settings, read_stdin=read_standard_input)
         if who is not None and who.session_ids and len(meant) != 1:
             raise InputError("--session needs exactly one host: an id says nothing on another")

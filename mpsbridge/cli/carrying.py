@@ -42,8 +42,7 @@ from mpsbridge.errors import HostReleased, InputError, JournalError, JournalLost
 from mpsbridge.fleet import LOOK_S, Fleet
 from mpsbridge.host import Host
 from mpsbridge.journal import Entry, Journal, owner
-from mpsbridge.maintain import Turnstile, WavesTable, limits
-from mpsbridge.maintain import rehearse as waves_rehearsed
+from mpsbridge.maintain import Turnstile, WavesTable, limits, without_a_turn
 from mpsbridge.models.durations import format_duration
 from mpsbridge.models.outcomes import Done, Failed, Outcome, Skipped
 from mpsbridge.models.scripts import Effect
@@ -83,8 +82,8 @@ def carry_out(
         call.look_at_output("--events", events)
         plans = _plan(call, fleet, work, run)
         ready = _in_order(plans, policy)
+        out = sum(isinstance(plan, Failed) for plan in plans)
         if call.settings.dry_run or (fleet.interrupted and not ready):
-            out = sum(isinstance(plan, Failed) for plan in plans)
             return _only_planned(call, fleet, run, plans, work, ready, hosts=len(targets), out=out)
         if ready:
             call.terminal.failures(plans)
@@ -97,7 +96,6 @@ def carry_out(
         }
         journal.begin(run, command=work.command, reason=policy.reason, options=kept)
         _record_the_others(journal, run, plans, ready)
-        out = sum(isinstance(plan, Failed) for plan in plans)
         order = [targets[place].host for place in ready]
         with following(call, stream, run, order) as follower, _deadline(call, fleet, deadline_s) as late:
             job = _job(call, journal, run, work, fleet, follower, order=order, hosts=len(targets), out=out)
@@ -141,13 +139,8 @@ def _only_planned(
         now, serve_again = call.clock.now(), work.policy.then is not Then.SHUTDOWN
         order = [outcomes[place].host for place in ready if isinstance(outcomes[place], Done)]
         limit = limits(work.waves, hosts, now)
-        never = waves_rehearsed(limit, order, hosts=hosts, out=out, now=now, serve_again=serve_again)
-        outcomes = [
-            Skipped(host=one.host, address=one.address, elapsed_s=one.elapsed_s, reason=never[one.host])
-            if one.host in never
-            else one
-            for one in outcomes
-        ]
+        never = without_a_turn(limit, order, hosts=hosts, out=out, now=now, serve_again=serve_again)
+        outcomes = [Skipped.instead_of(one, never[one.host]) if one.host in never else one for one in outcomes]
     show(call, outcomes, dry_run=call.settings.dry_run)
     return exit_code(outcomes, Effect.READ, interrupted=fleet.interrupted), outcomes
 
@@ -203,13 +196,11 @@ def _plan(
     nowhere = found_nowhere(missing, hosts=len(looks))
     looks, slips = check_spared(call, policy, looks, known=[*(target.host for target in fleet.targets), *work.known])
     everywhere = [*([nowhere] if nowhere else []), *slips]
-    for place, outcome in enumerate(looks):
-        target = fleet.targets[place]
+    for outcome in looks:
         reasons = everywhere
         if isinstance(outcome, Done) and (reasons := [*reasons, *outcome.value.refusals]):
             reason = "refused: " + "; ".join(reasons)
-            skipped = Skipped(host=target.host, address=target.address, elapsed_s=outcome.elapsed_s, reason=reason)
-            plans.append(skipped)
+            plans.append(Skipped.instead_of(outcome, reason))
         else:
             plans.append(outcome if isinstance(outcome, Done) else never_begun(outcome))
     note_once(call, [(each.host, each.value.notes) for each in looks if isinstance(each, Done)])

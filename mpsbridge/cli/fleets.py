@@ -167,8 +167,7 @@ def never_begun(look: Failed | Skipped) -> Failed | Skipped:
 def refused_is_skipped(outcome: Outcome[V]) -> Outcome[V]:
     """A host that refuses what was asked, before anything was sent, is skipped: that is no failure of the host."""
     if isinstance(outcome, Failed) and outcome.failure.kind == Refused.kind and not outcome.failure.may_have_run:
-        reason = f"refused: {outcome.failure.message}"
-        return Skipped(host=outcome.host, address=outcome.address, elapsed_s=outcome.elapsed_s, reason=reason)
+        return Skipped.instead_of(outcome, f"refused: {outcome.failure.message}")
     return outcome
 
 

@@ -20,6 +20,7 @@ from mpsbridge.ending.lease import (
     SHOWN,
     Damaged,
     Lease,
+    doubts,
     expected_of,
     holder,
     is_disbelieved,
@@ -207,8 +208,7 @@ def _value(seen: Observation) -> LeaseValue:
     if lease is None:
         return LeaseValue(logons=mode)
     if isinstance(lease, Damaged):
-        doubt = "; ".join(problem for problem in seen.problems if problem.startswith("the lease "))
-        return LeaseValue(logons=mode, readable=False, digest=lease.digest, text=doubt)
+        return LeaseValue(logons=mode, readable=False, digest=lease.digest, text="; ".join(doubts(seen.problems)))
     return LeaseValue(
         run=lease.run,
         owner=lease.owner,

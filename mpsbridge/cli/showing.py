@@ -79,8 +79,7 @@ def planned(plan: Outcome[HostPlan], run: str, policy: Policy, *, dry_run: bool)
 def not_begun_is_skipped(outcome: Outcome[EndValue]) -> Outcome[EndValue]:
     """A host whose turn never came is skipped: that is no failure of the host."""
     if isinstance(outcome, Failed) and outcome.failure.kind == NotBegun.kind:
-        reason = outcome.failure.message
-        return Skipped(host=outcome.host, address=outcome.address, elapsed_s=outcome.elapsed_s, reason=reason)
+        return Skipped.instead_of(outcome, outcome.failure.message)
     return outcome
 
 

@@ -115,12 +115,15 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
+def doubts(problems: Sequence[str]) -> list[str]:
+    """Why a lease cannot be read or believed, among the ``problems`` of the look that found it."""
+    return [problem for problem in problems if problem.startswith("the lease ")]
+
+
 def holder(lease: Lease | Damaged, problems: Sequence[str] = ()) -> str:
     """Who holds it, for people; why it cannot be read stands among the ``problems`` of the look that found it."""
     if isinstance(lease, Damaged):
-        why = [problem for problem in problems if problem.startswith("the lease ")]
-        if lease.digest:
-            why = [f"digest {lease.digest[:DIGITS]}"]
+        why = [f"digest {lease.digest[:DIGITS]}"] if lease.digest else doubts(problems)
         return "a lease that cannot be read" + (f" ({'; '.join(why)})" if why else "")
     what = f"run {lease.run}" if lease.run else "a hold"
     reason = harmless(lease.reason, limit=SHOWN)

@@ -83,7 +83,8 @@ def read_text(path: Path) -> str:
 def _terms(word: str, inventory: Inventory | None, read_stdin: Callable[[], str]) -> Iterator[Term]:
     sign, rest = _sign(word.strip())
     if _is_list(rest):
-        text = read_stdin() if rest == "-" else read_text(Path(rest[1:]))
+        path = list_file(word)
+        text = read_stdin() if path is None else read_text(path)
         terms = [term for _, line in lines_of(text) for term in _pieces(line, inventory)]
         if not sign:
             yield from terms
@@ -93,6 +94,12 @@ def _terms(word: str, inventory: Inventory | None, read_stdin: Callable[[], str]
             yield Term(sign, tuple(item for term in terms for item in term.items))
     else:
         yield from _pieces(word.strip(), inventory)
+
+
+def list_file(word: str) -> Path | None:
+    """The file that a HOST word names as a list of others (``@FILE``, also behind ``!`` or ``&``), if it does."""
+    _, rest = _sign(word.strip())
+    return Path(rest[1:]) if rest.startswith("@") else None
 
 
 def _is_list(word: str) -> bool:

@@ -67,5 +67,10 @@ class Skipped(_OfOneHost):
     elapsed_s: float
     reason: str
 
+    @classmethod
+    def instead_of(cls, outcome: Done[Any] | Failed | Skipped, reason: str) -> Skipped:
+        """The same host, with nothing done to it, and why."""
+        return cls(host=outcome.host, address=outcome.address, elapsed_s=outcome.elapsed_s, reason=reason)
+
 
 Outcome = Annotated[Done[V] | Failed | Skipped, Field(discriminator="status")]

@@ -103,6 +103,8 @@ def _whole_characters(text: str) -> str:
 def _read(snippet: str, text: str) -> Envelope:
     try:
         document = _unwrapped(json.loads(text, parse_int=_integer, parse_float=_float, parse_constant=_no_number))
+        if "\\ud" in text or "\\uD" in text:  # no other way in for half a pair, and most answers hold none
+            document = _mended(document)
     except (ValueError, RecursionError):
         raise ParseError(
             "the answer is not JSON, or was cut", excerpt=harmless(text[-EXCERPT:], limit=EXCERPT)
@@ -122,7 +124,7 @@ def _read(snippet: str, text: str) -> Envelope:
 
 
 def _unwrapped(value: Any, name: str = "", depth: int = 0) -> Any:
-    """The value within its limits, each text whole, and no ``{"value": [...], "Count": n}``.
+    """The value within its limits, and no ``{"value": [...], "Count": n}``.
 
     That is Windows PowerShell's way to write an array that carries extra members.
     """
@@ -131,7 +133,7 @@ def _unwrapped(value: Any, name: str = "", depth: int = 0) -> Any:
     if isinstance(value, dict):
         if value.keys() == {"value", "Count"} and isinstance(value["value"], list):
             return _unwrapped(value["value"], name, depth + 1)
-        return {_whole_characters(key): _unwrapped(inner, key, depth + 1) for key, inner in value.items()}
+        return {key: _unwrapped(inner, key, depth + 1) for key, inner in value.items()}
     if isinstance(value, list):
         if len(value) > ENTRIES_LIMIT:
             raise ParseError(f"a list of the answer has {len(value)} entries; more than {ENTRIES_LIMIT} are not read")
@@ -144,7 +146,16 @@ def _text(text: str, name: str) -> str:
         return text[:EXCERPT] + "..."  # what is cut so is no lease, and counts as damaged: held (W22)
     if name not in _CUT and len(text) > _LONGER.get(name, TEXT_LIMIT):
         raise ParseError(f"a text of the answer ({harmless(name, limit=40)!r}) has {len(text)} characters")
-    return _whole_characters(text)
+    return text
+
+
+def _mended(value: Any) -> Any:
+    """The value with each of its texts whole."""
+    if isinstance(value, dict):
+        return {_whole_characters(key): _mended(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_mended(inner) for inner in value]
+    return _whole_characters(value) if isinstance(value, str) else value
 
 
 def _integer(digits: str) -> int:
