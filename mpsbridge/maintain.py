@@ -17,11 +17,12 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator
 
 from mpsbridge.clock import Clock
-from mpsbridge.ending.policy import Allowances, Closing, Then
+from mpsbridge.ending.policy import Allowances, Closing
 from mpsbridge.errors import InputError, NotBegun
 from mpsbridge.files import read_text
 from mpsbridge.models.durations import parse_duration
 from mpsbridge.models.frozen import Frozen
+from mpsbridge.models.then import Then
 from mpsbridge.models.toml import load, problems
 
 SCHEMA = "mpsbridge-plan/1"

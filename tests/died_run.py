@@ -8,8 +8,8 @@ from typing import Any
 from mpsbridge.ending.lease import Lease
 from mpsbridge.ending.plan import Selector
 from mpsbridge.ending.policy import Policy
-from mpsbridge.journal import Journal
 from mpsbridge.models.sessions import LogonMode
+from mpsbridge.runs.journal import Journal
 
 RUN = "20261125-120000-dead"
 

@@ -147,7 +147,7 @@ def _spoil(number: int, kind: str) -> None:
 
 def _kill_after(writes: int) -> None:
     """Be killed as soon as so many writes of the journal are on the disk."""
-    from mpsbridge.journal import Journal  # noqa: PLC0415 - see _serve
+    from mpsbridge.runs.journal import Journal  # noqa: PLC0415 - see _serve
 
     writing = Journal._writing
     done = 0

@@ -11,10 +11,11 @@ from fake_clock import FakeClock
 from fake_host import FakeHost, lost
 from test_run import Stage
 
-from mpsbridge.ending.policy import Then
 from mpsbridge.errors import MpsBridgeError
-from mpsbridge.journal import Entry, Journal, Run
 from mpsbridge.models.sessions import State
+from mpsbridge.models.then import Then
+from mpsbridge.reports.summary import judge, make_report
+from mpsbridge.runs.journal import Entry, Journal, Run
 
 NOON = datetime(2026, 11, 25, 12, 0, tzinfo=timezone(timedelta(hours=1)))
 RUN = "20261125-110000-cafe"
@@ -44,7 +45,8 @@ class PastRun:
     def end(self, minutes: int = 40) -> None:
         """The run's own end."""
         with Journal(self.path, clock=FakeClock(NOON + timedelta(minutes=minutes))) as journal:
-            journal.end(RUN, "unknown")
+            told = make_report(journal.find(RUN), journal.entries(RUN))
+            journal.end(RUN, judge(told.hosts))
 
     @property
     def told(self) -> tuple[Run, list[Entry]]:

@@ -9,13 +9,16 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from logons_of_others import LogonsOfOthers
+from records import steps_in
 from story import NAME, Life, RunStory, Story, life_of
 from watched_host import Deed, Guest
 from wire import Exchange, named
 
 from mpsbridge.ending.lease import Lease, read_lease
-from mpsbridge.ending.policy import Policy, Then
+from mpsbridge.ending.policy import Policy
 from mpsbridge.models.sessions import Result, SessionResult, to_cim
+from mpsbridge.models.then import Then
+from mpsbridge.runs.events import StepAnswered, StepSent
 
 REPEATED_ONLY_AFTER_A_LOOK = {"end", "reset", "power", "mode"}
 ORDERS = {"restart": "power", "shutdown": "power", "mode": "mode"}
@@ -24,6 +27,9 @@ LATE_S = 240.0
 """How long after the end that a box names, to the minute, the log-off may come: two scripts that take their time."""
 CANCELLED = "is cancelled"
 """What stands in a box that calls an end off."""
+
+_STEPS = {"end": "logoff"}
+"""Snippets whose step is called otherwise."""
 
 
 class Promises:
@@ -91,14 +97,15 @@ class Promises:
         gives_back = deed.act in {"lease", "logons", "failsafe-remove"} or CANCELLED in deed.text
         if record is not None and record.is_full and gives_back:
             return
-        steps = {entry.number: entry for entry in run.box.journal.entries(run.id) if entry.kind == "intent"}
+        steps = {
+            entry.number: entry.what for entry in run.box.journal.entries(run.id) if isinstance(entry.what, StepSent)
+        }
         announced = steps.get(script.intent or 0)
-        if announced is None or announced.step != script.script.snippet:
+        if announced is None or announced.step != _STEPS.get(script.script.snippet, script.script.snippet):
             self._demand(kept=False, what=f"{deed.act} by a step that no record announced")
             return
-        listed = announced.detail.get("sessions")
         if deed.guest is not None:
-            known = isinstance(listed, list) and deed.guest.session.id in listed
+            known = deed.guest.session.id in announced.sessions
             self._demand(known, f"{deed.act} of {deed.guest.name} is not in the record")
 
     def _shown(self, run: RunStory, script: Exchange, deed: Deed) -> None:
@@ -309,9 +316,9 @@ class Promises:
         """No step that changed something is recorded as one that did not run."""
         assert life.run is not None
         denied = {
-            entry.answers: entry.step
+            entry.what.intent: entry.what.step
             for entry in life.run.box.journal.entries(life.run.id)
-            if entry.kind == "outcome" and entry.detail.get("ran") is False
+            if isinstance(entry.what, StepAnswered) and entry.what.error is not None
         }
         for sent in life.exchanges:
             if sent.deeds and sent.intent in denied:
@@ -356,7 +363,7 @@ class Promises:
         assert run is not None
         went = [deed for deed in self._host.deeds if deed.act in {"windows:restart", "windows:shutdown"}]
         if outcome in {"back", "went quiet"}:
-            steps = {entry.step for entry in run.box.journal.entries(run.id) if entry.kind == "intent"}
+            steps = set(steps_in(run.box.journal.entries(run.id)))
             self._demand(bool(steps & {"power", "mode"}), f"{outcome}, and nobody told the host to go down")
         if outcome == "back":
             self._demand(bool(went), "said to be back, and was never away")

@@ -10,12 +10,16 @@ import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 from died_run import options
+from records import DONE
 
-from mpsbridge.journal import Journal
+from mpsbridge.runs.events import Finished, Looked, Step, StepAnswered, StepSent
+from mpsbridge.runs.journal import Journal
 
+BOOT = datetime(2026, 11, 25, 6, tzinfo=UTC)
 SOUND, SPOILT = "20261124-090000-5a5a", "20261125-120000-bad0"
 DEEP = "[" * 100_000 + "]" * 100_000
 LARGE = "x" * (20 * 1024 * 1024)
@@ -27,12 +31,12 @@ def write(path: Path) -> None:
     """A journal with a run that ended well, and one that died."""
     with Journal(path) as journal:
         journal.begin(SOUND, command="end", reason="sound", options=options())
-        journal.note(SOUND, "alpha", "finished", text="done")
-        journal.end(SOUND, "done")
+        journal.record(SOUND, "alpha", Finished(outcome="done"))
+        journal.end(SOUND, DONE)
         journal.begin(SPOILT, command="end", reason="updates", options=options())
-        journal.note(SPOILT, "alpha", "look", boot="2026-11-25T06:00:00+00:00", sessions=[2])
-        intent = journal.intend(SPOILT, "alpha", "end", sessions=[2])
-        journal.answer(intent, SPOILT, "alpha", "end", answer=[])
+        journal.record(SPOILT, "alpha", Looked(observed=BOOT, boot=BOOT, sessions=(2,)))
+        intent = journal.record(SPOILT, "alpha", StepSent(step=Step.LOGOFF, sessions=(2,)))
+        journal.record(SPOILT, "alpha", StepAnswered(step=Step.LOGOFF, intent=intent))
 
 
 def sql(*statements: str, values: tuple[object, ...] = ()) -> Make:

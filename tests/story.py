@@ -17,6 +17,7 @@ from typing import Any, cast
 from fake_clock import FakeClock
 from interleaving import Actor, ActorsClock, BoxClock, Killed, Timeline
 from pydantic import JsonValue
+from records import DONE
 from watched_host import Deed, WatchedHost
 from wire import TIMEOUT_S, Exchange, Wire
 
@@ -24,14 +25,15 @@ from mpsbridge.cli import carrying, leases
 from mpsbridge.ending.history import unfinished
 from mpsbridge.ending.policy import Policy
 from mpsbridge.ending.run import EndValue
-from mpsbridge.ending.scene import Event, Progress
+from mpsbridge.ending.scene import Progress
 from mpsbridge.errors import Interrupted, JournalLost, MpsBridgeError, NotSent
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
-from mpsbridge.journal import Entry, Journal
 from mpsbridge.lab.world import HostFacts, World
 from mpsbridge.models.scripts import Effect, RawOutput, Script
 from mpsbridge.models.targets import Target
+from mpsbridge.runs.events import EndAnnounced, Event, Happening, StepSent
+from mpsbridge.runs.journal import Entry, Journal
 from mpsbridge.transports.canned import CannedTransport
 
 NAME = "ts1"
@@ -92,7 +94,6 @@ class Mortal:
         self.writes_left: int | None = None
         self.after = False
         self.is_full = False
-        self.intents: dict[int, tuple[str, dict[str, JsonValue]]] = {}
         self.last_intent: int | None = None
         self.has_announced = False
         """Whether this life has announced an end of its own."""
@@ -112,18 +113,12 @@ class Mortal:
             self._actor.die()
         return answer
 
-    def intend(self, run: str, host: str, step: str, **detail: JsonValue) -> int:
-        number = int(self._write(lambda: self._journal.intend(run, host, step, **detail)))
-        self.intents[number] = step, detail
-        self.last_intent = number
+    def record(self, run: str, host: str, what: Happening) -> int:
+        number = int(self._write(lambda: self._journal.record(run, host, what)))
+        if isinstance(what, StepSent):
+            self.last_intent = number
+        self.has_announced |= isinstance(what, EndAnnounced)
         return number
-
-    def answer(self, intent: int, run: str, host: str, step: str, **detail: JsonValue) -> None:
-        self._write(lambda: self._journal.answer(intent, run, host, step, **detail))
-
-    def note(self, run: str, host: str, step: str, **detail: JsonValue) -> None:
-        self._write(lambda: self._journal.note(run, host, step, **detail))
-        self.has_announced |= step == "announced"
 
     def entries(self, run: str, *, host: str | None = None) -> list[Entry]:
         return self._journal.entries(run, host=host)
@@ -286,7 +281,7 @@ class Story:
         unsettled = life.stop.is_set() or (life.error is not None and life.error.may_have_run)
         life.run.is_open = unsettled
         if not unsettled:
-            life.run.box.journal.end(life.run.id, "done")
+            life.run.box.journal.end(life.run.id, DONE)
 
     @property
     def working(self) -> list[Life]:

@@ -23,10 +23,11 @@ from mpsbridge.ending.notices import CANCELLED, TEXTS, check_template, end_of, m
 from mpsbridge.ending.plan import Selector
 from mpsbridge.ending.policy import Policy
 from mpsbridge.errors import HostReleased
-from mpsbridge.journal import Journal
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.models.sessions import LogonMode, Session, to_cim
+from mpsbridge.runs.events import LeaseTaken, Phase, Step, StepAnswered, StepSent
+from mpsbridge.runs.journal import Journal
 from mpsbridge.snippets.parameters import TEXT_LIMIT
 
 ENDS = datetime(2026, 11, 25, 18, 0, tzinfo=UTC)
@@ -349,9 +350,9 @@ def test_resume_says_which_hosts_were_released_and_goes_on_with_the_others(
         made = Policy(selector=Selector(everyone=True), warn_s=()).model_dump(mode="json")
         with Journal(tmp_path / "journal.sqlite", clock=lab.world.clock) as journal:
             journal.begin("r-1", command="end", reason="", options={"policy": made, "hosts": ["alpha", "beta"]})
-            intent = journal.intend("r-1", "alpha", "lease", phase="lease")
-            journal.answer(intent, "r-1", "alpha", "lease", phase="lease")
-            journal.note("r-1", "alpha", "leased", expires=until_.isoformat(), phase="lease")
+            intent = journal.record("r-1", "alpha", StepSent(step=Step.LEASE, phase=Phase.LEASE))
+            journal.record("r-1", "alpha", StepAnswered(step=Step.LEASE, intent=intent, phase=Phase.LEASE))
+            journal.record("r-1", "alpha", LeaseTaken(expires=until_, phase=Phase.LEASE))
         found = mpsbridge("resume", "r-1", "--yes", "-o", "json", clock=lab.world.clock)
         assert found.code == 1
         failure = found.outcome("alpha")["failure"]

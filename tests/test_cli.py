@@ -19,9 +19,10 @@ from mpsbridge.cli.commands import app
 from mpsbridge.cli.main import app_for
 from mpsbridge.cli.terminal import Terminal
 from mpsbridge.clock import SystemClock
-from mpsbridge.journal import Journal
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
+from mpsbridge.runs.events import Finished, Phase, Step, StepAnswered, StepSent
+from mpsbridge.runs.journal import Journal
 from mpsbridge.settings import Output
 
 HOSTS: list[dict[str, Any]] = [
@@ -457,10 +458,12 @@ def test_every_act_is_a_run_in_the_journal(lab: Lab, mpsbridge: Command, tmp_pat
     found = mpsbridge("message", "alpha", "beta", "--user", "alice", "--text", "hello", "-o", "json")
     with Journal(tmp_path / "journal.sqlite") as journal:
         (run,) = journal.runs()
-        assert (run.id, run.command, run.verdict) == (found.outcome("alpha")["value"]["run"], "message", "done")
-        intent, outcome = journal.entries(run.id)
-        assert (intent.kind, intent.host, intent.step, intent.detail["sessions"]) == ("intent", "alpha", "message", [2])
-        assert outcome.answers == intent.number
+        assert (run.id, run.command, str(run.verdict)) == (found.outcome("alpha")["value"]["run"], "message", "done")
+        intent, outcome, last = journal.entries(run.id, host="alpha")
+        assert intent.what == StepSent(step=Step.MESSAGE, sessions=(2,), phase=Phase.ACT)
+        assert isinstance(outcome.what, StepAnswered)
+        assert outcome.what.intent == intent.number
+        assert last.what == Finished(outcome="done", phase=Phase.ACT)
 
 
 def test_a_journal_that_cannot_be_used_stops_the_act_before_anything_is_sent(

@@ -18,10 +18,11 @@ from mpsbridge.ending.history import unfinished
 from mpsbridge.ending.lease import Lease
 from mpsbridge.ending.plan import Selector
 from mpsbridge.ending.policy import Policy
-from mpsbridge.journal import Journal
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.models.sessions import LogonMode
+from mpsbridge.runs.events import Finished, HostStopped, Step, StepSent
+from mpsbridge.runs.journal import Journal
 
 HOSTS: list[dict[str, Any]] = [
     {
@@ -90,13 +91,16 @@ def test_the_procedure_warns_waits_ends_and_gives_everything_back(
         ("logons", None),
     ]
     told = [json.loads(line) for line in events.read_text(encoding="utf-8").splitlines()]
-    assert list(told[0]) == ["at", "run", "host", "phase", "session", "event", "result", "text"]
+    assert list(told[0]) == [
+        *("schema", "at", "run", "host", "event", "phase", "session", "born", "user", "account"),
+        *("state", "decision", "reason", "text"),
+    ]
     assert [each["event"] for each in told][-2:] == ["restored", "released"] or "released" in {
         each["event"] for each in told
     }
     with Journal(tmp_path / "journal.sqlite") as journal:
         (run,) = journal.runs()
-        assert (run.command, run.reason, run.verdict) == ("end", "updates", "done")
+        assert (run.command, run.reason, str(run.verdict)) == ("end", "updates", "done")
         assert journal.unanswered(run.id) == []
     with lab.world.changing() as hosts:
         assert hosts["alpha"].lease is None
@@ -211,9 +215,10 @@ def test_a_call_that_every_host_refuses_is_a_run_in_the_record(
     with Journal(tmp_path / "journal.sqlite") as journal:
         (run,) = journal.runs()
         (entry,) = journal.entries(run.id)
-    assert (run.command, run.verdict) == (command, "refused")
-    assert (entry.host, entry.step, entry.detail["error"]) == ("beta", "stopped", "refused")
-    assert "--disconnected-ok" in str(entry.detail["text"])
+    assert (run.command, str(run.verdict)) == (command, "refused")
+    assert isinstance(entry.what, HostStopped)
+    assert (entry.host, entry.what.error) == ("beta", "refused")
+    assert "--disconnected-ok" in entry.what.why
     assert mpsbridge("report", "--format", "json").code == 0
     assert mpsbridge("resume").code == 2
     assert lab.changes == []
@@ -224,9 +229,7 @@ def test_a_host_where_nothing_is_to_be_done_stands_in_the_record(lab: Lab, mpsbr
     assert (found.code, found.outcome("beta")["value"]["dry_run"]) == (0, False)
     with Journal(tmp_path / "journal.sqlite") as journal:
         (run,) = journal.runs()
-        assert [(entry.step, entry.detail["text"]) for entry in journal.entries(run.id, host="beta")] == [
-            ("finished", "nothing to do")
-        ]
+        assert [entry.what.text() for entry in journal.entries(run.id, host="beta")] == ["nothing to do"]
 
 
 def test_a_look_before_anything_was_sent_is_never_unknown(
@@ -297,7 +300,7 @@ def test_a_run_goes_on_on_the_hosts_that_are_named_and_stays_open_for_the_others
     policy = Policy(selector=Selector(users=("nobody",)), warn_s=()).model_dump(mode="json")
     with Journal(tmp_path / "journal.sqlite") as journal:
         journal.begin("r-1", command="end", reason="", options={"policy": policy, "hosts": ["alpha", "beta"]})
-        journal.note("r-1", "alpha", "finished", text="done")
+        journal.record("r-1", "alpha", Finished(outcome="done"))
     for words in (["alpha"], ["ALPHA"], ["al*"], ["!beta"]):
         found = mpsbridge("resume", "r-1", *words, "--yes")
         assert (found.code, found.out) == (0, "run r-1 has nothing left to do there, but on beta\n"), words
@@ -371,12 +374,12 @@ def test_a_killed_run_is_resumed_and_nobody_is_hit_twice(
 def test_a_run_goes_on_only_where_it_has_not_come_to_an_end(tmp_path: Path) -> None:
     with Journal(tmp_path / "j.sqlite") as journal:
         journal.begin("r-1", command="maintain", reason="x", options={})
-        journal.note("r-1", "refused", "stopped", error="refused")
-        journal.note("r-1", "unbegun", "stopped", error="not-begun")
+        journal.record("r-1", "refused", HostStopped(why="", error="refused"))
+        journal.record("r-1", "unbegun", HostStopped(why="", error="not-begun"))
         for host in ("done", "died", "stopped"):
-            journal.intend("r-1", host, "lease")
-        journal.note("r-1", "done", "finished", outcome="done")
-        journal.note("r-1", "stopped", "stopped", error="refused")
+            journal.record("r-1", host, StepSent(step=Step.LEASE))
+        journal.record("r-1", "done", Finished(outcome="done"))
+        journal.record("r-1", "stopped", HostStopped(why="", error="refused"))
         hosts = ["refused", "unbegun", "untouched", "done", "died", "stopped"]
         assert unfinished(journal, "r-1", hosts) == ["died", "stopped", "unbegun", "untouched"]
 

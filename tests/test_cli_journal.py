@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 from console import Command
 from forked_calls import ForkedCalls
+from records import steps_in
 from test_killed import Stage, check, staged
 
 from mpsbridge.clock import SystemClock
-from mpsbridge.journal import Journal
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
+from mpsbridge.runs.journal import Journal
 
 HOST = {"name": "alpha", "sessions": [{"id": 2, "user": "alice", "logon": "1h"}]}
 CALLS = {
@@ -100,7 +101,7 @@ def test_a_journal_that_another_process_writes_to_for_long_stops_the_call(
 ) -> None:
     path = tmp_path / "journal.sqlite"
     Journal(path).close()
-    monkeypatch.setattr("mpsbridge.journal.BUSY_LIMIT_S", 0.05)
+    monkeypatch.setattr("mpsbridge.runs.journal.BUSY_LIMIT_S", 0.05)
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     found = mpsbridge(*CALLS["end"], "-o", "json")
@@ -148,9 +149,9 @@ def test_a_disk_that_fills_in_the_middle_stops_what_disrupts_and_all_is_given_ba
 def _nothing_without_an_intent(stage: Stage) -> None:
     """Whatever was done to people stands in the record."""
     with Journal(stage.journal) as journal:
-        steps = {entry.step for run in journal.runs() for entry in journal.entries(run.id) if entry.kind == "intent"}
+        steps = set(steps_in(entry for run in journal.runs() for entry in journal.entries(run.id)))
     assert not stage.acts("message") or "message" in steps
-    assert not stage.acts("logoff") or "end" in steps
+    assert not stage.acts("logoff") or "logoff" in steps
 
 
 def test_two_runs_at_once_on_one_host_and_one_journal(lab: Lab, mpsbridge: Command, tmp_path: Path) -> None:

@@ -11,12 +11,13 @@ import pytest
 from console import Command
 
 from mpsbridge.clock import HastyClock
-from mpsbridge.journal import Journal
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.maintain import read_plan
-from mpsbridge.reports.report import Status
 from mpsbridge.reports.summary import make_report
+from mpsbridge.runs.events import WENT_QUIET, Finished
+from mpsbridge.runs.journal import Journal
+from mpsbridge.runs.verdict import Verdict
 
 
 def people(*ids: int) -> list[dict[str, Any]]:
@@ -93,8 +94,9 @@ def test_hosts_go_one_by_one_and_the_refused_one_is_a_plan_again(
     with Journal(tmp_path / "journal.sqlite") as journal:
         (run,) = journal.runs()
         report = make_report(run, journal.entries(run.id))
-    assert (run.command, run.reason, run.verdict) == ("maintain", "updates", "partly")
-    assert {host.host: host.status for host in report.hosts}["gamma"] is Status.REFUSED
+    assert (run.command, run.reason) == ("maintain", "updates")
+    assert str(run.verdict) == "partly: 3 of 4 hosts done, 1 refused"
+    assert {host.host: host.status for host in report.hosts}["gamma"] is Verdict.REFUSED
     assert "gamma" in summary.read_text(encoding="utf-8")
 
 
@@ -143,7 +145,7 @@ def test_a_host_that_was_shut_down_does_not_serve_when_the_run_goes_on(
         (run,) = journal.runs()
         journal._database.execute("UPDATE run SET ended = NULL")
         journal._database.execute("DELETE FROM entry WHERE host = 'alpha'")
-        journal.note(run.id, "beta", "finished", text="went quiet")
+        journal.record(run.id, "beta", Finished(outcome=WENT_QUIET))
     found = mpsbridge("resume", "--yes", "-o", "json", clock=clock)
     assert "3 of 4 hosts serve, and 3 must (floor)" in found.outcome("alpha")["reason"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,11 +17,12 @@ from mpsbridge.cli.commands import app
 from mpsbridge.clock import HastyClock
 from mpsbridge.errors import NotSent, Refused
 from mpsbridge.host import Host
-from mpsbridge.journal import Journal
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.models.scripts import Effect, Script
 from mpsbridge.models.targets import Target
+from mpsbridge.runs.events import LeaseTaken, Phase
+from mpsbridge.runs.journal import Journal
 from mpsbridge.snippets import catalogue
 from mpsbridge.transports.canned import CannedTransport
 
@@ -207,7 +209,7 @@ def test_a_host_that_a_person_has_released_has_left_the_run(
 ) -> None:
     """The dry run once said that its sessions would be ended."""
     with Journal(tmp_path / "journal.sqlite") as journal:
-        journal.note(RUN, "alpha", "leased", expires="2099-11-25T12:00:00+00:00", phase="lease")
+        journal.record(RUN, "alpha", LeaseTaken(expires=datetime(2099, 11, 25, tzinfo=UTC), phase=Phase.LEASE))
     with lab.world.changing() as hosts:
         hosts["alpha"].lease = None
     found = mpsbridge("resume", how, clock=clock)

@@ -15,10 +15,12 @@ import pytest
 from forked_calls import Called, ForkedCalls
 from test_killed import Stage, check, check_boxes, staged
 
-from mpsbridge.journal import Journal
+from mpsbridge.models.sessions import Result
+from mpsbridge.runs.events import Step, StepAnswered
+from mpsbridge.runs.journal import Journal
 
 
-class Step(NamedTuple):
+class Struck(NamedTuple):
     """The call that a rule waits for: the function, how many of its calls pass before, and what the run is to do."""
 
     call: str
@@ -27,20 +29,20 @@ class Step(NamedTuple):
 
 
 STEPS = {
-    "plan": Step("Get-MpsbridgeObservation"),
-    "lease": Step("Set-MpsbridgeLease"),
-    "failsafe": Step("Register-MpsbridgeFailsafe"),
-    "mark": Step("Set-MpsbridgeLease", 1),
-    "block": Step("Set-MpsbridgeLogonMode"),
-    "notice": Step("Send-MpsbridgeMessage"),
-    "look": Step("Get-MpsbridgeLook"),
-    "end": Step("Close-MpsbridgeSession"),
-    "order": Step("Invoke-MpsbridgePower"),
-    "return": Step("Get-MpsbridgeLook", 8),
-    "last-mark": Step("Set-MpsbridgeLease", 2, "end"),
-    "release": Step("Set-MpsbridgeLease", 3, "end"),
-    "restore": Step("Set-MpsbridgeLogonMode", 1, "end"),
-    "unguard": Step("Unregister-MpsbridgeFailsafe", 0, "end"),
+    "plan": Struck("Get-MpsbridgeObservation"),
+    "lease": Struck("Set-MpsbridgeLease"),
+    "failsafe": Struck("Register-MpsbridgeFailsafe"),
+    "mark": Struck("Set-MpsbridgeLease", 1),
+    "block": Struck("Set-MpsbridgeLogonMode"),
+    "notice": Struck("Send-MpsbridgeMessage"),
+    "look": Struck("Get-MpsbridgeLook"),
+    "end": Struck("Close-MpsbridgeSession"),
+    "order": Struck("Invoke-MpsbridgePower"),
+    "return": Struck("Get-MpsbridgeLook", 8),
+    "last-mark": Struck("Set-MpsbridgeLease", 2, "end"),
+    "release": Struck("Set-MpsbridgeLease", 3, "end"),
+    "restore": Struck("Set-MpsbridgeLogonMode", 1, "end"),
+    "unguard": Struck("Unregister-MpsbridgeFailsafe", 0, "end"),
 }
 DISRUPTING = {"end", "order"}
 FAULTS: dict[str, dict[str, Any]] = {
@@ -111,7 +113,7 @@ def test_a_host_that_never_answers_again(calls: ForkedCalls, tmp_path: Path) -> 
 
 
 def go_wrong(
-    step: Step, fault: dict[str, Any], calls: ForkedCalls, folder: Path, *, disrupts: bool, harmless: bool
+    step: Struck, fault: dict[str, Any], calls: ForkedCalls, folder: Path, *, disrupts: bool, harmless: bool
 ) -> None:
     rule = {**fault, "call": step.call, "after": step.after, "times": 1}
     slow = fault["do"] in {"hang", "drip"}
@@ -162,15 +164,14 @@ def _record_is_true(stage: Stage) -> None:
     with Journal(stage.journal) as journal:
         entries = [entry for run in journal.runs() for entry in journal.entries(run.id)]
     for entry in entries:
-        if entry.kind != "outcome" or entry.step != "end":
+        what = entry.what
+        if not isinstance(what, StepAnswered) or what.step is not Step.LOGOFF:
             continue
-        if entry.detail.get("ran") is False:
+        if what.error is not None:
             assert ended == set()
-        answer = entry.detail.get("answer")
-        for one in answer if isinstance(answer, list) else ():
-            assert isinstance(one, dict)
-            if one["result"] == "ended":
-                assert one["user"] in ended
+        for one in what.sessions:
+            if one.result is Result.ENDED:
+                assert one.user in ended
 
 
 def check_again(stage: Stage) -> None:

@@ -18,12 +18,13 @@ from mpsbridge.cli.call import Call
 from mpsbridge.cli.following import events_to, following
 from mpsbridge.cli.output import Stream
 from mpsbridge.cli.terminal import Terminal
-from mpsbridge.ending.scene import Event
 from mpsbridge.errors import InputError
+from mpsbridge.models.sessions import Result
+from mpsbridge.runs.events import Event, LeaseTaken, Phase, SessionSettled
 from mpsbridge.settings import Output, Settings
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
-LEASED = Event(at=NOW, run="run-1", host="alpha", phase="lease", event="leased", text="lease taken")
+LEASED = Event(at=NOW, run="run-1", host="alpha", what=LeaseTaken(expires=NOW, phase=Phase.LEASE))
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_events_are_told_in_order_before_a_run_is_over(call: Call, tmp_path: Pat
     path = tmp_path / "events"
     with events_to(path) as stream, following(call, stream, "run-1", ["alpha"]) as follower:
         for number in range(200):
-            follower.event(LEASED.model_copy(update={"session": number}))
+            follower.event(LEASED.model_copy(update={"what": SessionSettled(session=number, result=Result.ENDED)}))
     assert [json.loads(line)["session"] for line in path.read_text(encoding="utf-8").splitlines()] == [*range(200)]
     assert not follower.is_incomplete
 

@@ -17,13 +17,13 @@ from test_run import Stage, clean, results
 from mpsbridge.cli.terminal import Terminal
 from mpsbridge.clock import HastyClock
 from mpsbridge.ending.plan import Act, Selector, ask_again, make_plan
-from mpsbridge.ending.policy import Then
 from mpsbridge.errors import Refused, Unreachable
-from mpsbridge.journal import Journal
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.world import LabHost
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.models.sessions import State
+from mpsbridge.models.then import Then
+from mpsbridge.runs.journal import Journal
 
 IDLE = Selector(idle_over_s=7200)
 AWAY = Selector(disconnected=True)

@@ -14,10 +14,12 @@ import pytest
 from fake_clock import FakeClock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from records import DONE
 
 from mpsbridge import files
 from mpsbridge.errors import InputError, JournalError, JournalLost
-from mpsbridge.journal import Journal
+from mpsbridge.runs.events import NobodyLeft, Step, StepAnswered, StepSent, WentWrong
+from mpsbridge.runs.journal import Journal
 
 
 @pytest.fixture
@@ -36,20 +38,20 @@ def test_a_run_says_who_and_why(journal: Journal, monkeypatch: pytest.MonkeyPatc
     assert (run.command, run.reason, run.options, run.pid) == ("logoff", "restart", {"hosts": ["ts1"]}, os.getpid())
     assert run.job == "https://ci.example/jobs/7"
     assert "@" in run.owner
-    journal.end(run.id, "done")
+    journal.end(run.id, DONE)
     assert journal.runs(only_open=True) == []
-    assert journal.find("20261125").verdict == "done"
+    assert journal.find("20261125").verdict == DONE
 
 
 def test_an_intent_without_an_outcome_is_unknown(journal: Journal) -> None:
     run = begin(journal)
-    first = journal.intend(run, "ts1", "end", sessions=[2, 3])
-    second = journal.intend(run, "ts2", "end", sessions=[4])
-    journal.answer(first, run, "ts1", "end", results=["ended", "gone"])
-    journal.note(run, "ts1", "look", sessions=0)
+    first = journal.record(run, "ts1", StepSent(step=Step.LOGOFF, sessions=(2, 3)))
+    second = journal.record(run, "ts2", StepSent(step=Step.LOGOFF, sessions=(4,)))
+    journal.record(run, "ts1", StepAnswered(step=Step.LOGOFF, intent=first))
+    journal.record(run, "ts1", NobodyLeft())
     assert [entry.number for entry in journal.unanswered(run)] == [second]
     assert journal.unanswered(run, host="ts1") == []
-    assert [entry.kind for entry in journal.entries(run, host="ts1")] == ["intent", "outcome", "event"]
+    assert [entry.what.event for entry in journal.entries(run, host="ts1")] == ["intent", "outcome", "empty"]
 
 
 def test_any_unique_prefix_names_a_run(journal: Journal) -> None:
@@ -92,7 +94,7 @@ def test_a_file_that_another_process_holds_is_refused(tmp_path: Path, monkeypatc
     Journal(path).close()
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
-    monkeypatch.setattr("mpsbridge.journal.BUSY_LIMIT_S", 0.05)
+    monkeypatch.setattr("mpsbridge.runs.journal_file.BUSY_LIMIT_S", 0.05)
     with pytest.raises(JournalError, match="locked"):
         Journal(path)
     holder.close()
@@ -105,7 +107,7 @@ def test_a_disk_that_fills_up_is_told_at_the_write(journal: Journal) -> None:
 
     def fill() -> None:
         for _ in range(1000):
-            journal.intend(run, "ts1", "end", text="x" * 1000)
+            journal.record(run, "ts1", WentWrong(why="x" * 1000))
 
     with pytest.raises(JournalLost, match="full"):
         fill()
@@ -117,8 +119,8 @@ def test_several_runs_write_to_one_file(tmp_path: Path) -> None:
     with Journal(path) as first, Journal(path) as second:
         begin(first, "r-1")
         begin(second, "r-2")
-        first.intend("r-1", "ts1", "end")
-        second.intend("r-2", "ts2", "end")
+        first.record("r-1", "ts1", NobodyLeft())
+        second.record("r-2", "ts2", NobodyLeft())
         assert [run.id for run in first.runs(only_open=True)] == ["r-2", "r-1"]
 
 
@@ -127,17 +129,18 @@ def test_what_was_written_outlives_a_killed_process(tmp_path: Path) -> None:
     script = f"""
         import os, signal
         from pathlib import Path
-        from mpsbridge.journal import Journal
+        from mpsbridge.runs.events import Step, StepSent
+        from mpsbridge.runs.journal import Journal
         journal = Journal(Path({str(path)!r}))
         journal.begin("r-1", command="logoff", reason="", options={{}})
-        journal.intend("r-1", "ts1", "end", sessions=[2])
+        journal.record("r-1", "ts1", StepSent(step=Step.LOGOFF, sessions=(2,)))
         os.kill(os.getpid(), signal.SIGKILL)
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=False)
     assert done.returncode == -signal.SIGKILL
     with Journal(path) as journal:
         (entry,) = journal.unanswered("r-1")
-        assert (entry.step, entry.detail) == ("end", {"sessions": [2]})
+        assert entry.what == StepSent(step=Step.LOGOFF, sessions=(2,))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
@@ -150,7 +153,7 @@ def test_a_write_ahead_log_that_is_cut_reads_as_a_prefix(
     journal = Journal(path)
     run = begin(journal)
     for number in range(data.draw(st.integers(0, 6))):
-        journal.intend(run, "ts1", "end", number=number)
+        journal.record(run, "ts1", StepSent(step=Step.LOGOFF, sessions=(number,)))
     log = Path(f"{path}-wal")
     copied = folder / "copy.sqlite"
     copied.write_bytes(path.read_bytes())
@@ -159,7 +162,7 @@ def test_a_write_ahead_log_that_is_cut_reads_as_a_prefix(
     journal.close()
     try:
         with Journal(copied) as copy:
-            numbers = [entry.detail["number"] for entry in copy.entries(run)]
+            numbers = [number for entry in copy.entries(run) for number in entry.what.sessions]  # type: ignore[union-attr] # steps, all of them
     except JournalError:
         return
     assert numbers == list(range(len(numbers)))

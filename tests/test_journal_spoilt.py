@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,10 @@ from spoilt_journals import ALL, COMMANDS, PARTLY, SOUND, SPOILT, WHOLLY, Make, 
 
 from mpsbridge.clock import HastyClock
 from mpsbridge.errors import JournalError, JournalLost
-from mpsbridge.journal import Journal
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
+from mpsbridge.runs.events import LeaseTaken, WentWrong
+from mpsbridge.runs.journal import Journal
 
 LONGEST_S = 10.0
 """For one call; the slowest takes a tenth of that on an idle machine."""
@@ -141,7 +143,7 @@ def test_a_damaged_record_of_one_host_keeps_no_other_from_being_given_back(
     with Journal(path) as journal:
         journal.begin(RUN, command="end", reason="updates", options={**options(), "hosts": ["alpha", "beta"]})
         for host in ("alpha", "beta"):
-            journal.note(RUN, host, "leased", expires="2099-11-25T12:00:00+00:00")
+            journal.record(RUN, host, LeaseTaken(expires=datetime(2099, 11, 25, tzinfo=UTC)))
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("UPDATE entry SET detail = '{' WHERE host = 'alpha'")
     with Lab(build_world({"hosts": hosts}, clock), clock=clock) as lab:
@@ -159,13 +161,13 @@ def test_a_damaged_record_of_one_host_keeps_no_other_from_being_given_back(
 
 
 def test_nothing_is_written_that_cannot_be_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mpsbridge.journal.LONGEST_TEXT", 100)
+    monkeypatch.setattr("mpsbridge.runs.journal.LONGEST_TEXT", 100)
     with Journal(tmp_path / "journal.sqlite") as journal:
         with pytest.raises(JournalError, match="more than a journal holds"):
             journal.begin(RUN, command="end", reason="", options={"hosts": ["x" * 100]})
         journal.begin(RUN, command="end", reason="", options={})
         with pytest.raises(JournalLost, match="more than a journal holds") as lost:
-            journal.intend(RUN, "alpha", "end", who="x" * 100)
+            journal.record(RUN, "alpha", WentWrong(why="x" * 100))
         assert lost.value.may_have_run is False
         assert journal.entries(RUN) == []
 

@@ -21,10 +21,10 @@ from mpsbridge.errors import (
     TicketExpired,
 )
 from mpsbridge.host import Host
-from mpsbridge.journal import Journal
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.world import LabHost
 from mpsbridge.lab.worldfile import build_world, load_world
+from mpsbridge.runs.journal import Journal
 from mpsbridge.transports.winrm import WinrmTransport
 
 pytestmark = [pytest.mark.xdist_group("kerberos"), pytest.mark.usefixtures("own_realm")]

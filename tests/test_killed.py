@@ -20,10 +20,10 @@ from forked_calls import Called, ForkedCalls
 from lab_target import variables
 from shared_clock import SharedClock
 
-from mpsbridge.journal import Journal
 from mpsbridge.lab.connection import Record
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
+from mpsbridge.runs.journal import Journal
 
 PARTS = 16
 """Each test takes every sixteenth moment."""

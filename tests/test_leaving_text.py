@@ -22,16 +22,18 @@ from mpsbridge.cli.following import following
 from mpsbridge.cli.output import Stream
 from mpsbridge.cli.terminal import Terminal
 from mpsbridge.clock import SystemClock
-from mpsbridge.ending.scene import Event
 from mpsbridge.errors import InputError
-from mpsbridge.journal import Entry, Run
 from mpsbridge.models.harmless import csv_cell, harmless, json_text
 from mpsbridge.models.outcomes import Failed, Failure, Skipped
+from mpsbridge.models.sessions import State
 from mpsbridge.reports.junit import junit_xml
 from mpsbridge.reports.markdown import markdown
 from mpsbridge.reports.page import page
 from mpsbridge.reports.report import report_json
 from mpsbridge.reports.summary import make_report
+from mpsbridge.runs.events import Event, HostStopped, SessionJudged, Step, StepSent, StepUnanswered, WentWrong
+from mpsbridge.runs.journal import Entry, Run
+from mpsbridge.runs.verdict import RunVerdict, Verdict
 from mpsbridge.settings import Output, Settings
 
 COMMANDS = [
@@ -172,13 +174,17 @@ def test_every_form_of_a_report_obeys_nobody(text: str) -> None:
     options: dict[str, Any] = {"hosts": [text]}
     run = Run(
         id="20261125-120000-abcd", started=start, ended=start, owner=text, command="end", pid=1, reason=text, job=text,
-        verdict=text, options=options,
+        options=options, verdict=RunVerdict(verdict=Verdict.FAILED, note=text),
     )  # fmt: skip
-    entry = Entry(
-        number=1, run=run.id, at=start, host=text, kind="event", step="failed", answers=None,
-        detail={"error": text, "text": text, "problems": [text], "user": text},
-    )  # fmt: skip
-    report = make_report(run, [entry])
+    happened = [
+        SessionJudged(session=2, user=text, account=text, state=State.ACTIVE, decision="act", reason=text),
+        StepSent(step=Step.MESSAGE, sessions=(2,), notice=text),
+        StepUnanswered(step=Step.MESSAGE, intent=2, error=text),
+        WentWrong(why=text),
+        HostStopped(why=text, error=text, problems=(text,)),
+    ]
+    entries = [Entry(number=n, run=run.id, at=start, host=text, what=what) for n, what in enumerate(happened, 1)]
+    report = make_report(run, entries)
     for write in (markdown, junit_xml, page, report_json):
         assert_closed(write(report))
 
@@ -186,9 +192,7 @@ def test_every_form_of_a_report_obeys_nobody(text: str) -> None:
 @given(text=HOSTILE)
 def test_events_obey_nobody_and_are_read_as_they_were(text: str) -> None:
     written = io.StringIO()
-    event = Event(
-        at=datetime(2026, 11, 25, 12, tzinfo=UTC), run="r", host="ts1", phase="end", event="failed", text=text
-    )
+    event = Event(at=datetime(2026, 11, 25, 12, tzinfo=UTC), run="r", host="ts1", what=WentWrong(why=text))
     call = Call("end", Settings(), Terminal(command="end", output=Output.TABLE, quiet=True), SystemClock())
     with following(call, Stream(written, "the file for --events"), "r", ["ts1"]) as follower:
         follower.event(event)

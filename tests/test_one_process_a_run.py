@@ -16,17 +16,19 @@ import pytest
 from console import Command
 from died_run import RUN, held_host, record
 from forked_calls import Called, ForkedCalls
+from records import DONE, steps_in
 from test_killed import Stage, check
 
 from mpsbridge import runlock
 from mpsbridge.cli import carrying
 from mpsbridge.clock import HastyClock
 from mpsbridge.errors import JournalError, JournalLost
-from mpsbridge.journal import Entry, Journal
 from mpsbridge.lab.connection import Record
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.models.sessions import LogonMode
+from mpsbridge.runs.events import Happening, Step, StepSent
+from mpsbridge.runs.journal import Entry, Journal
 
 
 @pytest.fixture
@@ -54,7 +56,7 @@ class Holder:
         script = f"""
             import subprocess, sys
             from pathlib import Path
-            from mpsbridge.journal import Journal
+            from mpsbridge.runs.journal import Journal
             journal = Journal(Path({str(path)!r}))
             journal.take({RUN!r})
             {children}
@@ -127,7 +129,7 @@ def test_resume_beside_a_living_run_restarts_nothing(tmp_path: Path, monkeypatch
         assert "is at work" in beside[0].printed
         with Journal(stage.journal) as journal:
             (run,) = journal.runs()
-            steps = [entry.step for entry in journal.entries(run.id) if entry.kind == "intent"]
+            steps = steps_in(journal.entries(run.id))
         assert steps.count("power") == 1
 
 
@@ -178,7 +180,7 @@ def test_of_two_at_once_one_gets_the_run(path: Path) -> None:
         import sys
         from pathlib import Path
         from mpsbridge.errors import Refused
-        from mpsbridge.journal import Journal
+        from mpsbridge.runs.journal import Journal
         journal = Journal(Path({str(path)!r}))
         sys.stdin.readline()
         try:
@@ -243,10 +245,10 @@ def test_a_journal_that_changes_under_a_run_is_noticed_before_the_next_step(
 ) -> None:
     with Journal(path) as journal:
         journal.begin(RUN, command="end", reason="", options={})
-        journal.intend(RUN, "alpha", "end")
+        journal.record(RUN, "alpha", StepSent(step=Step.LOGOFF))
         spoil(path)
         with pytest.raises(JournalLost, match="while a run is at work"):
-            journal.intend(RUN, "alpha", "power")
+            journal.record(RUN, "alpha", StepSent(step=Step.POWER))
 
 
 def test_a_journal_that_others_use_too_is_unchanged(path: Path) -> None:
@@ -254,21 +256,21 @@ def test_a_journal_that_others_use_too_is_unchanged(path: Path) -> None:
         journal.begin(RUN, command="end", reason="", options={})
         with Journal(path) as other:
             other.begin("another", command="end", reason="", options={})
-            other.end("another", "done")
-        journal.intend(RUN, "alpha", "power")
+            other.end("another", DONE)
+        journal.record(RUN, "alpha", StepSent(step=Step.POWER))
 
 
 def test_a_run_whose_journal_is_removed_stops_and_gives_everything_back(
     lab: Lab, mpsbridge: Command, path: Path, clock: HastyClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    intend = Journal.intend
+    record_it = Journal.record
 
-    def removing(self: Journal, run: str, host: str, step: str, **detail: object) -> int:
-        if step == "end":
+    def removing(self: Journal, run: str, host: str, what: Happening) -> int:
+        if isinstance(what, StepSent) and what.step is Step.LOGOFF:
             path.unlink()
-        return intend(self, run, host, step, **detail)  # type: ignore[arg-type]  # passed on as it came
+        return record_it(self, run, host, what)
 
-    monkeypatch.setattr(Journal, "intend", removing)
+    monkeypatch.setattr(Journal, "record", removing)
     with lab.world.changing() as hosts:
         hosts["alpha"].lease = None
         hosts["alpha"].set_logon_mode(LogonMode.ENABLED)
@@ -325,10 +327,7 @@ def test_what_was_sent_before_is_waited_for_no_longer_than_it_may_begin(ages_s: 
             run=RUN,
             at=NOW - timedelta(seconds=age_s),
             host="alpha",
-            kind="intent",
-            step="end",
-            answers=None,
-            detail={},
+            what=StepSent(step=Step.LOGOFF),
         )
         for age_s in ages_s
     ]
@@ -340,7 +339,7 @@ def test_a_step_at_the_end_of_time_is_waited_for_like_any_other_and_that_is_said
 ) -> None:
     record(path)
     with Journal(path) as journal:
-        journal.intend(RUN, "alpha", "end", sessions=[2])
+        journal.record(RUN, "alpha", StepSent(step=Step.LOGOFF, sessions=(2,)))
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("UPDATE entry SET at = '9999-12-31T23:59:59+00:00'")
     found = mpsbridge("resume", "--yes", clock=clock)

@@ -20,9 +20,9 @@ from pydantic import BaseModel
 
 from mpsbridge.cli.output import Stream, code_after, encodable, guarded_streams, say_at_once
 from mpsbridge.cli.terminal import json_line
-from mpsbridge.journal import Journal
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
+from mpsbridge.runs.journal import Journal
 
 PETROV = "ПЕТРОВ"
 HOSTS: list[dict[str, Any]] = [
@@ -228,7 +228,7 @@ def test_a_closed_descriptor_is_not_the_number_of_the_next_file(lab: Lab, tmp_pa
     found = shell(f"$X logoff alpha --user bob --yes --journal {tmp_path}/record >&- 2>&-; echo $?")
     assert found.stdout.split() == ["1"]
     with Journal(tmp_path / "record") as journal:
-        assert [run.verdict for run in journal.runs()] == ["done: standard output cannot be written: it is closed"]
+        assert [str(run.verdict) for run in journal.runs()] == ["done: standard output cannot be written: it is closed"]
 
 
 @pytest.mark.parametrize("words", ["sessions alpha beta gamma --watch 1s", "sessions alpha beta gamma -o jsonl"])

@@ -16,14 +16,15 @@ from typing import Any
 
 import pytest
 from console import Command, Console
+from records import names_in
 
 from mpsbridge.clock import HastyClock, SystemClock
-from mpsbridge.journal import Entry, Journal, owner
 from mpsbridge.lab.regions import WORDS
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.world import Change, LabHost
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.maintain import read_plan
+from mpsbridge.runs.journal import Entry, Journal, owner
 
 
 def person(id: int, user: str, **more: Any) -> dict[str, Any]:
@@ -210,8 +211,8 @@ def test_peers_04_the_wait_ends_with_the_last_person_and_each_step_follows_a_loo
     assert (lab.world.clock.now() - began).total_seconds() < 20 * 60
     assert found.outcome("stages")["value"]["outcome"] == "back"
     assert results(found, "stages") == {"alice": "gone", "bob": "gone"}
-    steps = [entry.step for entry in entries(tmp_path, "stages") if entry.kind == "intent" or entry.step == "look"]
-    assert "end" not in steps
+    steps = names_in(entries(tmp_path, "stages"))
+    assert "logoff" not in steps
     assert steps[steps.index("message") + 1] == "look"
     assert steps[steps.index("power") - 1] == "look"
 

@@ -9,8 +9,9 @@ from test_plan import ALICE, BOB, CAROL, NOW, seen, session
 
 from mpsbridge.ending.lease import Lease
 from mpsbridge.ending.plan import Selector
-from mpsbridge.ending.policy import Closing, HostPlan, Policy, Then, plan_host
+from mpsbridge.ending.policy import Closing, HostPlan, Policy, plan_host
 from mpsbridge.models.sessions import LogonMode, Observation, Session, State, Station, to_cim
+from mpsbridge.models.then import Then
 
 EVERYONE = Selector(everyone=True)
 

@@ -11,15 +11,16 @@ from fake_clock import FakeClock
 from pydantic import SecretStr
 
 from mpsbridge.ending.plan import Selector
-from mpsbridge.ending.policy import Policy, Then
+from mpsbridge.ending.policy import Policy
 from mpsbridge.ending.run import EndValue, end_sessions
 from mpsbridge.ending.scene import Scene
 from mpsbridge.host import Host
-from mpsbridge.journal import Journal
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.models.sessions import LogonMode
 from mpsbridge.models.targets import Auth, Target
+from mpsbridge.models.then import Then
+from mpsbridge.runs.journal import Journal
 
 HOSTS: list[dict[str, Any]] = [
     {

@@ -10,26 +10,37 @@ from mpsbridge.cli.call import HOST_WORDS
 from mpsbridge.cli.fleets import repeat_for
 from mpsbridge.cli.leaving import WORDS
 from mpsbridge.cli.progress import CallView, RunView
-from mpsbridge.ending.scene import Event, Progress
+from mpsbridge.ending.scene import Progress
+from mpsbridge.models.sessions import LogonMode
+from mpsbridge.runs.events import (
+    AnyHappening,
+    Event,
+    Finished,
+    LeaseReleased,
+    LeaseTaken,
+    LogonsClosed,
+    LogonsRestored,
+    Phase,
+)
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
 
-def event(host: str, name: str) -> Event:
-    return Event(at=NOW, run="run-1", host=host, phase="warn", event=name)
+def event(host: str, what: AnyHappening) -> Event:
+    return Event(at=NOW, run="run-1", host=host, what=what)
 
 
 def test_a_host_at_work_has_one_line_with_phase_people_and_time_left() -> None:
     view = RunView(["alpha", "beta", "gamma"])
-    view.progress(Progress(host="alpha", phase="warn", people=5, until=NOW + timedelta(seconds=843.2)))
-    view.progress(Progress(host="beta", phase="end", people=1, until=NOW - timedelta(seconds=1)))
+    view.progress(Progress(host="alpha", phase=Phase.WARN, people=5, until=NOW + timedelta(seconds=843.2)))
+    view.progress(Progress(host="beta", phase=Phase.END, people=1, until=NOW - timedelta(seconds=1)))
     assert view.rows(NOW, 20) == [
         ("alpha", "warning, waiting", "5 people", "14m4s left"),
-        ("beta", "ending sessions", "1 person", "now"),
+        ("beta", "logging off", "1 person", "now"),
         ("", "1 to begin, 2 at work", "", ""),
     ]
-    view.progress(Progress(host="alpha", phase="return"))
-    view.event(event("beta", "finished"))
+    view.progress(Progress(host="alpha", phase=Phase.RETURN))
+    view.event(event("beta", Finished(outcome="done")))
     assert view.rows(NOW, 20) == [
         ("alpha", "coming back", "", ""),
         ("", "1 to begin, 1 at work, 1 finished", "", ""),
@@ -39,7 +50,7 @@ def test_a_host_at_work_has_one_line_with_phase_people_and_time_left() -> None:
 def test_one_host_needs_no_count() -> None:
     view = RunView(["alpha"])
     assert view.rows(NOW, 20) == []
-    view.progress(Progress(host="alpha", phase="lease"))
+    view.progress(Progress(host="alpha", phase=Phase.LEASE))
     assert view.rows(NOW, 20) == [("alpha", "taking the lease", "", "")]
 
 
@@ -48,7 +59,7 @@ def test_many_hosts_fit_the_screen(height: int) -> None:
     hosts = [f"ts{number:03}" for number in range(100)]
     view = RunView(hosts)
     for host in hosts:
-        view.progress(Progress(host=host, phase="warn"))
+        view.progress(Progress(host=host, phase=Phase.WARN))
     rows = view.rows(NOW, height)
     assert len(rows) == height
     assert rows[-2:] == [("...", f"{100 - (height - 2)} more at work", "", ""), ("", "100 at work", "", "")]
@@ -57,12 +68,12 @@ def test_many_hosts_fit_the_screen(height: int) -> None:
 def test_what_would_be_left_behind() -> None:
     view = RunView(["alpha", "beta", "gamma", "delta"])
     for host in ("alpha", "beta", "delta"):
-        view.progress(Progress(host=host, phase="warn"))
-        view.event(event(host, "leased"))
-        view.event(event(host, "closed"))
-    view.progress(Progress(host="beta", phase="restart"))
-    for name in ("restored", "released", "finished"):
-        view.event(event("delta", name))
+        view.progress(Progress(host=host, phase=Phase.WARN))
+        view.event(event(host, LeaseTaken(expires=NOW)))
+        view.event(event(host, LogonsClosed(logons=LogonMode.DRAIN)))
+    view.progress(Progress(host="beta", phase=Phase.RESTART))
+    for what in (LogonsRestored(logons=LogonMode.ENABLED), LeaseReleased(), Finished(outcome="done")):
+        view.event(event("delta", what))
     assert view.left_behind() == [
         "alpha: holds the lease and closed logons; was warning, waiting: a step of that may still run",
         "beta: holds the lease and closed logons; was restarting: a step of that may still run",

@@ -12,23 +12,26 @@ import pytest
 from fake_clock import FakeClock
 from fake_host import FakeHost
 from make_believe import Hands, envelope, observation, row
+from records import steps_in
 
 from mpsbridge.ending.plan import Selector
-from mpsbridge.ending.policy import Policy, Then
-from mpsbridge.ending.record import recorded
+from mpsbridge.ending.policy import Policy
 from mpsbridge.ending.run import EndValue, end_sessions
-from mpsbridge.ending.scene import Event, Progress, Scene
+from mpsbridge.ending.scene import Progress, Scene
 from mpsbridge.errors import Unexpected
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
-from mpsbridge.journal import Journal
 from mpsbridge.models.outcomes import Done, Failed, Outcome
 from mpsbridge.models.sessions import LogonMode
 from mpsbridge.models.targets import Target
+from mpsbridge.models.then import Then
+from mpsbridge.runs.events import Event, HostStopped, Step, StepSent, WentWrong
+from mpsbridge.runs.journal import Journal
+from mpsbridge.runs.recording import recorded
 
 RAISED = (SystemExit, KeyboardInterrupt, MemoryError, RecursionError, GeneratorExit, ZeroDivisionError)
 TARGETS = [Target(host=f"ts{number}", address=f"ts{number}") for number in range(4)]
-STEPS = ("lease", "failsafe", "logons-set", "message", "end", "power")
+STEPS = ("lease", "failsafe", "logons-set", "message", "logoff", "power")
 
 
 def connect(target: Target) -> Host:
@@ -58,7 +61,8 @@ class Stage:
     def sent(self) -> str:
         """The step that is being sent; empty between steps."""
         entries = self.journal.entries("r-1")
-        return entries[-1].step if entries and entries[-1].kind == "intent" else ""
+        last = entries[-1].what if entries else None
+        return last.step.value if isinstance(last, StepSent) else ""
 
     def run(
         self,
@@ -76,15 +80,15 @@ class Stage:
                 owner="admin@box",
                 journal=self.journal,
                 clock=self.clock,
-                on_event=on_event or (lambda event: self.events.append(event.event)),
+                on_event=on_event or (lambda event: self.events.append(event.what.event)),
                 on_progress=on_progress,
             )
             return end_sessions(scene)
 
         with self.journal, Fleet(TARGETS[:1], connect=connect) as fleet:
             (outcome,) = fleet.run(job)
-            self.steps = [entry for entry in self.journal.entries("r-1") if entry.kind == "intent"]
-            self.unanswered = [entry.step for entry in self.journal.unanswered("r-1")]
+            self.steps = steps_in(self.journal.entries("r-1"))
+            self.unanswered = steps_in(self.journal.unanswered("r-1"))
             self.last = self.journal.entries("r-1")[-1]
         return outcome
 
@@ -108,7 +112,8 @@ def test_what_is_raised_in_a_step_is_the_outcome_of_the_host_which_is_given_back
     assert isinstance(outcome, Failed)
     assert (outcome.failure.kind, outcome.failure.message) == ("internal", f"unexpected {raised.__name__}: on purpose")
     assert outcome.failure.may_have_run
-    assert (stage.last.step, stage.last.detail["may_have_run"]) == ("stopped", True)
+    assert isinstance(stage.last.what, HostStopped)
+    assert stage.last.what.may_have_run
     assert stage.unanswered == [step]
     if step != "lease":  # of that one nobody knows whether it was taken; it has no failsafe and closes nothing
         assert (stage.host.lease, stage.host.failsafe, stage.host.mode) == (None, None, LogonMode.ENABLED)
@@ -235,18 +240,18 @@ def test_a_person_who_stops_the_only_thread_there_is_is_heard(tmp_path: Path) ->
     with Journal(tmp_path / "journal.sqlite") as journal:
         journal.begin("r-1", command="end", reason="", options={})
         with pytest.raises(KeyboardInterrupt):
-            recorded(journal, "r-1", "ts1", "end", lambda: raiser(KeyboardInterrupt)(None))
+            recorded(journal, "r-1", "ts1", StepSent(step=Step.LOGOFF), lambda: raiser(KeyboardInterrupt)(None))
         with pytest.raises(Unexpected, match="unexpected MemoryError: on purpose"):
-            recorded(journal, "r-1", "ts1", "end", lambda: raiser(MemoryError)(None))
-        assert [entry.step for entry in journal.unanswered("r-1")] == ["end", "end"]
+            recorded(journal, "r-1", "ts1", StepSent(step=Step.LOGOFF), lambda: raiser(MemoryError)(None))
+        assert steps_in(journal.unanswered("r-1")) == ["logoff", "logoff"]
 
 
 def test_an_interrupt_in_a_write_leaves_the_record_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Journal(tmp_path / "journal.sqlite") as journal:
         journal.begin("r-1", command="end", reason="", options={})
         with monkeypatch.context() as patch:
-            patch.setattr("mpsbridge.journal.json.dumps", raiser(KeyboardInterrupt))
+            patch.setattr("mpsbridge.runs.journal.json.dumps", raiser(KeyboardInterrupt))
             with pytest.raises(KeyboardInterrupt):
-                journal.note("r-1", "ts1", "look", text="never written")
-        journal.note("r-1", "ts1", "look", text="written")
-        assert [entry.detail["text"] for entry in journal.entries("r-1")] == ["written"]
+                journal.record("r-1", "ts1", WentWrong(why="never written"))
+        journal.record("r-1", "ts1", WentWrong(why="written"))
+        assert [entry.what.text() for entry in journal.entries("r-1")] == ["written"]

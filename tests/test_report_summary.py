@@ -16,25 +16,41 @@ from fake_host import FakeHost, lost
 from hypothesis import given
 from junitparser import JUnitXml
 from past_runs import NOON, PastRun, eventful_run
+from records import DONE, UNKNOWN
 from wild_records import records
 
 from mpsbridge.ending.people import BY_FORCE
-from mpsbridge.ending.policy import Then
 from mpsbridge.errors import RemoteError, Unreachable
-from mpsbridge.journal import Entry, Journal, Run
 from mpsbridge.models.sessions import LogonMode, Result, State
+from mpsbridge.models.then import Then
 from mpsbridge.reports.junit import junit_xml
 from mpsbridge.reports.markdown import markdown
 from mpsbridge.reports.page import page
-from mpsbridge.reports.report import Fate, HostReport, Report, Status, report_json, report_schema
-from mpsbridge.reports.summary import make_report
-from mpsbridge.reports.words import meaning_of
+from mpsbridge.reports.report import Fate, HostReport, Report, report_json, report_schema
+from mpsbridge.reports.summary import judge, make_report
+from mpsbridge.runs.events import (
+    Finished,
+    HostStopped,
+    Phase,
+    SessionJudged,
+    SessionSettled,
+    SessionTold,
+    Step,
+    StepAnswered,
+    StepSent,
+)
+from mpsbridge.runs.journal import Entry, Journal, Run
+from mpsbridge.runs.verdict import Verdict
 
 
 @cache
 def eventful() -> tuple[Run, list[Entry]]:
     with TemporaryDirectory() as folder:
         return eventful_run(Path(folder)).told
+
+
+NOT_ALL = "Not everything was done."
+LOOK = "Not everything is known: look at the hosts before you repeat anything."
 
 
 @pytest.fixture
@@ -63,9 +79,9 @@ def test_hosts_come_in_the_order_they_were_given_with_what_became_of_them(told: 
         ("school-2", "unknown", "done, but not everything is known"),
         ("school-3", "unknown", "unknown"),
         ("school-4", "refused", "refused"),
-        ("school-5", "untouched", "nothing was sent"),
+        ("school-5", "stopped", "nothing was sent"),
     ]
-    assert told.status is Status.UNKNOWN
+    assert told.status is Verdict.UNKNOWN
     assert not told.open
 
 
@@ -138,7 +154,7 @@ def test_what_may_have_run_is_unknown_and_says_why(told: Report) -> None:
     host = of(told, "school-3")
     assert results(host) == {"ivan": "unknown", "judy": "unknown"}
     (step,) = [step for step in host.steps if step.fate is not Fate.DONE]
-    assert (step.name, step.fate, step.error) == ("end", Fate.UNKNOWN, "the link broke")
+    assert (step.step, step.fate, step.error) == ("logoff", Fate.UNKNOWN, "the link broke")
     assert host.error == "the link broke"
 
 
@@ -148,9 +164,9 @@ def test_what_never_reached_the_host_leaves_people_untouched(tmp_path: Path) -> 
         host.faults["end"] = ("before", Unreachable("no route"))
 
     host = one_host(tmp_path, prepare, then=Then.NOTHING)
-    assert (host.status, host.error) == (Status.FAILED, "no route")
+    assert (host.status, host.error) == (Verdict.FAILED, "no route")
     assert results(host) == {"alice": None}
-    assert [step.fate for step in host.steps if step.name == "end"] == [Fate.NOT_RUN]
+    assert [step.fate for step in host.steps if step.step == "logoff"] == [Fate.NOT_RUN]
 
 
 def test_a_stop_while_waiting_touched_nobody(tmp_path: Path) -> None:
@@ -172,7 +188,7 @@ def test_w02_a_notice_of_unknown_fate_is_not_told_as_shown(tmp_path: Path) -> No
     host = one_host(tmp_path, prepare)
     told = [(notice.name, notice.result) for person in host.people for notice in person.notices]
     assert told == [("15m", Result.UNKNOWN), ("cancellation", Result.SHOWN)]
-    assert host.status is Status.UNKNOWN
+    assert host.status is Verdict.UNKNOWN
 
 
 def test_w26_a_host_that_never_came_back_is_unknown(tmp_path: Path) -> None:
@@ -180,7 +196,7 @@ def test_w26_a_host_that_never_came_back_is_unknown(tmp_path: Path) -> None:
         host.reboot_s = 10**6
 
     host = one_host(tmp_path, prepare, return_timeout_s=600)
-    assert (host.status, host.error) == (Status.UNKNOWN, "the host did not come back in time; it is not told again")
+    assert (host.status, host.error) == (Verdict.UNKNOWN, "the host did not come back in time; it is not told again")
 
 
 def test_whoever_saw_no_notice_is_told_as_refused(tmp_path: Path) -> None:
@@ -194,7 +210,7 @@ def test_whoever_saw_no_notice_is_told_as_refused(tmp_path: Path) -> None:
 
     host = one_host(tmp_path, prepare, then=Then.NOTHING)
     assert results(host) == {"alice": "ended", "zoe": "refused"}
-    assert (host.status, host.outcome) == (Status.FAILED, "done, but not everything was done")
+    assert (host.status, host.outcome) == (Verdict.PARTLY, "done, but not everything was done")
 
 
 def test_w05_two_people_with_one_id_stay_two(tmp_path: Path) -> None:
@@ -219,12 +235,14 @@ def test_a_record_that_ends_anywhere_says_no_more_than_it_holds(name: str) -> No
     for length in range(len(entries)):
         held = entries[:length]
         host = of(make_report(died, held), name)
-        assert host.status is (Status.UNKNOWN if held else Status.UNTOUCHED)
-        answered = {entry.answers for entry in held}
+        assert host.status is (Verdict.UNKNOWN if held else Verdict.STOPPED)
+        answered = {entry.what.intent for entry in held if isinstance(entry.what, StepAnswered)}
         unknown = {step.number for step in host.steps if step.fate is Fate.UNKNOWN}
-        assert unknown == {each.number for each in held if each.kind == "intent" and each.number not in answered}
-        sent = [entry for entry in held if entry.kind == "intent" and entry.step == "end"]
-        told_gone = {entry.detail["session"] for entry in held if entry.step == "settled"}
+        assert unknown == {
+            each.number for each in held if isinstance(each.what, StepSent) and each.number not in answered
+        }
+        sent = [one for one in held if isinstance(one.what, StepSent) and one.what.step is Step.LOGOFF]
+        told_gone = {entry.what.session for entry in held if isinstance(entry.what, SessionSettled)}
         for person in host.people:
             if not sent and person.id not in told_gone:
                 assert person.result in {None, Result.KEPT}
@@ -235,7 +253,7 @@ def test_a_record_that_ends_anywhere_says_no_more_than_it_holds(name: str) -> No
 def test_a_resumed_run_is_unknown_until_its_host_has_a_last_word() -> None:
     run, entries = eventful()
     before = [entry for entry in entries if entry.host == "school-3"]
-    again = before[-1].model_copy(update={"number": 9000, "kind": "intent", "step": "lease", "detail": {}})
+    again = before[-1].model_copy(update={"number": 9000, "what": StepSent(step=Step.LEASE)})
     died = run.model_copy(update={"ended": None})
     assert of(make_report(died, [*before, again]), "school-3").outcome == "the record ends in the middle"
 
@@ -252,8 +270,8 @@ def test_who_was_there_before_a_restart_is_gone_though_the_log_off_was_never_ans
     past.end()
     told = make_report(*past.told)
     (host,) = told.hosts
-    assert (host.status, results(host)) == (Status.DONE, {"alice": "gone"})
-    assert [step.name for step in host.steps if step.fate is Fate.UNKNOWN] == ["end"]
+    assert (host.status, results(host)) == (Verdict.DONE, {"alice": "gone"})
+    assert [step.step for step in host.steps if step.fate is Fate.UNKNOWN] == ["logoff"]
     (suite,) = JUnitXml.fromstring(junit_xml(told).encode())
     assert (suite.errors, suite.failures, suite.skipped) == (0, 0, 1)
 
@@ -262,37 +280,42 @@ def test_a_run_of_one_act_is_told_from_its_verdicts_and_answers(tmp_path: Path) 
     with Journal(tmp_path / "journal.sqlite", clock=FakeClock()) as journal:
         journal.begin("r-1", command="logoff", reason="", options={"hosts": ["ts1", "ts2"]})
         for id, decision, reason in ((2, "act", ""), (3, "act", ""), (4, "keep", "disconnected already")):
-            journal.note("r-1", "ts1", "verdict", session=id, decision=decision, reason=reason)
-        intent = journal.intend("r-1", "ts1", "end", sessions=[2, 3], phase="end")
-        answer = [{"id": 2, "result": "ended", "text": ""}, {"id": 3, "result": "changed", "text": "someone else"}]
-        journal.answer(intent, "r-1", "ts1", "end", answer=answer)  # type: ignore[arg-type] # JSON, though mypy sees a list
-        journal.intend("r-1", "ts2", "end", sessions=[7])
-        journal.end("r-1", "unknown")
+            verdict = {"session": id, "decision": decision, "reason": reason, "state": "active"}
+            journal.record("r-1", "ts1", SessionJudged.model_validate(verdict))
+        sent = StepSent(step=Step.LOGOFF, sessions=(2, 3), phase=Phase.ACT)
+        intent = journal.record("r-1", "ts1", sent)
+        answer = (SessionTold(id=2, result=Result.ENDED), SessionTold(id=3, result=Result.CHANGED, text="someone else"))
+        journal.record("r-1", "ts1", StepAnswered(step=Step.LOGOFF, intent=intent, sessions=answer))
+        journal.record("r-1", "ts1", Finished(outcome="done"))
+        journal.record("r-1", "ts2", StepSent(step=Step.LOGOFF, sessions=(7,)))
+        journal.end("r-1", UNKNOWN)
         told = make_report(journal.find("r-1"), journal.entries("r-1"))
     first, second = told.hosts
     assert [person.result for person in first.people] == [Result.ENDED, Result.CHANGED, Result.KEPT]
     assert first.people[2].reason == "disconnected already"
-    assert (first.status, second.status) == (Status.FAILED, Status.UNKNOWN)
-    assert [phase.name for phase in first.phases] == ["end"]
+    assert (first.status, second.status) == (Verdict.PARTLY, Verdict.UNKNOWN)
+    assert [phase.name for phase in first.phases] == ["act"]
     assert second.people[0].result is Result.UNKNOWN
 
 
 def test_a_message_counts_as_the_result_of_a_message(tmp_path: Path) -> None:
     with Journal(tmp_path / "journal.sqlite", clock=FakeClock()) as journal:
         journal.begin("r-1", command="message", reason="", options={"hosts": ["ts1"]})
-        intent = journal.intend("r-1", "ts1", "message", sessions=[2])
-        journal.answer(intent, "r-1", "ts1", "message", answer=[{"id": 2, "user": "alice", "result": "shown"}])
-        journal.end("r-1", "done")
+        intent = journal.record("r-1", "ts1", StepSent(step=Step.MESSAGE, sessions=(2,)))
+        shown = (SessionTold(id=2, user="alice", result=Result.SHOWN),)
+        journal.record("r-1", "ts1", StepAnswered(step=Step.MESSAGE, intent=intent, sessions=shown))
+        journal.record("r-1", "ts1", Finished(outcome="done"))
+        journal.end("r-1", DONE)
         (host,) = make_report(journal.find("r-1"), journal.entries("r-1")).hosts
-    assert host.status is Status.DONE
+    assert host.status is Verdict.DONE
     assert results(host) == {"alice": "shown"}
 
 
 def test_a_run_without_entries_is_a_report(tmp_path: Path) -> None:
     past = PastRun(tmp_path, hosts=())
-    assert make_report(*past.told).status is Status.UNKNOWN
+    assert make_report(*past.told).status is Verdict.STOPPED
     past.end()
-    assert make_report(*past.told).status is Status.DONE
+    assert make_report(*past.told).status is Verdict.DONE
 
 
 def test_the_json_is_what_the_schema_says(told: Report) -> None:
@@ -358,7 +381,7 @@ def test_w03_who_was_reset_is_told_so_and_one_whose_reset_is_lost_is_unknown(tmp
     reset, unsure = make_report(*past.told).hosts
     assert [(each.result, each.text) for each in reset.people] == [(Result.ENDED, BY_FORCE)]
     assert "force" in [phase.name for phase in reset.phases]
-    assert (unsure.status, [each.result for each in unsure.people]) == (Status.UNKNOWN, [Result.UNKNOWN])
+    assert (unsure.status, [each.result for each in unsure.people]) == (Verdict.UNKNOWN, [Result.UNKNOWN])
 
 
 def test_a_step_that_the_host_answered_with_an_error_is_unknown(tmp_path: Path) -> None:
@@ -367,22 +390,26 @@ def test_a_step_that_the_host_answered_with_an_error_is_unknown(tmp_path: Path) 
         host.faults["failsafe"] = ("after", RemoteError("no task scheduler"))
 
     host = one_host(tmp_path, prepare, then=Then.NOTHING)
-    assert (host.status, host.error) == (Status.UNKNOWN, "no task scheduler")
+    assert (host.status, host.error) == (Verdict.UNKNOWN, "no task scheduler")
 
 
 @pytest.mark.parametrize(
     ("ends", "status", "said"),
     [
-        (["done"] * 3, Status.DONE, "Everything was done."),
-        (["done"] * 24 + ["refused"], Status.PARTLY, "24 of 25 hosts done, 1 refused."),
-        (["done", "refused", "failed"], Status.PARTLY, "1 of 3 hosts done, 1 failed, 1 refused."),
-        (["refused"] * 2, Status.REFUSED, "The plan refused; nothing was sent."),
-        (["failed", "refused"], Status.FAILED, "Not everything was done."),
-        (["done", "silent"], Status.UNKNOWN, "Not everything is known: look at the hosts before you repeat anything."),
+        (["done"] * 3, Verdict.DONE, "Everything was done."),
+        (["done"] * 24 + ["refused"], Verdict.PARTLY, "Not everything was done. 24 of 25 hosts done, 1 refused."),
+        (
+            ["done", "refused", "failed"],
+            Verdict.PARTLY,
+            f"{NOT_ALL} 1 of 3 hosts done, 1 refused, 1 failed.",
+        ),
+        (["refused"] * 2, Verdict.REFUSED, "The plan refused; nothing was sent."),
+        (["failed", "refused"], Verdict.FAILED, "Not everything was done. 1 of 2 hosts refused, 1 failed."),
+        (["done", "silent"], Verdict.UNKNOWN, f"{LOOK} 1 of 2 hosts done, 1 unknown."),
     ],
 )
 def test_one_host_that_refuses_says_nothing_of_the_others(
-    ends: list[str], status: Status, said: str, tmp_path: Path
+    ends: list[str], status: Verdict, said: str, tmp_path: Path
 ) -> None:
     """Of 24 hosts that were restarted it was once said that nothing was sent."""
     with Journal(tmp_path / "journal.sqlite", clock=FakeClock()) as journal:
@@ -390,15 +417,16 @@ def test_one_host_that_refuses_says_nothing_of_the_others(
         journal.begin("r-1", command="end", reason="", options={"hosts": list(names)})
         for name, end in zip(names, ends, strict=True):
             if end == "done":
-                journal.note("r-1", name, "finished", text="done")
+                journal.record("r-1", name, Finished(outcome="done"))
             elif end == "silent":
-                journal.intend("r-1", name, "power")
+                journal.record("r-1", name, StepSent(step=Step.POWER))
             else:
-                journal.note("r-1", name, "stopped", text="no", error=end, may_have_run=False)
-        journal.end("r-1", "partly")
+                journal.record("r-1", name, HostStopped(why="no", error=end))
+        run = journal.find("r-1")
+        journal.end("r-1", judge(make_report(run, journal.entries("r-1")).hosts))
         told = make_report(journal.find("r-1"), journal.entries("r-1"))
-    assert (told.status, meaning_of(told)) == (status, said)
+    assert (told.status, told.summary) == (status, said)
     for form in (markdown(told), page(told)):
         assert said in html.unescape(form)
     suites = JUnitXml.fromstring(junit_xml(told).encode())
-    assert bool(suites.failures or suites.errors) is (status is not Status.DONE)
+    assert bool(suites.failures or suites.errors) is (status is not Verdict.DONE)

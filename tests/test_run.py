@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 from fake_clock import FakeClock
 from fake_host import FIRST_BOOT, FakeHost, lost
+from records import names_in, steps_in
 
 from mpsbridge.ending.lease import Lease, read_lease
+from mpsbridge.ending.past import past_of
 from mpsbridge.ending.people import BY_FORCE, after_reset
 from mpsbridge.ending.plan import Selector
-from mpsbridge.ending.policy import Closing, Policy, Then, plan_host
+from mpsbridge.ending.policy import Closing, Policy, plan_host
 from mpsbridge.ending.run import EndValue, end_sessions
-from mpsbridge.ending.scene import Event, Scene
+from mpsbridge.ending.scene import Scene
 from mpsbridge.errors import (
     AuthRefused,
     Interrupted,
@@ -27,8 +29,10 @@ from mpsbridge.errors import (
     RemoteError,
     Unreachable,
 )
-from mpsbridge.journal import Journal
 from mpsbridge.models.sessions import LogonMode, Observation, Result, SessionResult, State, to_cim
+from mpsbridge.models.then import Then
+from mpsbridge.runs.events import Event, HostStopped
+from mpsbridge.runs.journal import Journal
 
 
 @pytest.fixture
@@ -76,12 +80,13 @@ class Stage:
             clock=self.host.clock,
             stop=self.stop,
             on_event=self.events.append,
+            past=past_of(self.journal.entries(run, host=self.host.name)),
         )
         return end_sessions(scene)
 
     @property
     def steps(self) -> list[str]:
-        return [entry.step for entry in self.journal.entries("r-1") if entry.kind == "intent"]
+        return steps_in(self.journal.entries("r-1"))
 
 
 @pytest.fixture
@@ -123,7 +128,7 @@ def test_the_procedure_in_its_order(stage: Stage, host: FakeHost) -> None:
     ]
     assert clean(host)
     assert stage.journal.unanswered("r-1") == []
-    assert [event.event for event in stage.events][:3] == ["verdict", "verdict", "leased"]
+    assert [event.what.event for event in stage.events][:3] == ["verdict", "verdict", "leased"]
 
 
 def test_the_wait_ends_early_when_nobody_is_left(stage: Stage, host: FakeHost, clock: FakeClock) -> None:
@@ -344,7 +349,7 @@ def test_what_may_have_run_stays_without_an_outcome(stage: Stage, host: FakeHost
     host.faults[step] = ("after", lost())
     with pytest.raises(Interrupted):
         stage.run()
-    assert [entry.step for entry in stage.journal.unanswered("r-1")] == [step]
+    assert steps_in(stage.journal.unanswered("r-1")) == ["logoff" if step == "end" else step]
 
 
 def test_what_breaks_after_a_log_off_began_says_that_something_ran(stage: Stage, host: FakeHost) -> None:
@@ -389,8 +394,8 @@ def test_w33_credentials_that_run_out_while_waiting_leave_the_failsafe(stage: St
     assert not [what for what, _ in host.record if what == "ended"]
     assert host.failsafe == (LogonMode.ENABLED, LogonMode.DRAIN)  # it opens the host when the lease has run out
     assert isinstance(read_lease(host.lease), Lease)
-    (stopped,) = [entry for entry in stage.journal.entries("r-1") if entry.step == "stopped"]
-    assert "the failsafe on the host restores logons" in str(stopped.detail["problems"])
+    (stopped,) = [one.what for one in stage.journal.entries("r-1") if isinstance(one.what, HostStopped)]
+    assert "the failsafe on the host restores logons" in str(stopped.problems)
 
 
 def test_a_restart_is_proved_by_another_boot(stage: Stage, host: FakeHost) -> None:
@@ -543,7 +548,7 @@ def test_w25_an_order_whose_answer_is_lost_is_seen_through(
     host.faults[step] = ("after", lost())
     assert stage.run(then=then, warn_s=()).outcome == outcome
     assert len([what for what, _ in host.record if what == "down"]) == 1
-    assert [entry.step for entry in stage.journal.unanswered("r-1")] == [step]
+    assert steps_in(stage.journal.unanswered("r-1")) == ["logoff" if step == "end" else step]
 
 
 @pytest.mark.parametrize("then", [Then.RESTART, Then.SHUTDOWN, Then.CONSOLE_MODE])
@@ -554,7 +559,7 @@ def test_w25_an_order_that_may_be_lost_is_not_given_again(stage: Stage, host: Fa
         stage.run(then=then, warn_s=())
     assert late.value.may_have_run
     assert 300 <= host.clock.monotonic() - began < 400
-    told = {event.event: event.text for event in stage.events}
+    told = {event.what.event: event.what.text() for event in stage.events}
     assert "looking whether it was taken" in told["unanswered"]
     assert "goes on as before" in told["failed"]
     assert "down" not in {what for what, _ in host.record}
@@ -577,7 +582,7 @@ def test_w24_a_look_that_is_lost_before_the_order_is_no_order(stage: Stage, host
     with pytest.raises(MpsBridgeError):
         stage.run(then=then, warn_s=())
     assert host.clock.monotonic() - began < 60
-    assert not [entry for entry in stage.journal.entries("r-1") if entry.step in {"power", "mode", "unanswered"}]
+    assert not {"power", "mode", "unanswered"} & set(names_in(stage.journal.entries("r-1")))
 
 
 def test_w27_a_shutdown_that_is_silent_went_quiet(stage: Stage, host: FakeHost) -> None:
@@ -653,7 +658,7 @@ def test_w08_who_hangs_is_reset_after_the_time_granted_and_nobody_else(
     }
     assert [what for what in host.record if what[0] == "forced"] == [("forced", "alice")]
     assert 600 <= clock.ticks - started < 700
-    assert stage.steps.index("end") < stage.steps.index("reset") < stage.steps.index("logons-set", 4)
+    assert stage.steps.index("logoff") < stage.steps.index("reset") < stage.steps.index("logons-set", 4)
 
 
 def test_w13_who_hangs_without_a_row_is_reset_as_well(stage: Stage, host: FakeHost) -> None:
@@ -723,10 +728,10 @@ def test_a_run_that_goes_on_after_a_lost_reset_looks_first_and_grants_the_time_a
     host.faults["reset"] = ("before", lost())
     with pytest.raises(MpsBridgeError):
         stage.run(warn_s=(), settle_s=30, force_after_s=60)
-    assert [entry.step for entry in stage.journal.unanswered("r-1")] == ["reset"]
+    assert steps_in(stage.journal.unanswered("r-1")) == ["reset"]
     value = stage.run(warn_s=(), settle_s=30, force_after_s=60)
     assert [(one.session.user, one.text) for one in value.sessions] == [("alice", BY_FORCE)]
-    assert stage.steps.count("end") == stage.steps.count("reset") == 2
+    assert stage.steps.count("logoff") == stage.steps.count("reset") == 2
     assert [what for what in host.record if what[0] == "forced"] == [("forced", "alice")]
 
 

@@ -40,12 +40,13 @@ from mpsbridge.ending.holding import Holding
 from mpsbridge.ending.notices import end_of
 from mpsbridge.ending.people import People
 from mpsbridge.ending.plan import Selector
-from mpsbridge.ending.policy import Closing, Policy, Then
+from mpsbridge.ending.policy import Closing, Policy
 from mpsbridge.errors import Interrupted
 from mpsbridge.lab.engines import acting, marking, ordering
 from mpsbridge.lab.engines.guard import Guard, Look, Standing, standing
 from mpsbridge.lab.world import HostFacts
 from mpsbridge.models.sessions import Observation
+from mpsbridge.models.then import Then
 
 USERS = ["alice", "bob", "carol", "user 12", "o'neil"]
 ADMINISTRATOR = "dave"

@@ -9,19 +9,20 @@ from typing import Any
 import pytest
 from fake_clock import FakeClock
 from fake_host import FakeHost
-from pydantic import JsonValue
 
 from mpsbridge.ending.lease import Lease
 from mpsbridge.ending.notices import mark_of
 from mpsbridge.ending.past import past_of
 from mpsbridge.ending.people import HANGS
 from mpsbridge.ending.plan import Selector
-from mpsbridge.ending.policy import Policy, Then
+from mpsbridge.ending.policy import Policy
 from mpsbridge.ending.run import EndValue, end_sessions
 from mpsbridge.ending.scene import Scene
 from mpsbridge.errors import Refused, RemoteError
-from mpsbridge.journal import Journal
 from mpsbridge.models.sessions import GONE_APART_S, Observation, to_cim
+from mpsbridge.models.then import Then
+from mpsbridge.runs.events import EndAnnounced, LeaseTaken, MarkTold, NoticesMarked, Phase
+from mpsbridge.runs.journal import Journal
 
 
 @pytest.fixture
@@ -200,9 +201,10 @@ def test_a_notice_of_which_nobody_knows_is_neither_repeated_nor_a_warning(
     ends = clock.now() + timedelta(seconds=290)
     born = to_cim(host.people[2].born)
     hold(host, journal)
-    journal.note("r-1", host.name, "announced", ends=ends.isoformat())
-    marks: list[JsonValue] = [[2, born, mark_of("5m", ends), mark]] if mark != "failed" else []
-    journal.note("r-1", host.name, "marks", marks=marks)
+    journal.record("r-1", host.name, EndAnnounced(ends=ends))
+    told = {"id": 2, "born": born, "notice": mark_of("5m", ends), "mark": mark}
+    marks = (MarkTold.model_validate(told),) if mark != "failed" else ()
+    journal.record("r-1", host.name, NoticesMarked(marks=marks))
     value = live(host, journal, warn_s=(300,))
     shown = [what for what in host.record if what[0] == "shown"]
     assert shown == (
@@ -216,4 +218,4 @@ def hold(host: FakeHost, journal: Journal) -> None:
     now = host.clock.now()
     until = now + timedelta(hours=1)
     host.lease = Lease(run="r-1", owner="admin@box", since=to_cim(now), expires=to_cim(until)).text()
-    journal.note("r-1", host.name, "leased", expires=until.isoformat(), phase="lease")
+    journal.record("r-1", host.name, LeaseTaken(expires=until, phase=Phase.LEASE))

@@ -18,6 +18,7 @@ from mpsbridge.ending.plan import Selector
 from mpsbridge.ending.policy import Policy
 from mpsbridge.lab.engines import observing
 from mpsbridge.lab.world import HostFacts
+from mpsbridge.runs.events import Step, StepAnswered
 
 HOUR_S = 3600.0
 
@@ -129,7 +130,8 @@ def test_w02_a_notice_of_which_nobody_knows_is_no_warning_and_not_sent_again(sto
     until(story, "message")
     story.kill(run.lives[-1])
     story.pass_time(5)
-    run.box.journal.answer(run.box.journal.unanswered(run.id)[-1].number, run.id, "ts1", "message")  # not waited out
+    unanswered = run.box.journal.unanswered(run.id)[-1].number
+    run.box.journal.record(run.id, "ts1", StepAnswered(step=Step.MESSAGE, intent=unanswered))  # not waited out
     story.resume(run)
     story.pass_time(HOUR_S)
     assert [box for box in guest.session.boxes if "is cancelled" not in box] == []

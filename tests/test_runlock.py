@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from mpsbridge.errors import JournalError, Refused
-from mpsbridge.runlock import RunLock, is_at_work
+from mpsbridge.runs.runlock import RunLock, is_at_work
 
 HOLD = """
 import sys, pathlib
-from mpsbridge.runlock import RunLock
+from mpsbridge.runs.runlock import RunLock
 lock = RunLock(pathlib.Path(sys.argv[1]), "r1")
 print("held", flush=True)
 sys.stdin.read()

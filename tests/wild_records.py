@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 from hypothesis import strategies as st
+from pydantic import JsonValue
 
-from mpsbridge.journal import Entry, Run
-from mpsbridge.models.sessions import Result
+from mpsbridge.runs.events import HAPPENINGS, Happening, MarkTold, SessionTold
+from mpsbridge.runs.journal import Entry, Run
 
 RUN = "20261125-120000-abcd"
 NASTY = st.sampled_from(
@@ -45,22 +46,43 @@ NASTY = st.sampled_from(
 )
 """What some form or other would take for more than text."""
 WILD = NASTY | st.text(st.characters(exclude_categories=()), max_size=12)
-NAMES = ["phase", "session", "sessions", "born", "user", "result", "answer", "error", "intent", "text", "decision"]
-NAMES += ["observed", "boot", "logons", "mode", "notice", "problems", "ran", "why", "id", "state", "reason"]
 VALUES = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-3, 3)
-    | st.sampled_from(
-        [*map(str, Result), "act", "keep", "drain", "interrupted", "refused", "2026-11-25T12:00:00+01:00"]
-    )
-    | st.sampled_from(["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "2026-11-25T12:00:00"])
-    | WILD,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4),
+    st.none() | st.booleans() | st.integers(-3, 3) | WILD,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WILD, inner, max_size=4),
     max_leaves=6,
 )
-STEPS = ["look", "verdict", "end", "message", "logons-set", "settled", "unknown", "finished", "stopped", "ordered"]
-STEPS += ["booted", "failed", "power", "disconnect"]
+TIMES = st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=14)), timezone(-timedelta(hours=12))]))
+NUMBERS = st.integers(1, 8)
+
+
+def any_of(kind: type[Happening]) -> st.SearchStrategy[Happening]:
+    """Any event of that kind, with any text in it."""
+    known: dict[object, st.SearchStrategy[object]] = {
+        str: WILD,
+        str | None: st.none() | WILD,
+        int: NUMBERS,
+        float: st.floats(0, 1e9),
+        JsonValue: VALUES,
+        tuple[int, ...]: st.lists(NUMBERS, max_size=3).map(tuple),
+        tuple[str, ...]: st.lists(WILD, max_size=3).map(tuple),
+        tuple[SessionTold, ...]: st.lists(
+            st.builds(SessionTold, id=NUMBERS, born=st.none() | TIMES, user=WILD, text=WILD), max_size=3
+        ).map(tuple),
+        tuple[MarkTold, ...]: st.lists(
+            st.builds(MarkTold, id=NUMBERS, born=st.none() | WILD, notice=WILD), max_size=3
+        ).map(tuple),
+    }
+    fields: dict[str, st.SearchStrategy[object]] = {}
+    for name, field in kind.model_fields.items():
+        if name == "event":
+            continue
+        if field.metadata or "datetime" in str(field.annotation) or "Aware" in str(field.annotation):
+            moments = TIMES if field.is_required() else st.none() | TIMES
+            fields[name] = moments
+        else:
+            kinds = known.get(field.annotation)
+            fields[name] = st.from_type(field.annotation) if kinds is None else kinds  # type: ignore[arg-type] # a type
+    return st.builds(kind, **fields)
 
 
 @st.composite
@@ -73,10 +95,7 @@ def records(draw: st.DrawFn) -> tuple[Run, list[Entry]]:
             run=RUN,
             at=start + timedelta(seconds=draw(st.integers(0, 100_000)) + number),
             host=draw(st.sampled_from(["ts1", "ts2"]) | WILD),
-            kind=draw(st.sampled_from(["intent", "outcome", "event"])),
-            step=draw(st.sampled_from(STEPS) | WILD),
-            answers=draw(st.none() | st.integers(1, 8)),
-            detail=draw(st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=6)),
+            what=draw(st.sampled_from(HAPPENINGS).flatmap(any_of)),
         )
         for number in range(1, draw(st.integers(0, 8)) + 1)
     ]

@@ -8,6 +8,7 @@ right before the act, because a person may take minutes to say yes (W42).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
@@ -16,8 +17,8 @@ from mpsbridge.cli.call import Call
 from mpsbridge.cli.fleets import (
     ActValue,
     end_record,
-    exit_code,
     found_nowhere,
+    judge,
     never_begun,
     new_run,
     nothing_is_sent,
@@ -25,9 +26,7 @@ from mpsbridge.cli.fleets import (
     open_journal,
     present,
     record_not_sent,
-    record_untouched,
     refused_is_skipped,
-    verdict_of,
 )
 from mpsbridge.cli.leaving import leaving_behind
 from mpsbridge.cli.tables import (
@@ -41,14 +40,15 @@ from mpsbridge.cli.tables import (
 )
 from mpsbridge.ending.lease import holder, is_disbelieved, keeps_out
 from mpsbridge.ending.plan import SAY_WHO, Act, Plan, Selector, ask_again, make_plan
-from mpsbridge.ending.record import recorded
-from mpsbridge.errors import InputError, MpsBridgeError, Refused
+from mpsbridge.errors import InputError, JournalLost, MpsBridgeError, Refused
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
-from mpsbridge.journal import Journal
 from mpsbridge.models.outcomes import Done, Outcome, Skipped
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import LogonMode, Logons, Observation, Result, Session, SessionResult
+from mpsbridge.runs.events import Finished, HostStopped, Phase, Step, StepSent
+from mpsbridge.runs.journal import Journal
+from mpsbridge.runs.recording import recorded
 from mpsbridge.snippets.parameters import MessageText
 
 Doing = Callable[[Host, Sequence[Session], str], tuple[SessionResult, ...]]
@@ -91,7 +91,7 @@ _QUESTIONS = {
     Act.DISCONNECT: "Disconnect {who} on {where} now, without a warning?",
     Act.LOGOFF: "Log off {who} on {where} now, without a warning? Unsaved work is lost.",
 }
-_STEPS = {Act.MESSAGE: "message", Act.DISCONNECT: "disconnect", Act.LOGOFF: "end"}
+_STEPS = {Act.MESSAGE: Step.MESSAGE, Act.DISCONNECT: Step.DISCONNECT, Act.LOGOFF: Step.LOGOFF}
 _EFFECTS = {Act.MESSAGE: Effect.NOTIFY, Act.DISCONNECT: Effect.DISRUPT, Act.LOGOFF: Effect.DISRUPT}
 
 
@@ -136,10 +136,10 @@ def _carry_out(
                 for place, outcome in _act(fleet, plans, places, who, do, record):
                     outcomes[place] = outcome
         _show(call, outcomes, act)
-        code = exit_code(outcomes, _EFFECTS[act], interrupted=fleet.interrupted)
-        answered = call.terminal.code(code)
+        verdict = judge(outcomes, _EFFECTS[act], interrupted=fleet.interrupted)
+        answered = call.terminal.code(verdict.exit_code)
         if begins:
-            end_record(call, journal, run, verdict_of(outcomes, code))
+            end_record(call, journal, run, verdict)
         return answered
 
 
@@ -200,6 +200,8 @@ def _begin(record: _Record, outcomes: Sequence[Outcome[ActValue]], chosen: Mappi
         for outcome in outcomes:
             if not isinstance(outcome, Done):
                 record_not_sent(journal, run, outcome)
+            elif outcome.host not in chosen:
+                journal.record(run, outcome.host, Finished(outcome="nothing to do", phase=Phase.PLAN))
 
 
 def _act(
@@ -214,8 +216,8 @@ def _act(
         results: tuple[SessionResult, ...] = ()
         if plan.acts:
             results = _send(host, plan, do, record)
-        else:
-            record.journal.note(record.run, host.name, "finished", text="nothing to do: in use again", phase="plan")
+        outcome = "done" if plan.acts else "nothing to do: in use again"
+        record.journal.record(record.run, host.name, Finished(outcome=outcome, phase=Phase.ACT))
         acted = {result.session.id: result for result in results}
         told = [
             acted.get(verdict.session.id)
@@ -232,20 +234,24 @@ def _last_look(host: Host, record: _Record) -> Observation:
         return host.observe()
     except MpsBridgeError as error:
         error.may_have_run = False  # the look may have run; the act that was to follow has not
-        record_untouched(record.journal, record.run, host.name, error.message, error.kind)
+        _stopped(host, record, error)
         raise
 
 
 def _send(host: Host, plan: Plan, do: Doing, record: _Record) -> tuple[SessionResult, ...]:
-    return recorded(
-        record.journal,
-        record.run,
-        host.target.host,
-        _STEPS[record.act],
-        lambda: do(host, plan.acts, record.run),
-        sessions=[session.id for session in plan.acts],
-        phase=_STEPS[record.act],
-    )
+    sent = StepSent(step=_STEPS[record.act], sessions=tuple(session.id for session in plan.acts), phase=Phase.ACT)
+    try:
+        return recorded(record.journal, record.run, host.name, sent, lambda: do(host, plan.acts, record.run))
+    except MpsBridgeError as error:
+        _stopped(host, record, error)
+        raise
+
+
+def _stopped(host: Host, record: _Record, error: MpsBridgeError) -> None:
+    """Record that the act on a host has broken off, as far as that can be recorded: what was raised counts more."""
+    what = HostStopped(why=error.message, error=error.kind, may_have_run=error.may_have_run, phase=Phase.ACT)
+    with suppress(JournalLost):
+        record.journal.record(record.run, host.name, what)
 
 
 def _show(call: Call, outcomes: Sequence[Outcome[ActValue]], act: Act) -> None:

@@ -19,34 +19,35 @@ from pydantic import JsonValue
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.fleets import (
     end_record,
-    exit_code,
     found_nowhere,
+    judge,
     never_begun,
     new_run,
     open_fleet,
     record_not_sent,
-    record_untouched,
-    verdict_of,
 )
 from mpsbridge.cli.following import Follower, Following, events_to, following
 from mpsbridge.cli.showing import ask, has_work, not_begun_is_skipped, note_once, planned, show, summarise
 from mpsbridge.cli.spared import check_spared
 from mpsbridge.clock import Clock
-from mpsbridge.ending.down import WENT_QUIET
-from mpsbridge.ending.history import boot_of_the_order, is_held, serves, unfinished
+from mpsbridge.ending.history import is_held, serves, unfinished
 from mpsbridge.ending.past import Past, left_by, past_of
-from mpsbridge.ending.policy import HostPlan, Policy, Then, plan_host
+from mpsbridge.ending.policy import HostPlan, Policy, plan_host
 from mpsbridge.ending.run import EndValue, end_sessions
 from mpsbridge.ending.scene import Scene
-from mpsbridge.errors import HostReleased, InputError, JournalError, JournalLost, MpsBridgeError
+from mpsbridge.errors import HostReleased, InputError, JournalError, JournalLost, MpsBridgeError, NotBegun
 from mpsbridge.fleet import LOOK_S, Fleet
 from mpsbridge.host import Host
-from mpsbridge.journal import Entry, Journal, owner
 from mpsbridge.maintain import Turnstile, WavesTable, limits, without_a_turn
 from mpsbridge.models.durations import format_duration
 from mpsbridge.models.outcomes import Done, Failed, Outcome, Skipped
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.targets import Target
+from mpsbridge.models.then import Then
+from mpsbridge.reports.summary import judge as judge_record
+from mpsbridge.reports.summary import make_report
+from mpsbridge.runs.events import WENT_QUIET, Finished, HostStopped, Phase
+from mpsbridge.runs.journal import Entry, Journal, owner
 
 
 class Work(NamedTuple):
@@ -140,9 +141,12 @@ def _only_planned(
         order = [outcomes[place].host for place in ready if isinstance(outcomes[place], Done)]
         limit = limits(work.waves, hosts, now)
         never = without_a_turn(limit, order, hosts=hosts, out=out, now=now, serve_again=serve_again)
-        outcomes = [Skipped.instead_of(one, never[one.host]) if one.host in never else one for one in outcomes]
+        outcomes = [
+            Skipped.instead_of(one, never[one.host], kind=NotBegun.kind) if one.host in never else one
+            for one in outcomes
+        ]
     show(call, outcomes, dry_run=call.settings.dry_run)
-    return exit_code(outcomes, Effect.READ, interrupted=fleet.interrupted), outcomes
+    return judge(outcomes, Effect.READ, interrupted=fleet.interrupted).exit_code, outcomes
 
 
 def go_on(
@@ -171,7 +175,9 @@ def go_on(
         call.look_at_output("--events", events)
         job = _job(call, journal, run, work, fleet, follower, order=order, hosts=len(hosts), out=out)
         outcomes = [not_begun_is_skipped(outcome) for outcome in fleet.run(job)]
-    return _finish(call, journal, run, outcomes, fleet, follower, late=late.is_set(), others=others), outcomes
+    return _finish(
+        call, journal, run, outcomes, fleet, follower, late=late.is_set(), resumed=True, others=others
+    ), outcomes
 
 
 def _not_serving(journal: Journal, run: str, hosts: Sequence[str], order: Sequence[str]) -> int:
@@ -229,9 +235,8 @@ def _record_the_others(journal: Journal, run: str, plans: Sequence[Outcome[HostP
         if place in ready:
             continue
         if isinstance(plan, Done):
-            journal.note(
-                run, plan.host, "finished", text="nothing to do", problems=list(plan.value.notes), phase="plan"
-            )
+            what = Finished(outcome="nothing to do", problems=tuple(plan.value.notes), phase=Phase.PLAN)
+            journal.record(run, plan.host, what)
         else:
             record_not_sent(journal, run, plan)
 
@@ -261,7 +266,7 @@ def _job(
         try:
             turnstile.enter(host.name)
         except MpsBridgeError as error:
-            record_untouched(journal, run, host.name, error.message, error.kind)
+            journal.record(run, host.name, HostStopped(why=error.message, error=error.kind, phase=Phase.PLAN))
             raise
         back = well = False
         try:
@@ -296,7 +301,7 @@ def _procedure(
             left = format_duration(wait_s + 1)
             note(f"{host.name}: a step that was sent before may still begin; waiting {left} to be sure")
             clock.wait(wait_s, fleet.stop)
-        before = journal.entries(run, host=host.name)
+        past = past_of(journal.entries(run, host=host.name))
         scene = Scene(
             host,
             run=run,
@@ -307,9 +312,9 @@ def _procedure(
             stop=fleet.stop,
             on_event=follower.event,
             on_progress=follower.progress,
-            past=past_of(before),
+            past=past,
         )
-        return end_sessions(scene, template=template, ordered_at=boot_of_the_order(before))
+        return end_sessions(scene, template=template, ordered_at=past.boot_of_the_order)
 
     return job
 
@@ -356,6 +361,7 @@ def _finish(
     follower: Follower,
     *,
     late: bool,
+    resumed: bool = False,
     others: Sequence[str] = (),
 ) -> int:
     """Show it all, and end the run if nothing of it is open; ``others`` are hosts that this call left out.
@@ -363,14 +369,17 @@ def _finish(
     The answer comes first: nothing about the record can keep it back. ``follower`` knows whether all events were told.
     """
     show(call, outcomes, dry_run=False)
-    became = exit_code(outcomes, Effect.DISRUPT, interrupted=fleet.interrupted and not late)
-    code = call.terminal.code(became) or int(follower.is_incomplete)
+    verdict = judge(outcomes, Effect.DISRUPT, interrupted=fleet.interrupted and not late)
+    code = call.terminal.code(verdict.exit_code) or int(follower.is_incomplete)
     try:
         is_open = fleet.interrupted or bool(others) or _is_unsettled(journal, run, outcomes)
+        if resumed:  # what became of the run is what became of all its hosts, also of those that are not of this call
+            whole = make_report(journal.find(run), journal.entries(run, whole=False))
+            verdict = judge_record(whole.hosts, interrupted=verdict.is_interrupted)
     except (JournalLost, JournalError) as error:
         call.terminal.warn(str(error))
         is_open = True
-    if is_open or not end_record(call, journal, run, verdict_of(outcomes, became)):
+    if not end_record(call, journal, run, verdict, stays_open=is_open) or is_open:
         call.terminal.note(f"run {run} is open; 'mpsbridge resume {run}' goes on with it")
     summarise(call, journal, run)
     return code

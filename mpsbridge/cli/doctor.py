@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from mpsbridge.cli.call import Call
-from mpsbridge.cli.fleets import exit_code, gather, open_reading
+from mpsbridge.cli.fleets import gather, judge, open_reading
 from mpsbridge.cli.tables import counted
 from mpsbridge.errors import (
     AuthRefused,
@@ -81,7 +81,7 @@ def doctor(call: Call, hosts: Sequence[str], save: Path | None, shard: str | Non
             )
         _show(call, outcomes)
         failed = any(check.ok is False for _, found in _done(outcomes) for check in found.checks)
-        return exit_code(outcomes, Effect.READ, interrupted=fleet.interrupted) or int(failed) or code
+        return judge(outcomes, Effect.READ, interrupted=fleet.interrupted).exit_code or int(failed) or code
 
 
 def _done(outcomes: Sequence[Outcome[Diagnosis]]) -> list[tuple[str, Diagnosis]]:

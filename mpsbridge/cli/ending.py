@@ -15,13 +15,15 @@ from mpsbridge.cli.tables import listed
 from mpsbridge.ending.history import unfinished
 from mpsbridge.ending.notices import check_template
 from mpsbridge.ending.plan import SAY_WHO, Selector
-from mpsbridge.ending.policy import Closing, Policy, Then
+from mpsbridge.ending.policy import Closing, Policy
 from mpsbridge.errors import InputError, JournalError
 from mpsbridge.files import read_text
 from mpsbridge.inventory.entries import EVERY, Inventory, InventoryHost
 from mpsbridge.inventory.patterns import choose
-from mpsbridge.journal import Journal, Run
 from mpsbridge.maintain import WavesTable
+from mpsbridge.models.then import Then
+from mpsbridge.reports.summary import judge, make_report
+from mpsbridge.runs.journal import Journal, Run
 from mpsbridge.snippets.parameters import ProgramName
 
 DEADLINE_S = 6 * 3600
@@ -90,14 +92,18 @@ def resume(call: Call, prefix: str | None, only: Sequence[str], *, events: Path 
         if len(found) > 1:
             raise InputError(f"several runs are open: {', '.join(run.id for run in found)}", hint="Name one of them.")
         run = found[0]
-        journal.take(run.id)
+        if call.settings.dry_run:
+            journal.take(run.id)
+        else:
+            journal.resume(run.id)
         hosts, work = _recorded(run)
         chosen = {host.casefold() for host in _among(run.id, hosts, only)}
         every = unfinished(journal, run.id, hosts)
         left = [host for host in every if host.casefold() in chosen]
         if not left:
             if not every and not call.settings.dry_run:
-                journal.end(run.id, "done")
+                whole = make_report(run, journal.entries(run.id, whole=False))
+                journal.end(run.id, judge(whole.hosts))
             where = f" there, but on {listed(every)}" if every else ""
             call.terminal.say(f"run {run.id} has nothing left to do{where}")
             return 0

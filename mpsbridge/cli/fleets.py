@@ -21,13 +21,16 @@ from mpsbridge.ending.run import EndValue
 from mpsbridge.errors import InputError, JournalError, JournalLost, Refused
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
-from mpsbridge.journal import IN_MEMORY, Journal, journal_path
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.outcomes import Done, Failed, Outcome, Skipped
 from mpsbridge.models.scripts import Effect
-from mpsbridge.models.sessions import Result, SessionResult
+from mpsbridge.models.sessions import SessionResult
 from mpsbridge.models.targets import Target
 from mpsbridge.processes import allow_open_files
+from mpsbridge.runs.events import HostStopped, Phase
+from mpsbridge.runs.journal import Journal, journal_path
+from mpsbridge.runs.journal_file import IN_MEMORY
+from mpsbridge.runs.verdict import HostFacts, RunVerdict
 from mpsbridge.settings import Output
 
 V = TypeVar("V")
@@ -43,6 +46,11 @@ class ActValue(Frozen):
     run: str
     dry_run: bool
     sessions: tuple[SessionResult, ...]
+
+    @property
+    def given_back(self) -> bool:
+        """These acts hold nothing on a host."""
+        return True
 
 
 def open_fleet(call: Call, targets: Sequence[Target], *, graceful: bool = False) -> Fleet:
@@ -123,38 +131,25 @@ def new_run(now: datetime) -> str:
     return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
-def exit_code(outcomes: Sequence[object], effect: Effect, *, interrupted: bool = False) -> int:
-    """130 > 4 > 1 > 3 > 0; a host that refused beside others that went well is 1."""
-    if interrupted:
-        return 130
-    failed = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
-    skipped = [outcome for outcome in outcomes if isinstance(outcome, Skipped)]
-    results = [
-        result.result
-        for outcome in outcomes
-        if isinstance(outcome, Done) and isinstance(outcome.value, ActValue | EndValue)
-        for result in outcome.value.sessions
-    ]
-    unknown = Result.UNKNOWN in results or any(outcome.failure.may_have_run for outcome in failed)
-    if unknown and effect is not Effect.READ:
-        return 4
-    left = any(
-        isinstance(outcome, Done) and isinstance(outcome.value, EndValue) and not outcome.value.given_back
-        for outcome in outcomes
-    )
-    if failed or left or not all(result.went_well for result in results):
-        return 1
-    if skipped:
-        return 3 if len(skipped) == len(outcomes) else 1
-    return 0
+def judge(outcomes: Sequence[object], effect: Effect, *, interrupted: bool = False) -> RunVerdict:
+    """What became of a call, from what became of each of its hosts."""
+    facts = [_facts_of(outcome, effect) for outcome in outcomes]
+    results = (result for host in facts for result in host.results)
+    return RunVerdict.of((host.verdict for host in facts), results, interrupted=interrupted)
 
 
-def verdict_of(outcomes: Sequence[object], code: int) -> str:
-    """What the record says of a run that ended with these outcomes and this exit code, in the words of its report."""
-    whole = {0: "done", 3: "refused", 4: "unknown", 130: "stopped"}
-    if code in whole:
-        return whole[code]
-    return "partly" if any(exit_code([one], Effect.DISRUPT) == 0 for one in outcomes) else "failed"
+def _facts_of(outcome: object, effect: Effect) -> HostFacts:
+    match outcome:
+        case Failed(failure=failure):
+            may_have_run = failure.may_have_run and effect is not Effect.READ
+            return HostFacts(error=failure.kind, may_have_run=may_have_run)
+        case Skipped():
+            return HostFacts(error=outcome.kind)
+        case Done(value=ActValue() | EndValue() as value):
+            results = tuple(result.result for result in value.sessions)
+            return HostFacts(results=results, given_back=value.given_back)
+        case _:
+            return HostFacts()
 
 
 def never_begun(look: Failed | Skipped) -> Failed | Skipped:
@@ -171,27 +166,25 @@ def refused_is_skipped(outcome: Outcome[V]) -> Outcome[V]:
     return outcome
 
 
-def record_untouched(journal: Journal, run: str, host: str, text: str, kind: str) -> None:
-    """Record of a host that nothing was done on it, and why: ``kind`` is the error's."""
-    journal.note(run, host, "stopped", text=text, error=kind, may_have_run=False, phase="plan")
-
-
 def record_not_sent(journal: Journal, run: str, outcome: Failed | Skipped) -> None:
-    """The same of a host that refuses, or could not be looked at."""
+    """Record of a host that nothing was done on it, and why: it refuses, or could not be looked at."""
     if isinstance(outcome, Skipped):
-        record_untouched(journal, run, outcome.host, outcome.reason.removeprefix("refused: "), Refused.kind)
+        what = HostStopped(why=outcome.reason.removeprefix("refused: "), error=outcome.kind, phase=Phase.PLAN)
     else:
-        record_untouched(journal, run, outcome.host, outcome.failure.message, outcome.failure.kind)
+        what = HostStopped(why=outcome.failure.message, error=outcome.failure.kind, phase=Phase.PLAN)
+    journal.record(run, outcome.host, what)
 
 
-def end_record(call: Call, journal: Journal, run: str, verdict: str) -> bool:
-    """Record that a run has ended; whether that was possible. Where it was not, that is said.
+def end_record(call: Call, journal: Journal, run: str, verdict: RunVerdict, *, stays_open: bool = False) -> bool:
+    """Record what became of a run; whether that was possible. Where it was not, that is said.
 
     It comes after the answer, so that the record tells of an answer that was lost, too.
     """
     out = call.terminal.streams.out
+    if out.lost and not out.reader_left:
+        verdict = verdict.model_copy(update={"note": out.loss})
     try:
-        journal.end(run, f"{verdict}: {out.loss}" if out.lost and not out.reader_left else verdict)
+        journal.end(run, verdict, stays_open=stays_open)
     except JournalLost as error:
         call.terminal.warn(str(error))
         return False

@@ -18,18 +18,14 @@ from mpsbridge.cli.call import Call
 from mpsbridge.cli.leaving import leaving_behind
 from mpsbridge.cli.output import Stream, standard
 from mpsbridge.cli.progress import RunView
-from mpsbridge.cli.terminal import json_line
-from mpsbridge.ending.scene import Event, Progress
+from mpsbridge.ending.scene import Progress
 from mpsbridge.errors import InputError
 from mpsbridge.files import open_for_owner
+from mpsbridge.models.harmless import json_text
+from mpsbridge.runs.events import Event
 
 LAST_NEWS_S = 5.0
 """How long a run that is over waits for an output that takes its news slowly."""
-_TOLD = frozenset(
-    {"leased", "closed", "notice", "waiting", "empty", "settled", "ordered", "unanswered", "booted"}
-    | {"restored", "left", "released", "failed"}
-)
-"""Events that a person sees while the run goes on."""
 
 
 class Following(Protocol):
@@ -72,10 +68,10 @@ class Follower:
         """Tell what happens until all is over."""
         while (event := self._news.get()) is not None:
             if self._stream is not None:
-                self._stream.write(json_line(event))
+                self._stream.write(json_text(event.as_json()) + "\n")
                 self._stream.flush()
-            if event.event in _TOLD:
-                self._call.terminal.note(f"{event.at.astimezone():%H:%M:%S} {event.host}: {event.text}")
+            if event.what.is_shown:
+                self._call.terminal.note(f"{event.at.astimezone():%H:%M:%S} {event.host}: {event.what.text()}")
         self._is_told = True
 
     def is_over(self) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from mpsbridge.cli.call import Call
-from mpsbridge.cli.fleets import exit_code, gather, new_run, open_fleet, open_reading, present, record_path
+from mpsbridge.cli.fleets import gather, judge, new_run, open_fleet, open_reading, present, record_path
 from mpsbridge.cli.tables import counted, listed, when
 from mpsbridge.ending.cancellation import release_notices
 from mpsbridge.ending.lease import (
@@ -29,13 +29,13 @@ from mpsbridge.ending.lease import (
 )
 from mpsbridge.errors import InputError, MpsBridgeError, Refused
 from mpsbridge.host import Host
-from mpsbridge.journal import owner
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.harmless import harmless
 from mpsbridge.models.outcomes import Done, Outcome
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import LogonMode, Observation, from_cim, to_cim
-from mpsbridge.runlock import is_at_work
+from mpsbridge.runs.journal import owner
+from mpsbridge.runs.runlock import is_at_work
 from mpsbridge.snippets.catalogue import load_templates
 
 
@@ -61,7 +61,7 @@ def leases(call: Call, hosts: Sequence[str], shard: str | None) -> int:
     with open_reading(call, call.targets(hosts, shard=shard)) as fleet:
         outcomes = gather(call, fleet, _read)
         _show(call, outcomes)
-        return exit_code(outcomes, Effect.READ, interrupted=fleet.interrupted)
+        return judge(outcomes, Effect.READ, interrupted=fleet.interrupted).exit_code
 
 
 def hold(call: Call, hosts: Sequence[str], reason: str) -> int:
@@ -73,7 +73,7 @@ def hold(call: Call, hosts: Sequence[str], reason: str) -> int:
     with open_fleet(call, call.targets(hosts)) as fleet:
         outcomes = gather(call, fleet, lambda host: _hold(host, reason, run, dry_run=call.settings.dry_run))
         _show(call, outcomes)
-        return exit_code(outcomes, Effect.DISRUPT, interrupted=fleet.interrupted)
+        return judge(outcomes, Effect.DISRUPT, interrupted=fleet.interrupted).exit_code
 
 
 def release(call: Call, hosts: Sequence[str], *, yes: bool) -> int:
@@ -101,7 +101,7 @@ def release(call: Call, hosts: Sequence[str], *, yes: bool) -> int:
         for outcome in found:
             call.terminal.stream(outcome)
         _show(call, found)
-        return exit_code(found, Effect.DISRUPT, interrupted=fleet.interrupted)
+        return judge(found, Effect.DISRUPT, interrupted=fleet.interrupted).exit_code
 
 
 def _say_who_is_at_work(call: Call, values: Mapping[str, LeaseValue]) -> None:

@@ -11,29 +11,23 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from mpsbridge.cli.tables import counted
-from mpsbridge.ending.scene import Event, Progress
+from mpsbridge.ending.scene import Progress
 from mpsbridge.models.durations import format_duration
+from mpsbridge.runs.events import (
+    Event,
+    Finished,
+    HostStopped,
+    LeaseReleased,
+    LeaseTaken,
+    LogonsClosed,
+    LogonsRestored,
+)
 
 BAR_AFTER_S = 1.0
 """A call that takes no longer needs no bar."""
 LINES_AT_S = (10.0, 30.0, 90.0)
 """When a call that nobody watches on a terminal says how far it is; after that in steps of the last one."""
-_PHASES = {
-    "observe": "looking",
-    "lease": "taking the lease",
-    "close": "closing logons",
-    "warn": "warning, waiting",
-    "end": "ending sessions",
-    "force": "resetting",
-    "restart": "restarting",
-    "shutdown": "shutting down",
-    "console-mode": "switching",
-    "station-mode": "switching",
-    "return": "coming back",
-    "restore": "giving back",
-}
-_HELD = {"leased": "the lease", "closed": "closed logons"}
-_GIVEN_BACK = {"released": "the lease", "restored": "closed logons"}
+_LEASE, _LOGONS = "the lease", "closed logons"
 
 
 class RunView:
@@ -52,20 +46,26 @@ class RunView:
     def event(self, event: Event) -> None:
         """Something happened on a host."""
         held = self._held.setdefault(event.host, {})
-        if event.event in _HELD:
-            held[_HELD[event.event]] = None
-        held.pop(_GIVEN_BACK.get(event.event, ""), None)
-        if event.event in {"finished", "stopped"}:
-            self._state[event.host] = event.event
-            self._at_work.pop(event.host, None)
+        match event.what:
+            case LeaseTaken():
+                held[_LEASE] = None
+            case LogonsClosed():
+                held[_LOGONS] = None
+            case LeaseReleased():
+                held.pop(_LEASE, None)
+            case LogonsRestored():
+                held.pop(_LOGONS, None)
+            case Finished() | HostStopped():
+                self._state[event.host] = "finished" if isinstance(event.what, Finished) else "stopped"
+                self._at_work.pop(event.host, None)
+            case _:
+                pass
 
     def rows(self, now: datetime, height: int) -> list[tuple[str, ...]]:
         """At most ``height`` lines: host, what is being done, people waited for, time left."""
         working = list(self._at_work.values())
         shown = working if len(working) <= height - 1 else working[: max(0, height - 2)]
-        rows: list[tuple[str, ...]] = [
-            (one.host, _PHASES.get(one.phase, one.phase), _people(one), _left(one, now)) for one in shown
-        ]
+        rows: list[tuple[str, ...]] = [(one.host, one.phase.words, _people(one), _left(one, now)) for one in shown]
         if len(working) > len(shown):
             rows.append(("...", f"{len(working) - len(shown)} more at work", "", ""))
         if len(self._state) > 1:
@@ -78,8 +78,7 @@ class RunView:
         for host, state in self._state.items():
             parts = [f"holds {' and '.join(held)}"] if (held := self._held.get(host)) else []
             if state == "at work":
-                phase = self._at_work[host].phase
-                parts.append(f"was {_PHASES.get(phase, phase)}: a step of that may still run")
+                parts.append(f"was {self._at_work[host].phase.words}: a step of that may still run")
             if parts:
                 said.append(f"{host}: {'; '.join(parts)}")
         return said

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from mpsbridge.cli.acting import set_logons
 from mpsbridge.cli.call import Call, duration
-from mpsbridge.cli.fleets import exit_code, gather, open_fleet, open_reading, present
+from mpsbridge.cli.fleets import gather, judge, open_fleet, open_reading, present
 from mpsbridge.cli.tables import SESSION_COLUMNS, STATION_COLUMNS, counted, session_row, station_row
 from mpsbridge.ending.plan import Selector, matching
 from mpsbridge.errors import InputError
@@ -32,7 +32,7 @@ def sessions(call: Call, hosts: Sequence[str], who: Selector | None, watch: str 
             outcomes = gather(call, fleet, functools.partial(_look, chosen), problems=lambda seen: seen.problems)
             _show_sessions(call, outcomes)
             if every_s is None or fleet.interrupted or call.terminal.is_unread or clock.wait(every_s, fleet.stop):
-                return exit_code(outcomes, Effect.READ, interrupted=fleet.interrupted)
+                return judge(outcomes, Effect.READ, interrupted=fleet.interrupted).exit_code
             call.terminal.say()
 
 
@@ -60,7 +60,7 @@ def stations(call: Call, hosts: Sequence[str], shard: str | None) -> int:
             summary=lambda values: counted(sum(len(value.stations) for value in values), "station"),
             empty=lambda _: "no stations",
         )
-        return exit_code(outcomes, Effect.READ, interrupted=fleet.interrupted)
+        return judge(outcomes, Effect.READ, interrupted=fleet.interrupted).exit_code
 
 
 def logons(call: Call, hosts: Sequence[str], wanted: str | None, shard: str | None, *, yes: bool) -> int:
@@ -82,7 +82,7 @@ def logons(call: Call, hosts: Sequence[str], wanted: str | None, shard: str | No
             records=lambda value: [value.model_dump(mode="json")],
             summary=lambda values: counted(len(values), "logon mode"),
         )
-        return exit_code(outcomes, Effect.DISRUPT if mode else Effect.READ, interrupted=fleet.interrupted)
+        return judge(outcomes, Effect.DISRUPT if mode else Effect.READ, interrupted=fleet.interrupted).exit_code
 
 
 def _show_sessions(call: Call, outcomes: Sequence[Outcome[Observation]]) -> None:

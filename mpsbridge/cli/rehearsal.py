@@ -18,12 +18,12 @@ from mpsbridge.cli.tables import counted
 from mpsbridge.clock import Clock, HastyClock
 from mpsbridge.errors import InputError
 from mpsbridge.files import open_for_owner
-from mpsbridge.journal import Journal
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.world import World
 from mpsbridge.lab.worldfile import demo_world, load_world
 from mpsbridge.reports.page import page
 from mpsbridge.reports.summary import make_report
+from mpsbridge.runs.journal import Journal
 
 ENGINES = ("scripted", "powershell")
 SIGN_INS = ("ntlm", "basic", "kerberos")

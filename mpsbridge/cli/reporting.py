@@ -11,7 +11,6 @@ from mpsbridge.cli.call import Call
 from mpsbridge.cli.fleets import open_journal
 from mpsbridge.cli.tables import counted, listed, when
 from mpsbridge.errors import InputError
-from mpsbridge.journal import Entry, Journal, Run
 from mpsbridge.models.harmless import json_text
 from mpsbridge.reports import words
 from mpsbridge.reports.junit import junit_xml
@@ -19,6 +18,7 @@ from mpsbridge.reports.markdown import markdown
 from mpsbridge.reports.page import page
 from mpsbridge.reports.report import Report, report_json, report_schema
 from mpsbridge.reports.summary import make_report
+from mpsbridge.runs.journal import Entry, Journal, Run
 from mpsbridge.settings import Output
 
 
@@ -119,29 +119,32 @@ def _run_row(run: Run, at_work: AbstractSet[str]) -> tuple[object, ...]:
     hosts = run.options.get("hosts")
     names = [str(name) for name in hosts] if isinstance(hosts, list) else []
     took = words.took(run.started, run.ended)
-    result = run.verdict if run.ended else "at work" if run.id in at_work else "not ended"
+    said = str(run.verdict) if run.verdict else "at work" if run.id in at_work else "died"
+    result = said if run.ended or not run.verdict else f"open, {said}"
     return run.id, when(run.started), took, run.command, listed(names, most=3), run.owner, result, run.reason
 
 
 def _show_entries(call: Call, run: Run, entries: list[Entry]) -> None:
     terminal, output = call.terminal, call.settings.output
     if output is Output.JSON:
-        terminal.document(
-            {"run": run.model_dump(mode="json"), "entries": [entry.model_dump(mode="json") for entry in entries]}
-        )
+        terminal.document({"run": run.model_dump(mode="json"), "entries": [entry.as_json() for entry in entries]})
     elif output is Output.JSONL:
         for entry in entries:
-            terminal.stream(entry)
+            terminal.raw(json_text(entry.as_json()) + "\n")
     elif output is Output.CSV:
-        terminal.csv([{**entry.model_dump(mode="json"), "detail": json_text(entry.detail)} for entry in entries])
+        terminal.csv([_entry_cells(entry) for entry in entries])
     else:
         for name, value in words.facts_of(make_report(run, entries)):
             terminal.say(f"{name}: {value}")
-        columns = ("TIME", "HOST", "KIND", "STEP", "")
+        columns = ("TIME", "HOST", "EVENT", "")
         terminal.table(columns, [_entry_row(entry) for entry in entries])
 
 
+def _entry_cells(entry: Entry) -> dict[str, object]:
+    values = entry.what.model_dump(mode="json", exclude={"event", "phase"}, exclude_defaults=True)
+    head = entry.model_dump(mode="json", exclude={"what"})
+    return {**head, "event": entry.what.event, "phase": entry.what.phase or "", "detail": json_text(values)}
+
+
 def _entry_row(entry: Entry) -> tuple[object, ...]:
-    said = {key: value for key, value in entry.detail.items() if value not in (None, "", []) and key != "phase"}
-    text = words.plain(", ".join(f"{key} {value}" for key, value in said.items()))
-    return f"{entry.at:%H:%M:%S}", entry.host, entry.kind, entry.step, text
+    return f"{entry.at.astimezone():%H:%M:%S}", entry.host, entry.what.event, words.plain(entry.what.text())

@@ -21,15 +21,16 @@ from mpsbridge.cli.tables import (
     result_row,
     session_row,
 )
-from mpsbridge.ending.policy import HostPlan, Policy, Then
+from mpsbridge.ending.policy import HostPlan, Policy
 from mpsbridge.ending.run import EndValue
 from mpsbridge.errors import InputError, JournalLost, NotBegun
-from mpsbridge.journal import Journal
 from mpsbridge.models.durations import format_duration
 from mpsbridge.models.outcomes import Done, Failed, Outcome, Skipped
 from mpsbridge.models.sessions import Result
+from mpsbridge.models.then import Then
 from mpsbridge.reports.markdown import append_summary, markdown
 from mpsbridge.reports.summary import make_report
+from mpsbridge.runs.journal import Journal
 
 _FOLLOWS = {
     Then.NOTHING: "",
@@ -79,7 +80,7 @@ def planned(plan: Outcome[HostPlan], run: str, policy: Policy, *, dry_run: bool)
 def not_begun_is_skipped(outcome: Outcome[EndValue]) -> Outcome[EndValue]:
     """A host whose turn never came is skipped: that is no failure of the host."""
     if isinstance(outcome, Failed) and outcome.failure.kind == NotBegun.kind:
-        return Skipped.instead_of(outcome, outcome.failure.message)
+        return Skipped.instead_of(outcome, outcome.failure.message, kind=NotBegun.kind)
     return outcome
 
 

@@ -14,8 +14,8 @@ from typing import NamedTuple, Protocol
 
 from mpsbridge.ending.lease import Lease, is_of_run
 from mpsbridge.ending.notices import CANCELLED, end_of, language_of, mark_of, notice
+from mpsbridge.ending.past import Told, told_as
 from mpsbridge.ending.people import People
-from mpsbridge.ending.record import Told, told_as
 from mpsbridge.ending.scene import Scene
 from mpsbridge.ending.warn import send_notice
 from mpsbridge.models.sessions import Observation, Result, Session, SessionResult, State, from_cim

@@ -10,7 +10,6 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from mpsbridge.ending.people import People
-from mpsbridge.ending.policy import Then
 from mpsbridge.ending.scene import Identity, Scene
 from mpsbridge.errors import (
     AuthRefused,
@@ -23,9 +22,19 @@ from mpsbridge.errors import (
 )
 from mpsbridge.models.answers import ModeAnswer, PowerAnswer
 from mpsbridge.models.sessions import AllowedSession, Observation, Session, to_cim
+from mpsbridge.models.then import Then
+from mpsbridge.runs.events import (
+    BACK,
+    WENT_QUIET,
+    Booted,
+    OrderGiven,
+    OrderUnanswered,
+    Phase,
+    Step,
+    StepSent,
+    WentWrong,
+)
 
-WENT_QUIET = "went quiet"
-"""What became of a host that was shut down: nobody can see from here that it is off (W27)."""
 REFUSALS, AFTER_REFUSAL_S = 3, 120.0
 """A host that starts may not know its domain yet and refuse whom it knows. It is asked so often, so many seconds apart:
 more might lock the account."""
@@ -57,7 +66,7 @@ class Down:
     def go(self, people: People) -> str:
         """Give the order and see it through; what came of it, in words. Raises ``RemoteError`` or ``Interrupted``."""
         scene, then = self._scene, self._scene.policy.then
-        scene.phase = then.value
+        scene.phase = Phase.of(then)
         scene.check_stop()
         for tries_left in reversed(range(TRIES)):
             allowed = self._allowed(scene.observe(), people)
@@ -77,8 +86,7 @@ class Down:
         if not answer.accepted and not (isinstance(answer, PowerAnswer) and answer.going_down):
             left = f"; still there: session {', '.join(map(str, answer.left))}" if answer.left else ""
             raise RemoteError(f"the host did not take the order to {then.value}: {answer.text or 'no reason'}{left}")
-        waits = "to go quiet" if then is Then.SHUTDOWN else "to come back"
-        scene.tell("ordered", f"{then.value} ordered{_as_said(answer.text)}; waiting for the host {waits}")
+        scene.tell(OrderGiven(then=then, said=answer.text))
         if then is Then.SHUTDOWN:
             return self._see_quiet()
         if isinstance(answer, ModeAnswer) and not self._goes_away():
@@ -91,7 +99,7 @@ class Down:
         Raises ``error`` where it goes on as if nothing had been ordered.
         """
         scene = self._scene
-        scene.tell("unanswered", f"no answer to the order to {scene.policy.then.value}; looking whether it was taken")
+        scene.tell(OrderUnanswered(then=scene.policy.then))
         end = scene.clock.monotonic() + IN_DOUBT_S
         while True:
             seen = self._look()
@@ -100,9 +108,8 @@ class Down:
             if scene.clock.monotonic() >= end:
                 break
         if seen is not None:
-            scene.tell(
-                "failed", "the host goes on as before: the order may not have reached it, and is not given again"
-            )
+            why = "the host goes on as before: the order may not have reached it, and is not given again"
+            scene.tell(WentWrong(why=why))
             raise error
         return self._see_quiet() if scene.policy.then is Then.SHUTDOWN else self.see_back()
 
@@ -129,14 +136,14 @@ class Down:
         if then in {Then.CONSOLE_MODE, Then.STATION_MODE}:
             mode = then.value.removesuffix("-mode")
             return scene.step(
-                "mode", lambda: scene.host.set_mode(mode, allowed=allowed, run=scene.run, lease="held"), mode=mode
+                StepSent(step=Step.MODE, then=then),
+                lambda: scene.host.set_mode(mode, allowed=allowed, run=scene.run, lease="held"),
             )
         return scene.step(
-            "power",
+            StepSent(step=Step.POWER, then=then),
             lambda: scene.host.power(
                 then.value, allowed=allowed, reason=scene.policy.reason, run=scene.run, lease="held"
             ),
-            action=then.value,
         )
 
     def _allowed(self, seen: Observation, people: People) -> list[AllowedSession]:
@@ -212,7 +219,7 @@ class Down:
     def see_back(self) -> str:
         """Wait for another boot identity that stays for two minutes with the host ready; a boot more starts anew."""
         scene = self._scene
-        scene.phase = "return"
+        scene.phase = Phase.RETURN
         end = scene.clock.monotonic() + scene.policy.return_timeout_s
         boot: datetime | None = None
         since = 0.0
@@ -226,16 +233,12 @@ class Down:
                 continue
             if seen.boot != boot:
                 boot, since = seen.boot, now
-                scene.tell("booted", f"has started again, at {boot:%H:%M:%S}", boot=boot.isoformat())
+                scene.tell(Booted(boot=boot))
             elif seen.unready:
                 since = now
             elif now - since >= STABLE_S:
-                return "back"
+                return BACK
         raise Interrupted("the host did not come back in time; it is not told again")
-
-
-def _as_said(text: str) -> str:
-    return f" ({text})" if text else ""
 
 
 def half_dead(seen: Observation) -> list[Identity]:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
-from pydantic import JsonValue
-
-from mpsbridge.ending.down import WENT_QUIET
-from mpsbridge.ending.past import moment_of
 from mpsbridge.errors import HostReleased, JournalError, NotBegun, Refused
-from mpsbridge.journal import Entry, Journal
+from mpsbridge.runs.events import WENT_QUIET, Finished, HostStopped, LeaseReleased, LeaseTaken, StepSent
+from mpsbridge.runs.journal import Entry, Journal
 
 
 def unfinished(journal: Journal, run: str, hosts: Sequence[str]) -> list[str]:
@@ -23,11 +19,10 @@ def unfinished(journal: Journal, run: str, hosts: Sequence[str]) -> list[str]:
         except JournalError:  # nobody knows what was done there, so it is looked at
             begun.append(host)
             continue
-        last = _last_word(entries)
-        acted = _acted(entries)
-        if _has_left(last) or (last and last.step == "finished"):
+        last, acted = _last_word(entries), _acted(entries)
+        if _has_left(last) or isinstance(last, Finished):
             continue
-        if last and not acted and last.detail.get("error") == Refused.kind:
+        if last and not acted and last.error == Refused.kind:
             continue
         (begun if acted else untouched).append(host)
     return [*begun, *untouched]
@@ -44,9 +39,9 @@ def serves(journal: Journal, run: str, host: str) -> bool:
         return not _acted(entries)
     if _has_left(last):
         return True
-    if last.step == "finished":
-        return last.detail.get("text") != WENT_QUIET
-    return not _acted(entries) and last.detail.get("error") in {Refused.kind, NotBegun.kind}
+    if isinstance(last, Finished):
+        return last.outcome != WENT_QUIET
+    return not _acted(entries) and last.error in {Refused.kind, NotBegun.kind}
 
 
 def is_held(journal: Journal, run: str, host: str) -> bool:
@@ -54,30 +49,19 @@ def is_held(journal: Journal, run: str, host: str) -> bool:
     entries = journal.entries(run, host=host)
     if _has_left(_last_word(entries)):
         return False
-    lease = [entry.step for entry in entries if entry.step in {"leased", "released"}]
-    return lease[-1:] == ["leased"] or bool(journal.unanswered(run, host=host))
+    lease = [entry.what for entry in entries if isinstance(entry.what, LeaseTaken | LeaseReleased)]
+    return (bool(lease) and isinstance(lease[-1], LeaseTaken)) or bool(journal.unanswered(run, host=host))
 
 
-def _last_word(entries: Sequence[Entry]) -> Entry | None:
+def _last_word(entries: Sequence[Entry]) -> Finished | HostStopped | None:
     """What became of the host, if the run came so far there."""
-    return next((entry for entry in reversed(entries) if entry.step in {"finished", "stopped"}), None)
+    return next((entry.what for entry in reversed(entries) if isinstance(entry.what, Finished | HostStopped)), None)
 
 
-def _has_left(last: Entry | None) -> bool:
+def _has_left(last: Finished | HostStopped | None) -> bool:
     """Whether the host has left the run for good: a person released it, or another run has it."""
-    return last is not None and last.detail.get("error") == HostReleased.kind
+    return isinstance(last, HostStopped) and last.error == HostReleased.kind
 
 
 def _acted(entries: Sequence[Entry]) -> bool:
-    return any(entry.kind == "intent" for entry in entries)
-
-
-def boot_of_the_order(entries: Sequence[Entry]) -> datetime | None:
-    """The boot identity that the host had when this run told it to go down, if it did."""
-    boot: JsonValue = None
-    for entry in entries:
-        if entry.step == "look" and entry.detail.get("boot"):
-            boot = entry.detail["boot"]
-        if entry.kind == "intent" and entry.step in {"power", "mode"}:
-            return moment_of(boot)
-    return None
+    return any(isinstance(entry.what, StepSent) for entry in entries)

@@ -11,14 +11,26 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import NoReturn
 
-from pydantic import JsonValue
-
 from mpsbridge.ending.lease import Lease, expected_of, holder, is_of_run, read_lease
-from mpsbridge.ending.past import GIVING_BACK, left_by
+from mpsbridge.ending.past import left_by
 from mpsbridge.ending.scene import Scene
 from mpsbridge.errors import HostReleased, MpsBridgeError, Refused, RemoteError, Unexpected
 from mpsbridge.models.answers import LeaseAnswer
 from mpsbridge.models.sessions import LogonMode, Logons, Observation, from_cim, to_cim
+from mpsbridge.runs.events import (
+    LeaseLost,
+    LeaseReleased,
+    LeaseTaken,
+    LeftBehind,
+    LogonsClosed,
+    LogonsRestored,
+    MarkTold,
+    NoticesMarked,
+    Phase,
+    Step,
+    StepSent,
+    WentWrong,
+)
 from mpsbridge.snippets.parameters import Holding as Demand
 
 SLACK_S = 900
@@ -67,7 +79,7 @@ class Holding:
     def take(self, seen: Observation) -> None:
         """Take the lease, or go on with this run's own. Raises :class:`~mpsbridge.errors.Refused`."""
         scene = self._scene
-        scene.phase = "lease"
+        scene.phase = Phase.LEASE
         before = read_lease(seen.lease)
         ours = before if isinstance(before, Lease) and before.run == scene.run else None
         # Where another run has closed logons, or is about to, its work is finished with this one's.
@@ -94,7 +106,7 @@ class Holding:
             raise Refused(f"the host is held by {holder(other)}" if other else "the lease went while it was taken")
         self._is_taken = True
         until = from_cim(str(self._lease.expires)).astimezone(scene.now().tzinfo)
-        scene.tell("leased", f"lease taken, until {until:%H:%M}", expires=until.isoformat())
+        scene.tell(LeaseTaken(expires=until))
         self._mode = seen.logon_mode
         if heir and heir is not ours:
             # From now on no script of the other run closes logons; one may have come just before.
@@ -112,7 +124,7 @@ class Holding:
     def close_logons(self) -> None:
         """Set the failsafe, then keep new people out. Raises ``RemoteError`` where either cannot be proved."""
         scene, lease = self._scene, self._lease
-        scene.phase = "close"
+        scene.phase = Phase.CLOSE
         scene.check_stop()
         if lease is None or self._is_closed:
             return
@@ -128,7 +140,7 @@ class Holding:
         if scene.policy.failsafe:
             self._guarded = True
             answer = scene.step(
-                "failsafe",
+                StepSent(step=Step.FAILSAFE),
                 lambda: scene.host.set_failsafe(
                     found=found, to=mode or LogonMode.ENABLED, owner=scene.owner, run=scene.run
                 ),
@@ -142,7 +154,7 @@ class Holding:
         if not self._write(self._lease.text(), expected=before).changed:
             raise RemoteError("the lease was changed by somebody else")
         self._set_while_held(mode, expected=now)
-        scene.tell("closed", f"no new logons: {mode}")
+        scene.tell(LogonsClosed(logons=mode))
 
     def _set_while_held(self, mode: LogonMode, *, expected: LogonMode) -> None:
         """Set logons while this run holds the host. Raises ``RemoteError`` where others did at the same moment."""
@@ -155,15 +167,16 @@ class Holding:
     def _set_logons(self, mode: LogonMode, *, expected: LogonMode | None, lease: Demand) -> Logons:
         scene = self._scene
         return scene.step(
-            "logons-set",
+            StepSent(step=Step.LOGONS, logons=mode),
             lambda: scene.host.set_logons(mode, expected=expected, run=scene.run, lease=lease),
-            mode=mode.value,
         )
 
     def _write(self, text: str | None, *, expected: str | None) -> LeaseAnswer:
         """Write the lease, or remove it, if it still is ``expected``."""
         scene = self._scene
-        return scene.step("lease", lambda: scene.host.set_lease(text, expected=expected, run=scene.run))
+        return scene.step(
+            StepSent(step=Step.LEASE), lambda: scene.host.set_lease(text, expected=expected, run=scene.run)
+        )
 
     def _leave_logons(self) -> NoReturn:
         """Others want them as they are."""
@@ -183,7 +196,7 @@ class Holding:
         scene.disrupt_no_more()
         if lease is None:
             return
-        scene.phase = GIVING_BACK
+        scene.phase = Phase.RESTORE
         self.is_given_back = False
         if not (self._attempt("marking the lease", self._mark) and self._attempt("restoring logons", self._restore)):
             self._leave("the failsafe on the host restores logons when the lease has run out")
@@ -203,14 +216,14 @@ class Holding:
         except BaseException as raised:  # noqa: BLE001 - what else is held is given back all the same
             error = raised if isinstance(raised, MpsBridgeError) else Unexpected.of(raised)
             self._scene.problems.append(f"{what} failed: {error}")
-            self._scene.tell("failed", f"{what} failed: {error}")
+            self._scene.tell(WentWrong(why=f"{what} failed: {error}"))
             return False
         return True
 
     def _leave(self, why: str) -> None:
         """Say what is not as it was found, also where the run ends in an error of its own."""
         self._scene.problems.append(why)
-        self._scene.tell("left", why)
+        self._scene.tell(LeftBehind(why=why))
 
     def _mark(self) -> None:
         scene = self._scene
@@ -243,11 +256,11 @@ class Holding:
                 self._leave(f"logons are {mode}, and the lease is not this run's any more: left so")
                 return
             mode = self._set_logons(wanted, expected=mode, lease="free").mode
-        scene.tell("restored", f"logons are {mode} again")
+        scene.tell(LogonsRestored(logons=mode))
 
     def _remove_failsafe(self) -> None:
         scene = self._scene
-        scene.step("failsafe-remove", lambda: scene.host.remove_failsafe(run=scene.run))
+        scene.step(StepSent(step=Step.FAILSAFE_REMOVE), lambda: scene.host.remove_failsafe(run=scene.run))
 
     def _release(self) -> None:
         """Remove the lease as it is now, with whatever marks the notices left in it."""
@@ -255,15 +268,19 @@ class Holding:
         text = scene.look().lease
         found = read_lease(text)
         if self._is_taken and not is_of_run(text, scene.run) and not self.restarted:
-            scene.note("lost")  # for good, so that this run does not take the host again
+            scene.note(LeaseLost())  # for good, so that this run does not take the host again
         if text is None:
             return  # disk protection drops it at a restart (W23)
         if not (isinstance(found, Lease) and found.run == scene.run):
             self._leave("the lease is not this run's any more, and was left")
             return
-        sent: list[JsonValue] = [
-            [mark.id, mark.born, mark.notice, mark.mark] for mark in found.notices if mark.mark != "failed"
+        sent = [
+            MarkTold(id=mark.id, born=mark.born, notice=mark.notice, mark=mark.mark)
+            for mark in found.notices
+            if mark.mark != "failed"
         ]
-        scene.note("marks", marks=sent)  # before: whoever goes on with this run must know what the lease knew
+        scene.note(
+            NoticesMarked(marks=tuple(sent))
+        )  # before: whoever goes on with this run must know what the lease knew
         self._write(None, expected=text)
-        scene.tell("released", "lease released")
+        scene.tell(LeaseReleased())

@@ -12,16 +12,33 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import NamedTuple
 
-from pydantic import JsonValue
-
 from mpsbridge.ending.lease import Lease, holder, is_of_run, read_lease
-from mpsbridge.ending.record import Told, logged_off, notices_told
-from mpsbridge.errors import JournalError
-from mpsbridge.journal import Entry
-from mpsbridge.models.sessions import Observation, Session
+from mpsbridge.ending.notices import mark_of
+from mpsbridge.models.sessions import Observation, Result, Session, to_cim
+from mpsbridge.runs.events import (
+    EndAnnounced,
+    LeaseLost,
+    LeaseTaken,
+    Looked,
+    MarkTold,
+    NoticeSent,
+    NoticesMarked,
+    Phase,
+    SessionJudged,
+    SessionSettled,
+    Step,
+    StepAnswered,
+    StepSent,
+)
+from mpsbridge.runs.journal import Entry
 
-GIVING_BACK = "restore"
-"""The phase in which a life gives back what it holds."""
+Told = tuple[int, str | None, str]
+"""A session's id and birth, and the mark of the notice that was sent there, as the lease writes them."""
+
+
+def told_as(session: Session, mark: str) -> Told:
+    """The same of a session that is there."""
+    return session.id, to_cim(session.born) if session.born else None, mark
 
 
 class Past(NamedTuple):
@@ -31,6 +48,8 @@ class Past(NamedTuple):
     """Notices that were sent, or may have been; true for those that were shown."""
     logged_off: tuple[Session, ...] = ()
     """Sessions that were ordered to log off."""
+    in_doubt: tuple[Session, ...] = ()
+    """Those of them of which the record does not say that they have gone."""
     announced: datetime | None = None
     """The end that people were told last, where nothing was given back since; by the host's clock."""
     held_until: datetime | None = None
@@ -39,36 +58,49 @@ class Past(NamedTuple):
     """Whether the lease was gone, by somebody else's doing, when a life came to give it back."""
     boot: datetime | None = None
     """The host's boot identity at the last look."""
+    boot_of_the_order: datetime | None = None
+    """The boot identity that the host had when this run first told it to go down, if it did."""
 
 
 def past_of(entries: Sequence[Entry]) -> Past:
-    """Read it from the entries of one host, in their order. Raises ``JournalError`` where they do not tell it."""
-    try:
-        return _past_of(entries)
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
-        raise JournalError(
-            f"the record of run {entries[0].run} about {entries[0].host} is damaged, so it cannot go on there",
-            hint="Look at the host: 'mpsbridge leases' shows what is held there, 'mpsbridge release' gives it back.",
-        ) from error
-
-
-def _past_of(entries: Sequence[Entry]) -> Past:
+    """Read it from the entries of one host, in their order."""
     announced: datetime | None = None
     held_until: datetime | None = None
     boot: datetime | None = None
     lost = False
-    for entry in entries:
-        detail = entry.detail
-        if detail.get("phase") == GIVING_BACK:
+    ordered: list[datetime | None] = []
+    for what in (entry.what for entry in entries):
+        if what.phase is Phase.RESTORE:
             announced = held_until = None
-        elif entry.step == "announced":
-            announced = moment_of(detail.get("ends"))
-        elif entry.step == "leased":
-            held_until = moment_of(detail.get("expires"))
-        lost |= entry.step == "lost"
-        if entry.step == "look":
-            boot = moment_of(detail.get("boot")) or boot
-    return Past(notices_told(entries), logged_off(entries), announced, held_until, lost, boot)
+        match what:
+            case EndAnnounced():
+                announced = what.ends
+            case LeaseTaken():
+                held_until = what.expires
+            case LeaseLost():
+                lost = True
+            case Looked():
+                boot = what.boot or boot
+            case StepSent() if what.step.takes_host_down:
+                ordered.append(boot)
+            case _:
+                pass
+    ordered_off = _logged_off(entries)
+    gone = {
+        (what.session, what.born)
+        for what in (entry.what for entry in entries)
+        if isinstance(what, SessionSettled) and what.result in {Result.ENDED, Result.GONE, Result.CHANGED}
+    }
+    return Past(
+        told=_notices_told(entries),
+        logged_off=ordered_off,
+        in_doubt=tuple(session for session in ordered_off if (session.id, session.born) not in gone),
+        announced=announced,
+        held_until=held_until,
+        lost=lost,
+        boot=boot,
+        boot_of_the_order=ordered[0] if ordered else None,
+    )
 
 
 def left_by(past: Past, seen: Observation, run: str, now: datetime) -> str:
@@ -87,10 +119,57 @@ def left_by(past: Past, seen: Observation, run: str, now: datetime) -> str:
     return "" if lease else "a person has released the host, so it has left this run"
 
 
-def moment_of(text: JsonValue) -> datetime | None:
-    """A time of the record, with its zone; ``None`` where it is none."""
-    try:
-        moment = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else None
+def _notices_told(entries: Sequence[Entry]) -> dict[Told, bool]:
+    """The notices that an earlier life of a run has sent, or may have, from its record; true for those that were shown.
+
+    What came of one stands in its own event, else in the marks of the lease that was given back; of one that was sent
+    and never answered nobody knows.
+    """
+    told: dict[Told, bool] = {}
+    sent: dict[int, tuple[MarkTold, ...]] = {}
+    for entry in entries:
+        what = entry.what
+        if isinstance(what, StepSent | NoticesMarked):
+            told |= {_key(mark): told.get(_key(mark), False) or mark.mark == "delivered" for mark in what.marks}
+        if isinstance(what, StepSent):
+            sent[entry.number] = what.marks
+        elif isinstance(what, StepAnswered) and what.error is not None:
+            _was_never_sent(told, *(_key(mark) for mark in sent.get(what.intent, ())))
+        elif isinstance(what, NoticeSent):
+            name = mark_of(what.notice, what.ends) if what.ends else what.notice
+            key = (what.session, to_cim(what.born) if what.born else None, name)
+            if what.result in {Result.SHOWN, Result.KEPT}:
+                told[key] = True
+            elif what.result is not Result.UNKNOWN:
+                _was_never_sent(told, key)
+    return told
+
+
+def _was_never_sent(told: dict[Told, bool], *keys: Told) -> None:
+    for key in keys:
+        if not told.get(key):
+            told.pop(key, None)
+
+
+def _key(mark: MarkTold) -> Told:
+    return mark.id, mark.born, mark.notice
+
+
+def _logged_off(entries: Sequence[Entry]) -> tuple[Session, ...]:
+    """Sessions that an earlier life of a run has ordered to log off, from its record, as they were judged then."""
+    judged: dict[int, Session] = {}
+    ordered: dict[tuple[int, datetime | None], Session] = {}
+    for what in (entry.what for entry in entries):
+        if isinstance(what, SessionJudged):
+            judged[what.session] = Session(
+                id=what.session,
+                user=what.user or "",
+                account=what.account,
+                state=what.state,
+                state_text=what.state.value,
+                born=what.born,
+            )
+        elif isinstance(what, StepSent) and what.step is Step.LOGOFF:
+            known = (judged[number] for number in what.sessions if number in judged)
+            ordered |= {(session.id, session.born): session for session in known}
+    return tuple(ordered.values())

@@ -6,14 +6,14 @@ rules, from a full observation, because the small look tells neither accounts no
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from mpsbridge.ending.plan import Verdict
 from mpsbridge.ending.policy import HostPlan, judge_again, plan_host, refusal_of
-from mpsbridge.ending.record import plain_time
 from mpsbridge.ending.scene import Identity, Scene, identity
 from mpsbridge.errors import AccessDenied, Refused
 from mpsbridge.models.sessions import GONE_APART_S, Observation, Result, Session, SessionGuard, SessionResult, State
+from mpsbridge.runs.events import SessionJudged, SessionSettled
 
 HANGS = "the log-off that was ordered before still hangs"
 BY_FORCE = "reset by force: the profile may not have been saved"
@@ -64,8 +64,27 @@ class People:
         if plan.refusals:
             raise Refused("; ".join(plan.refusals))
         self.was_ended([SessionResult(session=one, result=Result.UNKNOWN, text=HANGS, begun=True) for one in hanging])
+        self._settle_gone_since(seen, ours)
         self._take(plan.verdicts)
         return plan
+
+    def _settle_gone_since(self, seen: Observation, hanging: Collection[int]) -> None:
+        """Sessions that an earlier life of the run ordered to log off, and that are not there any more."""
+        there = {identity(session) for session in seen.sessions}
+        gone = [
+            session
+            for session in self._scene.past.in_doubt
+            if identity(session) not in there and session.id not in hanging
+        ]
+        self.settle([SessionResult(session=session, result=Result.ENDED) for session in gone])
+
+    def settle_restarted(self) -> None:
+        """The host has restarted: no session from before is there any more."""
+        doubted = [known.session for known in self._results.values() if known.result is Result.UNKNOWN]
+        known = {identity(session) for session in doubted} | self._results.keys()
+        doubted += [session for session in self._scene.past.in_doubt if identity(session) not in known]
+        text = "the host has restarted since"
+        self.settle([SessionResult(session=session, result=Result.GONE, text=text) for session in doubted])
 
     def _take(self, verdicts: Sequence[Verdict]) -> None:
         for verdict in verdicts:
@@ -76,15 +95,12 @@ class People:
             result = Result.UNKNOWN if verdict.decision == "act" else Result.KEPT
             self._results[who] = SessionResult(session=verdict.session, result=result, text=verdict.reason)
             self._scene.tell(
-                "verdict",
-                f"{verdict.decision} {verdict.reason}".strip(),
-                session=verdict.session.id,
-                born=plain_time(verdict.session.born),
-                user=verdict.session.user,
-                account=verdict.session.account,
-                state=verdict.session.state.value,
-                decision=verdict.decision,
-                reason=verdict.reason,
+                SessionJudged(
+                    **SessionJudged.identity_of(verdict.session),
+                    state=verdict.session.state,
+                    decision=verdict.decision,
+                    reason=verdict.reason,
+                )
             )
 
     def to_end(self, seen: Observation) -> list[Session]:
@@ -203,14 +219,7 @@ class People:
         """What became of some of them."""
         for result in results:
             self._results[identity(result.session)] = result
-            self._scene.tell(
-                "settled",
-                f"{result.session.user}: {result.result} {result.text}".strip(),
-                session=result.session.id,
-                born=plain_time(result.session.born),
-                result=result.result.value,
-                why=result.text,
-            )
+            self._scene.tell(SessionSettled.of(result))
 
     def settle_absent(self, seen: Observation) -> None:
         """Whoever is not there any more, and of whom nothing else is known: by our doing, or by themselves."""

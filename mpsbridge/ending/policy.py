@@ -19,16 +19,7 @@ from mpsbridge.ending.plan import Selector, Verdict, back_in_use, choose, may_be
 from mpsbridge.models.durations import format_duration
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.sessions import LogonMode, Observation, Session, State
-
-
-class Then(StrEnum):
-    """What follows when the sessions are gone."""
-
-    NOTHING = "nothing"
-    RESTART = "restart"
-    SHUTDOWN = "shutdown"
-    CONSOLE_MODE = "console-mode"
-    STATION_MODE = "station-mode"
+from mpsbridge.models.then import Then
 
 
 class Closing(StrEnum):

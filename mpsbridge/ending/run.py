@@ -14,15 +14,16 @@ from __future__ import annotations
 from datetime import datetime
 
 from mpsbridge.ending.cancellation import call_off
-from mpsbridge.ending.down import WENT_QUIET, Down, half_dead
+from mpsbridge.ending.down import Down, half_dead
 from mpsbridge.ending.holding import Holding
 from mpsbridge.ending.people import People, after_reset
-from mpsbridge.ending.policy import Then
 from mpsbridge.ending.scene import Scene
 from mpsbridge.ending.warn import LOOK_OFTEN_S, warn_and_wait
 from mpsbridge.errors import JournalLost, MpsBridgeError, Refused, Unexpected
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.sessions import GONE_APART_S, Observation, Result, SessionResult
+from mpsbridge.models.then import Then
+from mpsbridge.runs.events import BACK, WENT_QUIET, Finished, HostStopped, Phase, Step, StepSent
 from mpsbridge.snippets.catalogue import load_templates
 
 
@@ -61,16 +62,14 @@ def end_sessions(scene: Scene, *, template: str | None = None, ordered_at: datet
         scene.disrupt_no_more()
         error.may_have_run |= scene.disrupted or scene.notice_in_doubt
         scene.tell(
-            "stopped",
-            str(error),
-            error=error.kind,
-            may_have_run=error.may_have_run,
-            problems=list(scene.problems),
+            HostStopped(
+                why=str(error), error=error.kind, may_have_run=error.may_have_run, problems=tuple(scene.problems)
+            )
         )
         if error is raised or isinstance(raised, KeyboardInterrupt):
             raise
         raise error from raised
-    scene.tell("finished", value.outcome, problems=list(scene.problems))
+    scene.tell(Finished(outcome=value.outcome, problems=tuple(scene.problems), given_back=value.given_back))
     return value
 
 
@@ -89,6 +88,7 @@ def _procedure(scene: Scene, template: str | None, ordered_at: datetime | None) 
             holding.take(seen)
         if holding.restarted:
             outcome = Down(scene, ordered_at).see_back()
+            people.settle_restarted()
         else:
             outcome = _all_of_it(scene, people, holding, seen, template, ends)
     finally:
@@ -120,7 +120,7 @@ def _end(scene: Scene, people: People) -> None:
 
     Who was chosen for being idle or disconnected, and is back at work by the last look, is kept (W42).
     """
-    scene.phase = "end"
+    scene.phase = Phase.END
     scene.check_stop()
     seen = scene.observe() if scene.policy.asks_again else scene.look()
     people.settle_absent(seen)
@@ -136,7 +136,8 @@ def _end(scene: Scene, people: People) -> None:
         return
     try:
         results = scene.step(
-            "end", lambda: scene.host.end(ready, run=scene.run, lease="held"), sessions=[one.id for one in ready]
+            StepSent(step=Step.LOGOFF, sessions=tuple(one.id for one in ready)),
+            lambda: scene.host.end(ready, run=scene.run, lease="held"),
         )
     except MpsBridgeError as error:
         if error.may_have_run:
@@ -159,13 +160,14 @@ def _force(scene: Scene, people: People) -> None:
     """Reset whoever still hangs, where the policy allows it: only the very sessions that this run logged off (W8)."""
     if scene.policy.force_after_s is None or not (hanging := people.hanging):
         return
-    scene.phase = "force"
+    scene.phase = Phase.FORCE
     scene.check_stop()
 
     def reset() -> tuple[SessionResult, ...]:
         return tuple(after_reset(result) for result in scene.host.reset(hanging, run=scene.run, lease="held"))
 
-    people.was_reset(scene.step("reset", reset, sessions=[session.id for session in hanging]))
+    sent = StepSent(step=Step.RESET, sessions=tuple(session.id for session in hanging))
+    people.was_reset(scene.step(sent, reset))
     _see_them_gone(scene, people, scene.policy.settle_s)
 
 
@@ -174,7 +176,9 @@ def _what_follows(scene: Scene, people: People, holding: Holding, before: Observ
         return "done"
     leftovers = half_dead(before) if scene.policy.leftover_ok else ()
     outcome = Down(scene, before.boot, leftovers=leftovers).go(people)
-    holding.restarted = outcome == "back"
+    holding.restarted = outcome == BACK
+    if holding.restarted:
+        people.settle_restarted()
     if outcome == WENT_QUIET:
         holding.forget()
     return outcome

@@ -12,21 +12,19 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol, TypeVar
 
-from pydantic import JsonValue
-
 from mpsbridge.clock import Clock
 from mpsbridge.ending.past import Past
 from mpsbridge.ending.policy import Policy
-from mpsbridge.ending.record import BestEffort, Record, plain_time, recorded
 from mpsbridge.errors import MpsBridgeError, Stopped
 from mpsbridge.models.answers import FailsafeAnswer, LeaseAnswer, ModeAnswer, PowerAnswer
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.sessions import AllowedSession, LogonMode, Logons, Observation, Session, SessionResult
+from mpsbridge.runs.events import AnyHappening, Event, Happening, Looked, Phase, Step, StepSent
+from mpsbridge.runs.recording import BestEffort, Record, recorded
 from mpsbridge.snippets.parameters import Holding
 
 T = TypeVar("T")
-DISRUPTING = frozenset({"end", "reset", "power", "mode"})
-"""Steps that end sessions or take the host down."""
+H = TypeVar("H", bound=Happening)
 Identity = tuple[int, datetime | None]
 """A session's id and birth: what people are told apart by (W5)."""
 
@@ -97,25 +95,11 @@ class HostHands(Protocol):
         ...
 
 
-class Event(Frozen):
-    """Something that happened, for progress and for people who follow along."""
-
-    at: datetime
-    run: str
-    host: str
-    phase: str
-    session: int | None = None
-    event: str
-    result: str | None = None
-    """What became of the session, or of the notice, as in the results of a run; null of other events."""
-    text: str = ""
-
-
 class Progress(Frozen):
     """How far one host is: ``phase``, how many people it waits for, and until when by our own clock, where it waits."""
 
     host: str
-    phase: str
+    phase: Phase
     people: int | None = None
     until: datetime | None = None
 
@@ -158,18 +142,18 @@ class Scene:
         self._journal: Record = journal
         self._on_event = on_event
         self._on_progress = on_progress
-        self.phase = "observe"
+        self.phase = Phase.OBSERVE
         self._ahead = timedelta()
         self._zone: tzinfo | None = None
         self._deadline = clock.monotonic() + policy.host_deadline_s
 
     @property
-    def phase(self) -> str:
+    def phase(self) -> Phase:
         """What is being done."""
         return self._phase
 
     @phase.setter
-    def phase(self, phase: str) -> None:
+    def phase(self, phase: Phase) -> None:
         self._phase = phase
         self.waits()
 
@@ -191,11 +175,12 @@ class Scene:
     def _take_in(self, seen: Observation) -> Observation:
         self._ahead, self._zone = seen.observed - self.clock.now(), seen.observed.tzinfo
         self.note(
-            "look",
-            observed=seen.observed.isoformat(),
-            sessions=[session.id for session in seen.sessions],
-            logons=seen.logon_mode,
-            boot=plain_time(seen.boot),
+            Looked(
+                observed=seen.observed,
+                sessions=tuple(session.id for session in seen.sessions),
+                logons=seen.logon_mode,
+                boot=seen.boot,
+            )
         )
         return seen
 
@@ -203,21 +188,21 @@ class Scene:
         """The host's own time, in its own offset, as the last look told it."""
         return (self.clock.now() + self._ahead).astimezone(self._zone or UTC)
 
-    def step(self, name: str, act: Callable[[], T], **detail: JsonValue) -> T:
+    def step(self, sent: StepSent, act: Callable[[], T]) -> T:
         """Send one step: intent before, outcome after."""
 
-        def sent() -> T:
+        def send() -> T:
             self.has_sent = True
             return act()
 
         try:
-            answer = recorded(self._journal, self.run, self.host.name, name, sent, phase=self.phase, **detail)
+            answer = recorded(self._journal, self.run, self.host.name, self._placed(sent), send)
         except BaseException as error:
             may_have_run = not isinstance(error, MpsBridgeError) or error.may_have_run
-            self.disrupted |= name in DISRUPTING and may_have_run
-            self.notice_in_doubt |= name == "message" and may_have_run
+            self.disrupted |= sent.step.disrupts and may_have_run
+            self.notice_in_doubt |= sent.step is Step.MESSAGE and may_have_run
             raise
-        self.disrupted |= name in DISRUPTING
+        self.disrupted |= sent.step.disrupts
         return answer
 
     def disrupt_no_more(self) -> None:
@@ -225,24 +210,19 @@ class Scene:
         if not isinstance(self._journal, BestEffort):
             self._journal = BestEffort(self._journal, self.problems)
 
-    def note(self, what: str, **detail: JsonValue) -> None:
-        """Record something that was not sent."""
-        self._journal.note(self.run, self.host.name, what, phase=self.phase, **detail)
+    def note(self, what: AnyHappening) -> None:
+        """Record something, for the record only."""
+        self._journal.record(self.run, self.host.name, self._placed(what))
 
-    def tell(self, event: str, text: str = "", *, session: int | None = None, **detail: JsonValue) -> None:
-        """Record it and let people follow along; ``detail`` is for the record only."""
-        self.note(event, text=text, session=session, **detail)
-        happened = Event(
-            at=self.clock.now(),
-            run=self.run,
-            host=self.host.name,
-            phase=self.phase,
-            session=session,
-            event=event,
-            result=result if isinstance(result := detail.get("result"), str) else None,
-            text=text,
-        )
-        self._inform(self._on_event, happened)
+    def tell(self, what: AnyHappening) -> None:
+        """Record something, and let people follow along."""
+        what = self._placed(what)
+        self._journal.record(self.run, self.host.name, what)
+        self._inform(self._on_event, Event(at=self.clock.now(), run=self.run, host=self.host.name, what=what))
+
+    def _placed(self, what: H) -> H:
+        """It, with the phase in which it happens."""
+        return what.model_copy(update={"phase": self._phase})
 
     def _inform(self, observer: Callable[[T], None], news: T) -> None:
         try:
@@ -257,11 +237,11 @@ class Scene:
     def pause(self, seconds: float) -> None:
         """Wait. Raises :class:`~mpsbridge.errors.Stopped` where the run is stopped or the host's time is over."""
         if self.clock.monotonic() + seconds > self._deadline:
-            raise Stopped(f"the host's deadline came in the phase {self.phase!r}")
+            raise Stopped(f"the host's deadline came in the phase {self.phase.value!r}")
         if self.clock.wait(seconds, self.stop):
-            raise Stopped(f"stopped in the phase {self.phase!r}")
+            raise Stopped(f"stopped in the phase {self.phase.value!r}")
 
     def check_stop(self) -> None:
         """Begin nothing new where the run is stopped."""
         if self.stop.is_set():
-            raise Stopped(f"stopped before the phase {self.phase!r}")
+            raise Stopped(f"stopped before the phase {self.phase.value!r}")

@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from mpsbridge.ending.notices import TEXTS, language_of, mark_of, notice, schedule
+from mpsbridge.ending.past import told_as
 from mpsbridge.ending.people import People
-from mpsbridge.ending.record import plain_time, told_as
 from mpsbridge.ending.scene import Identity, Scene, identity
 from mpsbridge.errors import MpsBridgeError
 from mpsbridge.models.sessions import Observation, Result, Session, SessionResult, State
+from mpsbridge.runs.events import EndAnnounced, MarkTold, NobodyLeft, NoticeSent, Phase, Step, StepSent, Waiting
 
 LOOK_EVERY_S = 60.0
 LOOK_OFTEN_S = 15.0
@@ -33,7 +34,7 @@ def warn_and_wait(
     ``standing`` is an end that an earlier life of the run has announced, and that is still to come: it stays the same.
     Otherwise people are told a new one, whatever they were told before (W41).
     """
-    scene.phase = "warn"
+    scene.phase = Phase.WARN
     if not scene.policy.warn_s:
         return
     ends = standing or _new_end(scene)
@@ -49,7 +50,7 @@ def warn_and_wait(
         people.settle_absent(seen)
         there = people.to_end(seen)
         if not there:
-            scene.tell("empty", "nobody is left to wait for")
+            scene.tell(NobodyLeft())
             return
         is_new = False
         while due and due[0][0] <= scene.now():
@@ -59,7 +60,8 @@ def warn_and_wait(
         active = {identity(one) for one in in_front}
         if waited_for != (these := {identity(one) for one in there}):
             waited_for = these
-            scene.tell("waiting", f"waiting for {_people(len(there))} until {ends:%H:%M:%S}")
+            left_s = max(0.0, (ends - scene.now()).total_seconds())
+            scene.tell(Waiting(sessions=len(there), left_s=round(left_s), until=ends))
         left_s = (ends - scene.now()).total_seconds()
         if left_s <= 0:
             return
@@ -71,13 +73,9 @@ def warn_and_wait(
         seen = scene.look()
 
 
-def _people(count: int) -> str:
-    return "1 person" if count == 1 else f"{count} people"
-
-
 def _new_end(scene: Scene) -> datetime:
     ends = scene.now() + timedelta(seconds=max(scene.policy.warn_s))
-    scene.note("announced", ends=ends.isoformat())
+    scene.note(EndAnnounced(ends=ends))
     return ends
 
 
@@ -108,12 +106,14 @@ def send_notice(
     keys = [told_as(one, mark) for one in whom]
     try:
         results = scene.step(
-            "message",
+            StepSent(
+                step=Step.MESSAGE,
+                notice=name,
+                ends=ends,
+                sessions=tuple(one.id for one in whom),
+                marks=tuple(MarkTold(id=id, born=born, notice=mark, mark="sending") for id, born, mark in keys),
+            ),
             lambda: scene.host.message(whom, text, display_s=display_s, run=scene.run, notice=mark),
-            notice=name,
-            ends=ends.isoformat(),
-            sessions=[one.id for one in whom],
-            marks=[[*key, "sending"] for key in keys],
         )
     except MpsBridgeError as error:
         if error.may_have_run:
@@ -123,14 +123,6 @@ def send_notice(
         if result.result in {Result.SHOWN, Result.KEPT, Result.UNKNOWN}:
             key = told_as(result.session, mark)
             scene.told[key] = scene.told.get(key, False) or result.result is not Result.UNKNOWN
-        scene.tell(
-            "notice",
-            f"{result.session.user}: {name} notice {result.result} {result.text}".strip(),
-            session=result.session.id,
-            born=plain_time(result.session.born),
-            notice=name,
-            ends=ends.isoformat(),
-            result=result.result.value,
-            why=result.text,
-        )
+        told = NoticeSent.identity_of(result.session)
+        scene.tell(NoticeSent(**told, notice=name, ends=ends, result=result.result, why=result.text))
     return results

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from mpsbridge.errors import MpsBridgeError
+from mpsbridge.errors import MpsBridgeError, Refused
 from mpsbridge.models.frozen import Frozen
 
 V = TypeVar("V")
@@ -66,11 +66,13 @@ class Skipped(_OfOneHost):
     address: str
     elapsed_s: float
     reason: str
+    kind: str = Field(default=Refused.kind, exclude=True, repr=False)
+    """The kind of the error that stands behind it: it was refused, or its turn never came."""
 
     @classmethod
-    def instead_of(cls, outcome: Done[Any] | Failed | Skipped, reason: str) -> Skipped:
+    def instead_of(cls, outcome: Done[Any] | Failed | Skipped, reason: str, *, kind: str = Refused.kind) -> Skipped:
         """The same host, with nothing done to it, and why."""
-        return cls(host=outcome.host, address=outcome.address, elapsed_s=outcome.elapsed_s, reason=reason)
+        return cls(host=outcome.host, address=outcome.address, elapsed_s=outcome.elapsed_s, reason=reason, kind=kind)
 
 
 Outcome = Annotated[Done[V] | Failed | Skipped, Field(discriminator="status")]

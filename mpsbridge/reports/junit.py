@@ -1,20 +1,24 @@
 """A report as JUnit XML, for the test page of a CI server: a suite for each host, a case for it, each person and step.
 
 Rules: what failed or was refused is a failure, what nobody knows an error, what was kept or not touched is skipped, so
-the page is red where the call's exit code is not 0; the XML is well formed whatever a host or a person wrote.
+the page is red where the call's exit code is not 0; a case has the same name every night (host and user, never an id),
+so that a server can tell its history; the XML is well formed whatever a host or a person wrote.
 """
 
 from __future__ import annotations
 
 import io
+from collections import Counter
+from collections.abc import Iterable
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from mpsbridge.models.sessions import Result
 from mpsbridge.reports import words
-from mpsbridge.reports.report import Fate, HostReport, Person, Report, Status, Step
+from mpsbridge.reports.report import Fate, HostReport, Person, Report, StepReport
+from mpsbridge.runs.verdict import Verdict
 
-Verdict = Error | Failure | Skipped | None
+Mark = Error | Failure | Skipped | None
 _SKIPPED = {Result.KEPT, Result.WOULD, None}
 _FAILED = {Result.CHANGED, Result.EXPIRED, Result.REFUSED}
 
@@ -43,33 +47,50 @@ def _suite(report: Report, host: HostReport) -> TestSuite:
     suite.add_testcases(
         [
             _case(host, "host", waited_s, _of_host(host)),
-            *(_case(host, words.person_of(person), 0.0, _of_person(person)) for person in host.people),
             *(
-                _case(host, f"step {place}, {words.step_of(step)}", step.took_s or 0.0, _of_step(step, host.status))
-                for place, step in enumerate(host.steps, 1)
+                _case(host, name, 0.0, _of_person(person))
+                for name, person in zip(
+                    _numbered(words.plain(one.name) for one in host.people), host.people, strict=True
+                )
+            ),
+            *(
+                _case(host, f"step {name}", step.took_s or 0.0, _of_step(step, host.status))
+                for name, step in zip(
+                    _numbered(words.plain(f"{one.step} {one.notice or ''}".rstrip()) for one in host.steps),
+                    host.steps,
+                    strict=True,
+                )
             ),
         ]
     )
     return suite
 
 
-def _case(host: HostReport, name: str, took_s: float, verdict: Verdict) -> TestCase:
+def _numbered(names: Iterable[str]) -> list[str]:
+    """The names, those that come again with their number: ``alice``, ``alice 2``."""
+    seen: Counter[str] = Counter()
+    numbered = []
+    for name in names:
+        seen[name] += 1
+        numbered.append(name if seen[name] == 1 else f"{name} {seen[name]}")
+    return numbered
+
+
+def _case(host: HostReport, name: str, took_s: float, verdict: Mark) -> TestCase:
     case = TestCase(name, words.plain(host.host), took_s)
     if verdict is not None:
         case.result = [verdict]
     return case
 
 
-def _of_host(host: HostReport) -> Verdict:
+def _of_host(host: HostReport) -> Mark:
     text = words.outcome_of(host)
-    if host.status is Status.UNKNOWN:
-        return Error(text, "unknown")
-    if host.status in {Status.FAILED, Status.REFUSED}:
-        return Failure(text, host.status.value)
-    return None if host.status is Status.DONE else Skipped(text, host.status.value)
+    if host.status is Verdict.UNKNOWN:
+        return Error(text, host.status.value)
+    return None if host.status is Verdict.DONE else Failure(text, host.status.value)
 
 
-def _of_person(person: Person) -> Verdict:
+def _of_person(person: Person) -> Mark:
     result, notices = words.result_of(person), words.notices_of(person)
     text = "; ".join(each for each in (result, words.why(person), f"notices: {notices}" if notices else "") if each)
     if person.result is Result.UNKNOWN:
@@ -79,8 +100,8 @@ def _of_person(person: Person) -> Verdict:
     return Skipped(text, result) if person.result in _SKIPPED else None
 
 
-def _of_step(step: Step, host: Status) -> Verdict:
-    if step.fate is not Fate.DONE and host is Status.DONE:  # a run that went on has looked, and done what was left
+def _of_step(step: StepReport, host: Verdict) -> Mark:
+    if step.fate is not Fate.DONE and host is Verdict.DONE:  # a run that went on has looked, and done what was left
         return Skipped("no answer came; the run went on", step.fate.value)
     if step.fate is Fate.UNKNOWN:
         return Error(words.plain(step.error or "sent; what became of it is unknown"), "unknown")

@@ -13,11 +13,19 @@ from pathlib import Path
 
 from mpsbridge.errors import InputError
 from mpsbridge.reports import words
-from mpsbridge.reports.report import Fate, HostReport, Report, Status
+from mpsbridge.reports.report import Fate, HostReport, Report
+from mpsbridge.runs.verdict import Verdict
 
 MOST_ROWS = 200
 """Rows of a table: a summary is read, and GitHub takes no more than 1 MiB of it."""
-_SIGNS = {Status.DONE: "✓", Status.FAILED: "✗", Status.UNKNOWN: "?", Status.REFUSED: "–", Status.UNTOUCHED: "–"}
+_SIGNS = {
+    Verdict.DONE: "✓",
+    Verdict.PARTLY: "✗",
+    Verdict.FAILED: "✗",
+    Verdict.UNKNOWN: "?",
+    Verdict.REFUSED: "–",
+    Verdict.STOPPED: "–",
+}
 _SYNTAX = re.compile(r"(?!(?<=[0-9])[-:.](?=[0-9])|(?<=[0-9a-z])-(?=[0-9A-Za-z])|(?<=\w):(?= ))[^\w ,;()/'✓✗–]|_")
 """All but letters, digits and what means nothing to any Markdown where it stands; dates and names stay readable."""
 
@@ -25,7 +33,7 @@ _SYNTAX = re.compile(r"(?!(?<=[0-9])[-:.](?=[0-9])|(?<=[0-9a-z])-(?=[0-9A-Za-z])
 def markdown(report: Report) -> str:
     """The whole run; ends in a line end."""
     lines = [f"### mpsbridge {_safe(report.run.command)}: {report.status.value}", ""]
-    lines += [words.meaning_of(report), ""]
+    lines += [_safe(report.summary), ""]
     lines += [f"- {name}: {_safe(value)}" for name, value in words.facts_of(report)]
     lines += _table(("", "host", "outcome", "people", "took"), [_host_row(host) for host in report.hosts])
     people = [(host, person) for host in report.hosts for person in host.people]

@@ -10,33 +10,21 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, ConfigDict, Field, JsonValue
+from pydantic import AwareDatetime, ConfigDict, Field
 
-from mpsbridge.journal import Run
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.harmless import json_text
-from mpsbridge.models.sessions import Result
+from mpsbridge.models.sessions import LogonMode, Result, State
+from mpsbridge.models.then import Then
+from mpsbridge.runs.events import Phase, Step
+from mpsbridge.runs.journal import Run
+from mpsbridge.runs.verdict import Verdict
 
 
 class Told(Frozen):
     """A part of a report: every field is always there."""
 
     model_config = ConfigDict(json_schema_serialization_defaults_required=True)
-
-
-class Status(StrEnum):
-    """What became of a host, or of the whole run; the worst comes first."""
-
-    UNKNOWN = "unknown"
-    """Something may have happened and nobody knows, or the record ends in the middle."""
-    PARTLY = "partly"
-    """Of a run: all was done on some hosts, and not on others."""
-    FAILED = "failed"
-    REFUSED = "refused"
-    """The plan refused; nothing was sent."""
-    UNTOUCHED = "untouched"
-    """The record holds nothing about it; every step is recorded before it is sent, so nothing was sent."""
-    DONE = "done"
 
 
 class Fate(StrEnum):
@@ -48,10 +36,10 @@ class Fate(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Phase(Told):
+class PhaseSpan(Told):
     """A part of the procedure; ``end`` is the start of the next one, or the last entry of the record."""
 
-    name: str
+    name: Phase
     start: AwareDatetime
     end: AwareDatetime
 
@@ -80,7 +68,7 @@ class Person(Told):
     born: AwareDatetime | None = None
     user: str | None = None
     account: str | None = None
-    state: str | None = None
+    state: State | None = None
     since: AwareDatetime
     decision: Literal["act", "keep", "refuse"] | None = None
     reason: str = ""
@@ -95,17 +83,23 @@ class Person(Told):
         return self.account or self.user or f"session {self.id}"
 
 
-class Step(Told):
-    """One thing that was sent; ``detail`` is what the record says of it, ``number`` its place there."""
+class StepReport(Told):
+    """One thing that was sent; ``number`` is its place in the record, the rest as in the record's own intent."""
 
     number: int
-    name: str
-    phase: str
+    step: Step
+    phase: Phase | None = None
     sent: AwareDatetime
     answered: AwareDatetime | None = None
     fate: Fate
     error: str | None = None
-    detail: dict[str, JsonValue] = Field(default_factory=dict)
+    text: str = ""
+    """It in words: ``message: sessions 2 3, notice 5m``."""
+    sessions: tuple[int, ...] = ()
+    notice: str | None = None
+    ends: AwareDatetime | None = None
+    logons: LogonMode | None = None
+    then: Then | None = None
 
     @property
     def took_s(self) -> float | None:
@@ -126,7 +120,7 @@ class Seen(Told):
 
     at: AwareDatetime
     sessions: int
-    logons: str | None = None
+    logons: LogonMode | None = None
     boot: AwareDatetime | None = None
 
 
@@ -134,27 +128,38 @@ class HostReport(Told):
     """One host during one run. ``boots`` are the boot identities seen, in order: two mean that it restarted."""
 
     host: str
-    status: Status
+    status: Verdict
+    finished: bool = False
+    """Whether the work on it came to its own end."""
     outcome: str
     error: str | None = None
     start: AwareDatetime | None = None
     end: AwareDatetime | None = None
-    phases: tuple[Phase, ...] = ()
+    phases: tuple[PhaseSpan, ...] = ()
     people: tuple[Person, ...] = ()
-    steps: tuple[Step, ...] = ()
+    steps: tuple[StepReport, ...] = ()
     marks: tuple[Mark, ...] = ()
     seen: tuple[Seen, ...] = ()
+    ordered: AwareDatetime | None = None
+    """When it took the order to go down."""
+    booted: AwareDatetime | None = None
+    """When it was last seen to have started again."""
     boots: tuple[AwareDatetime, ...] = ()
-    logons_before: str | None = None
-    logons_after: str | None = None
+    logons_before: LogonMode | None = None
+    logons_after: LogonMode | None = None
     problems: tuple[str, ...] = ()
     """What the plan remarked and what went wrong on the side, as sentences."""
+
+    @property
+    def results(self) -> tuple[Result, ...]:
+        """What counts of its sessions: nothing where the work was broken off, for then its error says more."""
+        return tuple(one.result for one in self.people if one.result is not None) if self.finished else ()
 
 
 class Totals(Told):
     """How often what happened, over all hosts; keys without a count are left out."""
 
-    hosts: dict[Status, int] = Field(default_factory=dict)
+    hosts: dict[Verdict, int] = Field(default_factory=dict)
     people: dict[Result | Literal["untouched"], int] = Field(default_factory=dict)
     steps: dict[Fate, int] = Field(default_factory=dict)
     notices_shown: int = 0
@@ -166,7 +171,9 @@ class Report(Told):
     schema_: Literal["mpsbridge-report/1"] = Field(default="mpsbridge-report/1", alias="schema")
     run: Run
     open: bool
-    status: Status
+    status: Verdict
+    summary: str
+    """What became of it in one sentence, with counts where not everything is the same."""
     hosts: tuple[HostReport, ...]
     totals: Totals
 

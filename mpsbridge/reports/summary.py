@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from mpsbridge.journal import Entry, Run
 from mpsbridge.models.sessions import Result
 from mpsbridge.reports.chronicle import host_report
-from mpsbridge.reports.report import HostReport, Report, Status, Totals
+from mpsbridge.reports.report import HostReport, Report, Totals
+from mpsbridge.runs.journal import Entry, Run
+from mpsbridge.runs.verdict import RunVerdict, Verdict
 
 
 def make_report(run: Run, entries: Iterable[Entry]) -> Report:
@@ -19,27 +20,44 @@ def make_report(run: Run, entries: Iterable[Entry]) -> Report:
     by_host: dict[str, list[Entry]] = {name: [] for name in _asked_for(run)}
     for entry in entries:
         by_host.setdefault(entry.host, []).append(entry)
-    hosts = tuple(
-        host_report(name, found, command=run.command, ended=run.ended is not None) for name, found in by_host.items()
+    hosts = tuple(host_report(name, found, command=run.command) for name, found in by_host.items())
+    verdict = run.verdict or judge(hosts, interrupted=run.ended is None)
+    return Report(
+        run=run,
+        open=run.ended is None,
+        status=verdict.verdict,
+        summary=meaning_of(verdict),
+        hosts=hosts,
+        totals=_totals(hosts),
     )
-    is_open = run.ended is None
-    return Report(run=run, open=is_open, status=_of_all(hosts, is_open=is_open), hosts=hosts, totals=_totals(hosts))
+
+
+_MEANINGS = {
+    Verdict.DONE: "Everything was done.",
+    Verdict.PARTLY: "Not everything was done.",
+    Verdict.REFUSED: "The plan refused; nothing was sent.",
+    Verdict.STOPPED: "It was broken off; what was held was given back.",
+    Verdict.UNKNOWN: "Not everything is known: look at the hosts before you repeat anything.",
+    Verdict.FAILED: "Not everything was done.",
+}
+
+
+def judge(hosts: Sequence[HostReport], *, interrupted: bool = False) -> RunVerdict:
+    """What became of a run, by its record alone."""
+    results = (result for host in hosts for result in host.results)
+    return RunVerdict.of((host.status for host in hosts), results, interrupted=interrupted)
+
+
+def meaning_of(verdict: RunVerdict) -> str:
+    """What a verdict means to a reader, with counts where not everything is the same."""
+    said = verdict.sentence
+    counts = f" {said[0].upper()}{said[1:]}." if said != verdict.verdict else ""
+    return _MEANINGS[verdict.verdict] + counts
 
 
 def _asked_for(run: Run) -> list[str]:
     names = run.options.get("hosts")
     return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
-
-
-def _of_all(hosts: Sequence[HostReport], *, is_open: bool) -> Status:
-    """The worst of the hosts, but ``partly`` where on others all was done.
-
-    A run without any host is done when it has ended, and else unknown.
-    """
-    found = {host.status for host in hosts} or {Status.UNKNOWN if is_open else Status.DONE}
-    if Status.DONE in found and Status.UNKNOWN not in found and len(found) > 1:
-        return Status.PARTLY
-    return next(status for status in Status if status in found)
 
 
 def _totals(hosts: Sequence[HostReport]) -> Totals:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import NamedTuple
 
-from mpsbridge.models.sessions import Result
+from mpsbridge.models.sessions import LogonMode, Result
 from mpsbridge.reports import words
 from mpsbridge.reports.report import HostReport, Person
 
@@ -83,15 +83,7 @@ def timeline(host: HostReport) -> Timeline | None:
     scale = _Scale(host.start, max(host.end, host.start + timedelta(seconds=1)))
     return Timeline(
         ticks=tuple(scale.ticks()),
-        phases=tuple(
-            scale.band(
-                phase.start,
-                phase.end,
-                phase.name if phase.name in words.PHASES else "other",
-                words.phase_of(phase.name),
-            )
-            for phase in host.phases
-        ),
+        phases=tuple(scale.band(phase.start, phase.end, phase.name.value, phase.name.words) for phase in host.phases),
         closed=tuple(_closed(host, scale)),
         away=tuple(_away(host, scale)),
         lanes=tuple(_lane(person, scale) for person in host.people[:MOST_LANES]),
@@ -139,17 +131,14 @@ def _closed(host: HostReport, scale: _Scale) -> Iterator[Band]:
     """When new logons were kept out, as far as it was seen."""
     modes = [(mode, next(seen).at) for mode, seen in groupby(host.seen, key=lambda seen: seen.logons)]
     for (mode, start), end in zip(modes, [*(at for _, at in modes[1:]), scale.end], strict=False):
-        if mode not in {None, "enabled"}:
+        if mode not in {None, LogonMode.ENABLED}:
             yield scale.band(start, end, "closed", f"logons: {words.plain(mode)}")
 
 
 def _away(host: HostReport, scale: _Scale) -> Iterator[Band]:
     """From the order to go down until the host was seen up again, or until the record ends."""
-    ordered = next((mark.at for mark in host.marks if mark.name == "ordered"), None)
-    if ordered is None:
-        return
-    boots = [mark.at for mark in host.marks if mark.name == "booted"]
-    yield scale.band(ordered, boots[-1] if boots else scale.end, "away", "away")
+    if host.ordered is not None:
+        yield scale.band(host.ordered, host.booted or scale.end, "away", "away")
 
 
 def _lane(person: Person, scale: _Scale) -> Lane:

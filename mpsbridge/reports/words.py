@@ -10,58 +10,18 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from pydantic import JsonValue
-
 from mpsbridge.models.durations import format_duration
 from mpsbridge.models.harmless import harmless
 from mpsbridge.models.sessions import Result
-from mpsbridge.reports.report import HostReport, Notice, Person, Report, Status, Step
+from mpsbridge.reports.report import HostReport, Notice, Person, Report, StepReport
 
 LONGEST = 500
 """Characters of one text; what is longer stands in the record."""
-PHASES = {
-    "observe": "look",
-    "lease": "take the lease",
-    "close": "close logons",
-    "warn": "warn and wait",
-    "end": "end sessions",
-    "force": "reset by force",
-    "restart": "restart",
-    "shutdown": "shut down",
-    "console-mode": "switch mode",
-    "station-mode": "switch mode",
-    "return": "come back",
-    "restore": "give back",
-}
-
-_MEANINGS = {
-    Status.UNKNOWN: "Not everything is known: look at the hosts before you repeat anything.",
-    Status.FAILED: "Not everything was done.",
-    Status.REFUSED: "The plan refused; nothing was sent.",
-    Status.UNTOUCHED: "Nothing was sent.",
-    Status.DONE: "Everything was done.",
-}
-
-
-def meaning_of(report: Report) -> str:
-    """What a run's status means to whoever reads the report; where hosts differ, how many there are of each."""
-    if report.status is not Status.PARTLY:
-        return _MEANINGS[report.status]
-    counts = report.totals.hosts
-    others = [
-        f"{counts[status]} {status.value}" for status in Status if counts.get(status) and status is not Status.DONE
-    ]
-    return f"{counts[Status.DONE]} of {len(report.hosts)} hosts done, {', '.join(others)}."
 
 
 def plain(text: object) -> str:
     """Any text on one line, without a character that controls or reorders."""
     return harmless(str(text), limit=LONGEST)
-
-
-def phase_of(name: str) -> str:
-    """A phase in words."""
-    return PHASES.get(name) or plain(name)
 
 
 def person_of(person: Person) -> str:
@@ -104,16 +64,9 @@ def notices_of(person: Person) -> str:
     return ", ".join(notice_of(notice) for notice in person.notices)
 
 
-def step_of(step: Step) -> str:
-    """``logons-set: mode drain``."""
-    details = ", ".join(
-        f"{plain(key)} {_value(value)}" for key, value in step.detail.items() if value not in (None, [])
-    )
-    return f"{plain(step.name)}: {details}" if details else plain(step.name)
-
-
-def _value(value: JsonValue) -> str:
-    return plain(" ".join(map(str, value)) if isinstance(value, list) else value)
+def step_of(step: StepReport) -> str:
+    """``logons-set: drain``."""
+    return plain(step.text or step.step)
 
 
 def clock(moment: datetime | None) -> str:
@@ -150,7 +103,8 @@ def outcome_of(host: HostReport) -> str:
 def facts_of(report: Report) -> Iterable[tuple[str, str]]:
     """Who, why and when, as pairs for a heading; what is not known is left out."""
     run = report.run
-    ended = moment_of(run.ended) if run.ended else "not ended: still at work, or it died"
+    open_as = f"open; 'mpsbridge resume {run.id}' goes on with it" if run.verdict else "still at work, or it died"
+    ended = moment_of(run.ended) if run.ended else f"not ended: {open_as}"
     facts = [
         ("run", run.id),
         ("command", run.command),

@@ -9,57 +9,37 @@ have written is not believed, and a row that cannot be read hides no other.
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import getpass
 import json
 import os
 import socket
 import sqlite3
-import stat
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 from platformdirs import user_state_path
 from pydantic import AwareDatetime, JsonValue
 
 from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.errors import InputError, JournalError, JournalLost
-from mpsbridge.files import who_else_writes
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.harmless import harmless
-from mpsbridge.runlock import RunLock, is_at_work
-
-VERSION = 1
-"""Of the file's layout. A newer one is refused."""
-IN_MEMORY = Path(":memory:")
-"""No file: what is recorded, and who is at work, is known to this process alone."""
-BUSY_LIMIT_S = 5.0
-"""How long another process may hold the file."""
-
-_LAYOUT = """
-CREATE TABLE run (
-    id TEXT PRIMARY KEY, command TEXT NOT NULL, reason TEXT NOT NULL, owner TEXT NOT NULL, pid INTEGER NOT NULL,
-    job TEXT, options TEXT NOT NULL, started TEXT NOT NULL, ended TEXT, verdict TEXT
-);
-CREATE TABLE entry (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL REFERENCES run (id), at TEXT NOT NULL,
-    host TEXT NOT NULL, kind TEXT NOT NULL, step TEXT NOT NULL, answers INTEGER REFERENCES entry (number),
-    detail TEXT NOT NULL
-);
-CREATE INDEX entry_by_run ON entry (run, number);
-"""
+from mpsbridge.runs.events import Event, Happening, StepAnswered, StepSent, read_happening
+from mpsbridge.runs.journal_file import IN_MEMORY, open_file, state_of
+from mpsbridge.runs.runlock import RunLock, is_at_work
+from mpsbridge.runs.verdict import RunVerdict
 
 LONGEST_TEXT = 16 * 1024 * 1024
 """Characters of JSON in one row; a run over 100,000 hosts has a tenth of it."""
 
 _JOB_VARIABLES = ("GITHUB_RUN_ID", "CI_JOB_URL", "BUILD_URL", "BUILD_BUILDURI")
-
-Kind = Literal["intent", "outcome", "event"]
+_EVENT = "event"
+"""The kind of an entry that is neither the intent of a step nor its outcome."""
+_KINDS = frozenset({_EVENT, *(kind.model_fields["event"].default for kind in (StepSent, StepAnswered))})
 
 
 class Run(Frozen):
@@ -74,20 +54,14 @@ class Run(Frozen):
     options: dict[str, JsonValue]
     started: AwareDatetime
     ended: AwareDatetime | None = None
-    verdict: str | None = None
+    verdict: RunVerdict | None = None
+    """What became of it, as far as it came; null while it is at work, and of one that died."""
 
 
-class Entry(Frozen):
-    """One line of a run's record. In an outcome ``answers`` is the number of its intent."""
+class Entry(Event):
+    """One line of a run's record; its number is its place there."""
 
     number: int
-    run: str
-    at: AwareDatetime
-    host: str
-    kind: Kind
-    step: str
-    answers: int | None
-    detail: dict[str, JsonValue]
 
 
 def journal_path() -> Path:
@@ -111,46 +85,13 @@ class Journal:
         self._shared = shared
         self._lock = threading.Lock()
         self._runs: dict[str, RunLock] = {}
-        try:
-            if path != IN_MEMORY:
-                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                _make_private(path)
-                if not shared:
-                    _refuse_foreign(path)
-            file = path if path == IN_MEMORY else path.absolute()  # never a name that SQLite takes for a URI
-            self._database = sqlite3.connect(file, timeout=BUSY_LIMIT_S, isolation_level=None, check_same_thread=False)
-        except (OSError, sqlite3.Error) as error:
-            raise self._unusable(error) from error
-        self._database.row_factory = sqlite3.Row
-        self._database.text_factory = lambda raw: raw.decode("utf-8", "replace")
-        try:
-            self._prepare()
-        except sqlite3.Error as error:
-            self._database.close()
-            raise self._unusable(error) from error
-        except BaseException:
-            self._database.close()
-            raise
-        self._opened_as = self._state()
-
-    def _state(self) -> tuple[object, ...]:
-        """What changes where somebody removes or exchanges the file (or its log), or alters its layout."""
-        if self.path == IN_MEMORY:
-            return ()
-        found: list[object] = [*self._database.execute("PRAGMA schema_version").fetchone()]
-        for name in (self.path, self.path.with_name(self.path.name + "-wal")):
-            try:
-                status = name.stat()
-            except OSError:
-                found.append(None)
-            else:
-                found.append((status.st_dev, status.st_ino))
-        return tuple(found)
+        self._database = open_file(path, shared=shared)
+        self._opened_as = state_of(self._database, path)
 
     def _demand_unchanged(self, run: str) -> None:
         """Raise ``JournalLost`` where what is written now would be lost, or where another could take up the run."""
         lock = self._runs.get(run)
-        if self._state() != self._opened_as:
+        if state_of(self._database, self.path) != self._opened_as:
             what = f"the journal {self.path} was removed, exchanged or altered"
         elif lock is not None and not lock.is_in_place:
             what = f"the lock of run {run} beside {self.path} was removed"
@@ -158,52 +99,6 @@ class Journal:
             return
         hint = "Nothing more was done. Look at the hosts ('mpsbridge leases'), and begin a new run."
         raise JournalLost(f"{what} while a run is at work", hint=hint)
-
-    def _unusable(self, error: OSError | sqlite3.Error) -> JournalError:
-        said = error.strerror if isinstance(error, OSError) and error.strerror else error
-        return JournalError(
-            f"the journal {self.path} cannot be used: {harmless(str(said), limit=200)}",
-            hint="Name another file with --journal, or mend this one.",
-        )
-
-    def _prepare(self) -> None:
-        self._database.execute("PRAGMA trusted_schema = OFF")
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = FULL")
-        self._database.execute("PRAGMA foreign_keys = ON")
-        self._database.execute("BEGIN IMMEDIATE")  # fails here, and not later, where the file cannot be written
-        try:
-            (version,) = self._database.execute("PRAGMA user_version").fetchone()
-            if version < 0:
-                raise self._not_ours()
-            if version > VERSION:
-                raise JournalError(
-                    f"the journal {self.path} was written by a newer mpsbridge (layout {version}, not {VERSION})",
-                    hint="Update mpsbridge, or name another file with --journal.",
-                )
-            self._check_layout(version)
-            if version == 0:
-                for statement in _LAYOUT.strip().split(";\n"):
-                    self._database.execute(statement)
-                self._database.execute(f"PRAGMA user_version = {VERSION}")
-            (sound,) = self._database.execute("PRAGMA quick_check(1)").fetchone()
-            if sound != "ok":
-                raise sqlite3.DatabaseError(f"it is damaged ({sound})")
-        except BaseException:
-            self._database.execute("ROLLBACK")
-            raise
-        self._database.execute("COMMIT")
-
-    def _check_layout(self, version: int) -> None:
-        """Refuse what mpsbridge has not made: a view for a table, a trigger that swallows what is written."""
-        if _objects(self._database) != (_ours() if version else set()):
-            raise self._not_ours()
-
-    def _not_ours(self) -> JournalError:
-        return JournalError(
-            f"{self.path} is not a journal of mpsbridge: its tables are others",
-            hint="Name another file with --journal.",
-        )
 
     def begin(self, run: str, *, command: str, reason: str, options: Mapping[str, JsonValue]) -> Run:
         """Record that a run begins: who is at work here, and why. Raises ``JournalError`` if not."""
@@ -248,6 +143,12 @@ class Journal:
         if run not in self._runs and self.path != IN_MEMORY:
             self._runs[run] = RunLock(self.path, run, shared=self._shared)
 
+    def resume(self, run: str) -> None:
+        """Take up a run again: what became of it is open once more. Raises as :meth:`take`."""
+        self.take(run)
+        with self._writing(run):
+            self._database.execute("UPDATE run SET verdict = NULL WHERE id = ? AND ended IS NULL", (run,))
+
     def is_at_work(self, run: str) -> bool:
         """Whether a process is carrying out this run; false for one that has ended or died."""
         return run in self._runs or is_at_work(self.path, run)
@@ -256,24 +157,28 @@ class Journal:
         if (lock := self._runs.pop(run, None)) is not None:
             lock.release()
 
-    def intend(self, run: str, host: str, step: str, **detail: JsonValue) -> int:
-        """Record what is about to be sent; the number that its outcome names."""
-        return self._write(run, host, "intent", step, None, detail)
+    def record(self, run: str, host: str, what: Happening) -> int:
+        """Put something that happens on the disk; its number, which the outcome of an intent names."""
+        values = what.model_dump(mode="json", exclude={"event"}, exclude_defaults=True)
+        kind, name, answers = "event", what.event, None
+        if isinstance(what, StepSent | StepAnswered):
+            kind, name = what.event, values.pop("step")
+            answers = values.pop("intent", None)
+        text = _text(values)
+        with self._writing(run):
+            cursor = self._database.execute(
+                "INSERT INTO entry (run, at, host, kind, step, answers, detail) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (run, self._clock.now().isoformat(), host, kind, name, answers, text),
+            )
+        return int(cursor.lastrowid or 0)
 
-    def answer(self, intent: int, run: str, host: str, step: str, **detail: JsonValue) -> None:
-        """Record what became of an intent."""
-        self._write(run, host, "outcome", step, intent, detail)
-
-    def note(self, run: str, host: str, step: str, **detail: JsonValue) -> None:
-        """Record something that happened without being sent: a look, a wait, a verdict."""
-        self._write(run, host, "event", step, None, detail)
-
-    def end(self, run: str, verdict: str) -> None:
-        """Record that a run has ended."""
+    def end(self, run: str, verdict: RunVerdict, *, stays_open: bool = False) -> None:
+        """Record what became of a run; it has ended, unless it ``stays_open`` for somebody to go on with it."""
+        ended = None if stays_open else self._clock.now().isoformat()
         with self._writing(run):
             self._database.execute(
                 "UPDATE run SET ended = ?, verdict = ? WHERE id = ? AND ended IS NULL",
-                (self._clock.now().isoformat(), verdict, run),
+                (ended, verdict.model_dump_json(exclude_defaults=True), run),
             )
         self._let_go(run)
 
@@ -286,7 +191,8 @@ class Journal:
     def _run_of(self, row: sqlite3.Row) -> Run | None:
         try:
             _demand_texts(row, "id", "command", "reason", "owner", "started")
-            return Run(**{**dict(row), "options": _json(row["options"])})
+            verdict = None if row["verdict"] is None else _json(row["verdict"])
+            return Run(**{**dict(row), "options": _json(row["options"]), "verdict": verdict})
         except (ValueError, TypeError, RecursionError):
             self._pass_over(f"run {harmless(str(row['id']), limit=40)}")
             return None
@@ -318,8 +224,7 @@ class Journal:
 
     def _entry_of(self, row: sqlite3.Row, *, whole: bool) -> Entry | None:
         try:
-            _demand_texts(row, "run", "at", "host", "kind", "step")
-            return Entry(**{**dict(row), "detail": _json(row["detail"])})
+            return _entry_of(row)
         except (ValueError, TypeError, RecursionError) as error:
             what = f"entry {harmless(str(row['number']), limit=40)} of run {harmless(str(row['run']), limit=40)}"
             if whole:
@@ -331,21 +236,10 @@ class Journal:
             return None
 
     def unanswered(self, run: str, *, host: str | None = None) -> list[Entry]:
-        """The intents whose fate is unknown."""
+        """The entries of steps whose fate is unknown."""
         entries = self.entries(run, host=host)
-        answered = {entry.answers for entry in entries}
-        return [entry for entry in entries if entry.kind == "intent" and entry.number not in answered]
-
-    def _write(
-        self, run: str, host: str, kind: Kind, step: str, answers: int | None, detail: Mapping[str, JsonValue]
-    ) -> int:
-        text = _text(detail)
-        with self._writing(run):
-            cursor = self._database.execute(
-                "INSERT INTO entry (run, at, host, kind, step, answers, detail) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (run, self._clock.now().isoformat(), host, kind, step, answers, text),
-            )
-        return int(cursor.lastrowid or 0)
+        answered = {entry.what.intent for entry in entries if isinstance(entry.what, StepAnswered)}
+        return [entry for entry in entries if isinstance(entry.what, StepSent) and entry.number not in answered]
 
     @contextmanager
     def _writing(self, run: str) -> Iterator[None]:
@@ -385,54 +279,18 @@ class Journal:
         self.close()
 
 
-def _make_private(path: Path) -> None:
-    """Make the file if it is missing, for its owner alone: it holds names. SQLite's companions get its mode."""
-    with_mode = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    try:
-        os.close(os.open(path, with_mode, 0o600))
-    except FileExistsError:
-        for part in _parts(path):
-            if not stat.S_ISREG(part.stat().st_mode):
-                raise OSError(None, f"{part} is not a file") from None
-
-
-def _parts(path: Path) -> list[Path]:
-    """The journal's file and the companions that SQLite reads as parts of it, as far as they are there."""
-    companions = [path.with_name(path.name + name) for name in ("-wal", "-shm", "-journal")]
-    return [path, *(part for part in companions if part.exists() or part.is_symlink())]
-
-
-def _refuse_foreign(path: Path) -> None:
-    """Raise ``JournalError`` where another user could have written the record: hosts and policy are taken from it."""
-    if os.name != "posix":
-        return
-    why = next((f"the journal {part} {found}" for part in _parts(path) if (found := _foreign(part))), "")
-    if why:
-        raise JournalError(
-            why,
-            hint="Give it to yourself alone (chmod go-w), name another file with --journal, or allow it with "
-            "--journal-shared.",
-        )
-
-
-def _foreign(part: Path) -> str:
-    """Why a file of the journal may not be the caller's own work; empty where it is. Not even root's is."""
-    if part.lstat().st_uid != os.geteuid() or part.stat().st_uid != os.geteuid():
-        return "belongs to another user"
-    return who_else_writes(part)
-
-
-def _objects(database: sqlite3.Connection) -> set[tuple[object, ...]]:
-    """All that a database is made of, as it was declared."""
-    return {tuple(row) for row in database.execute("SELECT type, name, tbl_name, sql FROM sqlite_master LIMIT 100")}
-
-
-@functools.cache
-def _ours() -> set[tuple[object, ...]]:
-    """What a journal is made of."""
-    with contextlib.closing(sqlite3.connect(":memory:")) as database:
-        database.executescript(_LAYOUT)
-        return _objects(database)
+def _entry_of(row: sqlite3.Row) -> Entry:
+    """Raises ``ValueError``, ``TypeError`` and ``RecursionError`` where the row is none."""
+    _demand_texts(row, "run", "at", "host", "kind", "step")
+    detail, kind, name = _json(row["detail"]), row["kind"], row["step"]
+    if not isinstance(detail, dict) or kind not in _KINDS:
+        raise ValueError("not the values of an event")
+    values = {**detail, "event": name if kind == _EVENT else kind}
+    if kind != _EVENT:
+        values["step"] = name
+    if row["answers"] is not None:
+        values["intent"] = row["answers"]
+    return Entry(number=row["number"], run=row["run"], at=row["at"], host=row["host"], what=read_happening(values))
 
 
 def _demand_texts(row: sqlite3.Row, *columns: str) -> None:

@@ -1,0 +1,143 @@
+"""Did it go well? The only place that decides it: of a host, and of a whole run.
+
+Rules: exit code, last line, history, JSON, JUnit, Markdown, summary and page ask here and nowhere else; what nobody
+knows outweighs what failed; a host that refused beside others that went well makes the run ``partly`` done. Pure.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import NamedTuple, TypeVar
+
+from pydantic import Field
+
+from mpsbridge.errors import Interrupted, NotBegun, Refused
+from mpsbridge.models.frozen import Frozen
+from mpsbridge.models.sessions import Result
+
+
+class Verdict(StrEnum):
+    """What became of a host, or of a run."""
+
+    DONE = "done"
+    PARTLY = "partly"
+    """Something was done, and not all of it."""
+    REFUSED = "refused"
+    """The plan refused; nothing was sent."""
+    STOPPED = "stopped"
+    """It was broken off, or its turn never came; all that was held was given back."""
+    UNKNOWN = "unknown"
+    """Something may have happened, and only a look at the host can tell."""
+    FAILED = "failed"
+
+
+W = TypeVar("W", bound=StrEnum)
+_CODES = {Verdict.DONE: 0, Verdict.REFUSED: 3, Verdict.UNKNOWN: 4}
+INTERRUPTED = 130
+_CALM = frozenset({Result.KEPT, Result.WOULD})
+"""Results of sessions that were not acted on."""
+
+
+class HostFacts(NamedTuple):
+    """How the work on one host ended: the results of its sessions, and the ``error`` (its kind) that ended it."""
+
+    results: tuple[Result, ...] = ()
+    error: str | None = None
+    may_have_run: bool = False
+    """Whether the failed step may have run all the same."""
+    given_back: bool = True
+    """Whether nothing that keeps people or other runs out was left on the host."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """What became of the host."""
+        if self.may_have_run or Result.UNKNOWN in self.results:
+            return Verdict.UNKNOWN
+        if self.error == Refused.kind:
+            return Verdict.REFUSED
+        if self.error in {NotBegun.kind, Interrupted.kind}:
+            return Verdict.STOPPED
+        if self.error is not None:
+            return Verdict.FAILED
+        if self.given_back and all(result.went_well for result in self.results):
+            return Verdict.DONE
+        was_done = any(result.went_well and result not in _CALM for result in self.results)
+        return Verdict.PARTLY if was_done else Verdict.FAILED
+
+
+class RunVerdict(Frozen):
+    """What became of a run, and how many hosts and sessions there are of each kind; what there is none of is absent."""
+
+    verdict: Verdict
+    hosts: dict[Verdict, int] = Field(default_factory=dict)
+    sessions: dict[Result, int] = Field(default_factory=dict)
+    is_interrupted: bool = False
+    """Whether a person broke it off, or it died."""
+    note: str = ""
+    """What else is to be known of it: that its answer was lost."""
+
+    @classmethod
+    def of(cls, hosts: Iterable[Verdict], sessions: Iterable[Result] = (), *, interrupted: bool = False) -> RunVerdict:
+        """Judge a run by its hosts; one without any is done. ``sessions`` are of those hosts that came to an end."""
+        verdicts = list(hosts)
+        return cls(
+            verdict=_of_all(verdicts, interrupted=interrupted),
+            hosts=_ordered(verdicts, Verdict),
+            sessions=_ordered(list(sessions), Result),
+            is_interrupted=interrupted,
+        )
+
+    @property
+    def exit_code(self) -> int:
+        """130 > 4 > 1 > 3 > 0; a host that refused beside others that went well is 1."""
+        return INTERRUPTED if self.is_interrupted else _CODES.get(self.verdict, 1)
+
+    @property
+    def sentence(self) -> str:
+        """It in words, with counts where not everything is the same."""
+        return counted_hosts(self.hosts) or counted_sessions(self.sessions) or self.verdict.value
+
+    def __str__(self) -> str:
+        """The word, and the sentence where that says more."""
+        said = [self.verdict.value, *([self.sentence] if self.sentence != self.verdict else []), self.note]
+        return ": ".join(each for each in said if each)
+
+
+def counted_hosts(hosts: dict[Verdict, int]) -> str:
+    """``24 of 25 hosts done, 1 refused``; empty where all hosts share one verdict."""
+    if len(hosts) < 2:
+        return ""
+    first, *others = hosts.items()
+    parts = [f"{first[1]} of {sum(hosts.values())} hosts {first[0]}", *(f"{count} {one}" for one, count in others)]
+    return ", ".join(parts)
+
+
+def counted_sessions(sessions: dict[Result, int]) -> str:
+    """``1 of 2 sessions refused``; empty where nothing went wrong with any."""
+    wrong = {result: count for result, count in sessions.items() if not result.went_well}
+    if not wrong:
+        return ""
+    total = sum(sessions.values())
+    first, *others = wrong.items()
+    named = f"{first[1]} of {total} {'session' if total == 1 else 'sessions'} {first[0]}"
+    return ", ".join([named, *(f"{count} {one}" for one, count in others)])
+
+
+def _of_all(verdicts: Sequence[Verdict], *, interrupted: bool) -> Verdict:
+    found = set(verdicts)
+    if Verdict.UNKNOWN in found:
+        return Verdict.UNKNOWN
+    if interrupted:
+        return Verdict.STOPPED
+    if found <= {Verdict.DONE}:
+        return Verdict.DONE
+    if found & {Verdict.DONE, Verdict.PARTLY}:
+        return Verdict.PARTLY
+    return next(one for one in (Verdict.FAILED, Verdict.STOPPED, Verdict.REFUSED) if one in found)
+
+
+def _ordered(found: Sequence[W], kinds: type[W]) -> dict[W, int]:
+    counts = Counter(found)
+    return {kind: counts[kind] for kind in kinds if counts[kind]}
