@@ -25,6 +25,7 @@ ORDER = [
     {"ending"},
     {"maintain"},
     {"reports"},
+    {"operations"},
     {"lab"},
     {"cli"},
     {"__main__"},

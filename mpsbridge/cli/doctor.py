@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from mpsbridge.cli.call import Call
-from mpsbridge.cli.fleets import gather, judge, open_reading
+from mpsbridge.cli.fleets import gather, open_reading
 from mpsbridge.cli.tables import counted
 from mpsbridge.errors import (
     AuthRefused,
@@ -35,6 +35,7 @@ from mpsbridge.models.outcomes import Done, Outcome
 from mpsbridge.models.scripts import Effect, RawOutput
 from mpsbridge.models.sessions import Observation
 from mpsbridge.models.targets import Auth, Target
+from mpsbridge.operations.outcomes import judge
 from mpsbridge.parsing.text import decode
 from mpsbridge.settings import Output
 from mpsbridge.snippets.catalogue import OBSERVE

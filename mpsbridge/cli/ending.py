@@ -9,8 +9,8 @@ from typing import NamedTuple
 from pydantic import TypeAdapter, ValidationError
 
 from mpsbridge.cli.call import Call, duration, read_standard_input
-from mpsbridge.cli.carrying import Work, carry_out, go_on, rehearse
 from mpsbridge.cli.fleets import open_journal
+from mpsbridge.cli.running import go_on, rehearse, run_end
 from mpsbridge.cli.tables import listed
 from mpsbridge.ending.history import unfinished
 from mpsbridge.ending.notices import check_template
@@ -21,13 +21,13 @@ from mpsbridge.files import read_text
 from mpsbridge.inventory.entries import EVERY, Inventory, InventoryHost
 from mpsbridge.inventory.patterns import choose
 from mpsbridge.maintain import WavesTable
+from mpsbridge.models.targets import Target
 from mpsbridge.models.then import Then
+from mpsbridge.operations.ending import DEADLINE_S, End, Resume
 from mpsbridge.reports.summary import judge, make_report
 from mpsbridge.runs.journal import Journal, Run
 from mpsbridge.snippets.parameters import ProgramName
 
-DEADLINE_S = 6 * 3600
-"""For a whole run where no --deadline is given."""
 WARN = "15m,5m,1m"
 """When people are told where nothing is said about it."""
 
@@ -73,11 +73,25 @@ def end(
     policy = make_policy(who, options)
     template = check_template(text_of(notice_file)) if notice_file else None
     targets = call.targets(hosts, who)
-    work = Work("end", policy, template)
-    limit_s = call.settings.deadline or DEADLINE_S
+    operation = End(
+        policy=policy,
+        template=template,
+        deadline_s=call.settings.deadline or DEADLINE_S,
+        known=known_hosts(call, policy, targets),
+    )
     with open_journal(call) as journal:
-        code, _ = carry_out(call, journal, targets, work, deadline_s=limit_s, events=events, yes=yes)
+        code, _ = run_end(call, journal, targets, operation, events=events, yes=yes)
     return code
+
+
+def known_hosts(call: Call, policy: Policy, targets: Sequence[Target]) -> tuple[str, ...]:
+    """The hosts of the inventory, where ``--keep-session`` names one that is not of the call (15 ms to read)."""
+    named = {host.casefold() for host, _ in policy.keep_sessions} - {target.host.casefold() for target in targets}
+    if not named or not call.settings.inventory:
+        return ()
+    from mpsbridge.inventory.reading import read_inventory  # noqa: PLC0415 - only for a host that is not asked
+
+    return tuple(read_inventory(call.settings.inventory).hosts)
 
 
 def resume(call: Call, prefix: str | None, only: Sequence[str], *, events: Path | None, yes: bool) -> int:
@@ -96,7 +110,7 @@ def resume(call: Call, prefix: str | None, only: Sequence[str], *, events: Path 
             journal.take(run.id)
         else:
             journal.resume(run.id)
-        hosts, work = _recorded(run)
+        hosts, operation = _recorded(run)
         chosen = {host.casefold() for host in _among(run.id, hosts, only)}
         every = unfinished(journal, run.id, hosts)
         left = [host for host in every if host.casefold() in chosen]
@@ -111,10 +125,13 @@ def resume(call: Call, prefix: str | None, only: Sequence[str], *, events: Path 
         code = int(legible != left)
         targets = call.targets(legible)
         if call.settings.dry_run:
-            return rehearse(call, journal, run.id, targets, work, hosts=hosts) or code
+            return rehearse(call, journal, targets, Resume(run=run.id, end=operation, hosts=tuple(hosts))) or code
         question = f"Go on with run {run.id} ({run.reason or 'no reason given'}) on {listed(legible)}?"
         call.terminal.confirm(question, yes=yes)
-        done, _ = go_on(call, journal, run.id, targets, work, hosts=hosts, events=events)
+        resume = Resume(
+            run=run.id, end=operation.model_copy(update={"deadline_s": call.settings.deadline}), hosts=tuple(hosts)
+        )
+        done = go_on(call, journal, targets, resume, events=events)
     return done or code
 
 
@@ -136,7 +153,7 @@ def _legible(call: Call, journal: Journal, run: str, hosts: Sequence[str]) -> li
     return [host for host in hosts if host not in errors]
 
 
-def _recorded(run: Run) -> tuple[list[str], Work]:
+def _recorded(run: Run) -> tuple[list[str], End]:
     """The hosts of a run, and what is to be done there. Raises ``JournalError`` where its record does not tell."""
     words, template = run.options.get("hosts"), run.options.get("template")
     try:
@@ -146,7 +163,8 @@ def _recorded(run: Run) -> tuple[list[str], Work]:
         raise _not_told(run) from error
     if not isinstance(words, list) or not (template is None or isinstance(template, str)):
         raise _not_told(run)
-    return [str(word) for word in words], Work(run.command, policy, template, waves)
+    operation = End(command=run.command, policy=policy, template=template, waves=waves)
+    return [str(word) for word in words], operation
 
 
 def _not_told(run: Run) -> JournalError:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
 import shlex
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,50 +15,47 @@ from mpsbridge.cli.leaving import INTERRUPTION, WORDS
 from mpsbridge.cli.progress import CallView
 from mpsbridge.cli.tables import counted, listed
 from mpsbridge.clock import SystemClock
-from mpsbridge.ending.run import EndValue
-from mpsbridge.errors import InputError, JournalError, JournalLost, Refused
+from mpsbridge.errors import InputError, JournalError, JournalLost
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
-from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.outcomes import Done, Failed, Outcome, Skipped
-from mpsbridge.models.scripts import Effect
-from mpsbridge.models.sessions import SessionResult
 from mpsbridge.models.targets import Target
+from mpsbridge.operations.workplace import Sinks, Workplace
 from mpsbridge.processes import allow_open_files
-from mpsbridge.runs.events import HostStopped, Phase
 from mpsbridge.runs.journal import Journal, journal_path
 from mpsbridge.runs.journal_file import IN_MEMORY
-from mpsbridge.runs.verdict import HostFacts, RunVerdict
 from mpsbridge.settings import Output
 
 V = TypeVar("V")
 MANY_FAILURES = 3
 """From here on failures are told by their kind, too."""
-MOST_THREADS = 512
-"""Hosts in the whole procedure at the same time: it is mostly waiting."""
 
 
-class ActValue(Frozen):
-    """The value of ``message``, ``disconnect`` and ``logoff`` for one host."""
-
-    run: str
-    dry_run: bool
-    sessions: tuple[SessionResult, ...]
-
-    @property
-    def given_back(self) -> bool:
-        """These acts hold nothing on a host."""
-        return True
-
-
-def open_fleet(call: Call, targets: Sequence[Target], *, graceful: bool = False) -> Fleet:
-    """The hosts of a call that may act; with ``graceful`` each waits in a thread of its own.
-
-    With ``graceful`` the deadline is the procedure's own matter: there it is a time to give back, not to break off.
-    """
+def open_workplace(call: Call, targets: Sequence[Target], journal: Journal) -> Workplace:
+    """Where the operation of a call is planned and carried out."""
     call.terminal.acts()
     refuse_elsewhere(call.settings, f"'{call.command}' stays in the process that keeps the record")
-    return _open(call, targets, graceful=graceful, keep=True)
+
+    def interrupted(what: str) -> None:
+        call.terminal.note(f"interrupted: nothing new begins; {what}. Once more leaves at once.")
+
+    return Workplace(
+        targets,
+        journal,
+        call.clock,
+        timeout_s=float(call.settings.timeout),
+        concurrency=call.settings.concurrency,
+        only_reads=call.settings.dry_run,
+        sinks=Sinks(call.terminal.note, call.terminal.warn, interrupted),
+        is_told_to_stop=lambda: INTERRUPTION.came,
+    )
+
+
+def open_fleet(call: Call, targets: Sequence[Target]) -> Fleet:
+    """The hosts of a call that may act."""
+    call.terminal.acts()
+    refuse_elsewhere(call.settings, f"'{call.command}' stays in the process that keeps the record")
+    return _open(call, targets, keep=True)
 
 
 def open_reading(call: Call, targets: Sequence[Target], *, keep: bool = False) -> Fleet:
@@ -74,7 +69,6 @@ def _open(
     call: Call,
     targets: Sequence[Target],
     *,
-    graceful: bool = False,
     keep: bool,
     readers: Elsewhere | None = None,
 ) -> Fleet:
@@ -83,8 +77,7 @@ def _open(
         return Host(target, timeout_s=timeout_s, clock=call.clock, only_reads=call.settings.dry_run)
 
     def interrupted() -> None:
-        what = "what runs has 10 s, then all that is held is given back" if graceful else "what runs is cut off"
-        call.terminal.note(f"interrupted: nothing new begins; {what}. Once more leaves at once.")
+        call.terminal.note("interrupted: nothing new begins; what runs is cut off. Once more leaves at once.")
 
     slots = readers.slots if readers else call.settings.concurrency
     allow_open_files(2 * len(targets) + 256)
@@ -92,12 +85,11 @@ def _open(
         targets,
         on_interrupt=interrupted,
         is_told_to_stop=lambda: INTERRUPTION.came,
-        concurrency=min(MOST_THREADS, len(targets)) if graceful else slots,
+        concurrency=slots,
         connect=connect,
-        graceful=graceful,
         clock=call.clock,
         keep=keep,
-        deadline_s=None if graceful else call.settings.deadline,
+        deadline_s=call.settings.deadline,
         workers=readers.workers if readers else None,
     )
 
@@ -117,86 +109,14 @@ def record_path(call: Call) -> Path:
     return call.settings.journal or journal_path()
 
 
-@contextmanager
-def nothing_is_sent() -> Iterator[None]:
-    """While nothing has been sent, a record that breaks is a reason not to begin. Raises ``JournalError``."""
-    try:
-        yield
-    except JournalLost as error:
-        raise JournalError(error.message, hint=error.hint) from error
-
-
-def new_run(now: datetime) -> str:
-    """A run id, ``YYYYMMDD-HHMMSS-xxxx`` (UTC)."""
-    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-
-
-def judge(outcomes: Sequence[object], effect: Effect, *, interrupted: bool = False) -> RunVerdict:
-    """What became of a call, from what became of each of its hosts."""
-    facts = [_facts_of(outcome, effect) for outcome in outcomes]
-    results = (result for host in facts for result in host.results)
-    return RunVerdict.of((host.verdict for host in facts), results, interrupted=interrupted)
-
-
-def _facts_of(outcome: object, effect: Effect) -> HostFacts:
-    match outcome:
-        case Failed(failure=failure):
-            may_have_run = failure.may_have_run and effect is not Effect.READ
-            return HostFacts(error=failure.kind, may_have_run=may_have_run)
-        case Skipped():
-            return HostFacts(error=outcome.kind)
-        case Done(value=ActValue() | EndValue() as value):
-            results = tuple(result.result for result in value.sessions)
-            return HostFacts(results=results, given_back=value.given_back)
-        case _:
-            return HostFacts()
-
-
-def never_begun(look: Failed | Skipped) -> Failed | Skipped:
-    """A look that failed, told of the act that was to follow: the look may have run, the act has not."""
-    if isinstance(look, Skipped):
-        return look
-    return look.model_copy(update={"failure": look.failure.model_copy(update={"may_have_run": False})})
-
-
-def refused_is_skipped(outcome: Outcome[V]) -> Outcome[V]:
-    """A host that refuses what was asked, before anything was sent, is skipped: that is no failure of the host."""
-    if isinstance(outcome, Failed) and outcome.failure.kind == Refused.kind and not outcome.failure.may_have_run:
-        return Skipped.instead_of(outcome, f"refused: {outcome.failure.message}")
-    return outcome
-
-
-def record_not_sent(journal: Journal, run: str, outcome: Failed | Skipped) -> None:
-    """Record of a host that nothing was done on it, and why: it refuses, or could not be looked at."""
-    if isinstance(outcome, Skipped):
-        what = HostStopped(why=outcome.reason.removeprefix("refused: "), error=outcome.kind, phase=Phase.PLAN)
-    else:
-        what = HostStopped(why=outcome.failure.message, error=outcome.failure.kind, phase=Phase.PLAN)
-    journal.record(run, outcome.host, what)
-
-
-def end_record(call: Call, journal: Journal, run: str, verdict: RunVerdict, *, stays_open: bool = False) -> bool:
-    """Record what became of a run; whether that was possible. Where it was not, that is said.
-
-    It comes after the answer, so that the record tells of an answer that was lost, too.
-    """
+def lost_answer(call: Call, journal: Journal, run: str) -> None:
+    """Record of a run that its answer was lost, where it was: a reader who left did not want it."""
     out = call.terminal.streams.out
     if out.lost and not out.reader_left:
-        verdict = verdict.model_copy(update={"note": out.loss})
-    try:
-        journal.end(run, verdict, stays_open=stays_open)
-    except JournalLost as error:
-        call.terminal.warn(str(error))
-        return False
-    return True
-
-
-def found_nowhere(missing: Sequence[Sequence[str]], *, hosts: int) -> str:
-    """A sentence about what was named and is on no host; empty where all was found or not every host could be asked."""
-    if len(missing) != hosts or not missing:
-        return ""
-    nowhere = sorted(set.intersection(*(set(each) for each in missing)))
-    return f"found nowhere: {', '.join(nowhere)}" if nowhere else ""
+        try:
+            journal.annotate(run, out.loss)
+        except (JournalLost, JournalError) as error:
+            call.terminal.warn(str(error))
 
 
 def gather(

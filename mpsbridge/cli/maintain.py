@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from mpsbridge.cli.call import Call, duration, selector
-from mpsbridge.cli.carrying import Work, carry_out
-from mpsbridge.cli.ending import Options, make_policy, text_of
+from mpsbridge.cli.ending import Options, known_hosts, make_policy, text_of
 from mpsbridge.cli.fleets import open_journal
+from mpsbridge.cli.running import run_end
 from mpsbridge.ending.notices import check_template
 from mpsbridge.ending.plan import Selector
 from mpsbridge.ending.run import EndValue
@@ -15,6 +15,7 @@ from mpsbridge.errors import InputError
 from mpsbridge.files import open_for_owner
 from mpsbridge.maintain import Plan, again, read_plan
 from mpsbridge.models.outcomes import Done, Outcome
+from mpsbridge.operations.ending import End
 
 
 def maintain(
@@ -37,10 +38,16 @@ def maintain(
     if not targets:
         return 0
     every = () if shard is None else tuple(one.target.host for one in call.meant(plan.hosts))
-    work = Work("maintain", policy, template, plan.waves, every)
+    operation = End(
+        command="maintain",
+        policy=policy,
+        template=template,
+        waves=plan.waves,
+        deadline_s=call.settings.deadline or duration("deadline", plan.policy.deadline),
+        known=(*every, *known_hosts(call, policy, targets)),
+    )
     with open_journal(call) as journal:
-        limit_s = call.settings.deadline or duration("deadline", plan.policy.deadline)
-        code, outcomes = carry_out(call, journal, targets, work, deadline_s=limit_s, events=events, yes=yes)
+        code, outcomes = run_end(call, journal, targets, operation, events=events, yes=yes)
     failed = [outcome.host for outcome in outcomes if not _went_well(outcome)]
     if failed and not call.settings.dry_run:
         _offer_again(call, file, failed, failed_to)

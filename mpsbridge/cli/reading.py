@@ -7,14 +7,15 @@ from collections.abc import Sequence
 
 from mpsbridge.cli.acting import set_logons
 from mpsbridge.cli.call import Call, duration
-from mpsbridge.cli.fleets import gather, judge, open_fleet, open_reading, present
+from mpsbridge.cli.fleets import gather, open_reading, present
 from mpsbridge.cli.tables import SESSION_COLUMNS, STATION_COLUMNS, counted, session_row, station_row
 from mpsbridge.ending.plan import Selector, matching
 from mpsbridge.errors import InputError
 from mpsbridge.host import Host
 from mpsbridge.models.outcomes import Outcome
 from mpsbridge.models.scripts import Effect
-from mpsbridge.models.sessions import LogonMode, Observation
+from mpsbridge.models.sessions import LogonMode, Logons, Observation
+from mpsbridge.operations.outcomes import judge
 
 
 def sessions(call: Call, hosts: Sequence[str], who: Selector | None, watch: str | None, shard: str | None) -> int:
@@ -71,18 +72,25 @@ def logons(call: Call, hosts: Sequence[str], wanted: str | None, shard: str | No
         raise InputError(f"--set: {wanted!r} is not one of {', '.join(LogonMode)}") from error
     if mode is not None and shard is not None:
         raise InputError("--shard is for looking, and --set acts: name the hosts that it shall act on")
-    opened = open_reading if mode is None else open_fleet
-    with opened(call, call.targets(hosts, shard=shard)) as fleet:
-        outcomes = gather(call, fleet, Host.logons) if mode is None else set_logons(call, fleet, mode, yes=yes)
-        present(
-            call,
-            outcomes,
-            columns=("HOST", "LOGONS", "WAS"),
-            rows=lambda host, value: [(host, value.mode or "unknown", value.was)],
-            records=lambda value: [value.model_dump(mode="json")],
-            summary=lambda values: counted(len(values), "logon mode"),
-        )
-        return judge(outcomes, Effect.DISRUPT if mode else Effect.READ, interrupted=fleet.interrupted).exit_code
+    if mode is not None:
+        outcomes, code = set_logons(call, hosts, mode, yes=yes)
+        _show_logons(call, outcomes)
+        return code
+    with open_reading(call, call.targets(hosts, shard=shard)) as fleet:
+        found = gather(call, fleet, Host.logons)
+        _show_logons(call, found)
+        return judge(found, Effect.READ, interrupted=fleet.interrupted).exit_code
+
+
+def _show_logons(call: Call, outcomes: Sequence[Outcome[Logons]]) -> None:
+    present(
+        call,
+        outcomes,
+        columns=("HOST", "LOGONS", "WAS"),
+        rows=lambda host, value: [(host, value.mode or "unknown", value.was)],
+        records=lambda value: [value.model_dump(mode="json")],
+        summary=lambda values: counted(len(values), "logon mode"),
+    )
 
 
 def _show_sessions(call: Call, outcomes: Sequence[Outcome[Observation]]) -> None:

@@ -1,13 +1,12 @@
 """How a run of the procedure looks to a person: plan and question before it, results after it.
 
-Rules: a host whose turn never came is skipped, which is no failure of the host; a plan that was not carried out is told
-as what would be done; what is the same of many hosts is said once.
+Rule: what is the same of many hosts is said once.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from mpsbridge.cli.call import Call
@@ -21,13 +20,14 @@ from mpsbridge.cli.tables import (
     result_row,
     session_row,
 )
-from mpsbridge.ending.policy import HostPlan, Policy
+from mpsbridge.ending.policy import Policy
 from mpsbridge.ending.run import EndValue
-from mpsbridge.errors import InputError, JournalLost, NotBegun
+from mpsbridge.errors import InputError, JournalLost
 from mpsbridge.models.durations import format_duration
-from mpsbridge.models.outcomes import Done, Failed, Outcome, Skipped
+from mpsbridge.models.outcomes import Done, Outcome
 from mpsbridge.models.sessions import Result
 from mpsbridge.models.then import Then
+from mpsbridge.operations.ending import EndPlan
 from mpsbridge.reports.markdown import append_summary, markdown
 from mpsbridge.reports.summary import make_report
 from mpsbridge.runs.journal import Journal
@@ -41,12 +41,12 @@ _FOLLOWS = {
 }
 
 
-def ask(call: Call, policy: Policy, plans: Mapping[str, Outcome[HostPlan]], *, yes: bool) -> None:
+def ask(call: Call, policy: Policy, plan: EndPlan, *, yes: bool) -> None:
     """Show who is hit, and ask unless ``yes`` was said. Raises :class:`~mpsbridge.errors.Refused` on a no."""
-    hit = [(host, session) for host, plan in plans.items() if isinstance(plan, Done) for session in plan.value.acts]
-    call.terminal.table(SESSION_COLUMNS, [session_row(host, session) for host, session in hit], to_stderr=True)
+    rows = [session_row(host, session) for host, session in plan.sessions]
+    call.terminal.table(SESSION_COLUMNS, rows, to_stderr=True)
     when = f"in {format_duration(max(policy.warn_s))}" if policy.warn_s else "now, WITHOUT a warning"
-    question = f"End {counted(len(hit), 'session')} on {listed(list(plans))} {when}{_FOLLOWS[policy.then]}?"
+    question = f"End {counted(len(rows), 'session')} on {listed(plan.hosts)} {when}{_FOLLOWS[policy.then]}?"
     call.terminal.confirm(question, yes=yes)
 
 
@@ -58,30 +58,6 @@ def note_once(call: Call, notes: Sequence[tuple[str, Sequence[str]]]) -> None:
             hosts.setdefault(text, []).append(host)
     for text, names in hosts.items():
         call.terminal.note(f"{listed(names)}: {text}")
-
-
-def has_work(plan: HostPlan, policy: Policy) -> bool:
-    """Whether there is anything to do on a host."""
-    return bool(plan.acts) or policy.restarts
-
-
-def planned(plan: Outcome[HostPlan], run: str, policy: Policy, *, dry_run: bool) -> Outcome[EndValue]:
-    """A plan that was not carried out, as an outcome: who would be ended, who is kept."""
-    if not isinstance(plan, Done):
-        return plan
-    results = tuple(verdict.as_planned for verdict in plan.value.verdicts)
-    outcome = "planned" if has_work(plan.value, policy) else "nothing to do"
-    value = EndValue(
-        run=run, dry_run=dry_run, sessions=results, then=policy.then, outcome=outcome, problems=plan.value.notes
-    )
-    return Done[EndValue](host=plan.host, address=plan.address, elapsed_s=plan.elapsed_s, value=value)
-
-
-def not_begun_is_skipped(outcome: Outcome[EndValue]) -> Outcome[EndValue]:
-    """A host whose turn never came is skipped: that is no failure of the host."""
-    if isinstance(outcome, Failed) and outcome.failure.kind == NotBegun.kind:
-        return Skipped.instead_of(outcome, outcome.failure.message, kind=NotBegun.kind)
-    return outcome
 
 
 def show(call: Call, outcomes: Sequence[Outcome[EndValue]], *, dry_run: bool) -> None:
@@ -106,7 +82,7 @@ def show(call: Call, outcomes: Sequence[Outcome[EndValue]], *, dry_run: bool) ->
     )
     for outcome in outcomes:
         if isinstance(outcome, Done):
-            call.terminal.say(f"{outcome.host}: {outcome.value.outcome}")
+            call.terminal.say(f"{outcome.host}: {outcome.value.facts.in_words(outcome.value.outcome)}")
             if not outcome.value.given_back:
                 call.terminal.warn(
                     f"{outcome.host}: not all was given back; 'mpsbridge release {outcome.host}' does it"

@@ -18,7 +18,7 @@ from pydantic import AfterValidator, Field, ValidationError
 
 from mpsbridge.models.frozen import Answer
 from mpsbridge.models.harmless import harmless
-from mpsbridge.models.sessions import CimTime, LogonMode, from_cim
+from mpsbridge.models.sessions import CimTime, LogonMode, Observation, from_cim
 from mpsbridge.snippets.parameters import LEASE_LIMIT, RunId
 
 SHOWN = 200
@@ -133,3 +133,12 @@ def holder(lease: Lease | Damaged, problems: Sequence[str] = ()) -> str:
 def is_disbelieved(text: str | None, problems: Sequence[str]) -> bool:
     """Whether a lease is there in a folder that others than administrators may write, so no script touches it."""
     return text == "" and any(problem.startswith("the lease is not believed") for problem in problems)
+
+
+def why_held(seen: Observation) -> str:
+    """Why no script would act on the host: a run is at work there, or a person holds it; empty where nothing does."""
+    lease = keeps_out(seen.lease, seen.observed)
+    if lease is None:
+        return ""
+    help_there = "says what to do there" if is_disbelieved(seen.lease, seen.problems) else "gives it back"
+    return f"the host is held by {holder(lease, seen.problems)}; 'mpsbridge release' {help_there}"

@@ -76,7 +76,8 @@ class People:
             for session in self._scene.past.in_doubt
             if identity(session) not in there and session.id not in hanging
         ]
-        self.settle([SessionResult(session=session, result=Result.ENDED) for session in gone])
+        text = "gone since its log-off was ordered"
+        self.settle([SessionResult(session=session, result=Result.GONE, text=text) for session in gone])
 
     def settle_restarted(self) -> None:
         """The host has restarted: no session from before is there any more."""

@@ -24,6 +24,7 @@ from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.sessions import GONE_APART_S, Observation, Result, SessionResult
 from mpsbridge.models.then import Then
 from mpsbridge.runs.events import BACK, WENT_QUIET, Finished, HostStopped, Phase, Step, StepSent
+from mpsbridge.runs.verdict import HostFacts
 from mpsbridge.snippets.catalogue import load_templates
 
 
@@ -38,6 +39,11 @@ class EndValue(Frozen):
     problems: tuple[str, ...] = ()
     given_back: bool = True
     """Whether nothing that keeps people or other runs out was left on the host."""
+
+    @property
+    def facts(self) -> HostFacts:
+        """What the verdict on the host is made of."""
+        return HostFacts(results=tuple(one.result for one in self.sessions), given_back=self.given_back)
 
 
 def end_sessions(scene: Scene, *, template: str | None = None, ordered_at: datetime | None = None) -> EndValue:

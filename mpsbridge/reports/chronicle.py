@@ -41,7 +41,7 @@ from mpsbridge.runs.events import (
     WentWrong,
 )
 from mpsbridge.runs.journal import Entry
-from mpsbridge.runs.verdict import HostFacts, Verdict
+from mpsbridge.runs.verdict import HostFacts
 
 _MARKS = (
     LeaseTaken,
@@ -261,7 +261,8 @@ class _Reader:
         """How the work ended: its own last word, otherwise what the steps tell; the outcome in words, and the error."""
         if isinstance(self.last, Finished):
             results = tuple(one.result for one in self.people.values() if one.result is not None)
-            return HostFacts(results=results, given_back=self.last.given_back), self.last.outcome, None
+            facts = HostFacts(results=results, given_back=self.last.given_back)
+            return facts, facts.in_words(self.last.outcome), None
         if self.last is not None:
             facts = HostFacts(error=self.last.error, may_have_run=self.last.may_have_run)
             return facts, facts.verdict.value, self.last.why
@@ -270,17 +271,12 @@ class _Reader:
     def report(self, host: str) -> HostReport:
         """What was collected."""
         facts, outcome, error = self._facts()
-        verdict = facts.verdict
-        if error is None and verdict not in {Verdict.DONE, Verdict.STOPPED} and self.last is not None:
-            outcome = (
-                f"{outcome}, but {_BUT[verdict]}" if facts.given_back else f"{outcome}, but not all was given back"
-            )
         end = self._at(self._entries[-1])
         ends = [*(start for _, start in self._phases), end][1:]
         logons = [seen.logons for seen in self._seen if seen.logons]
         return HostReport(
             host=host,
-            status=verdict,
+            status=facts.verdict,
             finished=isinstance(self.last, Finished),
             outcome=outcome,
             error=error,
@@ -301,13 +297,6 @@ class _Reader:
             logons_after=logons[-1] if logons else None,
             problems=tuple(self._problems),
         )
-
-
-_BUT = {
-    Verdict.UNKNOWN: "not everything is known",
-    Verdict.PARTLY: "not everything was done",
-    Verdict.FAILED: "not everything was done",
-}
 
 
 def _values_of(what: StepSent, local: Callable[[datetime | None], datetime | None]) -> dict[str, Any]:

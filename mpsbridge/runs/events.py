@@ -8,11 +8,10 @@ what ``--events`` writes by ``is_told``. Pure.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import AwareDatetime, Field, JsonValue, TypeAdapter, create_model
+from pydantic import AwareDatetime, Field, JsonValue, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 from mpsbridge.models.durations import format_duration
@@ -561,31 +560,29 @@ class Event(Frozen):
 EVENT_SCHEMA = "mpsbridge-event/1"
 
 
-class _Envelope(Frozen):
-    """What every line of ``--events`` has."""
-
-    schema_: Literal["mpsbridge-event/1"] = Field(alias="schema")
-    at: datetime
-    run: str
-    host: str
-    text: str
-
-
 def event_schema() -> dict[str, Any]:
     """The JSON Schema of one line of ``--events``."""
-    lines = [create_model(kind.__name__, __base__=(_Envelope, kind)) for kind in HAPPENINGS if kind.is_told]
-    _, schema = models_json_schema([(line, "serialization") for line in lines], by_alias=True)
-    names = {line.__name__: line.model_fields["event"].default for line in lines}
+    told = [kind for kind in HAPPENINGS if kind.is_told]
+    _, schema = models_json_schema([(kind, "serialization") for kind in told])
+    for kind in told:
+        fields = schema["$defs"][kind.__name__]
+        fields["properties"] = {**_ON_EVERY_LINE, **fields["properties"]}
+        fields["required"] = list(fields["properties"])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": EVENT_SCHEMA,
-        "oneOf": [{"$ref": f"#/$defs/{name}"} for name in names],
-        "discriminator": {
-            "propertyName": "event",
-            "mapping": {event: f"#/$defs/{name}" for name, event in names.items()},
-        },
+        "oneOf": [{"$ref": f"#/$defs/{kind.__name__}"} for kind in told],
         **schema,
     }
+
+
+_ON_EVERY_LINE: dict[str, Any] = {
+    "schema": {"const": EVENT_SCHEMA},
+    "at": {"type": "string", "format": "date-time"},
+    "run": {"type": "string"},
+    "host": {"type": "string"},
+    "text": {"type": "string", "description": "the event in a sentence for people"},
+}
 
 
 def read_happening(values: Mapping[str, object]) -> AnyHappening:

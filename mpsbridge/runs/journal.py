@@ -182,6 +182,14 @@ class Journal:
             )
         self._let_go(run)
 
+    def annotate(self, run: str, note: str) -> None:
+        """Add to the verdict of a run what else is to be known: that its answer was lost."""
+        verdict = self.find(run).verdict
+        if verdict is not None:
+            with self._writing(run):
+                text = verdict.model_copy(update={"note": note}).model_dump_json(exclude_defaults=True)
+                self._database.execute("UPDATE run SET verdict = ? WHERE id = ?", (text, run))
+
     def runs(self, *, only_open: bool = False) -> list[Run]:
         """All runs that can be read, or those that never ended; the newest first."""
         where = "WHERE ended IS NULL" if only_open else ""

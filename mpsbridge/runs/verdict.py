@@ -66,6 +66,19 @@ class HostFacts(NamedTuple):
         was_done = any(result.went_well and result not in _CALM for result in self.results)
         return Verdict.PARTLY if was_done else Verdict.FAILED
 
+    def in_words(self, outcome: str) -> str:
+        """The outcome of a host that came to its end, and what is to be said against it."""
+        if self.verdict is Verdict.DONE:
+            return outcome
+        return f"{outcome}, but {_BUT[self.verdict] if self.given_back else 'not all was given back'}"
+
+
+_BUT = {
+    Verdict.UNKNOWN: "not everything is known",
+    Verdict.PARTLY: "not everything was done",
+    Verdict.FAILED: "not everything was done",
+}
+
 
 class RunVerdict(Frozen):
     """What became of a run, and how many hosts and sessions there are of each kind; what there is none of is absent."""

@@ -1,0 +1,88 @@
+"""A run of the procedure on a terminal: what is planned, the question, what happens meanwhile, and what came of it.
+
+Rules: nothing is sent without a yes; the answer comes before whatever goes wrong with the record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mpsbridge.cli.call import Call
+from mpsbridge.cli.fleets import lost_answer, open_workplace
+from mpsbridge.cli.following import events_to, following
+from mpsbridge.cli.output import Stream
+from mpsbridge.cli.showing import ask, note_once, show, summarise
+from mpsbridge.ending.run import EndValue
+from mpsbridge.models.outcomes import Outcome
+from mpsbridge.models.scripts import Effect
+from mpsbridge.models.targets import Target
+from mpsbridge.operations.ending import End, EndPlan, Resume
+from mpsbridge.operations.outcomes import judge
+from mpsbridge.operations.workplace import Planned, Workplace
+from mpsbridge.runs.journal import Journal
+
+Ended = tuple[int, Sequence[Outcome[EndValue]]]
+"""The exit code, and what became of each host."""
+
+
+def run_end(
+    call: Call, journal: Journal, targets: Sequence[Target], operation: End, *, events: Path | None, yes: bool
+) -> Ended:
+    """Plan on every host, ask, and carry out."""
+    with open_workplace(call, targets, journal) as work, events_to(events) as stream:
+        call.look_at_output("--events", events)
+        plan = work.plan(operation)
+        _say_notes(call, plan)
+        if call.settings.dry_run or (work.is_interrupted and not plan.ready):
+            return _only_planned(call, work, plan)
+        if plan.ready:
+            call.terminal.failures(plan.plans)
+            ask(call, operation.policy, plan, yes=yes)
+        return _follow(call, work, plan, run=plan.run, hosts=plan.hosts, stream=stream)
+
+
+def rehearse(call: Call, journal: Journal, targets: Sequence[Target], operation: Resume) -> int:
+    """What going on with a run would do, without doing it; the exit code."""
+    with open_workplace(call, targets, journal) as work:
+        plan = work.plan(operation)
+        _say_notes(call, plan)
+        code, _ = _only_planned(call, work, plan)
+    return 1 if code == 3 else code  # what refuses a run that has begun is a failure of that host
+
+
+def go_on(call: Call, journal: Journal, targets: Sequence[Target], operation: Resume, *, events: Path | None) -> int:
+    """Go on with a run that died; the exit code."""
+    with open_workplace(call, targets, journal) as work, events_to(events) as stream:
+        call.look_at_output("--events", events)
+        hosts = [target.host for target in targets]
+        code, _ = _follow(call, work, operation, run=operation.run, hosts=hosts, stream=stream)
+    return code
+
+
+def _say_notes(call: Call, plan: EndPlan) -> None:
+    note_once(call, plan.notes)
+    if call.terminal.quiet:  # a slip that may cost somebody the session is said in any case
+        for text in plan.spare_nobody:
+            call.terminal.warn(text)
+
+
+def _only_planned(call: Call, work: Workplace, plan: EndPlan) -> Ended:
+    outcomes = plan.outcomes(call.clock.now(), dry_run=call.settings.dry_run)
+    show(call, outcomes, dry_run=call.settings.dry_run)
+    return judge(outcomes, Effect.READ, interrupted=work.is_interrupted).exit_code, outcomes
+
+
+def _follow(
+    call: Call, work: Workplace, plan: Planned[EndValue], *, run: str, hosts: Sequence[str], stream: Stream | None
+) -> Ended:
+    """Carry a plan out, tell what happens as it happens, and then what came of it."""
+    with following(call, stream, run, hosts) as follower:
+        result = work.carry_out(plan, on_event=follower.event, on_progress=follower.progress)
+    show(call, result.outcomes, dry_run=False)
+    code = call.terminal.code(result.verdict.exit_code) or int(follower.is_incomplete)
+    lost_answer(call, work.record, run)
+    if result.is_open:
+        call.terminal.note(f"run {run} is open; 'mpsbridge resume {run}' goes on with it")
+    summarise(call, work.record, run)
+    return code, result.outcomes

@@ -1,0 +1,234 @@
+"""``message``, ``disconnect`` and ``logoff``: look everywhere, plan, and act now.
+
+Rules: what is named and found on no host refuses the whole call; a refusal on a host means that nothing is sent to it;
+a session that was chosen for being idle or disconnected is looked at again right before the act, because a person may
+take minutes to say yes (W42).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from mpsbridge.ending.lease import why_held
+from mpsbridge.ending.plan import Act, Plan, Selector, ask_again, make_plan
+from mpsbridge.errors import MpsBridgeError
+from mpsbridge.host import Host
+from mpsbridge.models.frozen import Frozen
+from mpsbridge.models.outcomes import Done, Outcome, Skipped
+from mpsbridge.models.scripts import Effect
+from mpsbridge.models.sessions import Observation, Result, Session, SessionResult
+from mpsbridge.operations.outcomes import judge, never_begun, not_found
+from mpsbridge.operations.workplace import RunResult, Watch, Workplace, nothing_is_sent
+from mpsbridge.runs.events import Finished, Phase, Step, StepSent
+from mpsbridge.runs.recording import recorded
+from mpsbridge.runs.verdict import HostFacts
+from mpsbridge.snippets.parameters import MessageText
+
+MESSAGE_SHOWN_S = 600
+"""How long a message stays on the screen unless it is closed (W32)."""
+_STEPS = {Act.MESSAGE: Step.MESSAGE, Act.DISCONNECT: Step.DISCONNECT, Act.LOGOFF: Step.LOGOFF}
+
+
+class ActValue(Frozen):
+    """What became of one host."""
+
+    run: str
+    dry_run: bool
+    sessions: tuple[SessionResult, ...]
+
+    @property
+    def facts(self) -> HostFacts:
+        """What the verdict on the host is made of."""
+        return HostFacts(results=tuple(one.result for one in self.sessions))
+
+
+@dataclass(frozen=True)
+class ActPlan:
+    """What an act would do: the outcome of each host as long as nothing is sent, and the plans of those with work."""
+
+    operation: ActOn
+    run: str
+    outcomes: tuple[Outcome[ActValue], ...]
+    plans: dict[int, Plan]
+    """By the host's place in the order given; only of hosts on which something is to be done."""
+
+    @property
+    def sessions(self) -> list[tuple[str, Session]]:
+        """Who is hit, by host."""
+        return [(self.outcomes[place].host, session) for place, plan in self.plans.items() for session in plan.acts]
+
+    @property
+    def hosts(self) -> list[str]:
+        """The hosts on which something is to be done."""
+        return [self.outcomes[place].host for place in self.plans]
+
+    def carry_out(self, work: Workplace, watch: Watch) -> RunResult[ActValue]:
+        """Act on these sessions, and say what became of each."""
+        return self.operation.carry_out(work, self, watch)
+
+
+class ActOn(Frozen):
+    """What the three acts share."""
+
+    selector: Selector
+
+    @property
+    def act(self) -> Act:
+        """Which act it is."""
+        raise NotImplementedError
+
+    @property
+    def effect(self) -> Effect:
+        """What it does to people."""
+        return Effect.DISRUPT
+
+    def _plan(self, seen: Observation) -> Plan:
+        return make_plan(seen, self.selector, self.act)
+
+    def _do(self, host: Host, sessions: Sequence[Session], run: str) -> tuple[SessionResult, ...]:
+        raise NotImplementedError
+
+    def plan(self, work: Workplace) -> ActPlan:
+        """Look at every host, and give each session that is meant a verdict."""
+        run = work.new_run()
+        fleet = work.fleet()
+        looks = fleet.run(Host.observe)
+        plans = {place: self._plan(look.value) for place, look in enumerate(looks) if isinstance(look, Done)}
+        nowhere = not_found([plan.missing for plan in plans.values()], hosts=len(looks))
+        outcomes = [
+            self._before(run, look, plans.get(place), nowhere, dry_run=work.only_reads)
+            for place, look in enumerate(looks)
+        ]
+        with_work = {
+            place: plan for place, plan in plans.items() if plan.acts and not isinstance(outcomes[place], Skipped)
+        }
+        return ActPlan(operation=self, run=run, outcomes=tuple(outcomes), plans=with_work)
+
+    def _before(
+        self, run: str, look: Outcome[Observation], plan: Plan | None, nowhere: str, *, dry_run: bool
+    ) -> Outcome[ActValue]:
+        """The outcome of a host before anything is sent: failed, refused, or what would be done and is kept."""
+        if not isinstance(look, Done) or plan is None:
+            assert not isinstance(look, Done)  # noqa: S101 - every look that is done has a plan
+            return never_begun(look)
+        reasons = [nowhere] if nowhere else []
+        if self.effect is Effect.DISRUPT and plan.acts and (held := why_held(look.value)):
+            reasons.append(held)
+        for verdict in plan.refusals:
+            lifted = f" ({verdict.lifted_by} allows it)" if verdict.lifted_by else ""
+            reasons.append(f"session {verdict.session.id}, {verdict.session.user}: {verdict.reason}{lifted}")
+        if reasons:
+            return Skipped.instead_of(look, "refused: " + "; ".join(reasons))
+        value = ActValue(run=run, dry_run=dry_run, sessions=tuple(verdict.as_planned for verdict in plan.verdicts))
+        return Done[ActValue](host=look.host, address=look.address, elapsed_s=look.elapsed_s, value=value)
+
+    def carry_out(self, work: Workplace, plan: ActPlan, watch: Watch) -> RunResult[ActValue]:
+        """Act on the sessions of the plan, and say what became of each."""
+        del watch  # over in a moment
+        fleet, outcomes = work.fleet(), list(plan.outcomes)
+        places = [] if fleet.interrupted else list(plan.plans)
+        self._begin(work, plan)
+        by_host = {fleet.targets[place].host: plan.plans[place] for place in places}
+        acted = fleet.run(lambda host: self._on(work, host, by_host[host.name], plan.run), only=places)
+        for place, outcome in zip(places, acted, strict=True):
+            outcomes[place] = outcome
+        verdict = judge(outcomes, self.effect, interrupted=fleet.interrupted)
+        work.end_record(plan.run, verdict)
+        return RunResult(plan.run, tuple(outcomes), verdict)
+
+    def _begin(self, work: Workplace, plan: ActPlan) -> None:
+        """Record who is to be hit, and each host that refuses, could not be looked at, or has nothing to be done."""
+        options: dict[str, JsonValue] = {
+            "hosts": [outcome.host for outcome in plan.outcomes],
+            "sessions": [f"{host}:{one.id}" for host, one in plan.sessions],
+        }
+        work.record.begin(plan.run, command=self.act.value, reason="", options=options)
+        with nothing_is_sent():
+            for place, outcome in enumerate(plan.outcomes):
+                if not isinstance(outcome, Done):
+                    work.record_not_sent(plan.run, outcome)
+                elif place not in plan.plans:
+                    nothing = Finished(outcome="nothing to do", phase=Phase.PLAN)
+                    work.record.record(plan.run, outcome.host, nothing)
+
+    def _on(self, work: Workplace, host: Host, plan: Plan, run: str) -> ActValue:
+        def act() -> tuple[Plan, tuple[SessionResult, ...]]:
+            now = plan
+            if self.selector.goes_by_use and self.effect is Effect.DISRUPT:
+                now = ask_again(plan, _last_look(host), self.selector)
+            return now, self._send(work, host, now, run) if now.acts else ()
+
+        done, results = work.told(
+            work.record, run, host, act, lambda now: "done" if now[0].acts else "nothing to do: in use again"
+        )
+        acted = {result.session.id: result for result in results}
+        told = [
+            acted.get(verdict.session.id)
+            or SessionResult(session=verdict.session, result=Result.KEPT, text=verdict.reason)
+            for verdict in done.verdicts
+        ]
+        return ActValue(run=run, dry_run=False, sessions=tuple(told))
+
+    def _send(self, work: Workplace, host: Host, plan: Plan, run: str) -> tuple[SessionResult, ...]:
+        ids = tuple(session.id for session in plan.acts)
+        sent = StepSent(step=_STEPS[self.act], sessions=ids, phase=Phase.ACT)
+        return recorded(work.record, run, host.name, sent, lambda: self._do(host, plan.acts, run))
+
+
+def _last_look(host: Host) -> Observation:
+    try:
+        return host.observe()
+    except MpsBridgeError as error:
+        error.may_have_run = False  # the look may have run; the act that was to follow has not
+        raise
+
+
+class Message(ActOn):
+    """A box on the screen of each session that is meant."""
+
+    text: MessageText
+
+    @property
+    def act(self) -> Act:
+        """Which act it is."""
+        return Act.MESSAGE
+
+    @property
+    def effect(self) -> Effect:
+        """It is seen, and disturbs nothing."""
+        return Effect.NOTIFY
+
+    def _do(self, host: Host, sessions: Sequence[Session], run: str) -> tuple[SessionResult, ...]:
+        return host.message(sessions, self.text, display_s=MESSAGE_SHOWN_S, run=run)
+
+
+class Disconnect(ActOn):
+    """Suspend each session that is meant; its programs keep running."""
+
+    @property
+    def act(self) -> Act:
+        """Which act it is."""
+        return Act.DISCONNECT
+
+    def _do(self, host: Host, sessions: Sequence[Session], run: str) -> tuple[SessionResult, ...]:
+        return host.disconnect(sessions, run=run)
+
+
+class LogOff(ActOn):
+    """Log each session off that is meant, now and without a warning, and look until it is gone."""
+
+    disconnected_ok: bool = False
+
+    @property
+    def act(self) -> Act:
+        """Which act it is."""
+        return Act.LOGOFF
+
+    def _plan(self, seen: Observation) -> Plan:
+        return make_plan(seen, self.selector, self.act, disconnected_ok=self.disconnected_ok)
+
+    def _do(self, host: Host, sessions: Sequence[Session], run: str) -> tuple[SessionResult, ...]:
+        return host.end(sessions, run=run)

@@ -1,0 +1,412 @@
+"""``end``, ``maintain`` and ``resume``: the whole procedure on many hosts.
+
+Rules: the record is open before anything is sent; an interruption lets every host give back what the run holds there; a
+host that refuses is skipped, says which option would lift it, and stands in the record too; what is meant to spare a
+session and matches nothing is said before anything happens.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+
+from pydantic import JsonValue
+
+from mpsbridge.ending.history import is_held, serves, unfinished
+from mpsbridge.ending.past import Past, left_by, past_of
+from mpsbridge.ending.policy import HostPlan, Policy, plan_host
+from mpsbridge.ending.run import EndValue, end_sessions
+from mpsbridge.ending.scene import Scene
+from mpsbridge.ending.spared import Unmatched, unmatched
+from mpsbridge.errors import HostReleased, InputError, JournalError, JournalLost, MpsBridgeError, NotBegun
+from mpsbridge.fleet import LOOK_S
+from mpsbridge.host import Host
+from mpsbridge.maintain import Turnstile, WavesTable, limits, without_a_turn
+from mpsbridge.models.durations import format_duration
+from mpsbridge.models.frozen import Frozen
+from mpsbridge.models.outcomes import Done, Failed, Outcome, Skipped
+from mpsbridge.models.scripts import Effect
+from mpsbridge.models.sessions import Session
+from mpsbridge.models.then import Then
+from mpsbridge.operations.outcomes import judge, never_begun, not_begun_is_skipped, not_found
+from mpsbridge.operations.workplace import RunResult, Watch, Workplace
+from mpsbridge.reports.summary import judge as judge_record
+from mpsbridge.reports.summary import make_report
+from mpsbridge.runs.events import WENT_QUIET, Finished, HostStopped, Phase
+from mpsbridge.runs.journal import Entry
+from mpsbridge.runs.verdict import RunVerdict
+
+DEADLINE_S = 6 * 3600
+"""For a whole run where nothing else is said."""
+
+
+class End(Frozen):
+    """Warn people, wait, log them off, and restart, shut down or switch the hosts; in waves where there are some.
+
+    ``template`` is a text of one's own for notices, ``deadline_s`` the time for all of it. ``known`` are hosts that a
+    person may have in mind beside those of the workplace.
+    """
+
+    policy: Policy
+    command: str = "end"
+    template: str | None = None
+    waves: WavesTable = WavesTable()
+    deadline_s: int | None = DEADLINE_S
+    known: tuple[str, ...] = ()
+
+    def plan(self, work: Workplace) -> EndPlan:
+        """Look at every host, and give every session there a verdict."""
+        first_s = max(self.policy.warn_s, default=0)
+        if self.deadline_s is not None and self.deadline_s <= first_s:
+            raise InputError(
+                f"--deadline: all of it may take {format_duration(self.deadline_s)}, but the first notice is"
+                f" {format_duration(first_s)} before the end"
+            )
+        run = work.new_run()
+        plans, spare_nobody = _plan(work, self, run)
+        return EndPlan(
+            self,
+            run,
+            tuple(plans),
+            tuple(_in_order(plans, self.policy)),
+            hosts_in_all=len(plans),
+            out=sum(isinstance(plan, Failed) for plan in plans),
+            spare_nobody=spare_nobody,
+        )
+
+
+@dataclass(frozen=True)
+class EndPlan:
+    """What a run of the procedure would do on each host; ``ready`` are the places of those with work, in their order.
+
+    Waves count ``hosts_in_all``, of which ``out`` do not serve people now.
+    """
+
+    operation: End
+    run: str
+    plans: tuple[Outcome[HostPlan], ...]
+    ready: tuple[int, ...]
+    hosts_in_all: int
+    out: int
+    spare_nobody: tuple[str, ...] = ()
+    """What was meant to spare a session and matches none, as sentences; it stands among the notes, too."""
+
+    @property
+    def hosts(self) -> list[str]:
+        """The hosts with work, in the order in which they begin."""
+        return [self.plans[place].host for place in self.ready]
+
+    @property
+    def sessions(self) -> list[tuple[str, Session]]:
+        """The sessions that would be ended, by host."""
+        plans = [plan for place in self.ready if isinstance(plan := self.plans[place], Done)]
+        return [(plan.host, session) for plan in plans for session in plan.value.acts]
+
+    @property
+    def notes(self) -> list[tuple[str, Sequence[str]]]:
+        """What should be known of each host before it begins."""
+        return [(plan.host, plan.value.notes) for plan in self.plans if isinstance(plan, Done)]
+
+    def outcomes(self, now: datetime, *, dry_run: bool = True) -> list[Outcome[EndValue]]:
+        """The plan as outcomes: who would be ended, who is kept, and which hosts would never have their turn."""
+        outcomes = [self._planned(plan, dry_run=dry_run) for plan in self.plans]
+        waves, then = self.operation.waves, self.operation.policy.then
+        if not waves.limited:
+            return outcomes
+        order = [host for host, place in zip(self.hosts, self.ready, strict=True) if isinstance(outcomes[place], Done)]
+        limit = limits(waves, self.hosts_in_all, now)
+        never = without_a_turn(
+            limit, order, hosts=self.hosts_in_all, out=self.out, now=now, serve_again=then is not Then.SHUTDOWN
+        )
+        return [
+            Skipped.instead_of(one, never[one.host], kind=NotBegun.kind) if one.host in never else one
+            for one in outcomes
+        ]
+
+    def _planned(self, plan: Outcome[HostPlan], *, dry_run: bool) -> Outcome[EndValue]:
+        if not isinstance(plan, Done):
+            return plan
+        policy = self.operation.policy
+        value = EndValue(
+            run=self.run,
+            dry_run=dry_run,
+            sessions=tuple(verdict.as_planned for verdict in plan.value.verdicts),
+            then=policy.then,
+            outcome="planned" if _has_work(plan.value, policy) else "nothing to do",
+            problems=plan.value.notes,
+        )
+        return Done[EndValue](host=plan.host, address=plan.address, elapsed_s=plan.elapsed_s, value=value)
+
+    def carry_out(self, work: Workplace, watch: Watch) -> RunResult[EndValue]:
+        """Carry it out on the hosts that are ready; the others stand in the record, too."""
+        operation, policy = self.operation, self.operation.policy
+        kept: dict[str, JsonValue] = {
+            "hosts": [plan.host for plan in self.plans],
+            "policy": policy.model_dump(mode="json"),
+            "template": operation.template,
+            "waves": operation.waves.model_dump(mode="json"),
+        }
+        work.record.begin(self.run, command=operation.command, reason=policy.reason, options=kept)
+        self._record_the_others(work)
+        fleet = work.fleet(gives_back=True)
+        with _deadline(work, operation.deadline_s) as late:
+            turns = _Turns(order=self.hosts, hosts=self.hosts_in_all, out=self.out)
+            job = _job(work, self.run, operation, watch, turns)
+            acted = dict(zip(self.ready, fleet.run(job, only=self.ready), strict=True))
+        outcomes = [
+            _with_notes(not_begun_is_skipped(acted[place]), plan)
+            if place in acted
+            else self._planned(plan, dry_run=False)
+            for place, plan in enumerate(self.plans)
+        ]
+        return _end(work, self.run, outcomes, late=late.is_set())
+
+    def _record_the_others(self, work: Workplace) -> None:
+        """A host that refuses, could not be looked at, or has nothing to be done, stands in the record as well."""
+        for place, plan in enumerate(self.plans):
+            if place in self.ready:
+                continue
+            if isinstance(plan, Done):
+                what = Finished(outcome="nothing to do", problems=tuple(plan.value.notes), phase=Phase.PLAN)
+                work.record.record(self.run, plan.host, what)
+            else:
+                work.record_not_sent(self.run, plan)
+
+
+class Resume(Frozen):
+    """Go on with a run that died, on the hosts of the workplace; ``hosts`` are all of the run's.
+
+    Waves count over those: a host that was finished earlier serves people, unless it was shut down.
+    """
+
+    run: str
+    end: End
+    hosts: tuple[str, ...]
+
+    def plan(self, work: Workplace) -> EndPlan:
+        """What going on would do. Raises ``JournalError`` where the record of a host cannot be read."""
+        order = [target.host for target in work.targets]
+        out = not_serving(work, self.run, self.hosts, order)
+        pasts = {host: past_of(work.record.entries(self.run, host=host)) for host in order}
+        plans, spare_nobody = _plan(work, self.end, self.run, pasts)
+        return EndPlan(
+            self.end,
+            self.run,
+            tuple(plans),
+            tuple(range(len(order))),
+            hosts_in_all=len(self.hosts),
+            out=out,
+            spare_nobody=spare_nobody,
+        )
+
+    def carry_out(self, work: Workplace, watch: Watch) -> RunResult[EndValue]:
+        """Look first, repeat nothing that may have happened, and go on; each host is judged when its turn comes."""
+        order = [target.host for target in work.targets]
+        out = not_serving(work, self.run, self.hosts, order)
+        others = [host for host in unfinished(work.record, self.run, self.hosts) if host not in order]
+        fleet = work.fleet(gives_back=True)
+        with _deadline(work, self.end.deadline_s) as late:
+            turns = _Turns(order=order, hosts=len(self.hosts), out=out)
+            job = _job(work, self.run, self.end, watch, turns)
+            outcomes = [not_begun_is_skipped(outcome) for outcome in fleet.run(job)]
+        return _end(work, self.run, outcomes, late=late.is_set(), is_resumed=True, others=others)
+
+
+def not_serving(work: Workplace, run: str, hosts: Sequence[str], order: Collection[str]) -> int:
+    """How many of the run's hosts that it does not go on with do not serve people."""
+    return sum(not serves(work.record, run, host) for host in hosts if host not in order)
+
+
+def _plan(
+    work: Workplace, operation: End, run: str, pasts: Mapping[str, Past] = MappingProxyType({})
+) -> tuple[list[Outcome[HostPlan]], tuple[str, ...]]:
+    """The plan of each host, and what was meant to spare a session and matches none."""
+    policy = operation.policy
+
+    def look(host: Host) -> HostPlan:
+        seen = host.observe(programs=policy.keep_running)
+        if host.name in pasts and (why := left_by(pasts[host.name], seen, run, seen.observed)):
+            raise HostReleased(why)
+        return plan_host(host.name, seen, policy, run=run)
+
+    looks = work.fleet(gives_back=True).run(look)
+    missing = [outcome.value.missing for outcome in looks if isinstance(outcome, Done)]
+    nowhere = not_found(missing, hosts=len(looks))
+    known = [*(target.host for target in work.targets), *operation.known]
+    spared = _spare_nobody(policy, looks, known)
+    notes = tuple(one.text for one in spared if not one.refuses)
+    everywhere = [*([nowhere] if nowhere else []), *(one.text for one in spared if one.refuses)]
+    plans: list[Outcome[HostPlan]] = []
+    for outcome in (_noted(look, notes) for look in looks):
+        if isinstance(outcome, Done) and (reasons := [*everywhere, *outcome.value.refusals]):
+            plans.append(Skipped.instead_of(outcome, "refused: " + "; ".join(reasons)))
+        else:
+            plans.append(outcome if isinstance(outcome, Done) else never_begun(outcome))
+    return plans, notes
+
+
+def _spare_nobody(policy: Policy, looks: Sequence[Outcome[HostPlan]], known: Sequence[str]) -> tuple[Unmatched, ...]:
+    """What was meant to spare a session and matches none; it stands among the notes of every host, or refuses all."""
+    plans = {outcome.host: outcome.value for outcome in looks if isinstance(outcome, Done)}
+    return unmatched(policy, plans, hosts=known) if plans else ()
+
+
+def _noted(outcome: Outcome[HostPlan], notes: tuple[str, ...]) -> Outcome[HostPlan]:
+    if not isinstance(outcome, Done) or not notes:
+        return outcome
+    value = outcome.value.model_copy(update={"notes": (*outcome.value.notes, *notes)})
+    return outcome.model_copy(update={"value": value})
+
+
+def _has_work(plan: HostPlan, policy: Policy) -> bool:
+    return bool(plan.acts) or policy.restarts
+
+
+def _in_order(plans: Sequence[Outcome[HostPlan]], policy: Policy) -> list[int]:
+    """The places of the hosts that have work, those with the fewest people first."""
+    people = {place: len(plan.value.verdicts) for place, plan in enumerate(plans) if isinstance(plan, Done)}
+    ready = [place for place, plan in enumerate(plans) if isinstance(plan, Done) and _has_work(plan.value, policy)]
+    return sorted(ready, key=people.__getitem__)
+
+
+def _with_notes(outcome: Outcome[EndValue], plan: Outcome[HostPlan]) -> Outcome[EndValue]:
+    """What became of a host, with all that was noted while planning."""
+    if not (isinstance(outcome, Done) and isinstance(plan, Done)):
+        return outcome
+    problems = outcome.value.problems
+    problems = (*(note for note in plan.value.notes if note not in problems), *problems)
+    return outcome.model_copy(update={"value": outcome.value.model_copy(update={"problems": problems})})
+
+
+@dataclass(frozen=True)
+class _Turns:
+    """In which ``order`` hosts begin: of ``hosts`` in all, of which ``out`` do not serve."""
+
+    order: Sequence[str]
+    hosts: int
+    out: int
+
+
+def _job(work: Workplace, run: str, operation: End, watch: Watch, turns: _Turns) -> Callable[[Host], EndValue]:
+    """What is done on one host, in its turn where there are waves."""
+    if not operation.waves.limited:
+        return lambda host: _procedure(work, run, operation, watch, host)
+    limit = limits(operation.waves, turns.hosts, work.clock.now())
+    stop = work.fleet(gives_back=True).stop
+    turnstile = Turnstile(limit, turns.order, hosts=turns.hosts, out=turns.out, clock=work.clock, stop=stop)
+
+    def in_turn(host: Host) -> EndValue:
+        try:
+            turnstile.enter(host.name)
+        except MpsBridgeError as error:
+            work.record.record(run, host.name, HostStopped(why=error.message, error=error.kind, phase=Phase.PLAN))
+            raise
+        back = well = False
+        try:
+            value = _procedure(work, run, operation, watch, host)
+        except HostReleased:
+            back = well = True  # it serves, and is no longer this run's
+            raise
+        else:
+            back = value.outcome != WENT_QUIET and value.given_back
+            well = all(one.result.went_well for one in value.sessions)
+            return value
+        finally:
+            turnstile.leave(serves=back, failed=not well)
+
+    return in_turn
+
+
+def _procedure(work: Workplace, run: str, operation: End, watch: Watch, host: Host) -> EndValue:
+    """The procedure on one host, from where an earlier life of the run left it."""
+    stop = work.fleet(gives_back=True).stop
+    wait_s = may_begin_for_s(work.record.unanswered(run, host=host.name), work.clock.now(), host.timeout_s)
+    if wait_s:
+        left = format_duration(wait_s + 1)
+        work.sinks.note(f"{host.name}: a step that was sent before may still begin; waiting {left} to be sure")
+        work.clock.wait(wait_s, stop)
+    past = past_of(work.record.entries(run, host=host.name))
+    scene = Scene(
+        host,
+        run=run,
+        policy=operation.policy,
+        owner=work.actor,
+        journal=work.record,
+        clock=work.clock,
+        stop=stop,
+        on_event=watch.on_event,
+        on_progress=watch.on_progress,
+        past=past,
+    )
+    return end_sessions(scene, template=operation.template, ordered_at=past.boot_of_the_order)
+
+
+def may_begin_for_s(unknown: Sequence[Entry], now: datetime, timeout_s: float) -> float:
+    """Seconds until no step of unknown fate can begin any more: each carried its own time limit (W4).
+
+    They were sent before now, whatever another machine's clock has put into the record.
+    """
+    ages_s = [(now - entry.at).total_seconds() for entry in unknown]
+    return max(0.0, 2 * timeout_s - max(0.0, min(ages_s))) if ages_s else 0.0
+
+
+@contextmanager
+def _deadline(work: Workplace, seconds: int | None) -> Iterator[threading.Event]:
+    """Stop the whole run when its time is over, and say so by the event; the hosts give back what it holds."""
+    late, over = threading.Event(), threading.Event()
+    stop = work.fleet(gives_back=True).stop
+
+    def watch(until: float) -> None:
+        # Looked at, not waited for: a rehearsal's clock hurries where somebody waits.
+        while work.clock.monotonic() < until:
+            if over.wait(LOOK_S):
+                return
+        late.set()
+        stop.set()
+        work.sinks.note("the time for the whole run is up: nothing new begins, all that is held is given back")
+
+    if seconds:
+        until = work.clock.monotonic() + seconds
+        threading.Thread(target=watch, args=(until,), name="mpsbridge-deadline", daemon=True).start()
+    try:
+        yield late
+    finally:
+        over.set()
+
+
+def _end(
+    work: Workplace,
+    run: str,
+    outcomes: Sequence[Outcome[EndValue]],
+    *,
+    late: bool,
+    is_resumed: bool = False,
+    others: Sequence[str] = (),
+) -> RunResult[EndValue]:
+    """End the run if nothing of it is open; ``others`` are hosts that it was not resumed on."""
+    interrupted = work.fleet(gives_back=True).interrupted
+    verdict = of_the_run = judge(outcomes, Effect.DISRUPT, interrupted=interrupted and not late)
+    try:
+        is_open = interrupted or bool(others) or _is_unsettled(work, run, outcomes)
+        if is_resumed:  # what became of the run is what became of all its hosts, not only of those it went on with
+            of_the_run = _of_all_hosts(work, run, interrupted=verdict.is_interrupted)
+    except (JournalLost, JournalError) as error:
+        work.sinks.warn(str(error))
+        is_open = True
+    is_recorded = work.end_record(run, of_the_run, stays_open=is_open)
+    return RunResult(run, tuple(outcomes), verdict, is_open=is_open or not is_recorded)
+
+
+def _of_all_hosts(work: Workplace, run: str, *, interrupted: bool) -> RunVerdict:
+    told = make_report(work.record.find(run), work.record.entries(run, whole=False))
+    return judge_record(told.hosts, interrupted=interrupted)
+
+
+def _is_unsettled(work: Workplace, run: str, outcomes: Sequence[Outcome[EndValue]]) -> bool:
+    """Whether it is not known of some host what happened there, or something is held there."""
+    failures = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
+    return any(one.failure.may_have_run or is_held(work.record, run, one.host) for one in failures)

@@ -1,0 +1,324 @@
+"""``leases``, ``hold`` and ``release``: whose work a host is in, a person's "do not touch", and finishing what died.
+
+Rule: releasing gives back exactly what the lease says was taken: first the lease is marked, so that nothing of that run
+acts any more, then logons are restored, only if they are still as it set them, the failsafe goes, people who were told
+of an end are told that it is off, and the lease goes last. A damaged lease says nothing that could be given back; it is
+removed while it still has the digest that was asked about. No record that breaks keeps a host from being given back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pydantic import JsonValue
+
+from mpsbridge.ending.cancellation import release_notices
+from mpsbridge.ending.lease import (
+    DIGITS,
+    SHOWN,
+    Damaged,
+    Lease,
+    doubts,
+    expected_of,
+    holder,
+    is_disbelieved,
+    is_of_run,
+    read_lease,
+)
+from mpsbridge.errors import JournalError, JournalLost, MpsBridgeError, Refused
+from mpsbridge.host import Host
+from mpsbridge.models.frozen import Frozen
+from mpsbridge.models.harmless import harmless
+from mpsbridge.models.outcomes import Done, Outcome
+from mpsbridge.models.scripts import Effect
+from mpsbridge.models.sessions import LogonMode, Observation, Session, SessionResult, to_cim
+from mpsbridge.operations.outcomes import judge, refused_is_skipped
+from mpsbridge.operations.workplace import RunResult, Watch, Workplace
+from mpsbridge.runs.events import Happening, Step, StepSent
+from mpsbridge.runs.recording import BestEffort, Record, recorded
+from mpsbridge.snippets.catalogue import load_templates
+
+T = TypeVar("T")
+_CHANGED = "the lease has changed since and was left, so the host is still held"
+_LOOK = "Look who holds it now: mpsbridge leases."
+_REPAIR = (
+    "Look on the host who may write there, then remove the folder, as an administrator of it: "
+    'rmdir /s /q "%ProgramFiles%\\mpsbridge" (without /s where it leads elsewhere). The next run makes it new.'
+)
+
+
+class LeaseValue(Frozen):
+    """What is known of one host's lease; all null where there is none."""
+
+    run: str | None = None
+    owner: str | None = None
+    reason: str | None = None
+    since: str | None = None
+    expires: str | None = None
+    found: LogonMode | None = None
+    set: LogonMode | None = None
+    logons: LogonMode | None = None
+    readable: bool = True
+    digest: str | None = None
+    """Of a damaged lease; null too where the host could not read its text."""
+    text: str = ""
+
+    @property
+    def is_held(self) -> bool:
+        """Whether anybody holds the host, or somebody's lease cannot be read."""
+        return bool(self.owner) or not self.readable
+
+    @property
+    def who(self) -> str:
+        """Who holds it, for people."""
+        if not self.readable:
+            return "a lease that cannot be read" + (f", digest {self.digest[:DIGITS]}" if self.digest else "")
+        what = f"run {self.run}" if self.run else "a hold"
+        reason = f": {harmless(self.reason, limit=SHOWN)}" if self.reason else ""
+        return f"{what} of {harmless(self.owner or '', limit=SHOWN)}{reason}"
+
+    @classmethod
+    def of(cls, seen: Observation) -> LeaseValue:
+        """What a look tells."""
+        lease, mode = read_lease(seen.lease), seen.logon_mode
+        if lease is None:
+            return cls(logons=mode)
+        if isinstance(lease, Damaged):
+            return cls(logons=mode, readable=False, digest=lease.digest, text="; ".join(doubts(seen.problems)))
+        return cls(
+            run=lease.run,
+            owner=lease.owner,
+            reason=lease.reason,
+            since=lease.since,
+            expires=lease.expires,
+            found=lease.found,
+            set=lease.set,
+            logons=mode,
+        )
+
+
+def lease_of(host: Host) -> LeaseValue:
+    """Whose work the host is in."""
+    return LeaseValue.of(host.look())
+
+
+@dataclass(frozen=True)
+class LeasePlan:
+    """What would be held or released: the outcome of each host as it is, and those on which something is to be done."""
+
+    operation: Hold | Release
+    run: str
+    outcomes: tuple[Outcome[LeaseValue], ...]
+    values: dict[int, LeaseValue]
+    """What was found, by the host's place in the order given, of those with work."""
+
+    @property
+    def found(self) -> dict[str, LeaseValue]:
+        """The same by host."""
+        return {self.outcomes[place].host: value for place, value in self.values.items()}
+
+    def carry_out(self, work: Workplace, watch: Watch) -> RunResult[LeaseValue]:
+        """Do it on these hosts."""
+        del watch  # over in a moment
+        outcomes, fleet = list(self.outcomes), work.fleet()
+        record = self.operation.open_record(work, self.run, [outcome.host for outcome in outcomes])
+        for place, outcome in enumerate(outcomes):
+            if place not in self.values and not isinstance(outcome, Done):
+                work.record_not_sent(self.run, outcome, record=record)
+        found = self.found
+
+        def job(host: Host) -> LeaseValue:
+            steps = _Steps(record, self.run, host)
+
+            def act() -> LeaseValue:
+                return self.operation.on_host(work, steps, found[host.name])
+
+            return work.told(record, self.run, host, act, lambda value: value.text)
+
+        places = [] if fleet.interrupted else list(self.values)
+        for place, outcome in zip(places, fleet.run(job, only=places), strict=True):
+            outcomes[place] = refused_is_skipped(outcome)
+        verdict = judge(outcomes, Effect.DISRUPT, interrupted=fleet.interrupted)
+        work.end_record(self.run, verdict)
+        return RunResult(self.run, tuple(outcomes), verdict)
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """One host, and the record of what is sent to it."""
+
+    record: Record
+    run: str
+    host: Host
+
+    def take(self, what: StepSent, act: Callable[[], T]) -> T:
+        """Send one step: intent before, outcome after."""
+        return recorded(self.record, self.run, self.host.name, what, act)
+
+
+class Hold(Frozen):
+    """Keep every run away from the hosts until a person releases them."""
+
+    reason: str
+
+    def plan(self, work: Workplace) -> LeasePlan:
+        """Look at every host: one that is held already is refused."""
+        run, outcomes = work.new_run(), [refused_is_skipped(one) for one in work.fleet().run(_unless_held)]
+        values = {place: one.value for place, one in enumerate(outcomes) if isinstance(one, Done)}
+        would = [_saying(one, "would be held") for one in outcomes]
+        return LeasePlan(self, run, tuple(would), values)
+
+    def open_record(self, work: Workplace, run: str, hosts: Sequence[str]) -> Record:
+        """The record of this run. Raises ``JournalError``."""
+        work.record.begin(run, command="hold", reason=self.reason, options={"hosts": list(hosts)})
+        return work.record
+
+    def on_host(self, work: Workplace, steps: _Steps, asked: LeaseValue) -> LeaseValue:
+        """Write the hold where nothing is held. Raises ``Refused``."""
+        del asked
+        host, seen = steps.host, steps.host.look()
+        if seen.lease is not None:
+            raise Refused(f"held already by {LeaseValue.of(seen).who}")
+        lease = Lease(run=None, owner=work.actor, reason=self.reason, since=to_cim(seen.observed), expires=None)
+        written = steps.take(
+            StepSent(step=Step.LEASE), lambda: host.set_lease(lease.text(), expected=None, run=steps.run)
+        )
+        if not written.changed:
+            raise Refused("another run took the lease first", hint=_LOOK)
+        held = LeaseValue.of(seen.model_copy(update={"lease": lease.text()}))
+        return held.model_copy(update={"text": "held"})
+
+
+def _unless_held(host: Host) -> LeaseValue:
+    value = lease_of(host)
+    if value.is_held:
+        raise Refused(f"held already by {value.who}")
+    return value
+
+
+def _saying(outcome: Outcome[LeaseValue], text: str) -> Outcome[LeaseValue]:
+    if not isinstance(outcome, Done):
+        return outcome
+    return outcome.model_copy(update={"value": outcome.value.model_copy(update={"text": text})})
+
+
+class Release(Frozen):
+    """Give back what an interrupted run or a person holds on the hosts."""
+
+    def plan(self, work: Workplace) -> LeasePlan:
+        """Look who holds each host."""
+        outcomes = work.fleet().run(lease_of)
+        values = {place: one.value for place, one in enumerate(outcomes) if isinstance(one, Done) and one.value.is_held}
+        would = [_saying(one, "would be released") if place in values else one for place, one in enumerate(outcomes)]
+        return LeasePlan(self, work.new_run(), tuple(would), values)
+
+    def open_record(self, work: Workplace, run: str, hosts: Sequence[str]) -> Record:
+        """The record of this run, as far as it can be kept: no host stays closed for want of one."""
+        options: dict[str, JsonValue] = {"hosts": list(hosts)}
+        try:
+            work.record.begin(run, command="release", reason="", options=options)
+        except (JournalError, JournalLost) as error:
+            work.sinks.warn(f"what is released stands in no record: {error}")
+            return _NoRecord()
+        return BestEffort(work.record, [])
+
+    def on_host(self, work: Workplace, steps: _Steps, asked: LeaseValue) -> LeaseValue:
+        """Release what was asked about, if it is still there. Raises ``Refused`` where no script could."""
+        load_templates()
+        seen = steps.host.look()
+        there = LeaseValue.of(seen)
+        if seen.lease is not None and (there.run, there.owner, there.digest) != (asked.run, asked.owner, asked.digest):
+            raise Refused(_CHANGED, hint=_LOOK)
+        return _give_back(work, steps, seen)
+
+
+class _NoRecord:
+    """Where no record can be kept."""
+
+    def record(self, run: str, host: str, what: Happening) -> int:
+        """Nothing is kept."""
+        del run, host, what
+        return 0
+
+
+def _give_back(work: Workplace, steps: _Steps, seen: Observation) -> LeaseValue:
+    """Give back what the lease says that was seen, as long as it is that one."""
+    host, lease = steps.host, read_lease(seen.lease)
+    if lease is None:
+        return LeaseValue(logons=seen.logon_mode, text="nobody held it")
+    if is_disbelieved(seen.lease, seen.problems):
+        raise Refused(f"held by {holder(Damaged(digest=None), seen.problems)}", hint=_REPAIR)
+    run = lease.run if isinstance(lease, Lease) and lease.run else steps.run
+    said: list[str] = []
+    mode, text = _restore(steps, lease, seen, run, said)
+    if isinstance(lease, Lease) and lease.run:
+        # It may be there before logons are closed.
+        steps.take(StepSent(step=Step.FAILSAFE_REMOVE), lambda: host.remove_failsafe(run=run))
+        text = _call_off(work, steps, lease, text, said)
+    answer = steps.take(StepSent(step=Step.LEASE), lambda: host.set_lease(None, expected=text, run=run))
+    if not answer.changed:
+        raise Refused("; ".join([*said, _CHANGED]), hint=_LOOK)
+    said.append("released")
+    if isinstance(lease, Damaged) and mode is not LogonMode.ENABLED:
+        said.append(f"logons are {mode or 'unknown'}: the lease did not say how they were, so they were left")
+    return LeaseValue(logons=mode, text="; ".join(said))
+
+
+def _restore(
+    steps: _Steps, lease: Lease | Damaged, seen: Observation, run: str, said: list[str]
+) -> tuple[LogonMode | None, str | None]:
+    """Mark the lease, and give logons back where they are still as it set them; the mode, and the lease as it is then.
+
+    Raises ``Refused`` where the lease is not the one that was seen.
+    """
+    host, mode, text = steps.host, seen.logon_mode, expected_of(seen.lease)
+    if not isinstance(lease, Lease) or lease.set is None or lease.found is None:
+        return mode, text
+    found, closed = lease.found, lease.set
+    marked = lease.model_copy(update={"ending": True}).text()
+    written = steps.take(StepSent(step=Step.LEASE), lambda: host.set_lease(marked, expected=text, run=run))
+    if not written.changed:
+        raise Refused(_CHANGED, hint=_LOOK)
+    mode = host.look().logon_mode
+    if mode is closed:
+        sent = StepSent(step=Step.LOGONS, logons=found)
+        mode = steps.take(sent, lambda: host.set_logons(found, expected=closed, run=run)).mode
+        said.append(f"logons are {mode} again")
+    elif mode is not found:
+        said.append(f"logons are {mode}: changed by others, and left so")
+    return mode, marked
+
+
+def _call_off(work: Workplace, steps: _Steps, lease: Lease, text: str | None, said: list[str]) -> str | None:
+    """Tell people that the end which the run announced does not come; the lease as it is then, with the marks of that.
+
+    Where they cannot be told, that is said, and the host is released all the same.
+    """
+    if not lease.notices:
+        return text
+    try:
+        count = release_notices(_Recorded(steps), lease, steps.host.observe(), sender=work.actor)
+        left = steps.host.look().lease
+    except MpsBridgeError as error:
+        said.append(f"people could not be told that the log-off is cancelled: {error}")
+        return text
+    if count:
+        said.append(f"{count} {'session' if count == 1 else 'sessions'} told that the log-off is cancelled")
+    return left if left is not None and is_of_run(left, str(lease.run)) else text
+
+
+class _Recorded:
+    """A host whose boxes stand in the record."""
+
+    def __init__(self, steps: _Steps) -> None:
+        self._steps = steps
+
+    def message(
+        self, sessions: Sequence[Session], text: str, *, display_s: int, run: str, notice: str | None = None
+    ) -> tuple[SessionResult, ...]:
+        """Show a box in each session, marked in the lease as ``notice``."""
+        sent = StepSent(step=Step.MESSAGE, sessions=tuple(one.id for one in sessions), notice=notice)
+        host = self._steps.host
+        return self._steps.take(sent, lambda: host.message(sessions, text, display_s=display_s, run=run, notice=notice))

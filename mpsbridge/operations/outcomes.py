@@ -1,0 +1,71 @@
+"""From what became of each host to what became of the call. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, TypeVar, runtime_checkable
+
+from mpsbridge.errors import NotBegun, Refused
+from mpsbridge.models.outcomes import Done, Failed, Outcome, Skipped
+from mpsbridge.models.scripts import Effect
+from mpsbridge.runs.verdict import HostFacts, RunVerdict
+
+V = TypeVar("V")
+
+
+@runtime_checkable
+class Judged(Protocol):
+    """The value of an operation that says itself what its verdict is made of."""
+
+    @property
+    def facts(self) -> HostFacts:
+        """How the work on the host ended."""
+        ...
+
+
+def judge(outcomes: Sequence[object], effect: Effect, *, interrupted: bool = False) -> RunVerdict:
+    """What became of a call; one that only reads leaves nothing unknown."""
+    facts = [_facts_of(outcome, effect) for outcome in outcomes]
+    results = (result for host in facts for result in host.results)
+    return RunVerdict.of((host.verdict for host in facts), results, interrupted=interrupted)
+
+
+def _facts_of(outcome: object, effect: Effect) -> HostFacts:
+    match outcome:
+        case Failed(failure=failure):
+            return HostFacts(error=failure.kind, may_have_run=failure.may_have_run and effect is not Effect.READ)
+        case Skipped():
+            return HostFacts(error=outcome.kind)
+        case Done(value=Judged() as value):
+            return value.facts
+        case _:
+            return HostFacts()
+
+
+def never_begun(look: Failed | Skipped) -> Failed | Skipped:
+    """A look that failed, told of the act that was to follow: the look may have run, the act has not."""
+    if isinstance(look, Skipped):
+        return look
+    return look.model_copy(update={"failure": look.failure.model_copy(update={"may_have_run": False})})
+
+
+def refused_is_skipped(outcome: Outcome[V]) -> Outcome[V]:
+    """A host that refuses what was asked, before anything was sent, is skipped: that is no failure of the host."""
+    if isinstance(outcome, Failed) and outcome.failure.kind == Refused.kind and not outcome.failure.may_have_run:
+        return Skipped.instead_of(outcome, f"refused: {outcome.failure.message}")
+    return outcome
+
+
+def not_begun_is_skipped(outcome: Outcome[V]) -> Outcome[V]:
+    """A host whose turn never came is skipped: that is no failure of the host."""
+    if isinstance(outcome, Failed) and outcome.failure.kind == NotBegun.kind:
+        return Skipped.instead_of(outcome, outcome.failure.message, kind=NotBegun.kind)
+    return outcome
+
+
+def not_found(missing: Sequence[Sequence[str]], *, hosts: int) -> str:
+    """A sentence about what was named and is on no host; empty where all was found or not every host could be asked."""
+    if len(missing) != hosts or not missing:
+        return ""
+    nowhere = sorted(set.intersection(*(set(each) for each in missing)))
+    return f"found nowhere: {', '.join(nowhere)}" if nowhere else ""

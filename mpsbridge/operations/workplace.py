@@ -1,0 +1,229 @@
+"""Where operations are planned and carried out: the hosts, the record, the clock, and the person who acts.
+
+Rules: nothing is sent before a plan is carried out; the record is open before anything is sent, and every operation
+that may change something is a run in it; a record that breaks before the first step is a reason not to begin.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import TracebackType
+from typing import Generic, Protocol, Self, TypeVar
+
+from mpsbridge.clock import Clock, SystemClock
+from mpsbridge.ending.scene import Progress
+from mpsbridge.errors import JournalError, JournalLost, MpsBridgeError
+from mpsbridge.fleet import Fleet
+from mpsbridge.host import Host
+from mpsbridge.models.outcomes import Failed, Outcome, Skipped
+from mpsbridge.models.targets import Target
+from mpsbridge.processes import allow_open_files
+from mpsbridge.runs.events import Event, Finished, HostStopped, Phase
+from mpsbridge.runs.journal import Journal, journal_path, owner
+from mpsbridge.runs.recording import Record
+from mpsbridge.runs.verdict import RunVerdict
+
+P_co = TypeVar("P_co", covariant=True)
+V = TypeVar("V")
+V_co = TypeVar("V_co", covariant=True)
+MOST_THREADS = 512
+"""Hosts in the whole procedure at the same time: it is mostly waiting."""
+
+
+@dataclass(frozen=True)
+class RunResult(Generic[V_co]):
+    """What became of a run: an outcome for each host in the order given, and the verdict on them all.
+
+    A run that ``is_open`` has left something unfinished or unknown, and can be resumed.
+    """
+
+    run: str
+    outcomes: tuple[Outcome[V_co], ...]
+    verdict: RunVerdict
+    is_open: bool = False
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who follows a run along, from any thread of it; what an observer raises never reaches the run."""
+
+    on_event: Callable[[Event], None] = lambda _event: None
+    on_progress: Callable[[Progress], None] = lambda _progress: None
+
+
+class Planned(Protocol[V_co]):
+    """An operation that was planned: what would be done, on which hosts, to which sessions."""
+
+    def carry_out(self, work: Workplace, watch: Watch) -> RunResult[V_co]:
+        """Do this, and nothing else, as a run in the record."""
+        ...
+
+
+class Operation(Protocol[P_co]):
+    """Something that can be asked for: first planned, then carried out as it was planned."""
+
+    def plan(self, work: Workplace) -> P_co:
+        """Look at the hosts, and decide. Sends nothing that changes anything."""
+        ...
+
+
+@dataclass(frozen=True)
+class Sinks:
+    """Where is said what a person should know; nothing by default."""
+
+    note: Callable[[str], None] = lambda _text: None
+    warn: Callable[[str], None] = lambda _text: None
+    interrupted: Callable[[str], None] = lambda _what: None
+    """A person interrupted the run; told what happens with that which runs."""
+
+
+@dataclass
+class Workplace:
+    """The hosts that operations are for. A context manager: leaving it closes every connection, and its own record.
+
+    ``journal`` is the record, by default the user's own (``mpsbridge/journal.sqlite`` in the folder for state).
+    ``timeout_s`` is for one command on one host, ``actor`` the person who acts, as ``user@machine``. With
+    ``only_reads`` (a dry run) every host refuses any script that is not a look. ``is_told_to_stop`` is asked now and
+    then, and interrupts what runs.
+    """
+
+    targets: Sequence[Target]
+    journal: Journal | None = None
+    clock: Clock = field(default_factory=SystemClock)
+    timeout_s: float = 60.0
+    concurrency: int = 32
+    actor: str = field(default_factory=owner)
+    only_reads: bool = False
+    sinks: Sinks = Sinks()
+    is_told_to_stop: Callable[[], bool] = lambda: False
+    connect: Callable[[Target], Host] | None = None
+
+    def __post_init__(self) -> None:
+        """Make room for what leaving closes."""
+        self._resources = ExitStack()
+        self._fleets: dict[bool, Fleet] = {}
+        self._stop: threading.Event | None = None
+
+    def plan(self, operation: Operation[P_co]) -> P_co:
+        """Look at the hosts and decide what the operation would do. Nothing is changed by that."""
+        return operation.plan(self)
+
+    def carry_out(
+        self,
+        plan: Planned[V_co],
+        *,
+        on_event: Callable[[Event], None] = lambda _event: None,
+        on_progress: Callable[[Progress], None] = lambda _progress: None,
+        stop: threading.Event | None = None,
+    ) -> RunResult[V_co]:
+        """Do what was planned; ``stop`` breaks it off, and what is held is given back.
+
+        Observers are called from any thread, and what they raise never reaches the run. Raises ``JournalError`` where
+        nothing was sent because the record cannot be kept.
+        """
+        self._stop = stop
+        return plan.carry_out(self, Watch(on_event, on_progress))
+
+    def _is_told_to_stop(self) -> bool:
+        return self.is_told_to_stop() or (self._stop is not None and self._stop.is_set())
+
+    @property
+    def record(self) -> Journal:
+        """The record. Raises ``JournalError`` where it cannot be used."""
+        if self.journal is None:
+            self.journal = self._resources.enter_context(Journal(journal_path(), clock=self.clock))
+        return self.journal
+
+    def fleet(self, *, gives_back: bool = False) -> Fleet:
+        """The hosts, connected between plan and act.
+
+        With ``gives_back`` each waits in a thread of its own, and an interruption lets it give back what it holds.
+        """
+        if gives_back not in self._fleets:
+            self._fleets[gives_back] = self._resources.enter_context(self._open(gives_back=gives_back))
+        return self._fleets[gives_back]
+
+    def _open(self, *, gives_back: bool) -> Fleet:
+        def connect(target: Target) -> Host:
+            return Host(target, timeout_s=self.timeout_s, clock=self.clock, only_reads=self.only_reads)
+
+        what = "what runs has 10 s, then all that is held is given back" if gives_back else "what runs is cut off"
+        allow_open_files(2 * len(self.targets) + 256)
+        return Fleet(
+            self.targets,
+            on_interrupt=lambda: self.sinks.interrupted(what),
+            is_told_to_stop=self._is_told_to_stop,
+            concurrency=min(MOST_THREADS, len(self.targets)) if gives_back else self.concurrency,
+            connect=self.connect or connect,
+            graceful=gives_back,
+            clock=self.clock,
+        )
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether a person, or a time limit, has broken off what was at work."""
+        return any(fleet.interrupted for fleet in self._fleets.values())
+
+    def new_run(self) -> str:
+        """A run id."""
+        return new_run(self.clock.now())
+
+    def told(self, record: Record, run: str, host: Host, act: Callable[[], V], outcome: Callable[[V], str]) -> V:
+        """Do something on a host, and record what became of the host, in words where it was done.
+
+        What was raised, or done, counts more than a record that breaks now: the end of the run will say that it did.
+        """
+        try:
+            value = act()
+        except MpsBridgeError as error:
+            stopped = HostStopped(why=error.message, error=error.kind, may_have_run=error.may_have_run, phase=Phase.ACT)
+            with suppress(JournalLost):
+                record.record(run, host.name, stopped)
+            raise
+        with suppress(JournalLost):
+            record.record(run, host.name, Finished(outcome=outcome(value), phase=Phase.ACT))
+        return value
+
+    def record_not_sent(self, run: str, outcome: Failed | Skipped, *, record: Record | None = None) -> None:
+        """Record of a host that nothing was done on it, and why: it refuses, or could not be looked at."""
+        if isinstance(outcome, Skipped):
+            what = HostStopped(why=outcome.reason.removeprefix("refused: "), error=outcome.kind, phase=Phase.PLAN)
+        else:
+            what = HostStopped(why=outcome.failure.message, error=outcome.failure.kind, phase=Phase.PLAN)
+        (record or self.record).record(run, outcome.host, what)
+
+    def end_record(self, run: str, verdict: RunVerdict, *, stays_open: bool = False) -> bool:
+        """Record what became of a run; whether that was possible. Where it was not, that is said."""
+        try:
+            self.record.end(run, verdict, stays_open=stays_open)
+        except JournalLost as error:
+            self.sinks.warn(str(error))
+            return False
+        return True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._resources.close()
+
+
+@contextmanager
+def nothing_is_sent() -> Iterator[None]:
+    """While nothing has been sent, a record that breaks is a reason not to begin. Raises ``JournalError``."""
+    try:
+        yield
+    except JournalLost as error:
+        raise JournalError(error.message, hint=error.hint) from error
+
+
+def new_run(now: datetime) -> str:
+    """A run id, ``YYYYMMDD-HHMMSS-xxxx`` (UTC)."""
+    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
