@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from mpsbridge.fleet import Fleet
     from mpsbridge.host import Host
     from mpsbridge.inventory.finding import find_targets
+    from mpsbridge.models.credentials import Auth, KeyTable, Password, Ticket
     from mpsbridge.models.outcomes import Done, Failed, Failure, Skipped
     from mpsbridge.models.sessions import LogonMode, Observation, Result, Session, SessionResult, State
-    from mpsbridge.models.targets import Auth, Target
+    from mpsbridge.models.targets import Target
     from mpsbridge.transports.canned import CannedTransport
 
 _HOMES = {
@@ -49,9 +50,10 @@ _HOMES = {
     "mpsbridge.fleet": ["Fleet"],
     "mpsbridge.host": ["Host"],
     "mpsbridge.inventory.finding": ["find_targets"],
+    "mpsbridge.models.credentials": ["Auth", "KeyTable", "Password", "Ticket"],
     "mpsbridge.models.outcomes": ["Done", "Failed", "Failure", "Skipped"],
     "mpsbridge.models.sessions": ["LogonMode", "Observation", "Result", "Session", "SessionResult", "State"],
-    "mpsbridge.models.targets": ["Auth", "Target"],
+    "mpsbridge.models.targets": ["Target"],
     "mpsbridge.transports.canned": ["CannedTransport"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -70,11 +72,13 @@ __all__ = [
     "Host",
     "InputError",
     "Interrupted",
+    "KeyTable",
     "LogonMode",
     "MpsBridgeError",
     "NotSent",
     "Observation",
     "ParseError",
+    "Password",
     "Plan",
     "RemoteError",
     "Result",
@@ -84,6 +88,7 @@ __all__ = [
     "Skipped",
     "State",
     "Target",
+    "Ticket",
     "Unreachable",
     "__version__",
     "find_targets",

@@ -85,7 +85,7 @@ IDLE_LIMIT_S = 60.0
 
 
 class Host:
-    """One Windows computer: ``Host(Target(host="ts1", address="ts1.example", username="admin")).observe()``.
+    """One Windows computer: ``Host(Target("ts1", credentials=Password("admin", "..."))).observe()``.
 
     ``timeout_s`` bounds each command. ``connect`` makes the transport; construction itself does no I/O. With
     ``only_reads`` (a dry run) everything that would change something is refused here. Use one host in one thread at a

@@ -19,8 +19,9 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 from mpsbridge.errors import SettingsError
 from mpsbridge.files import read_text
+from mpsbridge.models.credentials import Auth
 from mpsbridge.models.durations import parse_duration
-from mpsbridge.models.targets import Auth, EndpointName, FileName, Filled, ServiceName
+from mpsbridge.models.targets import EndpointName, FileName, Filled, ServiceName
 from mpsbridge.models.toml import load
 
 ENVIRONMENT_PREFIX = "MPSBRIDGE_"

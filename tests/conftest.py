@@ -18,7 +18,7 @@ from fake_clock import FakeClock
 from hypothesis import HealthCheck, settings
 
 from mpsbridge.clock import Clock
-from mpsbridge.transports import gate
+from mpsbridge.transports.signin import gate
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background of a script: without this, no program that a test starts could be interrupted.
@@ -143,7 +143,7 @@ def realm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[kdc.Realm]:
 @pytest.fixture
 def own_realm(realm: kdc.Realm, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """This realm and an empty ticket cache; nothing that an earlier test signed in by."""
-    from mpsbridge.transports import kerberos  # noqa: PLC0415 - needs the extra
+    from mpsbridge.transports.signin import kerberos  # noqa: PLC0415 - needs the extra
 
     for name, value in realm.environment.items():
         monkeypatch.setenv(name, value)

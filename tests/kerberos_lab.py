@@ -14,7 +14,8 @@ from mpsbridge.errors import (
 )
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import load_world
-from mpsbridge.models.targets import Auth, Target
+from mpsbridge.models.credentials import Auth
+from mpsbridge.models.targets import Target
 from mpsbridge.transports import open_transport
 
 OPENING = ["create", "receive", "receive"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
@@ -10,12 +11,23 @@ from pydantic import SecretStr
 from mpsbridge.lab.engines.contract import Answer, Memory, Submitted
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.world import LabHost
+from mpsbridge.models.credentials import Auth, Credentials, KeyTable, Password, Ticket
 from mpsbridge.models.scripts import Effect, Script
-from mpsbridge.models.targets import Auth, Target
+from mpsbridge.models.targets import Target
 
 
-def reach(lab: Lab, name: str = "alpha", **changes: Any) -> Target:
-    """A target for one host of a lab that has started."""
+def reach(
+    lab: Lab,
+    name: str = "alpha",
+    *,
+    username: str | None = "",
+    password: SecretStr | str | None = "",
+    keytab: Path | None = None,
+    **changes: Any,
+) -> Target:
+    """A target for one host of a lab that has started; its own user and password where none are given."""
+    username = lab.user if username == "" else username
+    password = lab.password if password == "" else password
     address = next(host.address for host in lab.hosts if host.name == name)
     facts: dict[str, Any] = {
         "host": name,
@@ -23,12 +35,20 @@ def reach(lab: Lab, name: str = "alpha", **changes: Any) -> Target:
         "port": lab.port,
         "tls": lab.tls,
         "auth": Auth.BASIC if lab.auth == "basic" else Auth.NEGOTIATE,
-        "username": lab.user,
-        "password": SecretStr(lab.password),
+        "credentials": credentials(username, password, keytab),
         "insecure_basic": True,
         "ca_file": lab.ca_file,
     }
     return Target(**facts | changes)
+
+
+def credentials(
+    username: str | None, password: SecretStr | str | None = None, keytab: Path | None = None
+) -> Credentials:
+    """What a call with these settings signs in with."""
+    if keytab is not None:
+        return KeyTable(keytab, username)
+    return Ticket(username) if password is None else Password(username or "", password)
 
 
 def variables(lab: Lab) -> dict[str, str]:

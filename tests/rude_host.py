@@ -9,10 +9,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from pydantic import SecretStr
-
+from mpsbridge.models.credentials import Auth, Password
 from mpsbridge.models.scripts import Effect, Script
-from mpsbridge.models.targets import Auth, Target
+from mpsbridge.models.targets import Target
 
 SCRIPT = Script(
     snippet="observe",
@@ -48,8 +47,7 @@ class RudeHost:
             port=self.port,
             tls=tls,
             auth=auth,
-            username="alice",
-            password=SecretStr("secret"),
+            credentials=Password("alice", "secret"),
             insecure_basic=True,
         )
 

@@ -42,7 +42,7 @@ def test_bad_hosts_cost_the_others_nothing_and_each_has_its_own_kind_after_one_a
     hosts = [{"name": name, **BAD.get(name.rpartition("-")[0], {})} for name in names]
     with Lab(build_world({"hosts": hosts})) as lab:
         wrong = SecretStr("not the password")
-        targets = [reach(lab, name, **({"password": wrong} if name.startswith("auth") else {})) for name in names]
+        targets = [reach(lab, name, password=wrong if name.startswith("auth") else lab.password) for name in names]
         with Fleet(targets, connect=functools.partial(Host, timeout_s=60.0), concurrency=4, keep=False) as fleet:
             stream = fleet.stream(Host.observe)
             told = [next(stream)[1] for _ in range(len(names) - EACH)]  # with four slots, of which three are silent

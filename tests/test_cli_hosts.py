@@ -113,8 +113,8 @@ def test_the_other_forms_hold_the_same(farm: Path, mpsbridge: Command) -> None:
 
 
 def test_every_setting_of_a_target_is_shown() -> None:
-    elsewhere = {"host", "kind", "password", "connect_timeout_s"}
-    assert set(SETTINGS.values()) == set(Target.model_fields) - elsewhere
+    elsewhere = {"host", "kind", "credentials", "connect_timeout_s"}
+    assert set(SETTINGS.values()) == set(Target.model_fields) - elsewhere | {"username", "keytab"}
 
 
 def test_a_key_table_that_is_typed_stands_in_for_the_password(

@@ -138,7 +138,7 @@ def test_a_host_of_a_dry_run_takes_nothing_but_reads() -> None:
         sent.append(script.snippet)
         return NotSent("as far as this test goes")
 
-    target = Target(host="ts1", address="ts1.example", username="admin")
+    target = Target("ts1")
     host = Host(target, connect=lambda _target: CannedTransport(answer), only_reads=True)
     snippets = [each for each in vars(catalogue).values() if isinstance(each, catalogue.Snippet)]
     acts = [snippet for snippet in snippets if snippet.effect is not Effect.READ]

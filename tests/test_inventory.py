@@ -8,20 +8,19 @@ from unittest.mock import patch
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import SecretStr
 
 from mpsbridge.errors import InputError, SettingsError
-from mpsbridge.inventory.passwords import Passwords
 from mpsbridge.inventory.reading import read_inventory
 from mpsbridge.inventory.resolve import resolve
-from mpsbridge.models.targets import Auth, Target
+from mpsbridge.models.credentials import Auth, Ticket
+from mpsbridge.models.targets import Target
 from mpsbridge.settings import Settings, load_settings
 
 
 def targets(*words: str, settings: Settings | None = None, stdin: str = "") -> list[Target]:
     settings = settings or load_settings({})
     meant = resolve(words, settings, read_stdin=lambda: stdin)
-    return Passwords(settings, ask=lambda _: SecretStr("x")).fill(meant)
+    return [one.target for one in meant]
 
 
 @pytest.mark.parametrize(
@@ -74,13 +73,7 @@ def test_without_tls_the_port_is_the_other_one() -> None:
 def test_local_is_this_machine_and_needs_nothing_of_the_way_to_a_host(inventory: Path) -> None:
     settings = load_settings({"inventory": inventory, "username": "alice", "configuration": "mpsbridge"})
     (found,) = targets("local", "LOCAL", settings=settings)
-    assert (found.kind, found.host, found.username, found.password, found.restricted) == (
-        "local",
-        "local",
-        None,
-        None,
-        False,
-    )
+    assert (found.kind, found.host, found.credentials, found.restricted) == ("local", "local", Ticket(), False)
 
 
 def test_an_endpoint_of_ones_own_comes_from_the_inventory_or_the_settings(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from mpsbridge.inventory.entries import Inventory, InventoryHost
 from mpsbridge.inventory.patterns import choose
 from mpsbridge.inventory.reading import read_inventory
 from mpsbridge.inventory.resolve import Meant, resolve
-from mpsbridge.models.targets import Auth
+from mpsbridge.models.credentials import Auth
 from mpsbridge.settings import load_settings
 
 VAULT = {"__ansible_vault": "$ANSIBLE_VAULT;1.1;AES256\n3835"}

@@ -13,7 +13,7 @@ from mpsbridge.errors import InputError
 from mpsbridge.inventory.entries import Inventory, PasswordPlace
 from mpsbridge.inventory.own import read_toml
 from mpsbridge.inventory.reading import read_inventory
-from mpsbridge.models.targets import Auth
+from mpsbridge.models.credentials import Auth
 
 FARM = r"""
 [defaults]

@@ -28,7 +28,7 @@ from mpsbridge.errors import (
 )
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import load_world
-from mpsbridge.models.targets import Auth
+from mpsbridge.models.credentials import Auth
 from mpsbridge.transports import http, open_transport
 
 pytestmark = [pytest.mark.xdist_group("kerberos"), pytest.mark.usefixtures("own_realm")]
@@ -265,8 +265,8 @@ def test_hosts_shows_what_kerberos_goes_by(realm: kdc.Realm, mpsbridge: Command)
     ("changes", "words"),
     [
         ({"spn": None}, "is an address"),
-        ({"username": "LAB\\alice"}, "no name in Kerberos"),
-        ({"password": SecretStr("x")}, "no --username"),
+        ({"username": "LAB\\alice"}, "is not a Kerberos name"),
+        ({"password": SecretStr("x")}, "no user name"),
     ],
 )
 def test_what_could_never_work(realm: kdc.Realm, changes: dict[str, Any], words: str) -> None:

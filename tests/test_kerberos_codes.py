@@ -20,7 +20,7 @@ from mpsbridge.errors import (
     TicketExpired,
     TicketMissing,
 )
-from mpsbridge.transports.kerberos_codes import _MEANINGS, refuses_secret
+from mpsbridge.transports.signin.kerberos_codes import _MEANINGS, refuses_secret
 from mpsbridge.transports.trouble import Stage, explain
 
 

@@ -26,7 +26,7 @@ from mpsbridge.errors import (
 )
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import load_world
-from mpsbridge.models.targets import Auth
+from mpsbridge.models.credentials import Auth
 from mpsbridge.transports import http, open_transport
 
 pytestmark = [pytest.mark.xdist_group("kerberos"), pytest.mark.usefixtures("own_realm")]

@@ -15,9 +15,9 @@ ORDER = [
     {"models"},
     {"parsing"},
     {"snippets"},
+    {"transports"},
     {"settings"},
     {"inventory"},
-    {"transports"},
     {"host"},
     {"workers"},
     {"fleet"},
@@ -69,6 +69,16 @@ def test_imports_go_downwards_only(path: Path) -> None:
             assert other in NARROW[part] | {"version"}, f"{part} must not import {other}"
         if other == "lab":
             assert part in {"lab", "cli"}
+
+
+def test_no_transport_imports_the_face_of_its_own_package() -> None:
+    up = [
+        path
+        for path in (PACKAGE / "transports").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module == "mpsbridge.transports"
+    ]
+    assert up == []
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))

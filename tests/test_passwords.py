@@ -15,9 +15,11 @@ from pydantic import SecretStr
 from mpsbridge import find_targets
 from mpsbridge.errors import InputError, SettingsError
 from mpsbridge.host import Host
+from mpsbridge.inventory import checks
 from mpsbridge.inventory.entries import PasswordPlace
 from mpsbridge.inventory.passwords import PASSWORD_FILE_LIMIT, Passwords, _first_line, where
 from mpsbridge.inventory.resolve import Meant, resolve
+from mpsbridge.models.credentials import Auth, Password, Ticket
 from mpsbridge.models.outcomes import Failed
 from mpsbridge.models.targets import Target
 from mpsbridge.settings import load_settings
@@ -60,7 +62,9 @@ def found(farm: Path) -> Callable[..., dict[str, str | None]]:
         settings = load_settings({"inventory": farm, **flags})
         targets = Passwords(settings, ask=ask).fill(resolve(hosts, settings, read_stdin=str))
         return {
-            target.host: target.password.get_secret_value() if target.password is not None else None
+            target.host: target.credentials.secret.get_secret_value()
+            if isinstance(target.credentials, Password)
+            else None
             for target in targets
         }
 
@@ -110,9 +114,12 @@ def test_a_password_goes_with_the_user_beside_it_and_with_no_other(
     assert found("theirs", username="alice") == {"theirs": "ours"}
 
 
-def test_a_question_is_put_once_for_each_user(found: Callable[..., dict[str, str | None]]) -> None:
+def test_a_question_is_put_once_for_each_user(
+    found: Callable[..., dict[str, str | None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "has_kerberos", lambda: True)
     asked: list[str] = []
-    hosts = [f"10.0.0.{number}" for number in range(1, 40)]
+    hosts = [f"ts{number}:5986" for number in range(1, 40)]
     answers = found(*hosts, "other", "plain", "local", asked=asked, username=None)
     assert (asked, answers["other"], answers["plain"], answers["local"]) == (["carol"], "asked for carol", None, None)
     asked.clear()
@@ -131,9 +138,9 @@ def test_ours_is_a_variable_then_a_file(
     found: Callable[..., dict[str, str | None]], monkeypatch: pytest.MonkeyPatch, farm: Path
 ) -> None:
     monkeypatch.setenv("MPSBRIDGE_PASSWORD_FILE", str(farm.parent / "farm.txt"))
-    assert found("plain") == {"plain": "from the file"}
+    assert found("plain", username="alice") == {"plain": "from the file"}
     monkeypatch.setenv("MPSBRIDGE_PASSWORD", "ours")
-    assert found("plain") == {"plain": "ours"}
+    assert found("plain", username="alice") == {"plain": "ours"}
 
 
 @pytest.mark.parametrize(
@@ -186,11 +193,12 @@ def test_our_own_places_are_told_too(farm: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_the_library_finds_targets_as_the_command_line_does(farm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FARM_PASSWORD", "dave's")
+    monkeypatch.setenv("MPSBRIDGE_USERNAME", "alice")
     found = find_targets("*", "!plain", "!store", "!other", inventory=str(farm), password="x", port=5985, no_tls=True)
-    assert [(one.host, one.username, one.password and one.password.get_secret_value()) for one in found] == [
-        ("env", None, "dave's"),
-        ("file", None, "from the file"),
-        ("theirs", "dave", "dave's"),
+    assert [(one.host, one.credentials) for one in found] == [
+        ("env", Password("alice", "dave's")),
+        ("file", Password("alice", "from the file")),
+        ("theirs", Password("dave", "dave's")),
     ]
     assert {(one.port, one.tls) for one in found} == {(5985, False)}
     assert "dave's" not in repr(found)
@@ -200,6 +208,37 @@ def test_the_library_finds_targets_as_the_command_line_does(farm: Path, monkeypa
         find_targets("ts1", user="alice")
     with pytest.raises(InputError, match="standard input"):
         find_targets("-")
+
+
+def test_a_password_without_a_user_name_is_an_input_error(
+    found: Callable[..., dict[str, str | None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable, host in (("MPSBRIDGE_PASSWORD", "plain"), ("FARM_PASSWORD", "env")):
+        monkeypatch.setenv(variable, "swordfish")
+        for auth in Auth:
+            with pytest.raises(InputError, match=rf"^{host}: there is a password, but no user name$") as caught:
+                found(host, auth=auth)
+            assert "--username" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "command", [("sessions",), ("end", "--all", "--yes"), ("doctor",), ("message", "--all", "--text", "x")]
+)
+def test_a_password_without_a_user_name_is_exit_2_once_for_all_hosts(
+    mpsbridge: Command, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("MPSBRIDGE_PASSWORD", "swordfish")
+    found = mpsbridge(command[0], "a.invalid", "b.invalid", *command[1:])
+    assert (found.code, found.out, found.err.count("but no user name")) == (2, "", 1)
+
+
+def test_an_inventorys_password_counts_more_than_a_key_table_of_the_settings_file(
+    found: Callable[..., dict[str, str | None]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "a.keytab").touch()
+    monkeypatch.setattr(checks, "has_kerberos", lambda: True)
+    monkeypatch.setenv("MPSBRIDGE_KEYTAB", str(tmp_path / "a.keytab"))
+    assert found("file", "plain", username="alice") == {"file": "from the file", "plain": None}
 
 
 # Empty ones: a secret that is missing.
@@ -255,13 +294,13 @@ def test_an_empty_password_in_the_key_store_is_an_error(
 
 def test_an_empty_password_in_an_ansible_inventory_is_an_error(tmp_path: Path) -> None:
     place = PasswordPlace(clear=SecretStr(""))
-    target = Target(host="a", address="a", username="alice")
+    target = Target("a", credentials=Ticket("alice"))
     with pytest.raises(SettingsError, match="the password in the inventory is empty"):
         Passwords(load_settings({}), ask=SecretStr).fill([Meant(target=target, password=place)])
 
 
 def test_an_empty_answer_to_the_question_is_an_error() -> None:
-    target = Target(host="a", address="a", username="alice")
+    target = Target("a", credentials=Ticket("alice"))
     with pytest.raises(SettingsError, match="the password given for alice is empty"):
         Passwords(load_settings({}), ask=lambda _: SecretStr("")).fill([Meant(target=target)])
 
@@ -269,7 +308,9 @@ def test_an_empty_answer_to_the_question_is_an_error() -> None:
 def test_a_key_table_needs_none(
     found: Callable[..., dict[str, str | None]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.setattr(checks, "has_kerberos", lambda: True)
     monkeypatch.setenv("MPSBRIDGE_PASSWORD", "")
+    (tmp_path / "a.keytab").touch()
     assert found("plain", keytab=tmp_path / "a.keytab") == {"plain": None}
 
 
@@ -286,7 +327,7 @@ def test_an_empty_variable_is_exit_2_with_a_sentence_and_nothing_is_sent(
 def test_a_worker_without_a_password_in_its_variable_asks_no_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKERS_PASSWORD", "")
     assert missing_on_a_worker("WORKERS_PASSWORD", ()) == "the variable WORKERS_PASSWORD in its environment"
-    target = Target(host="a", address="a.invalid", username="alice")
+    target = Target("a.invalid", credentials=Ticket("alice"))
     outcome = read(Reading(target, Host.observe, 1.0, password_variable="WORKERS_PASSWORD"))
     assert isinstance(outcome, Failed)
     assert outcome.failure.kind == "settings"

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from fake_clock import FakeClock
-from pydantic import SecretStr
 
 from mpsbridge.ending.plan import Selector
 from mpsbridge.ending.policy import Policy
@@ -17,8 +16,9 @@ from mpsbridge.ending.scene import Scene
 from mpsbridge.host import Host
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
+from mpsbridge.models.credentials import Auth, Password
 from mpsbridge.models.sessions import LogonMode
-from mpsbridge.models.targets import Auth, Target
+from mpsbridge.models.targets import Target
 from mpsbridge.models.then import Then
 from mpsbridge.runs.journal import Journal
 
@@ -71,8 +71,7 @@ def carry_out(lab: Lab, clock: FakeClock, name: str, folder: Path, **policy: Any
             port=lab.port,
             tls=False,
             auth=Auth.NTLM,
-            username=lab.user,
-            password=SecretStr(lab.password),
+            credentials=Password(lab.user, lab.password),
         ),
         clock=clock,
     )

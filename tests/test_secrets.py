@@ -36,7 +36,7 @@ CALLS: list[list[str]] = [
     ),
     ["doctor", *NAMES, "-v", "--save", "saved"],
     ["hosts", *NAMES, "--output", "json"],
-    ["sessions", "-vv", "127.0.0.1:1"],
+    ["sessions", "-vv", "127.0.0.1:1", "--username", ACCOUNT],
     ["message", *NAMES, "--all", "--text", "hello", "-v"],
     ["disconnect", *NAMES, "--user", "alice", "--yes", "-v"],
     ["logoff", *NAMES, "--user", "alice", "--yes", "-v", "--output", "json"],

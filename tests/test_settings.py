@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mpsbridge.errors import SettingsError
-from mpsbridge.models.targets import Auth
+from mpsbridge.models.credentials import Auth
 from mpsbridge.settings import Output, load_settings, unknown_variables
 
 

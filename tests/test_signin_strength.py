@@ -18,7 +18,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from impostor import Impostor, Proxy, accepted, challenge, clear_flags, flip_bit, with_token
 from lab_target import TestEngine, reach, script
-from pydantic import SecretStr
 from rude_host import SCRIPT, RudeHost
 from spnego._negotiate import NegotiateProxy
 from spnego._ntlm import NTLMProxy
@@ -29,11 +28,13 @@ from test_winrm import self_signed
 from mpsbridge.errors import AuthRefused, Interrupted, MpsBridgeError, NotSent
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import load_world
+from mpsbridge.models.credentials import Auth, Password
 from mpsbridge.models.harmless import harmless
-from mpsbridge.models.targets import Auth, Target
-from mpsbridge.transports import open_transport, signin
-from mpsbridge.transports.kerberos import KerberosContext
-from mpsbridge.transports.ntlm import DEMANDED, MIC_OF_METHODS, NtlmContext
+from mpsbridge.models.targets import Target
+from mpsbridge.transports import open_transport
+from mpsbridge.transports.signin.context import demand_protection
+from mpsbridge.transports.signin.kerberos import KerberosContext
+from mpsbridge.transports.signin.ntlm import DEMANDED, MIC_OF_METHODS, NtlmContext
 
 WEAKER = "the host or something between offers weaker protection: without "
 WAYS = pytest.mark.parametrize("auth", [Auth.NTLM, Auth.NEGOTIATE])
@@ -217,8 +218,8 @@ def test_ntlmv2_levels_are_fine(auth: Auth, level: str, monkeypatch: pytest.Monk
 
 def test_pyspnegos_inner_names_are_what_they_are_taken_for() -> None:
     """A release that renames one of them must not make a check pass that looks at nothing."""
-    target = Target(host="a", address="a", auth=Auth.NEGOTIATE, username="alice", password=SecretStr("x"))
-    outer = NtlmContext(target, None)
+    target, password = Target("a", auth=Auth.NEGOTIATE), Password("alice", "x")
+    outer = NtlmContext(target, password, None)
     outer.step()
     assert isinstance(outer._context, NegotiateProxy)
     inner = outer._context._context
@@ -228,7 +229,7 @@ def test_pyspnegos_inner_names_are_what_they_are_taken_for() -> None:
     outer.step(challenge(0, within=True))
     assert inner.complete
     assert all(inner._context_attr & flag for flag in DEMANDED)
-    raw = NtlmContext(target.model_copy(update={"auth": Auth.NTLM}), None)
+    raw = NtlmContext(Target("a", auth=Auth.NTLM), password, None)
     assert isinstance(raw._context, NTLMProxy)
     assert raw._context._mic_required
     raw.step()
@@ -270,11 +271,11 @@ def test_a_kerberos_context_with_less_is_refused(flag: gssapi.RequirementFlag, w
     context: Any = KerberosContext.__new__(KerberosContext)
     context._context = FakeSecurityContext(FULL & ~flag)
     with pytest.raises(AuthRefused, match=f"{WEAKER}{words}$"):
-        signin.demand_protection(context, "alpha")
+        demand_protection(context, "alpha")
     context._context = FakeSecurityContext(FULL & ~flag, complete=False)
-    signin.demand_protection(context, "alpha")
+    demand_protection(context, "alpha")
     context._context = FakeSecurityContext(FULL)
-    signin.demand_protection(context, "alpha")
+    demand_protection(context, "alpha")
 
 
 # What is sealed.

@@ -9,7 +9,7 @@ import pytest
 from rude_host import SCRIPT, RudeHost, request
 
 from mpsbridge.errors import NotSent
-from mpsbridge.models.targets import Auth
+from mpsbridge.models.credentials import Auth
 from mpsbridge.transports import open_transport
 
 

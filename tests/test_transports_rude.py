@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from pydantic import SecretStr
 from rude_host import SCRIPT, RudeHost, request
 
 from mpsbridge.errors import (
@@ -26,7 +25,8 @@ from mpsbridge.errors import (
     Unreachable,
 )
 from mpsbridge.models.bounds import BODY_LIMIT
-from mpsbridge.models.targets import Auth, Target
+from mpsbridge.models.credentials import Auth, Password, Ticket
+from mpsbridge.models.targets import Target
 from mpsbridge.transports import http, open_transport, reply
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/soap+xml\r\nContent-Length: %d\r\n\r\n"
@@ -338,7 +338,7 @@ def test_http_spoken_on_the_tls_port() -> None:
 
 def test_kerberos_without_its_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gssapi", None)
-    monkeypatch.delitem(sys.modules, "mpsbridge.transports.kerberos", raising=False)
+    monkeypatch.delitem(sys.modules, "mpsbridge.transports.signin.kerberos", raising=False)
     error = fails(silent, lambda host: host.target(auth=Auth.KERBEROS).model_copy(update={"spn": "host/ts1"}), 5)
     assert type(error) is TransportMissing
     assert "mpsbridge[kerberos]" in error.hint
@@ -356,9 +356,9 @@ def test_a_ca_file_that_is_none(tmp_path: pytest.TempPathFactory) -> None:
     ("change", "words"),
     [
         ({"insecure_basic": False}, "Basic over plain HTTP"),
-        ({"username": None}, "needs a user name"),
-        ({"auth": Auth.NTLM, "password": None}, "needs a user name and a password"),
-        ({"address": "a..b"}, "no host name"),
+        ({"credentials": Ticket()}, "needs a user name and a password"),
+        ({"auth": Auth.NTLM, "credentials": Ticket("alice")}, "needs a user name and a password"),
+        ({"address": "a..b"}, "is not a host name"),
     ],
 )
 def test_what_could_never_work_is_refused_before_any_connection(change: dict[str, object], words: str) -> None:
@@ -399,8 +399,7 @@ def _target(port: int, address: str = "127.0.0.1", connect_timeout_s: float = 10
         port=port,
         tls=False,
         auth=Auth.BASIC,
-        username="alice",
-        password=SecretStr("secret"),
+        credentials=Password("alice", "secret"),
         insecure_basic=True,
         connect_timeout_s=connect_timeout_s,
     )

@@ -16,11 +16,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from pydantic import SecretStr
 from rude_host import SCRIPT, RudeHost
 
 from mpsbridge.errors import CertificateRefused, NotSent, Unreachable
-from mpsbridge.models.targets import Auth, Target
+from mpsbridge.models.credentials import Auth, Password
+from mpsbridge.models.targets import Target
 from mpsbridge.transports import open_transport
 
 DAY = timedelta(days=1)
@@ -135,8 +135,7 @@ def try_it(shown: TlsHost, ca_file: Path) -> NotSent:
             address="127.0.0.1",
             port=host.port,
             auth=Auth.BASIC,
-            username="alice",
-            password=SecretStr("secret"),
+            credentials=Password("alice", "secret"),
             ca_file=ca_file,
         )
         with pytest.raises(NotSent) as refused:

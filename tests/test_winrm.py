@@ -24,14 +24,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import spnego
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from lab_target import TestEngine, reach, script
+from lab_target import TestEngine, credentials, reach, script
 from pydantic import SecretStr
 from pypsrp.serializer import Serializer
 from rude_host import RudeHost, request
-from spnego import Password
 from spnego._ntlm import _NTLMCredential
 from tblib import pickling_support
 
@@ -41,12 +41,14 @@ from mpsbridge.errors import (
     CertificateRefused,
     ConnectionLost,
     ConnectTimedOut,
+    InputError,
     Interrupted,
     MpsBridgeError,
     NotSent,
     ShellRefused,
     TimedOut,
     TransportClosed,
+    TransportMissing,
     Unreachable,
 )
 from mpsbridge.host import Host
@@ -54,9 +56,11 @@ from mpsbridge.lab.engines.contract import Terminating
 from mpsbridge.lab.faults import Fault
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import load_world
+from mpsbridge.models.credentials import Auth, KeyTable, Password
 from mpsbridge.models.sessions import Result
-from mpsbridge.models.targets import Auth, Target
-from mpsbridge.transports import http, ntlm, open_transport, signin, winrm
+from mpsbridge.models.targets import Target
+from mpsbridge.transports import http, open_transport, winrm
+from mpsbridge.transports.signin import negotiate, ntlm
 
 WAYS = [
     pytest.param("basic", False, Auth.BASIC, id="basic"),
@@ -278,14 +282,12 @@ def test_ntlm_takes_every_kind_of_name(username: str, domain: str, user: str) ->
         place += 8
 
 
-@pytest.mark.parametrize("password", ["swordfish", "", "Tür \U0001f600", "a" * 200, f"{'0' * 32}:{'1f' * 16}"])
+@pytest.mark.parametrize("password", ["swordfish", "Tür \U0001f600", "a" * 200, f"{'0' * 32}:{'1f' * 16}"])
 def test_the_hash_of_a_password_is_pyspnegos(password: str) -> None:
     """The password that looks like two hashes is taken as such by pyspnego, and so by us."""
-    target = Target(host="a", address="a", auth=Auth.NTLM, username="alice", password=SecretStr(password))
-    ours = ntlm.ntlm_hash(target)
-    assert ours is not None
+    ours = ntlm.ntlm_hash(Password("alice", password))
     assert ours.nt_hash is not None
-    own = _NTLMCredential(Password("alice", password))
+    own = _NTLMCredential(spnego.Password("alice", password))
     assert bytes.fromhex(ours.nt_hash) == own.nt_hash
 
 
@@ -293,7 +295,6 @@ def test_the_hash_of_a_password_is_pyspnegos(password: str) -> None:
     ("auth", "username", "password", "address", "tried"),
     [
         (Auth.NTLM, "alice@corp.example", "swordfish", "ts1", False),
-        (Auth.NTLM, None, None, "ts1", False),
         (Auth.KERBEROS, "alice", "swordfish", "ts1", True),
         (Auth.NEGOTIATE, "alice@corp.example", "swordfish", "ts1", True),
         (Auth.NEGOTIATE, "alice@corp.example", "swordfish", "10.1.2.3", False),
@@ -314,25 +315,26 @@ def test_when_kerberos_is_tried(
     tried: bool,
 ) -> None:
     """A name without a realm may be a local account of the host: then no KDC is shown its password."""
-    secret = SecretStr(password) if password is not None else None
-    target = Target(host="a", address=address, auth=auth, username=username, password=secret)
-    monkeypatch.setattr(signin, "has_kerberos", lambda: True)
-    assert signin.may_be_kerberos(target) is tried
-    monkeypatch.setattr(signin, "has_kerberos", lambda: False)
-    assert signin.may_be_kerberos(target) is (auth is Auth.KERBEROS)
+    target = Target("a", address, auth=auth, credentials=credentials(username, password))
+    monkeypatch.setattr(negotiate, "has_kerberos", lambda: True)
+    assert negotiate.may_be_kerberos(target) is tried
+    monkeypatch.setattr(negotiate, "has_kerberos", lambda: False)
+    assert negotiate.may_be_kerberos(target) is (auth is Auth.KERBEROS or password is None)
 
 
-def test_a_key_table_is_for_kerberos(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signin, "has_kerberos", lambda: True)
-    target = Target(host="a", address="ts1", username="alice", password=SecretStr("x"), keytab=Path("a.keytab"))
-    assert signin.may_be_kerberos(target)
+def test_a_key_table_is_for_kerberos() -> None:
+    assert negotiate.may_be_kerberos(Target("ts1", credentials=KeyTable("a.keytab", "alice")))
 
 
-def test_nobody_is_named_and_no_ticket_is_there() -> None:
+def test_no_user_is_named_and_no_ticket_is_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("KRB5CCNAME", f"FILE:{tmp_path}/none")
     with make_lab(auth="ntlm") as lab:
-        with pytest.raises(AuthRefused) as caught:
-            open_transport(reach(lab, username=None, password=None)).run(script(), timeout_s=10)
-        assert "--username" in caught.value.hint
+        with pytest.raises(InputError, match="no user name is given") as refused:
+            open_transport(reach(lab, username=None, password=None))
+        assert refused.value.hint.startswith("Use --username")
+        with pytest.raises((AuthRefused, TransportMissing)) as caught:
+            open_transport(reach(lab, username=None, password=None, spn="host/alpha")).run(script(), timeout_s=20)
+        assert "--username" in caught.value.hint or "pip install" in caught.value.hint
         assert lab.refused == {}
 
 

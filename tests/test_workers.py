@@ -17,7 +17,6 @@ import pytest
 from conftest import missing
 from fake_clock import FakeClock
 from lab_target import reach
-from pydantic import SecretStr
 from rude_host import RudeHost
 from worker_tasks import die_always, die_once, own_command_line, own_number, password_of, wait_for
 
@@ -25,8 +24,9 @@ from mpsbridge.errors import InputError, SettingsError
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
 from mpsbridge.lab import Lab, build_world
+from mpsbridge.models.credentials import Auth, Password
 from mpsbridge.models.outcomes import Done, Failed, Outcome
-from mpsbridge.models.targets import Auth, Target
+from mpsbridge.models.targets import Target
 from mpsbridge.workers.dask import DaskExecutor
 from mpsbridge.workers.elsewhere import READ_AGAIN, ExecutorWorkers, Reading, read
 
@@ -173,7 +173,7 @@ def test_a_local_cluster_reads_in_processes_over_tls_and_ends_with_its_executor(
     dask()
     executor = DaskExecutor("local:2")
     numbers = set(executor.map(own_number, range(40)))
-    target = Target(host="ts1", address="127.0.0.1", port=9, username="alice", password=SecretStr("swordfish-7"))
+    target = Target(host="ts1", address="127.0.0.1", port=9, credentials=Password("alice", "swordfish-7"))
     executor.check([target], password_variable=None)
     assert b"swordfish-7" not in executor.submit(own_command_line, target).result(20)
     (outcome,) = read_all([reach(lab, "good-1")], executor)
@@ -236,7 +236,7 @@ def test_a_worker_that_heeds_no_deadline_is_not_waited_for(tmp_path: Path, monke
 
 
 def test_a_password_travels_to_no_worker_in_clear(cluster: str) -> None:
-    target = Target(host="ts1", address="127.0.0.1", auth=Auth.NTLM, username="alice", password=SecretStr("secret"))
+    target = Target(host="ts1", address="127.0.0.1", auth=Auth.NTLM, credentials=Password("alice", "secret"))
     executor = DaskExecutor(cluster)
     try:
         with pytest.raises(InputError, match="not encrypted") as refused:
@@ -262,7 +262,7 @@ def test_over_tls_the_password_travels() -> None:
         "distributed.comm.tls.client.key": security.tls_client_key,
         "distributed.comm.tls.client.cert": security.tls_client_cert,
     }
-    target = Target(host="ts1", address="127.0.0.1", username="alice", password=SecretStr("swordfish-7"))
+    target = Target(host="ts1", address="127.0.0.1", credentials=Password("alice", "swordfish-7"))
     with (
         distributed.LocalCluster(
             n_workers=1,
@@ -290,7 +290,7 @@ def test_by_reference_no_password_is_in_what_is_sent() -> None:
             sent.append(pickle.dumps((fn, args, kwargs)))
             return super().submit(fn, *args, **kwargs)
 
-    target = Target(host="ts1", address="127.0.0.1", port=9, username="alice", password=SecretStr("swordfish-7"))
+    target = Target(host="ts1", address="127.0.0.1", port=9, credentials=Password("alice", "swordfish-7"))
     (outcome,) = read_all([target], Spy(), password_variable="NOWHERE_SET")
     assert isinstance(outcome, Failed)
     assert (outcome.failure.kind, outcome.failure.may_have_run) == ("settings", False)

@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 from mpsbridge.host import Host
+from mpsbridge.models.credentials import Password
 from mpsbridge.models.targets import Target
 
 
@@ -30,8 +31,8 @@ def own_number(_: int) -> int:
 
 
 def own_command_line(target: Target) -> bytes:
-    assert target.password is not None
-    assert target.password.get_secret_value() == "swordfish-7"
+    assert isinstance(target.credentials, Password)
+    assert target.credentials.secret.get_secret_value() == "swordfish-7"
     return Path("/proc/self/cmdline").read_bytes() + Path("/proc/self/environ").read_bytes()
 
 
@@ -43,5 +44,5 @@ def wait_for(path: Path, host: Host) -> str:
 
 
 def password_of(host: Host) -> str:
-    assert host.target.password is not None
-    return host.target.password.get_secret_value()
+    assert isinstance(host.target.credentials, Password)
+    return host.target.credentials.secret.get_secret_value()

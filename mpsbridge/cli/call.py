@@ -17,18 +17,18 @@ from mpsbridge.cli.tables import counted, listed
 from mpsbridge.cli.terminal import Terminal
 from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.ending.plan import Selector
-from mpsbridge.errors import CertificateRefused, InputError, MpsBridgeError, SettingsError
+from mpsbridge.errors import InputError, MpsBridgeError
 from mpsbridge.files import TEXT_LIMIT, others_read, who_else_writes
+from mpsbridge.inventory.checks import check_machine
 from mpsbridge.inventory.passwords import Passwords
 from mpsbridge.inventory.patterns import list_file
 from mpsbridge.inventory.resolve import Meant, resolve
 from mpsbridge.inventory.shard import parse_shard
+from mpsbridge.models.credentials import NAME_THE_USER, Ticket
 from mpsbridge.models.durations import parse_duration
 from mpsbridge.models.harmless import harmless
-from mpsbridge.models.targets import Auth, Target
+from mpsbridge.models.targets import Target
 from mpsbridge.settings import Output, Settings, load_settings, settings_path, unknown_variables
-from mpsbridge.transports import KERBEROS_EXTRA, has_kerberos
-from mpsbridge.transports.wire import tls_context
 
 CLOCK: ContextVar[Clock | None] = ContextVar("CLOCK", default=None)
 """What commands live by; only a rehearsal sets one."""
@@ -52,19 +52,12 @@ class Call:
         """
         HOST_WORDS.set(tuple(words))
         meant = self.meant(words, who, shard=shard)
-        if self.settings.worker_password_variable:
-            targets = _without_passwords(meant)
-        else:
-            self._look_at_secrets(meant)
-            targets = Passwords(self.settings, ask=self.terminal.password).fill(meant)
-        for path in {target.ca_file for target in targets if target.tls and target.ca_file}:
+        for path in {one.target.ca_file for one in meant if one.target.tls and one.target.ca_file}:
             self.look_at("CA file", path)
-            try:
-                tls_context(path, insecure=False)
-            except CertificateRefused as error:
-                raise SettingsError(str(error), hint=error.hint) from error
-        _check_kerberos(targets)
-        return targets
+        if self.settings.worker_password_variable:
+            return _without_passwords(meant)
+        self._look_at_secrets(meant)
+        return Passwords(self.settings, ask=self.terminal.password).fill(meant)
 
     def meant(self, words: Sequence[str], who: Selector | None = None, *, shard: str | None = None) -> list[Meant]:
         """The hosts that the words mean, and of a ``shard`` those that fall into it; says what is odd about them."""
@@ -104,7 +97,7 @@ class Call:
 
     def _look_at_secrets(self, meant: Sequence[Meant]) -> None:
         places = (one.password.file for one in meant if one.password is not None)
-        files = {self.settings.password_file, self.settings.keytab, *places, *(one.target.keytab for one in meant)}
+        files = {self.settings.password_file, self.settings.keytab, *places}
         for path in sorted(path for path in files if path is not None):
             self.look_at("secret", path)
             if others_read(path):
@@ -119,22 +112,20 @@ def read_standard_input() -> str:
     return text
 
 
-def _check_kerberos(targets: Sequence[Target]) -> None:
-    """Refuse once for all hosts what no host could help."""
-    if any(target.auth is Auth.KERBEROS for target in targets) and not has_kerberos():
-        raise SettingsError("--auth kerberos: the library for it is not installed", hint=KERBEROS_EXTRA)
-    for path in {target.keytab for target in targets if target.keytab}:
-        if not os.access(path, os.R_OK):
-            raise SettingsError(f"--keytab: {path} cannot be read")
-
-
 def _without_passwords(meant: Sequence[Meant]) -> list[Target]:
     """The targets as they travel to workers who know the password, which is one for all."""
     needs = {(one.target.username, one.password) for one in meant if one.target.kind != "local"}
     if len(needs) > 1:
         words = f"--worker-password-variable names one password, and these hosts need {len(needs)}"
         raise InputError(words, hint="Read the hosts of each account in a call of their own.")
-    return [one.target for one in meant]
+    targets = [one.target for one in meant]
+    for target in targets:
+        if target.kind != "local" and isinstance(target.credentials, Ticket) and target.username is None:
+            raise InputError(
+                f"{target.host}: the workers have a password, but no user name is given", hint=NAME_THE_USER
+            )
+    check_machine(targets)
+    return targets
 
 
 def answer(

@@ -29,19 +29,20 @@ from mpsbridge.errors import (
 from mpsbridge.files import open_for_owner
 from mpsbridge.host import Host
 from mpsbridge.models.answers import ObserveAnswer, ProgramAnswer
+from mpsbridge.models.credentials import Auth
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.harmless import harmless, json_text
 from mpsbridge.models.outcomes import Done, Outcome
 from mpsbridge.models.scripts import Effect, RawOutput
 from mpsbridge.models.sessions import Observation
-from mpsbridge.models.targets import Auth, Target
+from mpsbridge.models.targets import Target
 from mpsbridge.operations.outcomes import judge
 from mpsbridge.parsing.text import decode
 from mpsbridge.settings import Output
 from mpsbridge.snippets.catalogue import OBSERVE
 from mpsbridge.snippets.envelope import open_envelope
 from mpsbridge.snippets.parameters import ObserveParameters
-from mpsbridge.transports import has_kerberos
+from mpsbridge.transports.signin.extra import has_kerberos
 from mpsbridge.version import __version__
 
 STEPS = ("name", "port", "tls", "sign-in", "powershell", "rights", "sight", "multipoint")
@@ -162,7 +163,7 @@ def _signed_in(target: Target, method: str) -> str:
     text = f"{target.username or 'whoever has the ticket'} by {method or target.auth}"
     if method != Auth.KERBEROS:
         return text
-    from mpsbridge.transports.kerberos import describe  # noqa: PLC0415 - an optional extra
+    from mpsbridge.transports.signin.kerberos import describe  # noqa: PLC0415 - an optional extra
 
     try:
         return f"{text}, to {target.service_name}, {describe(target)}"
@@ -171,13 +172,13 @@ def _signed_in(target: Target, method: str) -> str:
 
 
 def _sign_in_failed(target: Target, error: MpsBridgeError) -> str:
-    from mpsbridge.transports.signin import may_be_kerberos  # noqa: PLC0415 - takes long to load
+    from mpsbridge.transports.signin.negotiate import may_be_kerberos  # noqa: PLC0415 - takes long to load
 
     if target.auth not in {Auth.KERBEROS, Auth.NEGOTIATE} or not has_kerberos():
         return str(error)
     if not may_be_kerberos(target):
         return f"{error}; Kerberos was not tried (for that write --username name@REALM, and the host's name)"
-    from mpsbridge.transports.kerberos import surroundings  # noqa: PLC0415 - an optional extra
+    from mpsbridge.transports.signin.kerberos import surroundings  # noqa: PLC0415 - an optional extra
 
     return f"{error}; Kerberos: asks for {target.service_name}, {harmless(surroundings())}"
 

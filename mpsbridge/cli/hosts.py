@@ -9,6 +9,7 @@ from mpsbridge.cli.call import Call
 from mpsbridge.cli.tables import HOST_COLUMNS, counted, host_row
 from mpsbridge.inventory.passwords import where
 from mpsbridge.inventory.resolve import Meant
+from mpsbridge.models.credentials import KeyTable
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.outcomes import Done
 from mpsbridge.settings import Output, Settings
@@ -78,7 +79,8 @@ def _value(one: Meant, settings: Settings) -> HostValue:
     if target.kind == "local":
         return HostValue(kind=target.kind, groups=(), settings={})
     shown: dict[str, Setting] = {}
-    dumped = target.model_dump(mode="json")
+    table = target.credentials.file if isinstance(target.credentials, KeyTable) else None
+    dumped = target.model_dump(mode="json") | {"username": target.username, "keytab": str(table) if table else None}
     for name, field in SETTINGS.items():
         if (value := dumped[field]) is not None:
             shown[name] = Setting(value=value, source=one.sources.get(name) or settings.place(name) or "default")

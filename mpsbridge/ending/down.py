@@ -61,7 +61,7 @@ class Down:
         self._refusals = 0
         """How often it has refused the account since it last let us look."""
         self._not_asked = 0
-        """How often nobody asked the host, because the account is spared (:mod:`mpsbridge.transports.gate`)."""
+        """How often nobody asked the host, because the account is spared (:mod:`mpsbridge.transports.signin.gate`)."""
 
     def go(self, people: People) -> str:
         """Give the order and see it through; what came of it, in words. Raises ``RemoteError`` or ``Interrupted``."""

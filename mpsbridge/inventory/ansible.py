@@ -26,8 +26,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, Valid
 from mpsbridge.errors import InputError
 from mpsbridge.inventory.entries import EVERY, Inventory, InventoryHost, PasswordPlace, build, descendants, flatten
 from mpsbridge.inventory.names import is_address, is_name
+from mpsbridge.models.credentials import Auth
 from mpsbridge.models.harmless import harmless
-from mpsbridge.models.targets import Auth, EndpointName, ServiceName
+from mpsbridge.models.targets import EndpointName, ServiceName
 
 _TEMPLATE = re.compile(r"\{\{\s*([A-Za-z_]\w*)\s*\}\}")
 _LOOKUP = re.compile(r"""\s*\{\{\s*lookup\(\s*["'](?:ansible\.builtin\.)?env["']\s*,\s*["'](\w+)["']\s*\)\s*\}\}\s*""")

@@ -16,8 +16,9 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 
 from mpsbridge.errors import InputError
+from mpsbridge.models.credentials import Auth
 from mpsbridge.models.frozen import Frozen
-from mpsbridge.models.targets import Auth, EndpointName, ServiceName
+from mpsbridge.models.targets import EndpointName, ServiceName
 
 EVERY = "all"
 """The word for every host of the inventory."""

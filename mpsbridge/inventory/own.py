@@ -38,8 +38,9 @@ from mpsbridge.inventory.entries import (
     flatten,
 )
 from mpsbridge.inventory.names import expand, is_address, is_name
+from mpsbridge.models.credentials import Auth
 from mpsbridge.models.frozen import Frozen
-from mpsbridge.models.targets import Auth, EndpointName, FileName, Filled, ServiceName
+from mpsbridge.models.targets import EndpointName, FileName, Filled, ServiceName
 from mpsbridge.models.toml import line_of, load, problems
 
 

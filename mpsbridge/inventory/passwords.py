@@ -16,10 +16,12 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from mpsbridge.errors import SettingsError
+from mpsbridge.errors import InputError, SettingsError
+from mpsbridge.inventory.checks import check
 from mpsbridge.inventory.entries import PasswordPlace
 from mpsbridge.inventory.resolve import Meant
-from mpsbridge.models.targets import Auth, Target
+from mpsbridge.models.credentials import NAME_THE_USER, Auth, KeyTable, Password
+from mpsbridge.models.targets import Target
 from mpsbridge.settings import Settings
 
 SERVICE = "mpsbridge"
@@ -37,11 +39,20 @@ class Passwords:
         self._found: dict[tuple[PasswordPlace | None, str | None, bool], SecretStr | None] = {}
 
     def fill(self, hosts: Iterable[Meant]) -> list[Target]:
-        """The targets with their passwords. Raises ``SettingsError`` for one that is not where it should be."""
-        return [
-            one.target if one.target.kind == "local" else one.target.model_copy(update={"password": self._of(one)})
-            for one in hosts
-        ]
+        """The targets with their passwords, checked. Raises ``SettingsError`` for one that is not where it should be,
+        and what :func:`~mpsbridge.inventory.checks.check` raises.
+        """
+        targets = [self._filled(one) for one in hosts]
+        check(targets)
+        return targets
+
+    def _filled(self, one: Meant) -> Target:
+        target = one.target
+        if target.kind == "local" or (secret := self._of(one)) is None:
+            return target
+        if target.username is None:
+            raise InputError(f"{target.host}: there is a password, but no user name", hint=NAME_THE_USER)
+        return target.model_copy(update={"credentials": Password(target.username, secret)})
 
     def _of(self, one: Meant) -> SecretStr | None:
         target = one.target
@@ -102,7 +113,7 @@ def _filled(password: SecretStr, subject: str) -> SecretStr:
 def _signs_in_without(one: Meant, settings: Settings) -> bool:
     """Whether a key table stands in for the password; one that is typed counts more than what the inventory says."""
     typed = settings.place("keytab").startswith("--")
-    return one.target.keytab is not None and (typed or one.password is None)
+    return isinstance(one.target.credentials, KeyTable) and (typed or one.password is None)
 
 
 def where(one: Meant, settings: Settings) -> str:

@@ -18,6 +18,7 @@ from mpsbridge.errors import InputError
 from mpsbridge.inventory.entries import LOCAL, Inventory, InventoryHost, PasswordPlace
 from mpsbridge.inventory.names import bare, split
 from mpsbridge.inventory.patterns import choose
+from mpsbridge.models.credentials import KeyTable, Ticket
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.targets import POWERSHELL, Target
 from mpsbridge.settings import Settings
@@ -73,24 +74,24 @@ def _without_doubles(found: Iterable[Meant]) -> list[Meant]:
 def _meant(word: str, inventory: Inventory | None, settings: Settings) -> Meant:
     if word.casefold() == LOCAL:
         # Nothing of the way to a host applies.
-        return Meant(target=Target(host=word, address="localhost", kind="local"))
+        return Meant(target=Target(word, "localhost", kind="local"))
     name, entry = _entry(word, inventory)
     # An alias need not be a name that can be looked up.
     address, port = (None, None) if entry.address and name.casefold() == word.casefold() else split(word)
     picked = _Picking(entry, settings, inventory.path if inventory else Path())
     tls = picked.value("tls", option="no_tls", ours=not settings.no_tls)
     if port is None:
-        port = picked.value("port", ours=settings.port) or (5986 if tls else 5985)
+        port = picked.value("port", ours=settings.port)
     else:
         picked.sources["port"] = "HOST"
+    username = picked.value("username", ours=settings.username)
     target = Target(
-        host=word,
-        address=picked.value("address", ours=None) or address or word,
+        word,
+        picked.value("address", ours=None) or address or word,
         port=port,
         tls=tls,
         auth=picked.value("auth", ours=settings.auth),
-        username=picked.value("username", ours=settings.username),
-        keytab=settings.keytab,
+        credentials=Ticket(username) if settings.keytab is None else KeyTable(settings.keytab, username),
         spn=picked.value("spn", ours=settings.spn),
         ca_file=picked.value("ca_file", ours=settings.ca_file),
         insecure_tls=picked.value("insecure_tls", ours=settings.insecure_tls),

@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from mpsbridge.errors import InputError
 
 
 class Frozen(BaseModel):
     """A value: compared by content, never changed, no unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+class Given(Frozen):
+    """A value that users of the library make themselves: what is wrong with it is an ``InputError``, whose message
+    quotes nothing of the value.
+    """
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            found = "; ".join(": ".join([*map(str, one["loc"]), one["msg"]]) for one in error.errors())
+            raise InputError(f"{type(self).__name__}: {found}") from None
 
 
 class Answer(BaseModel):

@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypedDict, Unpack
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import BeforeValidator, Field
 
-from mpsbridge.models.frozen import Frozen
-
-
-class Auth(StrEnum):
-    """How to sign in over WinRM."""
-
-    NEGOTIATE = "negotiate"
-    NTLM = "ntlm"
-    KERBEROS = "kerberos"
-    BASIC = "basic"
-
+from mpsbridge.errors import InputError
+from mpsbridge.models.credentials import Auth, Credentials, Ticket
+from mpsbridge.models.frozen import Given
 
 EndpointName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 """The name of a session configuration. It becomes the end of a URI, so it is held to what needs no quoting there."""
@@ -43,25 +34,45 @@ ServiceName = Annotated[
 
 POWERSHELL = "Microsoft.PowerShell"
 """The endpoint of Windows PowerShell, which is there wherever WinRM is."""
+HTTPS_PORT = 5986
+HTTP_PORT = 5985
+"""Where WinRM listens by default; over HTTP its messages are sealed."""
 
 
-class Target(Frozen):
-    """One host and how to sign in there.
+def default_port(*, tls: bool) -> int:
+    """Where WinRM listens if nobody has changed it."""
+    return HTTPS_PORT if tls else HTTP_PORT
+
+
+class _Further(TypedDict, total=False):
+    """What else :class:`Target` takes, by name."""
+
+    kind: Literal["winrm", "local"]
+    auth: Auth
+    credentials: Credentials
+    spn: str | None
+    ca_file: Path | None
+    insecure_tls: bool
+    insecure_basic: bool
+    connect_timeout_s: float
+    configuration_name: str
+
+
+class Target(Given):
+    """One host and how to sign in there: ``Target("ts1", credentials=Password("admin", "..."))``.
 
     ``host`` is the name as the person gave it (it is what reports show), ``address`` the name or IP that is
-    connected to. The password is masked in every ``repr`` and dump.
+    connected to (where none is given, ``host``). The port follows from ``tls``: 5986, or 5985 without. Raises
+    ``InputError``.
     """
 
     host: str
     address: str
     kind: Literal["winrm", "local"] = "winrm"
-    port: int = Field(default=5986, ge=1, le=65535)
+    port: int = Field(ge=1, le=65535)
     tls: bool = True
     auth: Auth = Auth.NEGOTIATE
-    username: str | None = None
-    password: SecretStr | None = None
-    keytab: Path | None = None
-    """A key table to sign in from by Kerberos, in place of a password."""
+    credentials: Credentials = Ticket()
     spn: ServiceName | None = None
     """The host's name in Kerberos, where it is not ``host/`` and ``address``."""
     ca_file: Path | None = None
@@ -73,6 +84,39 @@ class Target(Frozen):
     """Seconds for name look-up and TCP (and, apart, for the TLS handshake); never more than the call's own limit."""
     configuration_name: EndpointName = POWERSHELL
     """The session configuration (endpoint) on the host."""
+
+    def __init__(
+        self,
+        host: str,
+        address: str | None = None,
+        *,
+        port: int | None = None,
+        tls: bool = True,
+        **more: Unpack[_Further],
+    ) -> None:
+        super().__init__(
+            host=host,
+            address=host if address is None else address,
+            port=default_port(tls=tls) if port is None else port,
+            tls=tls,
+            **more,
+        )
+
+    @property
+    def username(self) -> str | None:
+        """Whose name the credentials bear."""
+        return self.credentials.username
+
+    def check(self) -> None:
+        """Raise ``InputError`` where the host could never be signed in to: nothing needs to be sent to know it."""
+        if self.kind == "local":
+            return
+        if (problem := self.credentials.problem(self)) is not None:
+            raise InputError(f"{self.host}: {problem.text}", hint=problem.hint).about(host=self.host)
+        try:
+            self.address.encode("idna")
+        except UnicodeError:
+            raise InputError(f"{self.host}: {self.address!r} is not a host name").about(host=self.host) from None
 
     @property
     def service_name(self) -> str:

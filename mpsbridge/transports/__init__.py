@@ -2,27 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import TYPE_CHECKING
-
-from mpsbridge.once import once
 
 if TYPE_CHECKING:
     from mpsbridge.models.targets import Target
     from mpsbridge.transports.base import Transport
-
-
-KERBEROS_EXTRA = (
-    "Kerberos needs the extra: pip install 'mpsbridge[kerberos]' "
-    "(built from source; on Debian first apt-get install libkrb5-dev gcc python3-dev)."
-)
-"""What to do where it is missing."""
-
-
-@once
-def has_kerberos() -> bool:
-    """Whether the extra ``kerberos`` is installed."""
-    return importlib.util.find_spec("gssapi") is not None
 
 
 def open_transport(target: Target) -> Transport:

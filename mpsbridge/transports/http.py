@@ -9,8 +9,9 @@ Rules:
 
 * A message is sent once. Whatever goes wrong after its first byte, the connection is dropped and the error goes up.
 * One sign-in is one attempt: a 401 to the last leg is final. Which host is shown a credential, and when, is
-  :mod:`mpsbridge.transports.gate`'s matter; a host that is silent before that point holds up nobody.
-* Protection is what we demand, not what the other side offers (:func:`~mpsbridge.transports.signin.demand_protection`).
+  :mod:`mpsbridge.transports.signin.gate`'s matter; a host that is silent before that point holds up nobody.
+* Protection is what we demand, not what the other side offers
+  (:func:`~mpsbridge.transports.signin.context.demand_protection`).
 * Over plain HTTP everything but Basic is sealed (MS-WSMV 2.2.9.1). Then an answer in clear is never believed: a 200 is
   an error, and the body of a fault is dropped, for it might come from someone who would have us think that nothing ran.
 * Over TLS the sign-in is bound to the certificate (RFC 5929, ``tls-server-end-point``).
@@ -39,13 +40,15 @@ from spnego.channel_bindings import GssChannelBindings
 from spnego.exceptions import SpnegoError
 
 from mpsbridge.errors import KdcUnreachable
-from mpsbridge.models.targets import Auth, Target
-from mpsbridge.transports import gate
-from mpsbridge.transports.gate import Showing
-from mpsbridge.transports.kerberos_codes import refuses_secret
+from mpsbridge.models.credentials import Auth
+from mpsbridge.models.targets import Target
 from mpsbridge.transports.limit import Limit
 from mpsbridge.transports.reply import Answer, BadAnswer, read_answer
-from mpsbridge.transports.signin import SignIn, begin, demand_protection, may_be_kerberos
+from mpsbridge.transports.signin import basic, gate
+from mpsbridge.transports.signin.context import SignIn, demand_protection
+from mpsbridge.transports.signin.gate import Showing
+from mpsbridge.transports.signin.kerberos_codes import refuses_secret
+from mpsbridge.transports.signin.negotiate import begin, may_be_kerberos
 from mpsbridge.transports.strict_xml import check_xml
 from mpsbridge.transports.taken import Taken
 from mpsbridge.transports.wire import Wire, tls_context
@@ -199,19 +202,12 @@ class HttpTransport:
                 self.close()
                 self._open()
             self.messages += 1
-            answer = self._post(body, kind, *self._basic())
+            answer = self._post(body, kind, basic.header(self._target))
             if answer.status == 401:
                 showing.refused()
                 raise AuthenticationError(refusal(answer, "Basic"))
             showing.accepted()
         return answer
-
-    def _basic(self) -> tuple[str, ...]:
-        target = self._target
-        if target.password is None:
-            return ()
-        credentials = f"{target.username}:{target.password.get_secret_value()}".encode()
-        return (f"Authorization: Basic {base64.b64encode(credentials).decode('ascii')}",)
 
     def _post(self, body: bytes, *headers: str) -> Answer:
         if self._wire is None:

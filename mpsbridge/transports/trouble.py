@@ -52,9 +52,9 @@ from mpsbridge.errors import (
 from mpsbridge.models.harmless import harmless
 from mpsbridge.models.scripts import Script
 from mpsbridge.models.targets import Target
-from mpsbridge.transports import KERBEROS_EXTRA
-from mpsbridge.transports.kerberos_codes import meaning, said
 from mpsbridge.transports.reply import Oversized
+from mpsbridge.transports.signin.extra import KERBEROS_EXTRA
+from mpsbridge.transports.signin.kerberos_codes import meaning, said
 
 OPERATION_TIMEOUT = 2150858793
 """Nothing came within the OperationTimeout (ERROR_WSMAN_OPERATION_TIMEDOUT)."""

@@ -36,9 +36,9 @@ from pypsrp.exceptions import InvalidRunspacePoolStateError, WSManFaultError
 from pypsrp.powershell import PowerShell, RunspacePool, RunspacePoolWarning
 
 from mpsbridge.clock import Clock, SystemClock
-from mpsbridge.errors import ConnectionLost, InputError, MpsBridgeError, NotPublished, NotSent, TransportClosed
+from mpsbridge.errors import ConnectionLost, MpsBridgeError, NotPublished, NotSent, TransportClosed
 from mpsbridge.models.scripts import RawOutput, Script
-from mpsbridge.models.targets import Auth, Target
+from mpsbridge.models.targets import Target
 from mpsbridge.transports.http import HttpTransport
 from mpsbridge.transports.limit import Limit
 from mpsbridge.transports.messages import Connection, Shell, script_command
@@ -64,7 +64,7 @@ warnings.filterwarnings("ignore", category=RunspacePoolWarning)
 class WinrmTransport:
     """One host over WinRM; see :mod:`mpsbridge.transports.base` for what it promises.
 
-    >>> transport = WinrmTransport(Target(host="ts1", address="ts1.example", username="admin", password="..."))
+    >>> transport = WinrmTransport(Target("ts1.example", credentials=Password("admin", "...")))
     >>> transport.name
     'winrm'
 
@@ -74,7 +74,7 @@ class WinrmTransport:
     name = "winrm"
 
     def __init__(self, target: Target, *, clock: Clock | None = None) -> None:
-        _check(target)
+        target.check()
         self._clock = clock or SystemClock()
         self._target = target
         self._limit = Limit(self._clock)
@@ -214,44 +214,6 @@ class WinrmTransport:
         if self._pipeline is None or self._http.messages == self._messages_before:
             return Stage.BEFORE
         return Stage.ASKED if self._pipeline.state == PSInvocationState.NOT_STARTED else Stage.RUNNING
-
-
-def _check_kerberos(target: Target) -> None:
-    wrong = hint = ""
-    if not target.has_service_name:
-        wrong = f"Kerberos knows names, and {target.address} is an address"
-        hint = "Use the host's name, or say its name in the domain: --spn host/ts1.example.org."
-    elif "\\" in (target.username or ""):
-        wrong = f"{target.username} is no name in Kerberos"
-        hint = "Write name@REALM, the realm being the domain's full name."
-    elif target.password is not None and not target.username and target.keytab is None:
-        wrong = "there is a password, but no --username"
-        hint = "Name the user as name@REALM, or take the password away and use a ticket."
-    if wrong:
-        raise InputError(f"{target.host}: {wrong}", hint=hint).about(host=target.host)
-
-
-def _check(target: Target) -> None:
-    """Refuse before any I/O what could never work, or only by giving a password away."""
-    if target.auth in {Auth.BASIC, Auth.NTLM} and (not target.username or target.password is None):
-        raise InputError(f"{target.host}: --auth {target.auth} needs a user name and a password").about(
-            host=target.host
-        )
-    if target.password is not None and not target.password.get_secret_value():
-        raise InputError(
-            f"{target.host}: the password is empty", hint="Give a password, or none at all to sign in with a ticket."
-        ).about(host=target.host)
-    if target.auth is Auth.KERBEROS:
-        _check_kerberos(target)
-    if target.auth is Auth.BASIC and not target.tls and not target.insecure_basic:
-        raise InputError(
-            f"{target.host}: Basic over plain HTTP would show the password to everyone on the way",
-            hint="Use TLS (no --no-tls) or another --auth; --insecure-basic allows it all the same.",
-        ).about(host=target.host)
-    try:
-        target.address.encode("idna")
-    except UnicodeError as error:
-        raise InputError(f"{target.host}: {target.address!r} is no host name").about(host=target.host) from error
 
 
 def _text(value: object) -> str:

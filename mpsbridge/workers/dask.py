@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from mpsbridge.errors import InputError, SettingsError
+from mpsbridge.models.credentials import KeyTable, Password
 from mpsbridge.models.harmless import harmless
 from mpsbridge.models.targets import Target
 from mpsbridge.version import __version__
@@ -91,14 +92,19 @@ class DaskExecutor(Executor):
         """
         if any(target.kind == "local" for target in targets):
             raise InputError("'local' is this machine; a Dask worker would read its own")
-        if not self.encrypted and password_variable is None and any(target.password for target in targets):
+        if (
+            not self.encrypted
+            and password_variable is None
+            and any(isinstance(target.credentials, Password) for target in targets)
+        ):
             raise InputError(
                 f"the way to {self.address} is not encrypted, so no password is sent there",
                 hint="Use a tls:// scheduler, or name the variable of the workers' environment that holds the "
                 "password: --worker-password-variable NAME.",
             )
-        named = {(target.ca_file if target.tls else None, target.keytab) for target in targets}
-        files = tuple(sorted({str(file) for pair in named for file in pair if file}))
+        named = {target.ca_file for target in targets if target.tls and target.ca_file}
+        named |= {target.credentials.file for target in targets if isinstance(target.credentials, KeyTable)}
+        files = tuple(sorted(map(str, named)))
         for worker, lacking in self._ask(missing_on_a_worker, password_variable, files).items():
             if lacking:
                 raise SettingsError(f"the Dask worker {worker} lacks {lacking}")

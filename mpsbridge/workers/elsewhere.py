@@ -14,11 +14,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
 from typing import Generic, NamedTuple, TypeVar
 
-from pydantic import SecretStr
-
 from mpsbridge.clock import SystemClock
 from mpsbridge.errors import Interrupted, SettingsError, WorkerLost
 from mpsbridge.host import Host
+from mpsbridge.models.credentials import KeyTable, Password, Ticket
 from mpsbridge.models.outcomes import Outcome
 from mpsbridge.models.targets import Target
 from mpsbridge.workers.base import attempt, failed
@@ -58,12 +57,13 @@ def read(reading: Reading[V]) -> Outcome[V]:
 
 
 def _with_password(reading: Reading[V]) -> Target:
-    if reading.password_variable is None:
+    if reading.password_variable is None or isinstance(reading.target.credentials, KeyTable):
         return reading.target
     password = os.environ.get(reading.password_variable)
     if not password:
         raise SettingsError(f"the worker's environment has no variable {reading.password_variable}")
-    return reading.target.model_copy(update={"password": SecretStr(password)})
+    target = reading.target
+    return target.model_copy(update={"credentials": Password(target.username or "", password)})
 
 
 class ExecutorWorkers:
@@ -95,8 +95,8 @@ class ExecutorWorkers:
     ) -> None:
         """Submit the reading of one host."""
         target = self._targets[place]
-        if self._password_variable is not None:
-            target = target.model_copy(update={"password": None})
+        if self._password_variable is not None and isinstance(target.credentials, Password):
+            target = target.model_copy(update={"credentials": Ticket(target.username)})
         reading = Reading(target, job, self._timeout_s, left_s, self._password_variable)
 
         def settle(outcome: Outcome[V]) -> None:

@@ -12,13 +12,12 @@ import statistics
 import sys
 import time
 
-from pydantic import SecretStr
-
 from mpsbridge.host import Host
 from mpsbridge.lab.faults import Fault
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import load_world
-from mpsbridge.models.targets import Auth, Target
+from mpsbridge.models.credentials import Auth, Password
+from mpsbridge.models.targets import Target
 
 WAYS = (
     ("HTTP Basic", "basic", False, Auth.BASIC),
@@ -44,8 +43,7 @@ def measure(auth: str, way: Auth, *, tls: bool, round_trip_s: float) -> list[tup
             port=lab.port,
             tls=tls,
             auth=way,
-            username=lab.user,
-            password=SecretStr(lab.password),
+            credentials=Password(lab.user, lab.password),
             ca_file=lab.ca_file,
             insecure_basic=True,
         )

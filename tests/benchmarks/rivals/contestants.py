@@ -21,7 +21,7 @@ Ready = Mapping[str, Any]
 
 def fleet(ready: Ready) -> int:
     """Mpsbridge's own library: the whole ``observe`` of each host."""
-    from mpsbridge import Fleet, Host, Target
+    from mpsbridge import Fleet, Host, Password, Target
 
     targets = [
         Target(
@@ -30,8 +30,7 @@ def fleet(ready: Ready) -> int:
             port=ready["port"],
             tls=ready["tls"],
             auth=ready["auth"],
-            username=ready["user"],
-            password=ready["password"],
+            credentials=Password(ready["user"], ready["password"]),
             ca_file=ready["ca_file"],
         )
         for host in ready["hosts"]

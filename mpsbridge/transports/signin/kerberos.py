@@ -23,7 +23,8 @@ import itertools
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any
+from pathlib import Path
+from typing import Any, assert_never
 
 import gssapi
 import krb5
@@ -33,8 +34,9 @@ from spnego import WinRMWrapResult
 from spnego.channel_bindings import GssChannelBindings
 
 from mpsbridge.errors import TicketMissing
+from mpsbridge.models.credentials import KeyTable, Password, Ticket
 from mpsbridge.models.targets import Target
-from mpsbridge.transports.kerberos_codes import NO_CACHE, number, refuses_secret, said
+from mpsbridge.transports.signin.kerberos_codes import NO_CACHE, number, refuses_secret, said
 
 _MECHANISM = gssapi.OID.from_int_seq("1.2.840.113554.1.2.2")  # RFC 4121
 _FLAGS = (
@@ -145,32 +147,40 @@ def _name(principal: str) -> gssapi.Name:
 
 
 def _credentials(target: Target) -> gssapi.Credentials:
-    who = _name(principal_of(target.username)) if target.username else None
-    if target.keytab is not None:
-        key = ("keytab", str(target.keytab), target.username or "")
-        where = {"client_keytab": str(target.keytab), "ccache": f"MEMORY:mpsbridge-{next(_numbers)}"}
-        try:
-            return _tickets.get(
-                key, lambda: gssapi.Credentials(usage="initiate", name=who, mechs=[_MECHANISM], store=where)
-            )
-        except GSSError as error:
-            if number(error) not in NO_CACHE:
-                raise
-            whose = f"of {target.username}" if target.username else "of anybody"
-            raise TicketMissing(
-                f"{target.host}: the key table {target.keytab} holds no key {whose}",
-                hint=f"Look at it: klist -k {target.keytab}. --username picks one of several.",
-            ) from error
-    if target.password is None:
-        # Without a name the library picks the ticket by the host's realm, so it must not be asked for one here.
-        return gssapi.Credentials(usage="initiate", name=who, mechs=[_MECHANISM])
-    secret = target.password.get_secret_value()
+    username = target.username
+    who = _name(principal_of(username)) if username else None
+    match target.credentials:
+        case Ticket():
+            # Without a name the library picks the ticket by the host's realm, so it must not be asked for one here.
+            return gssapi.Credentials(usage="initiate", name=who, mechs=[_MECHANISM])
+        case KeyTable(file=file):
+            return _from_key_table(target.host, file, username, who)
+        case Password(secret=hidden):
+            secret = hidden.get_secret_value()
 
-    def ask() -> gssapi.Credentials:
-        found = with_password(who, secret.encode(), mechs=[_MECHANISM], usage="initiate")
-        return gssapi.Credentials(base=found.creds)
+            def ask() -> gssapi.Credentials:
+                found = with_password(who, secret.encode(), mechs=[_MECHANISM], usage="initiate")
+                return gssapi.Credentials(base=found.creds)
 
-    return _tickets.get(("password", secret, target.username or ""), ask)
+            return _tickets.get(("password", secret, username or ""), ask)
+        case other:
+            assert_never(other)
+
+
+def _from_key_table(host: str, file: Path, username: str | None, who: gssapi.Name | None) -> gssapi.Credentials:
+    where = {"client_keytab": str(file), "ccache": f"MEMORY:mpsbridge-{next(_numbers)}"}
+    try:
+        return _tickets.get(
+            ("keytab", str(file), username or ""),
+            lambda: gssapi.Credentials(usage="initiate", name=who, mechs=[_MECHANISM], store=where),
+        )
+    except GSSError as error:
+        if number(error) not in NO_CACHE:
+            raise
+        raise TicketMissing(
+            f"{host}: the key table {file} holds no key of {username or 'any account'}",
+            hint=f"Look at it: klist -k {file}. --username picks one of several.",
+        ) from error
 
 
 class _Tickets:

@@ -38,7 +38,8 @@ from spnego.channel_bindings import GssChannelBindings
 from spnego.exceptions import BadMICError, OperationNotAvailableError, SpnegoError
 
 from mpsbridge.errors import AuthRefused
-from mpsbridge.models.targets import Auth, Target
+from mpsbridge.models.credentials import Auth, Password
+from mpsbridge.models.targets import Target
 from mpsbridge.once import once
 
 DEMANDED = {
@@ -58,13 +59,12 @@ _NTLMV2_LEVELS = frozenset({"3", "4", "5"})
 class NtlmContext:
     """One sign-in with one host. ``step`` raises ``SpnegoError``, and pypsrp's ``AuthenticationError`` for no token."""
 
-    def __init__(self, target: Target, bindings: GssChannelBindings | None) -> None:
+    def __init__(self, target: Target, password: Password, bindings: GssChannelBindings | None) -> None:
         _check_level(target)
-        hashed = ntlm_hash(target)
-        within = target.auth is Auth.NEGOTIATE and hashed is not None
+        within = target.auth is Auth.NEGOTIATE
         # Named in full, because pyspnego would prefer another library, and other methods, where they are there.
         self._context = spnego.client(
-            hashed or target.username,
+            ntlm_hash(password),
             hostname=target.address,
             service="host",
             channel_bindings=bindings,
@@ -118,11 +118,9 @@ class NtlmContext:
         return self._context.unwrap_winrm(header, data)
 
 
-def ntlm_hash(target: Target) -> spnego.NTLMHash | None:
-    """What signs this target in by NTLMv2; ``None`` where no user or password is known."""
-    if not target.username or target.password is None:
-        return None
-    return spnego.NTLMHash(target.username, nt_hash=_nt_hash(target.password.get_secret_value()))
+def ntlm_hash(password: Password) -> spnego.NTLMHash:
+    """What signs an account in by NTLMv2."""
+    return spnego.NTLMHash(password.username, nt_hash=_nt_hash(password.secret.get_secret_value()))
 
 
 def _check_level(target: Target) -> None:

@@ -22,12 +22,13 @@ import math
 import threading
 from concurrent.futures import Future
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, assert_never
 
 from pydantic import SecretStr
 
 from mpsbridge.errors import NotTried
-from mpsbridge.models.targets import Auth, Target
+from mpsbridge.models.credentials import Auth, KeyTable, Password, Ticket
+from mpsbridge.models.targets import Target
 from mpsbridge.transports.limit import Limit
 
 TURN_LIMIT_S = 5.0
@@ -53,9 +54,15 @@ class Credential(NamedTuple):
 
 def credential_of(target: Target) -> Credential | None:
     """The credential of a target; ``None`` where it signs in with a ticket."""
-    by_table = target.keytab is not None and target.auth in {Auth.KERBEROS, Auth.NEGOTIATE}
-    secret = str(target.keytab) if by_table else target.password
-    return None if secret is None else Credential(target.auth, (target.username or "").casefold(), secret)
+    match target.credentials:
+        case Ticket():
+            return None
+        case Password(username=username, secret=secret):
+            return Credential(target.auth, username.casefold(), secret)
+        case KeyTable(username=username, file=file):
+            return Credential(target.auth, (username or "").casefold(), str(file))
+        case other:
+            assert_never(other)
 
 
 class Gate:
