@@ -79,6 +79,8 @@ Minor.__module__, Wrapped.__module__ = "gssapi.raw.misc", "spnego.exceptions"
         (Minor(-1765328347), ClockSkewed),
         (Minor(-1765328228), KdcUnreachable),
         (Minor(-1765328360), AuthRefused),
+        (Minor(-1765328370), AuthRefused),
+        (Minor(-1765328372), AuthRefused),
         (Minor(-1), AuthRefused),
     ],
 )
@@ -93,9 +95,27 @@ def test_the_number_counts(error: Exception, kind: type[MpsBridgeError]) -> None
         assert explain(raised, where="ts1", stage=Stage.RUNNING).may_have_run
 
 
+@pytest.mark.parametrize(
+    ("code", "words", "advice"),
+    [
+        (-1765328370, "no encryption type in common", "ktpass /crypto AES256-SHA1"),
+        (-1765328372, "a policy of the domain", "logon hours"),
+        (-1765328378, "does not know the user", "name@REALM"),
+    ],
+)
+def test_what_a_domain_may_refuse_has_words_and_a_hint_that_can_be_followed(code: int, words: str, advice: str) -> None:
+    ours = explain(Minor(code), where="ts1", stage=Stage.BEFORE)
+    assert words in str(ours)
+    assert advice in ours.hint
+
+
 def test_what_says_no_to_an_account_is_known_and_the_rest_may_be_tried_otherwise() -> None:
     refused = {code for code in _MEANINGS if refuses_secret(Minor(code))}
     assert all(_MEANINGS[code].kind is AuthRefused for code in refused)
     others = [_MEANINGS[code] for code in set(_MEANINGS) - refused]
-    assert {each.words for each in others if each.kind is AuthRefused} == {"the realm does not know the user: "}
+    assert {each.words for each in others if each.kind is AuthRefused} == {
+        "the realm does not know the user: ",
+        "the KDC and the account or host have no encryption type in common: ",  # NTLM needs none of Kerberos' own
+        "a policy of the domain refuses it: ",  # perhaps of one host only, so the others are asked
+    }
     assert not refuses_secret(TimeoutError())

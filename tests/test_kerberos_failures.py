@@ -151,6 +151,8 @@ def test_a_silent_kdc_is_not_waited_for_for_long(realm: kdc.Realm, monkeypatch: 
         (1, AuthRefused, "account has expired"),
         (24, AuthRefused, "refused the password"),
         (6, AuthRefused, "does not know the user"),
+        (14, AuthRefused, "no encryption type in common"),
+        (12, AuthRefused, "a policy of the domain"),
         (60, AuthRefused, "signing in failed"),
     ],
 )

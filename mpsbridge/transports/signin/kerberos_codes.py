@@ -29,6 +29,19 @@ class Meaning(NamedTuple):
 
 _PASSWORD = Meaning(AuthRefused, "the KDC refused the password or the key: ")
 _ACCOUNT = "The account's own state must be mended in the domain; a retry does not help."
+_NAME = (
+    "Write name@REALM with the domain's full name (echo %USERDNSDOMAIN% on the host): a sign-in name such as "
+    "jane@school.local may end in another suffix. DOMAIN\\name goes with --auth ntlm."
+)
+_ENCRYPTION = (
+    "Use AES keys, for domains refuse RC4 now: set a new password for the account (for the host's computer account, "
+    "where only that host fails), make key tables with ktpass /crypto AES256-SHA1, and remove enctype lines with rc4 "
+    "from krb5.conf."
+)
+_POLICY = (
+    "Check in the domain where and when the account may sign in: its allowed workstations and logon hours, and "
+    "authentication policies (silos); a retry does not help."
+)
 _CONFIGURATION = "Check krb5.conf (KRB5_CONFIG, else /etc/krb5.conf)."
 
 _MEANINGS = {
@@ -40,7 +53,11 @@ _MEANINGS = {
     -1765328360: _PASSWORD,  # KRB5KDC_ERR_PREAUTH_FAILED
     -1765328353: _PASSWORD,  # KRB5KRB_AP_ERR_BAD_INTEGRITY: a realm without preauthentication
     -1765328174: _PASSWORD,  # KRB5_PREAUTH_FAILED
-    -1765328378: Meaning(AuthRefused, "the realm does not know the user: "),  # KRB5KDC_ERR_C_PRINCIPAL_UNKNOWN
+    -1765328378: Meaning(AuthRefused, "the realm does not know the user: ", _NAME),  # KRB5KDC_ERR_C_PRINCIPAL_UNKNOWN
+    -1765328370: Meaning(  # KRB5KDC_ERR_ETYPE_NOSUPP
+        AuthRefused, "the KDC and the account or host have no encryption type in common: ", _ENCRYPTION
+    ),
+    -1765328372: Meaning(AuthRefused, "a policy of the domain refuses it: ", _POLICY),  # KRB5KDC_ERR_POLICY
     -1765328366: Meaning(AuthRefused, "the account is disabled or locked: ", _ACCOUNT),  # KRB5KDC_ERR_CLIENT_REVOKED
     -1765328361: Meaning(AuthRefused, "the password has expired: ", _ACCOUNT),  # KRB5KDC_ERR_KEY_EXP
     -1765328383: Meaning(AuthRefused, "the account has expired: ", _ACCOUNT),  # KRB5KDC_ERR_NAME_EXP
