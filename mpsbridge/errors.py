@@ -13,6 +13,7 @@
     ├─ NotSent                  not-sent        no: the script did not reach PowerShell
     │  ├─ Unreachable           unreachable
     │  │  └─ NotWinrm           not-winrm
+    │  ├─ WinrmFailed           winrm
     │  ├─ ConnectTimedOut       timeout
     │  ├─ AuthRefused           auth
     │  │  ├─ TicketMissing      no-ticket
@@ -153,6 +154,13 @@ class NotWinrm(Unreachable):
     default_hint = "Check the address and --port, and what else answers there (a proxy, a portal)."
 
 
+class WinrmFailed(NotSent):
+    """WinRM itself answered, with an HTTP error and without a reason."""
+
+    kind = "winrm"
+    default_hint = "Look at the host's event log Microsoft-Windows-WinRM/Operational; then repeat the call."
+
+
 class ConnectTimedOut(NotSent):
     """The time was up before the script was sent."""
 
@@ -248,8 +256,8 @@ class NotPublished(NotSent):
 
     kind = "not-published"
     default_hint = (
-        "The account's role there does not include it, or the module there is older than this mpsbridge: "
-        "then export it anew (mpsbridge jea)."
+        "Check the account's role on that endpoint; where the module there is older than this mpsbridge, export it "
+        "again (mpsbridge jea)."
     )
 
 

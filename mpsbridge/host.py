@@ -14,7 +14,16 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from mpsbridge.clock import Clock, SystemClock
-from mpsbridge.errors import ConnectTimedOut, Interrupted, MpsBridgeError, NotSent, Refused, Stopped, TimedOut
+from mpsbridge.errors import (
+    ConnectTimedOut,
+    Interrupted,
+    MpsBridgeError,
+    NotPublished,
+    NotSent,
+    Refused,
+    Stopped,
+    TimedOut,
+)
 from mpsbridge.models.answers import (
     ActAnswer,
     FailsafeAnswer,
@@ -133,6 +142,8 @@ class Host:
         except MpsBridgeError as error:
             if isinstance(error, NotSent | Interrupted):
                 self.close()
+            if isinstance(error, NotPublished):
+                _advise(error, snippet.name)
             raise error.about(host=self.target.host, snippet=snippet.name)  # noqa: B904 - it is the same error
         finally:
             self._last_used = self._clock.monotonic()
@@ -419,3 +430,13 @@ def _presence(session: Session, seen: Observation) -> str:
     if session.id in seen.processes_in:
         return "its row is gone, but processes of it still run"
     return ""
+
+
+def _advise(error: NotPublished, snippet: str) -> None:
+    from mpsbridge.snippets.jea import in_some_role  # noqa: PLC0415 - where a restricted endpoint refuses, only
+
+    if not in_some_role(snippet):
+        error.hint = (
+            "Use an account that is an administrator of the host, without --configuration: no role of the JEA module "
+            "includes what 'end', 'hold' and 'release' do there. 'message', 'disconnect' and 'logoff' work with a role."
+        )

@@ -17,17 +17,20 @@ from windows_host import WindowsHost
 
 from mpsbridge.cli.main import run
 from mpsbridge.errors import NotPublished
+from mpsbridge.host import Host
 from mpsbridge.lab.engines.powershell.children import Child
 from mpsbridge.lab.engines.powershell.shell import PipeShell
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.shells import Post, Shell
 from mpsbridge.lab.world import LabHost, World
 from mpsbridge.lab.worldfile import build_world
+from mpsbridge.models.scripts import Script
 from mpsbridge.models.targets import Target
 from mpsbridge.snippets.catalogue import CATALOGUE, MESSAGE, OBSERVE
 from mpsbridge.snippets.jea import CONFIGURATION, Role, export
 from mpsbridge.snippets.parameters import ObserveParameters
 from mpsbridge.transports import open_transport
+from mpsbridge.transports.canned import CannedTransport
 
 
 def test_the_export_is_written_with_the_mark_that_windows_reads_utf_8_by(tmp_path: Path) -> None:
@@ -104,6 +107,22 @@ def test_w34_every_command_works_on_a_restricted_endpoint(lab: Lab, mpsbridge: C
 def test_an_endpoint_that_is_not_there_is_said_so(mpsbridge: Command) -> None:
     code, outcome = mpsbridge("sessions", "alpha", "--configuration", "other")
     assert (code, outcome["failure"]["kind"], outcome["failure"]["may_have_run"]) == (1, "shell", False)
+    assert outcome["failure"]["hint"].startswith("Check --configuration other: Get-PSSessionConfiguration")
+
+
+def test_w34_what_no_role_includes_says_who_can_do_it() -> None:
+    def lacking(script: Script) -> NotPublished:
+        return NotPublished(f"the account can call no {script.function}")
+
+    host = Host(Target("alpha", configuration_name="mpsbridge"), connect=lambda _: CannedTransport(lacking))
+    told = {}
+    for snippet in CATALOGUE.values():
+        with pytest.raises(NotPublished) as caught:
+            host.run(snippet, CALLS[snippet.name])
+        told[snippet.name] = caught.value.hint
+    whole = {name for name, hint in told.items() if "without --configuration" in hint}
+    assert whole == {"lease", "failsafe", "failsafe-remove", "power", "mode"}
+    assert {hint for name, hint in told.items() if name not in whole} == {NotPublished.default_hint}
 
 
 def test_w34_a_function_that_the_endpoint_lacks_did_not_run(lab: Lab) -> None:

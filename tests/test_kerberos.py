@@ -30,6 +30,7 @@ from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import load_world
 from mpsbridge.models.credentials import Auth
 from mpsbridge.transports import http, open_transport
+from mpsbridge.transports.signin.bindings import channel_bindings
 
 pytestmark = [pytest.mark.xdist_group("kerberos"), pytest.mark.usefixtures("own_realm")]
 
@@ -118,8 +119,8 @@ def test_over_tls_a_sign_in_without_the_channel_is_refused(
     realm: kdc.Realm, ticket: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with make_lab(realm, tls=True) as lab:
-        for binding in (None, http._channel_bindings(b"another certificate")):
-            monkeypatch.setattr(http, "_channel_bindings", lambda _, binding=binding: binding)
+        for binding in (None, channel_bindings(b"another certificate")):
+            monkeypatch.setattr(http, "channel_bindings", lambda _, binding=binding: binding)
             assert type(fails(to(lab))) is AuthRefused
         assert lab.refused == {"alpha": 2}
 

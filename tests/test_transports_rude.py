@@ -20,9 +20,11 @@ from mpsbridge.errors import (
     InputError,
     NotSent,
     NotWinrm,
+    ShellRefused,
     TransportClosed,
     TransportMissing,
     Unreachable,
+    WinrmFailed,
 )
 from mpsbridge.models.bounds import BODY_LIMIT
 from mpsbridge.models.credentials import Auth, Password, Ticket
@@ -30,6 +32,13 @@ from mpsbridge.models.targets import Target
 from mpsbridge.transports import http, open_transport, reply
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/soap+xml\r\nContent-Length: %d\r\n\r\n"
+
+
+REQUIRES_TLS = (
+    b"<HTML><BODY><h2>Bad Request - This combination of host and port requires TLS.</h2><hr>"
+    b"<p>HTTP Error 400. This combination of host and port requires TLS.</p></BODY></HTML>"
+)
+"""Of Windows' own http.sys."""
 
 
 def answer(status: str, body: bytes = b"", *headers: str) -> bytes:
@@ -255,10 +264,35 @@ def test_no_moment_is_safe_from_a_cancel(deaf_port: int) -> None:
         pytest.param(send(answer("200 OK", b"<html>hello</html>")), NotWinrm, "not WinRM", id="html"),
         pytest.param(send(answer("200 OK", b"<s:Envelope>")), NotWinrm, "not WinRM", id="half-xml"),
         pytest.param(send(answer("200 OK")), NotWinrm, "not WinRM", id="empty"),
-        pytest.param(send(answer("503 Busy", b"<!DOCTYPE html><p>busy")), Unreachable, "HTTP status 503", id="503"),
-        pytest.param(send(answer("404 Not Found", b"nothing")), Unreachable, "HTTP status 404", id="404"),
-        pytest.param(send(answer("302 Found", b"", "Location: http://127.0.0.1:1/")), Unreachable, "302", id="302"),
-        pytest.param(send(answer("500 Error")), Unreachable, "HTTP status 500", id="500-empty"),
+        pytest.param(send(answer("503 Busy", b"<!DOCTYPE html><p>busy")), NotWinrm, "HTTP status 503", id="503"),
+        pytest.param(
+            send(answer("503 Busy", b"<html><p>busy</p></html>", "Content-Type: text/html")),
+            NotWinrm,
+            "what answers there is not WinRM: HTTP status 503",
+            id="503-well-formed",
+        ),
+        pytest.param(
+            send(answer("500 Error", b"<error/>", "Content-Type: application/xml")),
+            NotWinrm,
+            "HTTP status 500",
+            id="xml",
+        ),
+        pytest.param(
+            send(answer("500 Error", b"", "Content-Type: application/soap+xml;charset=UTF-8")),
+            WinrmFailed,
+            "WinRM answers with an error: HTTP status 500",
+            id="500-of-winrm",
+        ),
+        pytest.param(
+            send(answer("500 Error", b"<a/>", "Content-Type: application/soap+xml")),
+            ShellRefused,
+            "no shell: a fault without a reason",
+            id="no-fault",
+        ),
+        pytest.param(send(answer("400 Bad", REQUIRES_TLS, "Content-Type: text/html")), Unreachable, "TLS", id="tls"),
+        pytest.param(send(answer("404 Not Found", b"nothing")), NotWinrm, "HTTP status 404", id="404"),
+        pytest.param(send(answer("302 Found", b"", "Location: http://127.0.0.1:1/")), NotWinrm, "302", id="302"),
+        pytest.param(send(answer("500 Error")), NotWinrm, "HTTP status 500", id="500-empty"),
         pytest.param(send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"), NotWinrm, "", id="chunk"),
         pytest.param(
             send(answer("401 No", b"", "WWW-Authenticate: Negotiate")), AuthRefused, "offer Basic", id="not-offered"
@@ -274,6 +308,8 @@ def test_a_broken_answer_is_told_apart(
     error = fails(behave, lambda host: host.target(), 5)
     assert type(error) is kind
     assert words in str(error)
+    assert "None" not in str(error)
+    assert error.hint
     assert "swordfish" not in repr(error)
 
 

@@ -25,11 +25,13 @@ from mpsbridge.errors import (
     Interrupted,
     MpsBridgeError,
     NotSent,
+    NotWinrm,
     ShellRefused,
     TimedOut,
     TransportClosed,
     TransportMissing,
     Unreachable,
+    WinrmFailed,
 )
 from mpsbridge.transports import reply
 from mpsbridge.transports.http import HttpTransport
@@ -107,7 +109,9 @@ def test_no_class_is_left_without_a_meaning(kind: type[Exception]) -> None:
         (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), NotSent),
         (pypsrp.exceptions.AuthenticationError("no"), AuthRefused),
         (pypsrp.exceptions.WinRMTransportError("http", 401, ""), AuthRefused),
-        (pypsrp.exceptions.WinRMTransportError("http", 503, ""), Unreachable),
+        (pypsrp.exceptions.WinRMTransportError("http", 500, ""), WinrmFailed),
+        (reply.ForeignAnswer(503), NotWinrm),
+        (reply.TlsRequired(400), Unreachable),
         (pypsrp.exceptions.WSManFaultError(OPERATION_TIMEOUT, "", "", "", "", ""), ConnectTimedOut),
         (pypsrp.exceptions.WSManFaultError(5, "", "", "", "", ""), ShellRefused),
         (pypsrp.exceptions.WSManFaultError("w:InternalError", "", "too many", "", "", ""), ShellRefused),

@@ -59,8 +59,9 @@ from mpsbridge.lab.worldfile import load_world
 from mpsbridge.models.credentials import Auth, KeyTable, Password
 from mpsbridge.models.sessions import Result
 from mpsbridge.models.targets import Target
-from mpsbridge.transports import http, open_transport, winrm
+from mpsbridge.transports import open_transport, winrm
 from mpsbridge.transports.signin import negotiate, ntlm
+from mpsbridge.transports.signin.bindings import channel_bindings
 
 WAYS = [
     pytest.param("basic", False, Auth.BASIC, id="basic"),
@@ -424,12 +425,12 @@ def test_the_binding_uses_the_hash_of_the_certificate(algorithm: hashes.HashAlgo
     builder = x509.CertificateBuilder(name, name, key.public_key(), 1, start, start + timedelta(days=1))
     certificate = builder.sign(key, algorithm).public_bytes(serialization.Encoding.DER)  # type: ignore[arg-type]  # None goes with Ed25519
     expected = b"tls-server-end-point:" + hashlib.new(bound, certificate).digest()
-    assert http._channel_bindings(certificate).application_data == expected
+    assert channel_bindings(certificate).application_data == expected
 
 
 def test_the_binding_of_a_certificate_that_cannot_be_read() -> None:
     expected = b"tls-server-end-point:" + hashlib.sha256(b"odd").digest()
-    assert http._channel_bindings(b"odd").application_data == expected
+    assert channel_bindings(b"odd").application_data == expected
 
 
 # What goes wrong, and when.

@@ -24,7 +24,9 @@ from mpsbridge.errors import (
     MpsBridgeError,
     NotSent,
     NotTried,
+    NotWinrm,
     Unreachable,
+    WinrmFailed,
 )
 from mpsbridge.files import open_for_owner
 from mpsbridge.host import Host
@@ -42,9 +44,12 @@ from mpsbridge.settings import Output
 from mpsbridge.snippets.catalogue import OBSERVE
 from mpsbridge.snippets.envelope import open_envelope
 from mpsbridge.snippets.parameters import ObserveParameters
+from mpsbridge.transports.listeners import other_listener
 from mpsbridge.transports.signin.extra import has_kerberos
 from mpsbridge.version import __version__
 
+PROBE_LIMIT_S = 3.0
+"""Seconds for a connection to the port where WinRM may listen instead."""
 STEPS = ("name", "port", "tls", "sign-in", "powershell", "rights", "sight", "multipoint")
 
 
@@ -200,10 +205,30 @@ def _not_answered(error: MpsBridgeError, host: Host) -> list[Check]:
         if check.step == step:
             break
         passed.append(check)
+    if isinstance(error, WinrmFailed):  # before the sign-in was complete, or after it
+        passed = [check for check in passed if check.step != "sign-in"]
+        passed.append(_check("sign-in", ok=None, text="not known"))
     if not isinstance(error, NotSent):
         step = "powershell"
+    if step == "port":
+        return [*passed, _port_failed(host.target, error)]
     text = _sign_in_failed(host.target, error) if step == "sign-in" else str(error)
     return [*passed, _check(step, ok=False, text=text, remedy=error.hint)]
+
+
+def _port_failed(target: Target, error: MpsBridgeError) -> Check:
+    """The port that was asked for, and whether WinRM's other one can be reached; only a connection is made there."""
+    other = other_listener(target)
+    if other is None or isinstance(error, NotWinrm) or not error.hint.startswith(other.advice):
+        return _check("port", ok=False, text=str(error), remedy=error.hint)
+    try:
+        socket.create_connection((target.address, other.port), timeout=PROBE_LIMIT_S).close()
+    except OSError as closed:
+        why = closed.strerror or "no answer"
+        text, remedy = f"{error}; {other.port} cannot be reached either ({why})", Unreachable.default_hint
+    else:
+        text, remedy = f"{error}; but {other.port} can be reached", other.advice
+    return _check("port", ok=False, text=text, remedy=remedy)
 
 
 def _answered(answer: ObserveAnswer, raw: RawOutput) -> list[Check]:

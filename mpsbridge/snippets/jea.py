@@ -83,6 +83,11 @@ def export(groups: Mapping[Role, Iterable[str]], *, transcripts: str = TRANSCRIP
     return files | {f"{MODULE}/RoleCapabilities/{role.capability}.psrc": _capability(role) for role in Role}
 
 
+def in_some_role(snippet: str) -> bool:
+    """Whether a role may call the snippet of that name; what only the whole procedure needs is in none."""
+    return any(each.name == snippet for each in SNIPPETS[Role.END])
+
+
 def functions(role: Role) -> list[str]:
     """The functions that a role may call."""
     return [published(snippet.name)[1] for snippet in SNIPPETS[role]]

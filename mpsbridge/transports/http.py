@@ -24,27 +24,21 @@ Rules:
 from __future__ import annotations
 
 import base64
-import binascii
-import contextlib
 import logging
 import math
-import re
 import struct
 
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
 from pypsrp.encryption import WinRMEncryption
-from pypsrp.exceptions import AuthenticationError, WinRMTransportError
-from spnego.channel_bindings import GssChannelBindings
 from spnego.exceptions import SpnegoError
 
 from mpsbridge.errors import KdcUnreachable
 from mpsbridge.models.credentials import Auth
 from mpsbridge.models.targets import Target
 from mpsbridge.transports.limit import Limit
-from mpsbridge.transports.reply import Answer, BadAnswer, read_answer
+from mpsbridge.transports.reply import Answer, BadAnswer, read_answer, refused
 from mpsbridge.transports.signin import basic, gate
+from mpsbridge.transports.signin.bindings import channel_bindings
+from mpsbridge.transports.signin.challenge import refusal, token_in
 from mpsbridge.transports.signin.context import SignIn, demand_protection
 from mpsbridge.transports.signin.gate import Showing
 from mpsbridge.transports.signin.kerberos_codes import refuses_secret
@@ -106,7 +100,7 @@ class HttpTransport:
         if text:
             self.taken.more(len(text))
         if answer.status != 200:
-            raise WinRMTransportError("http", answer.status, _fault(text))
+            raise refused(answer, _fault(text))
         check_xml(text)
         return text
 
@@ -140,9 +134,9 @@ class HttpTransport:
             answer = self._exchange(sign_in, showing)
             context = sign_in.context
             if answer.status not in {200, 401}:
-                raise WinRMTransportError("http", answer.status, "")
+                raise refused(answer)
             if answer.status == 401 or not context.complete:
-                raise AuthenticationError(refusal(answer, sign_in.scheme, shown=showing.shown) + sign_in.instead)
+                raise refusal(answer, sign_in.scheme, shown=showing.shown, instead=sign_in.instead)
             showing.accepted()
         self.signed_in = sign_in.method
         if isinstance(lifetime_s := getattr(context, "lifetime_s", None), float):
@@ -163,7 +157,7 @@ class HttpTransport:
             if answer.status == 401 and showing.begun:
                 showing.refused()
                 break
-            reply = _token(answer, sign_in.scheme)
+            reply = token_in(answer, sign_in.scheme)
             token = context.step(reply) if reply and not context.complete else None
             demand_protection(context, self._target.host)
             if token is None:
@@ -172,7 +166,7 @@ class HttpTransport:
 
     def _begin(self, certificate: bytes | None, showing: Showing) -> SignIn:
         target = self._target
-        bindings = _channel_bindings(certificate) if certificate is not None else None
+        bindings = channel_bindings(certificate) if certificate is not None else None
         if not may_be_kerberos(target):
             return begin(target, bindings)
         showing.begin()
@@ -205,7 +199,7 @@ class HttpTransport:
             answer = self._post(body, kind, basic.header(self._target))
             if answer.status == 401:
                 showing.refused()
-                raise AuthenticationError(refusal(answer, "Basic"))
+                raise refusal(answer, "Basic")
             showing.accepted()
         return answer
 
@@ -231,35 +225,6 @@ class HttpTransport:
         if answer.last:
             self.close()
         return answer
-
-
-_SCHEME = re.compile(r"(?:^|,)\s*([A-Za-z]+)(?=\s|,|$)")
-
-
-def _token(answer: Answer, scheme: str) -> bytes | None:
-    """The token that the host sent with its answer, if it sent one."""
-    for value in answer.headers.get("www-authenticate", []):
-        for challenge in value.split(","):
-            name, _, token = challenge.strip().partition(" ")
-            if name.casefold() != scheme.casefold() or not token.strip():
-                continue
-            try:
-                return base64.b64decode(token.strip(), validate=True)
-            except (binascii.Error, ValueError) as error:
-                raise AuthenticationError("the host's sign-in token is not base64") from error
-    return None
-
-
-def refusal(answer: Answer, scheme: str, *, shown: bool = True) -> str:
-    """Why the host did not let us in, as far as its last answer tells; ``shown``: it may have seen the credential."""
-    if answer.status != 401:
-        return "the host ended the sign-in before it was complete"
-    offers = sorted({name for value in answer.headers.get("www-authenticate", []) for name in _SCHEME.findall(value)})
-    if any(offer.lower() == scheme.lower() for offer in offers) or not offers:
-        if scheme == "Kerberos":
-            return "the host refused the ticket: its key is another one, or the clocks differ, or the account may not"
-        return "the host refused the account or the password" if shown else "the host broke the sign-in off"
-    return f"the host does not offer {scheme}, only {', '.join(offers)}"
 
 
 def _seal(sealing: WinRMEncryption, message: bytes) -> tuple[str, bytes]:
@@ -288,19 +253,3 @@ def _fault(text: bytes) -> str:
     except BadAnswer:
         return ""
     return text.decode("utf-8", "replace")
-
-
-def _channel_bindings(certificate: bytes) -> GssChannelBindings:
-    """What binds a sign-in to this TLS connection (RFC 5929, section 4.1).
-
-    The hash is the one of the certificate's own signature, but SHA-256 in place of MD5 and SHA-1, and (our choice,
-    the RFC names none) where the signature uses none or one unknown here.
-    """
-    algorithm: hashes.HashAlgorithm | None = None
-    with contextlib.suppress(UnsupportedAlgorithm, ValueError):  # ValueError: it cannot even be read (--insecure-tls)
-        algorithm = x509.load_der_x509_certificate(certificate).signature_hash_algorithm
-    if algorithm is None or algorithm.name in {"md5", "sha1"}:
-        algorithm = hashes.SHA256()
-    digest = hashes.Hash(algorithm)
-    digest.update(certificate)
-    return GssChannelBindings(application_data=b"tls-server-end-point:" + digest.finalize())

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from pypsrp.exceptions import WinRMError
+from pypsrp.exceptions import WinRMError, WinRMTransportError
 
 from mpsbridge.models.bounds import BODY_LIMIT, HEAD_LIMIT, HEADERS_LIMIT, INTERIM_LIMIT
 
@@ -32,6 +32,17 @@ class Oversized(BadAnswer):
     """The host sends more than anybody needs."""
 
 
+class ForeignAnswer(WinRMTransportError):
+    """An answer with an error status from something that is not WinRM: its type is not SOAP's."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__("http", status, "")
+
+
+class TlsRequired(ForeignAnswer):
+    """The port speaks TLS, and says so to a request in clear."""
+
+
 class Answer(NamedTuple):
     """One HTTP answer. ``headers`` are by name in small letters; ``last`` when the connection is good for no more."""
 
@@ -43,6 +54,19 @@ class Answer(NamedTuple):
     def header(self, name: str) -> str:
         """The one value of a header; empty where it is not there."""
         return ", ".join(self.headers.get(name, ()))
+
+
+_WANTS_TLS = re.compile(rb"requires TLS|HTTPS port|HTTPS server")
+"""As Windows' http.sys, nginx and Go's server say it."""
+
+
+def refused(answer: Answer, fault: str = "") -> WinRMTransportError:
+    """What an answer with another status than 200 is, by who gave it; ``fault`` is its SOAP text."""
+    if answer.header("content-type").lower().startswith(("application/soap+xml", "multipart/encrypted")):
+        return WinRMTransportError("http", answer.status, fault)
+    if answer.status == 400 and _WANTS_TLS.search(answer.body[:4096]):
+        return TlsRequired(answer.status)
+    return ForeignAnswer(answer.status)
 
 
 def read_answer(receive: Receive) -> Answer:

@@ -48,11 +48,13 @@ from mpsbridge.errors import (
     TransportClosed,
     TransportMissing,
     Unreachable,
+    WinrmFailed,
 )
 from mpsbridge.models.harmless import harmless
 from mpsbridge.models.scripts import Script
 from mpsbridge.models.targets import Target
-from mpsbridge.transports.reply import Oversized
+from mpsbridge.transports.remedies import remedy
+from mpsbridge.transports.reply import ForeignAnswer, Oversized, TlsRequired
 from mpsbridge.transports.signin.extra import KERBEROS_EXTRA
 from mpsbridge.transports.signin.kerberos_codes import meaning, said
 
@@ -102,6 +104,7 @@ _QUOTA_HINT = (
     "WSMan:\\localhost\\Plugin\\microsoft.powershell\\Quotas."
 )
 _FILES_HINT = "Raise the limit of open files (ulimit -n), or lower --concurrency."
+_TLS_HINT = "Leave out --no-tls, or name the port of an HTTP listener: --port 5985."
 _PORT_HINT = "Port 5986 speaks TLS and 5985 does not: check --port and --no-tls."
 
 
@@ -113,14 +116,23 @@ class Stage(Enum):
     RUNNING = auto()
 
 
-def explain(error: Exception, *, where: str, stage: Stage, cancelled: bool = False) -> NotSent | Interrupted:
-    """The error of ours that a foreign one becomes. ``where`` names host and port for the message."""
+def explain(
+    error: Exception, *, where: str, stage: Stage, cancelled: bool = False, target: Target | None = None
+) -> NotSent | Interrupted:
+    """The error of ours that a foreign one becomes. ``where`` names host and port for the message; ``target`` says how
+    the host was to be reached, for the hint.
+    """
     unsent = stage is Stage.BEFORE or (stage is Stage.ASKED and _proves_refusal(error))
     if cancelled and unsent:
         return TransportClosed(f"{where}: cancelled before the script was sent")
     if cancelled:
         return ConnectionLost(f"{where}: cancelled after the script was sent")
-    return _not_sent(error, where) if unsent else _interrupted(error, where)
+    if not unsent:
+        return _interrupted(error, where)
+    ours = _not_sent(error, where)
+    if target is not None and (hint := remedy(error, target)) is not None:
+        ours.hint = hint
+    return ours
 
 
 def refuse_unpublished(error_id: str, target: Target, script: Script) -> None:
@@ -184,7 +196,9 @@ _ROWS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], type[NotSent],
     (OSError, Unreachable, "", None),
     (AuthenticationError, AuthRefused, "", None),
     ((WSManFaultError, InvalidPSRPOperation, InvalidRunspacePoolStateError), ShellRefused, "no shell: ", None),
-    (WinRMTransportError, Unreachable, "instead of WinRM's answer came ", None),
+    (TlsRequired, Unreachable, "the port requires TLS: ", _TLS_HINT),
+    (ForeignAnswer, NotWinrm, "what answers there is not WinRM: ", None),
+    (WinRMTransportError, WinrmFailed, "WinRM answers with an error: ", None),
     ((WinRMError, ET.ParseError), NotWinrm, _NO_WINRM, None),
     ((ImportError, FeatureMissingError), TransportMissing, "", KERBEROS_EXTRA),
 )
@@ -201,7 +215,8 @@ def _said(error: Exception) -> str:
     match error:
         case WSManFaultError():
             text = REFUSALS.get(error.code) or error.reason or error.provider_fault or "a fault without a reason"
-            return f"{harmless(str(text), limit=200)} (WSMan fault {harmless(str(error.code), limit=40)})"
+            number = f" (WSMan fault {harmless(str(error.code), limit=40)})" if error.code is not None else ""
+            return f"{harmless(str(text), limit=200)}{number}"
         case WinRMTransportError():
             return f"HTTP status {error.code}"  # not its text: that holds the whole page
         case ssl.SSLCertVerificationError():

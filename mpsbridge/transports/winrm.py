@@ -114,7 +114,7 @@ class WinrmTransport:
                 raise error.about(host=self._target.host)  # noqa: B904 - it is the same error
             if not isinstance(error, Exception):
                 raise
-            trouble = explain(error, where=self._where, stage=stage, cancelled=cancelled)
+            trouble = explain(error, where=self._where, stage=stage, cancelled=cancelled, target=self._target)
             raise trouble.about(host=self._target.host, snippet=script.snippet) from error
         return RawOutput(
             output=tuple(_text(item) for item in pipeline.output),

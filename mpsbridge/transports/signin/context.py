@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+from pypsrp.exceptions import AuthenticationError
 from spnego import WinRMWrapResult
 
 from mpsbridge.errors import AuthRefused
+
+
+class AccountRefused(AuthenticationError):
+    """The host was shown the account and its password, and refused them."""
 
 
 class Context(Protocol):
