@@ -232,6 +232,22 @@ def test_a_password_without_a_user_name_is_exit_2_once_for_all_hosts(
     assert (found.code, found.out, found.err.count("but no user name")) == (2, "", 1)
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "the workers have a password, but no user name is given"),
+        (("--username", "alice", "--auth", "basic", "--no-tls"), "Basic over plain HTTP"),
+        (("--username", "LAB\\alice", "--auth", "kerberos"), "Kerberos"),
+    ],
+)
+def test_what_workers_could_not_sign_in_with_is_exit_2_here(
+    mpsbridge: Command, words: tuple[str, ...], said: str
+) -> None:
+    found = mpsbridge("sessions", "a.invalid", "--worker-password-variable", "THEIRS", *words)
+    assert (found.code, found.out) == (2, "")
+    assert said in found.err
+
+
 def test_an_inventorys_password_counts_more_than_a_key_table_of_the_settings_file(
     found: Callable[..., dict[str, str | None]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

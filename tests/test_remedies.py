@@ -65,6 +65,17 @@ def test_other_failures_of_a_connection_say_nothing_of_the_port(error: Exception
     assert "--no-tls" not in found.hint
 
 
+@pytest.mark.parametrize("tls", [False, True])
+def test_tls_that_meets_plain_http_and_the_other_way_round(tls: bool) -> None:
+    """The lab, as OpenSSL does, closes what is not TLS; in clear it waits for the rest of what is not HTTP."""
+    with Lab(build_world({"hosts": [{"name": "alpha"}]}), auth="ntlm", tls=tls) as lab:
+        crossed = reach(lab, tls=not tls, connect_timeout_s=0.3)
+        with pytest.raises((Unreachable, ConnectTimedOut)) as caught:
+            open_transport(crossed).run(script(), timeout_s=10)
+        assert caught.value.hint.startswith("Check --port and --no-tls: ")
+        assert not caught.value.may_have_run
+
+
 def test_once_it_was_sent_the_port_is_not_what_is_wrong() -> None:
     found = explain(ConnectionRefusedError(errno.ECONNREFUSED, "x"), where="ts1", stage=Stage.RUNNING, target=target())
     assert found.may_have_run

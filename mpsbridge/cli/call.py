@@ -19,12 +19,12 @@ from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.ending.plan import Selector
 from mpsbridge.errors import InputError, MpsBridgeError
 from mpsbridge.files import TEXT_LIMIT, others_read, who_else_writes
-from mpsbridge.inventory.checks import check_machine
+from mpsbridge.inventory.checks import check
 from mpsbridge.inventory.passwords import Passwords
 from mpsbridge.inventory.patterns import list_file
 from mpsbridge.inventory.resolve import Meant, resolve
 from mpsbridge.inventory.shard import parse_shard
-from mpsbridge.models.credentials import NAME_THE_USER, Ticket
+from mpsbridge.models.credentials import NAME_THE_USER, KeyTable, Password
 from mpsbridge.models.durations import parse_duration
 from mpsbridge.models.harmless import harmless
 from mpsbridge.models.targets import Target
@@ -119,13 +119,17 @@ def _without_passwords(meant: Sequence[Meant]) -> list[Target]:
         words = f"--worker-password-variable names one password, and these hosts need {len(needs)}"
         raise InputError(words, hint="Read the hosts of each account in a call of their own.")
     targets = [one.target for one in meant]
-    for target in targets:
-        if target.kind != "local" and isinstance(target.credentials, Ticket) and target.username is None:
-            raise InputError(
-                f"{target.host}: the workers have a password, but no user name is given", hint=NAME_THE_USER
-            )
-    check_machine(targets)
+    check([_as_the_workers_sign_in(target) for target in targets])
     return targets
+
+
+def _as_the_workers_sign_in(target: Target) -> Target:
+    """The target with a password in the place of the one that is not known here, to see what that would go with."""
+    if target.kind == "local" or isinstance(target.credentials, KeyTable):
+        return target
+    if target.username is None:
+        raise InputError(f"{target.host}: the workers have a password, but no user name is given", hint=NAME_THE_USER)
+    return target.model_copy(update={"credentials": Password(target.username, "unknown here")})
 
 
 def answer(

@@ -86,6 +86,7 @@ def _value(one: Meant, settings: Settings) -> HostValue:
             shown[name] = Setting(value=value, source=one.sources.get(name) or settings.place(name) or "default")
     if place := where(one, settings):
         shown["password"] = Setting(value=None, source=place)
+        shown.pop("keytab", None)  # the inventory's password counts more
     return HostValue(kind=target.kind, groups=one.groups, settings=shown)
 
 

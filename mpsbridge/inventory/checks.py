@@ -19,11 +19,6 @@ def check(targets: Sequence[Target]) -> None:
     """Raise ``InputError`` for the first target that could never work, ``SettingsError`` for what is missing here."""
     for target in targets:
         target.check()
-    check_machine(targets)
-
-
-def check_machine(targets: Sequence[Target]) -> None:
-    """Raise ``SettingsError`` for what the targets need and this machine lacks."""
     remote = [target for target in targets if target.kind != "local"]
     _check_kerberos(remote)
     for path in {target.credentials.file for target in remote if isinstance(target.credentials, KeyTable)}:
@@ -48,8 +43,9 @@ def _check_kerberos(targets: Collection[Target]) -> None:
         if target.auth is not Auth.NEGOTIATE or isinstance(target.credentials, Password):
             continue
         if isinstance(target.credentials, Ticket):
+            nobody = "" if target.username else "no user name is given, and "
             raise SettingsError(
-                f"{target.host}: no user name is given, and the library for a Kerberos ticket is not installed",
+                f"{target.host}: {nobody}the library for a Kerberos ticket is not installed",
                 hint=f"{NAME_BOTH} {KERBEROS_EXTRA}",
             )
         raise SettingsError("--keytab: the library for Kerberos is not installed", hint=KERBEROS_EXTRA)

@@ -11,9 +11,10 @@ from pypsrp.exceptions import WSManFaultError
 
 from mpsbridge.models.credentials import Auth
 from mpsbridge.models.harmless import harmless
-from mpsbridge.models.targets import POWERSHELL, Target
+from mpsbridge.models.targets import HTTP_PORT, POWERSHELL, Target
 from mpsbridge.transports.listeners import other_listener
 from mpsbridge.transports.signin.context import AccountRefused
+from mpsbridge.transports.wire import HandshakeTimedOut
 
 ACCESS_DENIED = 5
 NO_ENDPOINT = frozenset({2150858752, 2150858811})
@@ -32,6 +33,10 @@ def remedy(error: Exception, target: Target) -> str | None:
             return _of_endpoint(error.code, target)
         case AccountRefused():
             return _of_name(target)
+        case HandshakeTimedOut():
+            return f"Check --port and --no-tls: a port that speaks HTTP does not answer TLS. {_OTHERWISE}"
+        case ConnectionResetError() if not target.tls and target.port != HTTP_PORT:
+            return f"Check --port and --no-tls: a port that speaks TLS closes what comes in clear. {_OTHERWISE}"
         case OSError(errno=number) if number in _NOTHING_THERE and (other := other_listener(target)) is not None:
             return f"{other.advice} {_OTHERWISE}"
     return None

@@ -26,6 +26,10 @@ PIECE_BYTES = 65536
 """How much is read at a time."""
 
 
+class HandshakeTimedOut(TimeoutError):
+    """The peer is connected and says nothing of TLS."""
+
+
 class Wire:
     """A connection that belongs to one thread; only :meth:`shut` may come from another."""
 
@@ -81,7 +85,10 @@ class Wire:
         secure = tls.wrap_socket(self._socket, server_hostname=name, do_handshake_on_connect=False)
         self._hold(secure)
         secure.settimeout(self._limit.left(by))
-        secure.do_handshake()
+        try:
+            secure.do_handshake()
+        except TimeoutError as error:
+            raise HandshakeTimedOut("the TLS handshake got no answer in time") from error
 
     def _hold(self, connection: socket.socket) -> socket.socket:
         with self._lock:
