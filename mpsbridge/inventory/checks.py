@@ -1,4 +1,4 @@
-"""What no host could help, looked at once for all hosts of a call before any of them is contacted.
+"""What could not work on any host, checked once for all hosts of a call before any of them is contacted.
 
 Rule: what goes with which credential says the credential (:meth:`~mpsbridge.models.targets.Target.check`); here it is
 only asked, together with what this machine must have: the CA files, the key tables, the library for Kerberos.
@@ -43,9 +43,9 @@ def _check_kerberos(targets: Collection[Target]) -> None:
         if target.auth is not Auth.NEGOTIATE or isinstance(target.credentials, Password):
             continue
         if isinstance(target.credentials, Ticket):
-            nobody = "" if target.username else "no user name is given, and "
+            unnamed = "" if target.username else "no user name is given, and "
             raise SettingsError(
-                f"{target.host}: {nobody}the library for a Kerberos ticket is not installed",
+                f"{target.host}: {unnamed}the library for a Kerberos ticket is not installed",
                 hint=f"{NAME_BOTH} {KERBEROS_EXTRA}",
             )
         raise SettingsError("--keytab: the library for Kerberos is not installed", hint=KERBEROS_EXTRA)

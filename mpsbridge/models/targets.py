@@ -104,7 +104,7 @@ class Target(Given):
 
     @property
     def username(self) -> str | None:
-        """Whose name the credentials bear."""
+        """The user name of the credentials, where they have one."""
         return self.credentials.username
 
     def check(self) -> None:

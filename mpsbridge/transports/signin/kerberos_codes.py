@@ -31,7 +31,7 @@ _PASSWORD = Meaning(AuthRefused, "the KDC refused the password or the key: ")
 _ACCOUNT = "The account's own state must be mended in the domain; a retry does not help."
 _NAME = (
     "Write name@REALM with the domain's full name (echo %USERDNSDOMAIN% on the host): a sign-in name such as "
-    "jane@school.local may end in another suffix. DOMAIN\\name goes with --auth ntlm."
+    "jane@school.local may end in another suffix. Or use DOMAIN\\name with --auth ntlm."
 )
 _ENCRYPTION = (
     "Use AES keys, for domains refuse RC4 now: set a new password for the account (for the host's computer account, "
