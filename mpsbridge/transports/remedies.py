@@ -20,7 +20,8 @@ ACCESS_DENIED = 5
 NO_ENDPOINT = frozenset({2150858752, 2150858811})
 """ERROR_WSMAN_RESOURCE_NOT_FOUND and ERROR_WSMAN_INVALID_RESOURCE_URI: nothing has the name that was asked for."""
 _OTHERWISE = (
-    "Otherwise check the name, that WinRM listens there (winrm enumerate winrm/config/listener) and the firewall."
+    "Otherwise check the name, that the host is up, that WinRM listens there (winrm enumerate winrm/config/listener) "
+    "and the firewall."
 )
 _NOTHING_THERE = frozenset({errno.ECONNREFUSED, errno.ETIMEDOUT})
 """What comes of a port on which nothing listens: a refusal, or silence from a firewall (Windows' own by default)."""
