@@ -8,7 +8,9 @@
     │  ├─ RenderError           render
     │  ├─ JournalError          journal         no: the record cannot be used
     │  └─ Refused               refused         no: the plan refuses, nothing was sent
-    │     ├─ NotBegun           not-begun       no: its turn never came
+    │     ├─ NotBegun           not-begun       no: the call ended before its turn
+    │     │  └─ NoTurn          no-turn         no: the waves of a plan do not let it begin
+    │     ├─ StillHeld          held            no: it cannot be released like this
     │     └─ HostReleased       released        no: somebody else has ended the run's lease there
     ├─ NotSent                  not-sent        no: the script did not reach PowerShell
     │  ├─ Unreachable           unreachable
@@ -28,7 +30,7 @@
     │  ├─ TransportMissing      missing
     │  └─ TransportClosed       closed
     ├─ Interrupted              interrupted     unknown
-    │  ├─ Stopped               interrupted     no: between two steps, the next was not sent
+    │  ├─ Stopped               stopped         no: between two steps, the next was not sent
     │  ├─ TimedOut              timeout
     │  ├─ ConnectionLost        interrupted
     │  ├─ TooLarge              too-large
@@ -121,9 +123,21 @@ class Refused(InputError):
 
 
 class NotBegun(Refused):
-    """The host's turn never came: the waves of a plan, a deadline, an interrupt; nothing was sent."""
+    """The host's turn never came: a deadline, an interrupt; nothing was sent."""
 
     kind = "not-begun"
+
+
+class NoTurn(NotBegun):
+    """The waves of a plan do not let the host begin, so its turn never comes; nothing was sent."""
+
+    kind = "no-turn"
+
+
+class StillHeld(Refused):
+    """The host cannot be released like this, so whatever holds it stays."""
+
+    kind = "held"
 
 
 class HostReleased(Refused):
@@ -283,6 +297,7 @@ class Interrupted(MpsBridgeError):
 class Stopped(Interrupted):
     """The call was stopped, or its time was up, between two steps: the next one was not sent."""
 
+    kind = "stopped"
     default_may_have_run = False
     default_hint = ""
 

@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, fi
 
 from mpsbridge.clock import Clock
 from mpsbridge.ending.policy import Allowances, Closing
-from mpsbridge.errors import InputError, NotBegun
+from mpsbridge.errors import InputError, NotBegun, NoTurn
 from mpsbridge.files import read_text
 from mpsbridge.models.durations import parse_duration
 from mpsbridge.models.frozen import Frozen
@@ -228,11 +228,11 @@ class Turnstile:
         self._changed = threading.Condition()
 
     def enter(self, host: str) -> None:
-        """Wait for this host's turn. Raises ``NotBegun`` where it never comes."""
+        """Wait for this host's turn. Raises ``NoTurn`` where it never comes, ``NotBegun`` where it is stopped."""
         with self._changed:
             while not self._is_turn(host):
                 if self._never:
-                    raise NotBegun(f"not begun: {self._never}")
+                    raise NoTurn(f"not begun: {self._never}")
                 if self._stop.is_set():
                     raise NotBegun("stopped before its turn; nothing was sent")
                 self._changed.wait(self.LOOK_S)

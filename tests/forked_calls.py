@@ -85,7 +85,7 @@ class ForkedCalls:
 
 def _serve() -> None:
     """The warm process: an order in each line, and for each the process id and later the status."""
-    from mpsbridge.cli import acting, carrying, commands, ending, leases, main  # noqa: F401, PLC0415 - loaded before the forks
+    from mpsbridge.cli import acting, commands, ending, leases, main, running  # noqa: F401, PLC0415 - loaded before the forks
     from mpsbridge.transports import winrm  # noqa: F401, PLC0415 - the same
 
     for line in sys.stdin:

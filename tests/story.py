@@ -21,18 +21,18 @@ from records import DONE
 from watched_host import Deed, WatchedHost
 from wire import TIMEOUT_S, Exchange, Wire
 
-from mpsbridge.cli import carrying, leases
 from mpsbridge.ending.history import unfinished
 from mpsbridge.ending.policy import Policy
 from mpsbridge.ending.run import EndValue
-from mpsbridge.ending.scene import Progress
 from mpsbridge.errors import Interrupted, JournalLost, MpsBridgeError, NotSent
-from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
 from mpsbridge.lab.world import HostFacts, World
 from mpsbridge.models.scripts import Effect, RawOutput, Script
 from mpsbridge.models.targets import Target
-from mpsbridge.runs.events import EndAnnounced, Event, Happening, StepSent
+from mpsbridge.operations.ending import End, on_one_host
+from mpsbridge.operations.holds import Hold, LeaseValue, NoRecord, Release, Steps, lease_of
+from mpsbridge.operations.workplace import Watch, Workplace
+from mpsbridge.runs.events import EndAnnounced, Happening, StepSent
 from mpsbridge.runs.journal import Entry, Journal
 from mpsbridge.transports.canned import CannedTransport
 
@@ -127,13 +127,6 @@ class Mortal:
         return self._journal.unanswered(run, host=host)
 
 
-@dataclass
-class _Stops:
-    """All that a run wants of its fleet."""
-
-    stop: threading.Event
-
-
 class Story:
     """One host and everything around it."""
 
@@ -177,19 +170,10 @@ class Story:
     def _live(self, run: RunStory) -> None:
         def work(actor: Actor) -> object:
             record = life.record = Mortal(run.box.journal, actor)
-            procedure = carrying._procedure(
-                life.clock,
-                cast("Journal", record),
-                run.id,
-                run.policy,
-                BOX_TEXT,
-                cast("Fleet", _Stops(life.stop)),
-                _NobodyFollows(),
-                note=lambda _: None,
-            )
             host = self._connect(life)
             try:
-                return procedure(host)
+                with self._workplace(life, record) as there:
+                    return on_one_host(there, run.id, End(policy=run.policy, template=BOX_TEXT), Watch(), host)
             finally:
                 host.close()
 
@@ -202,17 +186,29 @@ class Story:
 
         def released(_: Actor) -> object:
             host = self._connect(life)
-            return leases._give_back(host, host.look(), life.clock.now())
+            with self._workplace(life, NoRecord()) as there:
+                steps = Steps(NoRecord(), "20261125-120000-free", host)
+                return Release().on_host(there, steps, lease_of(host))
 
         life = self._new_life(None, released, ahead_s=box.ahead_s)
         self._start(life)
 
     def hold(self, box: Box) -> None:
         """A person wants no run on the host."""
-        life = self._new_life(
-            None, lambda _: leases._hold(self._connect(life), "repair", "20261125-120000-hold"), ahead_s=box.ahead_s
-        )
+
+        def held(_: Actor) -> object:
+            with self._workplace(life, NoRecord()) as there:
+                steps = Steps(NoRecord(), "20261125-120000-hold", self._connect(life))
+                return Hold(reason="repair").on_host(there, steps, LeaseValue())
+
+        life = self._new_life(None, held, ahead_s=box.ahead_s)
         self._start(life)
+
+    def _workplace(self, life: Life, record: Mortal | NoRecord) -> Workplace:
+        target = Target(NAME, address=NAME)
+        there = Workplace((target,), cast("Journal", record), life.clock, actor="admin@box")
+        there.fleet(gives_back=True).stop = life.stop
+        return there
 
     def _new_life(self, run: RunStory | None, work: Callable[[Actor], object], *, ahead_s: float) -> Life:
         actor = Actor(work)
@@ -293,12 +289,6 @@ class Story:
             life.actor.kill()
         for box in self.boxes:
             box.journal.close()
-
-
-class _NobodyFollows:
-    def event(self, event: Event) -> None: ...
-
-    def progress(self, progress: Progress) -> None: ...
 
 
 def life_of(deed: Deed) -> Life | None:

@@ -101,7 +101,7 @@ def test_a_journal_that_another_process_writes_to_for_long_stops_the_call(
 ) -> None:
     path = tmp_path / "journal.sqlite"
     Journal(path).close()
-    monkeypatch.setattr("mpsbridge.runs.journal.BUSY_LIMIT_S", 0.05)
+    monkeypatch.setattr("mpsbridge.runs.journal_file.BUSY_LIMIT_S", 0.05)
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     found = mpsbridge(*CALLS["end"], "-o", "json")

@@ -115,7 +115,7 @@ def test_a_run_shows_a_line_for_each_host_and_gives_everything_back_when_interru
     with on_a_terminal(*END) as call:
         shown = call.until(lambda screen: screen.count("warning, waiting  2 people") == 2)
         assert "alpha  warning, waiting  2 people" in shown
-        assert "alpha: alice: 20m notice shown" in shown  # what happened stands above
+        assert "alpha: 20m notice shown: alice" in shown  # what happened stands above
         call.process.send_signal(signal.SIGINT)
         assert call.ended() == 130
     assert "interrupted: nothing new begins; what runs has 10 s, then all that is held is given back" in call.screen
@@ -129,7 +129,7 @@ def test_a_run_shows_a_line_for_each_host_and_gives_everything_back_when_interru
 
 def test_a_second_signal_leaves_at_once_and_says_what_is_left(lab: Lab) -> None:
     with on_a_terminal(*END) as call:
-        call.until(lambda screen: "alpha: waiting for" in screen and "beta: waiting for" in screen)
+        call.until(lambda screen: "alpha: waiting 20m" in screen and "beta: waiting 20m" in screen)
         with lab.world.changing() as hosts:
             hosts["beta"].faults = (Fault("any", "hang"),)
         call.process.send_signal(signal.SIGTERM)

@@ -43,7 +43,7 @@ def call(words: list[str], environment: dict[str, str], output: Path) -> None:
 @pytest.mark.parametrize("one_journal", [True, False], ids=["one-journal", "a-journal-each"])
 def test_of_many_processes_at_one_lease_one_acts(one_journal: bool, tmp_path: Path) -> None:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["mpsbridge.cli.ending", "mpsbridge.cli.carrying", "mpsbridge.transports.winrm"])
+    context.set_forkserver_preload(["mpsbridge.cli.ending", "mpsbridge.cli.running", "mpsbridge.transports.winrm"])
     settings = tmp_path / "settings.toml"
     settings.touch()
     with Lab(build_world({"hosts": [HOST]})) as lab:

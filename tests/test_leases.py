@@ -149,7 +149,7 @@ def test_a_lease_that_changed_since_the_question_is_left(
     released = mpsbridge("release", "closed", "sound", "-o", "json")
     assert released.code == 1
     assert [each["failure"]["message"] for each in released.document["outcomes"]] == [
-        "the lease changed meanwhile and was left, so the host is still held"
+        "the lease has changed since and was left, so the host is still held"
     ] * 2
     with lab.world.changing() as there:
         assert there["closed"].lease == "damaged otherwise"

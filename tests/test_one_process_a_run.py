@@ -19,14 +19,14 @@ from forked_calls import Called, ForkedCalls
 from records import DONE, steps_in
 from test_killed import Stage, check
 
-from mpsbridge import runlock
-from mpsbridge.cli import carrying
 from mpsbridge.clock import HastyClock
 from mpsbridge.errors import JournalError, JournalLost
 from mpsbridge.lab.connection import Record
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.models.sessions import LogonMode
+from mpsbridge.operations.ending import may_begin_for_s
+from mpsbridge.runs import runlock
 from mpsbridge.runs.events import Happening, Step, StepSent
 from mpsbridge.runs.journal import Entry, Journal
 
@@ -331,7 +331,7 @@ def test_what_was_sent_before_is_waited_for_no_longer_than_it_may_begin(ages_s: 
         )
         for age_s in ages_s
     ]
-    assert carrying._may_begin_for_s(sent, NOW, 60) == wait_s
+    assert may_begin_for_s(sent, NOW, 60) == wait_s
 
 
 def test_a_step_at_the_end_of_time_is_waited_for_like_any_other_and_that_is_said(

@@ -78,7 +78,7 @@ def test_hosts_come_in_the_order_they_were_given_with_what_became_of_them(told: 
         ("school-1", "done", "back"),
         ("school-2", "unknown", "done, but not everything is known"),
         ("school-3", "unknown", "unknown"),
-        ("school-4", "refused", "refused"),
+        ("school-4", "failed", "failed"),
         ("school-5", "stopped", "nothing was sent"),
     ]
     assert told.status is Verdict.UNKNOWN
@@ -421,7 +421,7 @@ def test_one_host_that_refuses_says_nothing_of_the_others(
             elif end == "silent":
                 journal.record("r-1", name, StepSent(step=Step.POWER))
             else:
-                journal.record("r-1", name, HostStopped(why="no", error=end))
+                journal.record("r-1", name, HostStopped(why="no", error=end, phase=Phase.PLAN))
         run = journal.find("r-1")
         journal.end("r-1", judge(make_report(run, journal.entries("r-1")).hosts))
         told = make_report(journal.find("r-1"), journal.entries("r-1"))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.fleets import lost_answer, open_workplace
@@ -22,7 +23,7 @@ from mpsbridge.operations.outcomes import judge
 from mpsbridge.operations.workplace import Planned, Workplace
 from mpsbridge.runs.journal import Journal
 
-Ended = tuple[int, Sequence[Outcome[EndValue]]]
+Ended: TypeAlias = "tuple[int, Sequence[Outcome[EndValue]]]"
 """The exit code, and what became of each host."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mpsbridge.errors import HostReleased, JournalError, NotBegun, Refused
+from mpsbridge.errors import HostReleased, JournalError, NotBegun, NoTurn, Refused
 from mpsbridge.runs.events import WENT_QUIET, Finished, HostStopped, LeaseReleased, LeaseTaken, StepSent
 from mpsbridge.runs.journal import Entry, Journal
 
@@ -41,7 +41,7 @@ def serves(journal: Journal, run: str, host: str) -> bool:
         return True
     if isinstance(last, Finished):
         return last.outcome != WENT_QUIET
-    return not _acted(entries) and last.error in {Refused.kind, NotBegun.kind}
+    return not _acted(entries) and last.error in {Refused.kind, NotBegun.kind, NoTurn.kind}
 
 
 def is_held(journal: Journal, run: str, host: str) -> bool:

@@ -22,7 +22,7 @@ from mpsbridge.ending.policy import HostPlan, Policy, plan_host
 from mpsbridge.ending.run import EndValue, end_sessions
 from mpsbridge.ending.scene import Scene
 from mpsbridge.ending.spared import Unmatched, unmatched
-from mpsbridge.errors import HostReleased, InputError, JournalError, JournalLost, MpsBridgeError, NotBegun
+from mpsbridge.errors import HostReleased, InputError, JournalError, JournalLost, MpsBridgeError, NoTurn
 from mpsbridge.fleet import LOOK_S
 from mpsbridge.host import Host
 from mpsbridge.maintain import Turnstile, WavesTable, limits, without_a_turn
@@ -123,8 +123,7 @@ class EndPlan:
             limit, order, hosts=self.hosts_in_all, out=self.out, now=now, serve_again=then is not Then.SHUTDOWN
         )
         return [
-            Skipped.instead_of(one, never[one.host], kind=NotBegun.kind) if one.host in never else one
-            for one in outcomes
+            Skipped.instead_of(one, never[one.host], kind=NoTurn.kind) if one.host in never else one for one in outcomes
         ]
 
     def _planned(self, plan: Outcome[HostPlan], *, dry_run: bool) -> Outcome[EndValue]:
@@ -294,7 +293,7 @@ class _Turns:
 def _job(work: Workplace, run: str, operation: End, watch: Watch, turns: _Turns) -> Callable[[Host], EndValue]:
     """What is done on one host, in its turn where there are waves."""
     if not operation.waves.limited:
-        return lambda host: _procedure(work, run, operation, watch, host)
+        return lambda host: on_one_host(work, run, operation, watch, host)
     limit = limits(operation.waves, turns.hosts, work.clock.now())
     stop = work.fleet(gives_back=True).stop
     turnstile = Turnstile(limit, turns.order, hosts=turns.hosts, out=turns.out, clock=work.clock, stop=stop)
@@ -307,7 +306,7 @@ def _job(work: Workplace, run: str, operation: End, watch: Watch, turns: _Turns)
             raise
         back = well = False
         try:
-            value = _procedure(work, run, operation, watch, host)
+            value = on_one_host(work, run, operation, watch, host)
         except HostReleased:
             back = well = True  # it serves, and is no longer this run's
             raise
@@ -321,7 +320,7 @@ def _job(work: Workplace, run: str, operation: End, watch: Watch, turns: _Turns)
     return in_turn
 
 
-def _procedure(work: Workplace, run: str, operation: End, watch: Watch, host: Host) -> EndValue:
+def on_one_host(work: Workplace, run: str, operation: End, watch: Watch, host: Host) -> EndValue:
     """The procedure on one host, from where an earlier life of the run left it."""
     stop = work.fleet(gives_back=True).stop
     wait_s = may_begin_for_s(work.record.unanswered(run, host=host.name), work.clock.now(), host.timeout_s)

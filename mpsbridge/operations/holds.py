@@ -27,7 +27,7 @@ from mpsbridge.ending.lease import (
     is_of_run,
     read_lease,
 )
-from mpsbridge.errors import JournalError, JournalLost, MpsBridgeError, Refused
+from mpsbridge.errors import JournalError, JournalLost, MpsBridgeError, Refused, StillHeld
 from mpsbridge.host import Host
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.harmless import harmless
@@ -130,7 +130,7 @@ class LeasePlan:
         found = self.found
 
         def job(host: Host) -> LeaseValue:
-            steps = _Steps(record, self.run, host)
+            steps = Steps(record, self.run, host)
 
             def act() -> LeaseValue:
                 return self.operation.on_host(work, steps, found[host.name])
@@ -146,7 +146,7 @@ class LeasePlan:
 
 
 @dataclass(frozen=True)
-class _Steps:
+class Steps:
     """One host, and the record of what is sent to it."""
 
     record: Record
@@ -175,7 +175,7 @@ class Hold(Frozen):
         work.record.begin(run, command="hold", reason=self.reason, options={"hosts": list(hosts)})
         return work.record
 
-    def on_host(self, work: Workplace, steps: _Steps, asked: LeaseValue) -> LeaseValue:
+    def on_host(self, work: Workplace, steps: Steps, asked: LeaseValue) -> LeaseValue:
         """Write the hold where nothing is held. Raises ``Refused``."""
         del asked
         host, seen = steps.host, steps.host.look()
@@ -221,20 +221,20 @@ class Release(Frozen):
             work.record.begin(run, command="release", reason="", options=options)
         except (JournalError, JournalLost) as error:
             work.sinks.warn(f"what is released stands in no record: {error}")
-            return _NoRecord()
+            return NoRecord()
         return BestEffort(work.record, [])
 
-    def on_host(self, work: Workplace, steps: _Steps, asked: LeaseValue) -> LeaseValue:
-        """Release what was asked about, if it is still there. Raises ``Refused`` where no script could."""
+    def on_host(self, work: Workplace, steps: Steps, asked: LeaseValue) -> LeaseValue:
+        """Release what was asked about, if it is still there. Raises ``StillHeld`` where no script could."""
         load_templates()
         seen = steps.host.look()
         there = LeaseValue.of(seen)
         if seen.lease is not None and (there.run, there.owner, there.digest) != (asked.run, asked.owner, asked.digest):
-            raise Refused(_CHANGED, hint=_LOOK)
+            raise StillHeld(_CHANGED, hint=_LOOK)
         return _give_back(work, steps, seen)
 
 
-class _NoRecord:
+class NoRecord:
     """Where no record can be kept."""
 
     def record(self, run: str, host: str, what: Happening) -> int:
@@ -243,13 +243,13 @@ class _NoRecord:
         return 0
 
 
-def _give_back(work: Workplace, steps: _Steps, seen: Observation) -> LeaseValue:
+def _give_back(work: Workplace, steps: Steps, seen: Observation) -> LeaseValue:
     """Give back what the lease says that was seen, as long as it is that one."""
     host, lease = steps.host, read_lease(seen.lease)
     if lease is None:
         return LeaseValue(logons=seen.logon_mode, text="nobody held it")
     if is_disbelieved(seen.lease, seen.problems):
-        raise Refused(f"held by {holder(Damaged(digest=None), seen.problems)}", hint=_REPAIR)
+        raise StillHeld(f"held by {holder(Damaged(digest=None), seen.problems)}", hint=_REPAIR)
     run = lease.run if isinstance(lease, Lease) and lease.run else steps.run
     said: list[str] = []
     mode, text = _restore(steps, lease, seen, run, said)
@@ -259,7 +259,7 @@ def _give_back(work: Workplace, steps: _Steps, seen: Observation) -> LeaseValue:
         text = _call_off(work, steps, lease, text, said)
     answer = steps.take(StepSent(step=Step.LEASE), lambda: host.set_lease(None, expected=text, run=run))
     if not answer.changed:
-        raise Refused("; ".join([*said, _CHANGED]), hint=_LOOK)
+        raise StillHeld("; ".join([*said, _CHANGED]), hint=_LOOK)
     said.append("released")
     if isinstance(lease, Damaged) and mode is not LogonMode.ENABLED:
         said.append(f"logons are {mode or 'unknown'}: the lease did not say how they were, so they were left")
@@ -267,11 +267,11 @@ def _give_back(work: Workplace, steps: _Steps, seen: Observation) -> LeaseValue:
 
 
 def _restore(
-    steps: _Steps, lease: Lease | Damaged, seen: Observation, run: str, said: list[str]
+    steps: Steps, lease: Lease | Damaged, seen: Observation, run: str, said: list[str]
 ) -> tuple[LogonMode | None, str | None]:
     """Mark the lease, and give logons back where they are still as it set them; the mode, and the lease as it is then.
 
-    Raises ``Refused`` where the lease is not the one that was seen.
+    Raises ``StillHeld`` where the lease is not the one that was seen.
     """
     host, mode, text = steps.host, seen.logon_mode, expected_of(seen.lease)
     if not isinstance(lease, Lease) or lease.set is None or lease.found is None:
@@ -280,7 +280,7 @@ def _restore(
     marked = lease.model_copy(update={"ending": True}).text()
     written = steps.take(StepSent(step=Step.LEASE), lambda: host.set_lease(marked, expected=text, run=run))
     if not written.changed:
-        raise Refused(_CHANGED, hint=_LOOK)
+        raise StillHeld(_CHANGED, hint=_LOOK)
     mode = host.look().logon_mode
     if mode is closed:
         sent = StepSent(step=Step.LOGONS, logons=found)
@@ -291,7 +291,7 @@ def _restore(
     return mode, marked
 
 
-def _call_off(work: Workplace, steps: _Steps, lease: Lease, text: str | None, said: list[str]) -> str | None:
+def _call_off(work: Workplace, steps: Steps, lease: Lease, text: str | None, said: list[str]) -> str | None:
     """Tell people that the end which the run announced does not come; the lease as it is then, with the marks of that.
 
     Where they cannot be told, that is said, and the host is released all the same.
@@ -312,7 +312,7 @@ def _call_off(work: Workplace, steps: _Steps, lease: Lease, text: str | None, sa
 class _Recorded:
     """A host whose boxes stand in the record."""
 
-    def __init__(self, steps: _Steps) -> None:
+    def __init__(self, steps: Steps) -> None:
         self._steps = steps
 
     def message(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, TypeVar, runtime_checkable
 
-from mpsbridge.errors import NotBegun, Refused
+from mpsbridge.errors import NotBegun, NoTurn, Refused
 from mpsbridge.models.outcomes import Done, Failed, Outcome, Skipped
 from mpsbridge.models.scripts import Effect
 from mpsbridge.runs.verdict import HostFacts, RunVerdict
@@ -35,7 +35,7 @@ def _facts_of(outcome: object, effect: Effect) -> HostFacts:
         case Failed(failure=failure):
             return HostFacts(error=failure.kind, may_have_run=failure.may_have_run and effect is not Effect.READ)
         case Skipped():
-            return HostFacts(error=outcome.kind)
+            return HostFacts.refused_or_not_begun(outcome.kind)
         case Done(value=Judged() as value):
             return value.facts
         case _:
@@ -58,8 +58,8 @@ def refused_is_skipped(outcome: Outcome[V]) -> Outcome[V]:
 
 def not_begun_is_skipped(outcome: Outcome[V]) -> Outcome[V]:
     """A host whose turn never came is skipped: that is no failure of the host."""
-    if isinstance(outcome, Failed) and outcome.failure.kind == NotBegun.kind:
-        return Skipped.instead_of(outcome, outcome.failure.message, kind=NotBegun.kind)
+    if isinstance(outcome, Failed) and outcome.failure.kind in {NotBegun.kind, NoTurn.kind}:
+        return Skipped.instead_of(outcome, outcome.failure.message, kind=outcome.failure.kind)
     return outcome
 
 

@@ -17,7 +17,7 @@ from typing import Generic, Protocol, Self, TypeVar
 
 from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.ending.scene import Progress
-from mpsbridge.errors import JournalError, JournalLost, MpsBridgeError
+from mpsbridge.errors import JournalError, JournalLost, MpsBridgeError, Refused
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
 from mpsbridge.models.outcomes import Failed, Outcome, Skipped
@@ -181,7 +181,13 @@ class Workplace:
         try:
             value = act()
         except MpsBridgeError as error:
-            stopped = HostStopped(why=error.message, error=error.kind, may_have_run=error.may_have_run, phase=Phase.ACT)
+            is_refused = error.kind == Refused.kind and not error.may_have_run
+            stopped = HostStopped(
+                why=error.message,
+                error=error.kind,
+                may_have_run=error.may_have_run,
+                phase=Phase.PLAN if is_refused else Phase.ACT,
+            )
             with suppress(JournalLost):
                 record.record(run, host.name, stopped)
             raise

@@ -265,6 +265,8 @@ class _Reader:
             return facts, facts.in_words(self.last.outcome), None
         if self.last is not None:
             facts = HostFacts(error=self.last.error, may_have_run=self.last.may_have_run)
+            if self.last.phase is Phase.PLAN:
+                facts = HostFacts.refused_or_not_begun(self.last.error)
             return facts, facts.verdict.value, self.last.why
         return HostFacts(may_have_run=True), "the record ends in the middle", None
 

@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 
 from pydantic import Field
 
-from mpsbridge.errors import Interrupted, NotBegun, Refused
+from mpsbridge.errors import NotBegun, NoTurn, Refused, Stopped
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.sessions import Result
 
@@ -25,7 +25,7 @@ class Verdict(StrEnum):
     PARTLY = "partly"
     """Something was done, and not all of it."""
     REFUSED = "refused"
-    """The plan refused; nothing was sent."""
+    """The plan refused, by its verdicts or its waves; nothing was sent."""
     STOPPED = "stopped"
     """It was broken off, or its turn never came; all that was held was given back."""
     UNKNOWN = "unknown"
@@ -45,19 +45,26 @@ class HostFacts(NamedTuple):
 
     results: tuple[Result, ...] = ()
     error: str | None = None
+    is_refused: bool = False
+    """Whether the error is the plan's own refusal, before anything was sent."""
     may_have_run: bool = False
     """Whether the failed step may have run all the same."""
     given_back: bool = True
     """Whether nothing that keeps people or other runs out was left on the host."""
+
+    @classmethod
+    def refused_or_not_begun(cls, error: str) -> HostFacts:
+        """Of a host to which nothing was sent, and the kind of the error that says why."""
+        return cls(error=error, is_refused=error in {Refused.kind, NoTurn.kind})
 
     @property
     def verdict(self) -> Verdict:
         """What became of the host."""
         if self.may_have_run or Result.UNKNOWN in self.results:
             return Verdict.UNKNOWN
-        if self.error == Refused.kind:
+        if self.is_refused:
             return Verdict.REFUSED
-        if self.error in {NotBegun.kind, Interrupted.kind}:
+        if self.error in {NotBegun.kind, Stopped.kind}:
             return Verdict.STOPPED
         if self.error is not None:
             return Verdict.FAILED
