@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from mpsbridge.ending.run import EndValue, end_sessions
 from mpsbridge.ending.scene import Scene
 from mpsbridge.errors import (
     AuthRefused,
+    HostReleased,
     Interrupted,
     MpsBridgeError,
     NotSent,
@@ -861,3 +863,59 @@ def test_once_it_is_stopped_nothing_new_begins_and_all_is_given_back(stage: Stag
     later = {"shown", "ended"}
     assert not later & {step for step, _ in host.record}
     assert (host.mode, host.lease) == (LogonMode.ENABLED, None)
+
+
+def when_warned(act: Callable[[FakeHost], object]) -> Callable[[FakeHost], None]:
+    """Do something once, at the first look after a notice was shown."""
+    done: list[bool] = []
+
+    def look(host: FakeHost) -> None:
+        if not done and any(what == "shown" for what, _ in host.record):
+            done.append(True)
+            act(host)
+
+    return look
+
+
+@pytest.mark.parametrize("then", [Then.NOTHING, Then.RESTART])
+def test_a_host_that_is_taken_over_is_left_at_once_and_nothing_is_claimed(
+    stage: Stage, host: FakeHost, then: Then
+) -> None:
+    """What the other run did was once told as sessions that left by themselves, and as done."""
+    now = host.clock.now()
+    other = Lease(run="r-2", owner="bob@other", since=to_cim(now), expires=to_cim(now + timedelta(hours=1))).text()
+
+    def taken_over(host: FakeHost) -> None:
+        host.lease = other
+        host.people.clear()
+
+    host.on_look = when_warned(taken_over)
+    with pytest.raises(HostReleased, match=r"taken over: it is held by run r-2 of bob@other"):
+        stage.run(then=then)
+    assert host.lease == other
+    assert {"ended", "down"} & {what for what, _ in host.record} == set()
+    told = [event.what.event for event in stage.events]
+    assert "settled" not in told
+    assert "restored" not in told
+    assert told[-1] == "stopped"
+
+
+def test_a_host_that_a_person_releases_meanwhile_is_left_at_once(stage: Stage, host: FakeHost) -> None:
+    host.on_look = when_warned(lambda host: setattr(host, "lease", None))
+    with pytest.raises(HostReleased, match="a person has released the host"):
+        stage.run(then=Then.NOTHING)
+    assert "ended" not in {what for what, _ in host.record}
+
+
+def test_a_restart_by_others_is_said_and_not_told_as_people_who_left(stage: Stage, host: FakeHost) -> None:
+    def restarted(host: FakeHost) -> None:
+        host.boot += timedelta(minutes=3)
+        host.people.clear()
+
+    host.on_look = when_warned(restarted)
+    value = stage.run(then=Then.NOTHING)
+    assert {one.result for one in value.sessions} == {Result.GONE}
+    assert {one.text for one in value.sessions} == {"the host has restarted since"}
+    assert any("was restarted, not by this run" in problem for problem in value.problems)
+    assert [event.what.event for event in stage.events].count("restarted") == 1
+    assert clean(host)

@@ -69,15 +69,19 @@ class Down:
         scene.phase = Phase.of(then)
         scene.check_stop()
         for tries_left in reversed(range(TRIES)):
-            allowed = self._allowed(scene.observe(), people)
+            seen = scene.observe()
+            if scene.was_restarted:  # what it was told to leave is its boot of now
+                self._boot = seen.boot
+            scene.holds_lease = False  # it goes down, and its disk may forget the lease
             try:
-                answer = self._order(allowed)
+                answer = self._order(self._allowed(seen, people))
             except MpsBridgeError as error:
                 if not error.may_have_run:
                     raise
                 return self._see_whether(error)
             if answer.accepted or not (answer.left and tries_left):
                 break
+            scene.holds_lease = True
             scene.pause(LOOK_S)
         return self._see_through(answer)
 

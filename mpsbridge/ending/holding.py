@@ -105,6 +105,7 @@ class Holding:
             other = read_lease(answer.lease)
             raise Refused(f"the host is held by {holder(other)}" if other else "the lease went while it was taken")
         self._is_taken = True
+        scene.holds_lease, scene.boot_at_lease = True, seen.boot
         until = from_cim(str(self._lease.expires)).astimezone(scene.now().tzinfo)
         scene.tell(LeaseTaken(expires=until))
         self._mode = seen.logon_mode
@@ -193,6 +194,7 @@ class Holding:
         restored stays so; what was found stands in it until the end, for whoever goes on.
         """
         scene, lease = self._scene, self._lease
+        scene.holds_lease = False  # from here on each step asks by itself
         scene.disrupt_no_more()
         if lease is None:
             return

@@ -109,13 +109,18 @@ def left_by(past: Past, seen: Observation, run: str, now: datetime) -> str:
     It is neither there, nor given back by this run, nor over at ``now`` (by the host's clock): then a person has
     released the host, or another run has it by now. Disk protection drops a lease, too, but only at a restart (W23).
     """
-    lease = read_lease(seen.lease)
     was_dropped = seen.discards_changes and seen.boot != past.boot
     is_held = past.held_until is not None and now <= past.held_until
-    if is_of_run(seen.lease, run) or not (past.lost or (is_held and not was_dropped)):
+    return ended_by_others(seen, run) if past.lost or (is_held and not was_dropped) else ""
+
+
+def ended_by_others(seen: Observation, run: str) -> str:
+    """Who has ended the lease of a run on its host; empty where it is there, or another one cannot be read."""
+    lease = read_lease(seen.lease)
+    if is_of_run(seen.lease, run):
         return ""
     if isinstance(lease, Lease):
-        return f"the host is held by {holder(lease)} now, so it has left this run"
+        return f"the host was taken over: it is held by {holder(lease)} now, so it has left this run"
     return "" if lease else "a person has released the host, so it has left this run"
 
 

@@ -16,6 +16,7 @@ from mpsbridge.models.sessions import GONE_APART_S, Observation, Result, Session
 from mpsbridge.runs.events import SessionJudged, SessionSettled
 
 HANGS = "the log-off that was ordered before still hangs"
+RESTARTED = "the host has restarted since"
 BY_FORCE = "reset by force: the profile may not have been saved"
 
 
@@ -84,8 +85,7 @@ class People:
         doubted = [known.session for known in self._results.values() if known.result is Result.UNKNOWN]
         known = {identity(session) for session in doubted} | self._results.keys()
         doubted += [session for session in self._scene.past.in_doubt if identity(session) not in known]
-        text = "the host has restarted since"
-        self.settle([SessionResult(session=session, result=Result.GONE, text=text) for session in doubted])
+        self.settle([SessionResult(session=session, result=Result.GONE, text=RESTARTED) for session in doubted])
 
     def _take(self, verdicts: Sequence[Verdict]) -> None:
         for verdict in verdicts:
@@ -228,7 +228,8 @@ class People:
         for who, known in self._results.items():
             if known.result is Result.UNKNOWN and self._is_gone(who, seen):
                 ours = who in self._begun | self._reset
-                text = BY_FORCE if who in self._reset else "" if ours else "left by themselves"
+                alone = RESTARTED if self._scene.was_restarted else "left by themselves"
+                text = BY_FORCE if who in self._reset else "" if ours else alone
                 result = Result.ENDED if ours else Result.GONE
                 absent.append(known.model_copy(update={"result": result, "text": text}))
         self.settle(absent)

@@ -13,13 +13,13 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol, TypeVar
 
 from mpsbridge.clock import Clock
-from mpsbridge.ending.past import Past
+from mpsbridge.ending.past import Past, ended_by_others
 from mpsbridge.ending.policy import Policy
-from mpsbridge.errors import MpsBridgeError, Stopped
+from mpsbridge.errors import HostReleased, MpsBridgeError, Stopped
 from mpsbridge.models.answers import FailsafeAnswer, LeaseAnswer, ModeAnswer, PowerAnswer
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.sessions import AllowedSession, LogonMode, Logons, Observation, Session, SessionResult
-from mpsbridge.runs.events import AnyHappening, Event, Happening, Looked, Phase, Step, StepSent
+from mpsbridge.runs.events import AnyHappening, Event, Happening, Looked, Phase, RestartedByOthers, Step, StepSent
 from mpsbridge.runs.recording import BestEffort, Record, recorded
 from mpsbridge.snippets.parameters import Holding
 
@@ -138,11 +138,17 @@ class Scene:
         """Whether any step that changes something was sent."""
         self.notice_in_doubt = False
         """Whether nobody knows what became of a notice, also of one that was sent while giving back."""
+        self.was_restarted = False
+        """Whether the host has restarted before this run told it to."""
         self.locale: str | None = None
         self._journal: Record = journal
         self._on_event = on_event
         self._on_progress = on_progress
         self.phase = Phase.OBSERVE
+        self.holds_lease = False
+        """Whether the lease on the host has to be this run's at every look; otherwise others have ended it."""
+        self.boot_at_lease: datetime | None = None
+        """The host's boot identity when the lease was taken, as long as this run has not told it to go down."""
         self._ahead = timedelta()
         self._zone: tzinfo | None = None
         self._deadline = clock.monotonic() + policy.host_deadline_s
@@ -182,7 +188,25 @@ class Scene:
                 boot=seen.boot,
             )
         )
+        if self.holds_lease:
+            self._check_is_ours(seen)
         return seen
+
+    def _check_is_ours(self, seen: Observation) -> None:
+        """Raise ``HostReleased`` at the first sign that others have the host now; a restart of theirs is said.
+
+        Disk protection drops the lease at a restart (W23), which nobody has released then.
+        """
+        restarted = seen.boot is not None and self.boot_at_lease is not None and seen.boot != self.boot_at_lease
+        if (why := ended_by_others(seen, self.run)) and not (restarted and seen.discards_changes):
+            self.holds_lease = False
+            raise HostReleased(why)
+        if restarted and seen.boot is not None:
+            self.boot_at_lease = seen.boot
+            self.was_restarted = True
+            happened = RestartedByOthers(boot=seen.boot)
+            self.problems.append(happened.text())
+            self.tell(happened)
 
     def now(self) -> datetime:
         """The host's own time, in its own offset, as the last look told it."""

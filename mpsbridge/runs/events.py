@@ -354,6 +354,19 @@ class SessionSettled(_OfSession):
         return f"session {self.session} {self.result}{_in_brackets(self.why)}: {self.name}"
 
 
+class RestartedByOthers(Happening):
+    """The host has restarted before this run told it to."""
+
+    is_shown: ClassVar[bool] = True
+
+    event: Literal["restarted"] = "restarted"
+    boot: AwareDatetime
+
+    def text(self) -> str:
+        """When, by the host's clock."""
+        return f"the host was restarted, not by this run, at {self.boot:%H:%M:%S} host time"
+
+
 class OrderGiven(Happening):
     """The host has taken the order to restart, to shut down or to change its mode."""
 
@@ -522,6 +535,7 @@ AnyHappening = Annotated[
     | Waiting
     | NobodyLeft
     | SessionSettled
+    | RestartedByOthers
     | OrderGiven
     | OrderUnanswered
     | Booted
