@@ -12,6 +12,7 @@ from mpsbridge.version import __version__
 
 if TYPE_CHECKING:
     from mpsbridge.ending.plan import Act, Plan, Selector, make_plan
+    from mpsbridge.ending.policy import Closing, Policy
     from mpsbridge.errors import (
         AccessDenied,
         AuthRefused,
@@ -31,10 +32,20 @@ if TYPE_CHECKING:
     from mpsbridge.models.outcomes import Done, Failed, Failure, Skipped
     from mpsbridge.models.sessions import LogonMode, Observation, Result, Session, SessionResult, State
     from mpsbridge.models.targets import Target
+    from mpsbridge.models.then import Then
+    from mpsbridge.operations.acts import Disconnect, LogOff, Message
+    from mpsbridge.operations.ending import End, Resume
+    from mpsbridge.operations.holds import Hold, Release
+    from mpsbridge.operations.logons import SetLogons
+    from mpsbridge.operations.workplace import RunResult, Workplace
+    from mpsbridge.runs.events import Event
+    from mpsbridge.runs.journal import Journal
+    from mpsbridge.runs.verdict import RunVerdict
     from mpsbridge.transports.canned import CannedTransport
 
 _HOMES = {
     "mpsbridge.ending.plan": ["Act", "Plan", "Selector", "make_plan"],
+    "mpsbridge.ending.policy": ["Closing", "Policy"],
     "mpsbridge.errors": [
         "AccessDenied",
         "AuthRefused",
@@ -54,6 +65,15 @@ _HOMES = {
     "mpsbridge.models.outcomes": ["Done", "Failed", "Failure", "Skipped"],
     "mpsbridge.models.sessions": ["LogonMode", "Observation", "Result", "Session", "SessionResult", "State"],
     "mpsbridge.models.targets": ["Target"],
+    "mpsbridge.models.then": ["Then"],
+    "mpsbridge.operations.acts": ["Disconnect", "LogOff", "Message"],
+    "mpsbridge.operations.ending": ["End", "Resume"],
+    "mpsbridge.operations.holds": ["Hold", "Release"],
+    "mpsbridge.operations.logons": ["SetLogons"],
+    "mpsbridge.operations.workplace": ["RunResult", "Workplace"],
+    "mpsbridge.runs.events": ["Event"],
+    "mpsbridge.runs.journal": ["Journal"],
+    "mpsbridge.runs.verdict": ["RunVerdict"],
     "mpsbridge.transports.canned": ["CannedTransport"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -65,31 +85,47 @@ __all__ = [
     "AuthRefused",
     "Blind",
     "CannedTransport",
+    "Closing",
+    "Disconnect",
     "Done",
+    "End",
+    "Event",
     "Failed",
     "Failure",
     "Fleet",
+    "Hold",
     "Host",
     "InputError",
     "Interrupted",
+    "Journal",
     "KeyTable",
+    "LogOff",
     "LogonMode",
+    "Message",
     "MpsBridgeError",
     "NotSent",
     "Observation",
     "ParseError",
     "Password",
     "Plan",
+    "Policy",
+    "Release",
     "RemoteError",
     "Result",
+    "Resume",
+    "RunResult",
+    "RunVerdict",
     "Selector",
     "Session",
     "SessionResult",
+    "SetLogons",
     "Skipped",
     "State",
     "Target",
+    "Then",
     "Ticket",
     "Unreachable",
+    "Workplace",
     "__version__",
     "find_targets",
     "make_plan",

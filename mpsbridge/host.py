@@ -12,6 +12,8 @@ import math
 import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Self
 
 from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.errors import (
@@ -220,7 +222,7 @@ class Host:
         parameters = ActParameters(sessions=_guards(sessions), not_after=self._not_after(), run=run)
         return _results(sessions, self.ask(DISCONNECT, parameters))
 
-    def end(self, sessions: Sequence[Session], *, run: str, lease: Holding = "free") -> tuple[SessionResult, ...]:
+    def log_off(self, sessions: Sequence[Session], *, run: str, lease: Holding = "free") -> tuple[SessionResult, ...]:
         """Log each session off and look until it is gone (W9).
 
         Whom the script has seen go needs one look more, two seconds later; for others it is looked at once, then after
@@ -288,6 +290,14 @@ class Host:
         self._cancelled.set()
         if (transport := self._transport) is not None:
             transport.cancel()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def close(self) -> None:
         """Let go of the host; never raises."""

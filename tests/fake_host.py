@@ -210,7 +210,7 @@ class FakeHost:
         )
         self.lease = lease.model_copy(update={"notices": (*lease.notices, mark)}).text()
 
-    def end(self, sessions: Sequence[Session], *, run: str, lease: Holding) -> tuple[SessionResult, ...]:
+    def log_off(self, sessions: Sequence[Session], *, run: str, lease: Holding) -> tuple[SessionResult, ...]:
         self._pass_time()
         self._fault("end")
         self._demand(lease, run)

@@ -46,7 +46,7 @@ def test_only_the_chosen_session_is_sent_with_its_guard() -> None:
     hands = Hands({"observe": looks([ALICE, BOB], [ALICE]), "end": end})
     host = hands.host(clock=FakeClock())
     seen = host.observe()
-    (result,) = host.end([seen.sessions[1]], run="r1")
+    (result,) = host.log_off([seen.sessions[1]], run="r1")
     assert result.result is Result.ENDED
     (guard,) = json.loads(str(sent[0].parameters["Sessions"]))["sessions"]
     assert (guard["id"], guard["user"], guard["born"]) == (3, "bob", "20261125090003.000000+000")
@@ -63,7 +63,7 @@ def test_w04_the_act_carries_the_hosts_own_time_limit() -> None:
     host = Hands({"observe": looks([ALICE]), "end": end}).host(clock=clock, timeout_s=30)
     seen = host.observe()
     clock.wait(40)
-    host.end(seen.sessions, run="r1")
+    host.log_off(seen.sessions, run="r1")
     assert sent[0].parameters["NotAfter"] == "20261125120110.000000+000"
 
 
@@ -71,7 +71,7 @@ def test_w09_gone_is_believed_only_after_two_looks_some_seconds_apart() -> None:
     clock = FakeClock()
     hands = Hands({"observe": looks([ALICE], []), "end": acted("end", s2="begun")})
     host = hands.host(clock=clock)
-    (result,) = host.end(host.observe().sessions, run="r1")
+    (result,) = host.log_off(host.observe().sessions, run="r1")
     assert result.result is Result.ENDED
     assert hands.calls == ["observe", "end", "observe", "observe"]
     assert clock.waits == [0, 2]
@@ -81,7 +81,7 @@ def test_w09_what_the_script_saw_go_needs_one_look_more() -> None:
     clock = FakeClock()
     hands = Hands({"observe": looks([ALICE, BOB], []), "end": acted("end", s2="ended", s3="ended")})
     host = hands.host(clock=clock)
-    results = host.end(host.observe().sessions, run="r1")
+    results = host.log_off(host.observe().sessions, run="r1")
     assert [result.result for result in results] == [Result.ENDED, Result.ENDED]
     assert hands.calls == ["observe", "end", "observe"]
     assert clock.waits == [2]
@@ -100,7 +100,7 @@ def test_w09_a_look_that_fails_is_made_up_for_later() -> None:
 
     hands = Hands({"observe": observe, "end": acted("end", s2="ended")})
     host = hands.host(clock=clock)
-    (result,) = host.end(host.observe().sessions, run="r1")
+    (result,) = host.log_off(host.observe().sessions, run="r1")
     assert result.result is Result.ENDED
     assert clock.waits == [2, 1]
 
@@ -109,7 +109,7 @@ def test_w09_a_session_that_stays_is_unknown_after_the_last_look() -> None:
     clock = FakeClock()
     hands = Hands({"observe": looks([ALICE]), "end": acted("end", s2="begun")})
     host = hands.host(clock=clock)
-    (result,) = host.end(host.observe().sessions, run="r1")
+    (result,) = host.log_off(host.observe().sessions, run="r1")
     assert (result.result, result.text) == (Result.UNKNOWN, "the log-off has begun; the session is still listed")
     assert result.begun
     assert clock.waits == [0, 1, 2, 4, 5]
@@ -119,21 +119,21 @@ def test_w09_a_session_that_stays_is_unknown_after_the_last_look() -> None:
 def test_whoever_goes_was_ended_only_if_the_log_off_had_begun(said: str, expected: Result) -> None:
     hands = Hands({"observe": looks([ALICE], []), "end": acted("end", s2=said)})
     host = hands.host(clock=FakeClock())
-    (result,) = host.end(host.observe().sessions, run="r1")
+    (result,) = host.log_off(host.observe().sessions, run="r1")
     assert result.result is expected
 
 
 def test_whose_log_off_did_not_begin_is_not_told_to_be_logging_off() -> None:
     hands = Hands({"observe": looks([ALICE]), "end": acted("end", s2="unknown")})
     host = hands.host(clock=FakeClock())
-    (result,) = host.end(host.observe().sessions, run="r1")
+    (result,) = host.log_off(host.observe().sessions, run="r1")
     assert (result.result, result.text, result.begun) == (Result.UNKNOWN, "the session is still listed", False)
 
 
 def test_w09_a_row_that_comes_back_starts_the_count_anew() -> None:
     hands = Hands({"observe": looks([ALICE], [], [ALICE], [], []), "end": acted("end", s2="begun")})
     host = hands.host(clock=FakeClock())
-    (result,) = host.end(host.observe().sessions, run="r1")
+    (result,) = host.log_off(host.observe().sessions, run="r1")
     assert result.result is Result.ENDED
     assert hands.calls.count("observe") == 5
 
@@ -146,7 +146,7 @@ def test_w09_processes_without_a_row_are_not_gone() -> None:
 
     hands = Hands({"observe": observe, "end": acted("end", s2="ended")})
     host = hands.host(clock=FakeClock())
-    (result,) = host.end(host.observe().sessions, run="r1")
+    (result,) = host.log_off(host.observe().sessions, run="r1")
     assert (result.result, result.text) == (Result.UNKNOWN, "its row is gone, but processes of it still run")
 
 
@@ -157,7 +157,7 @@ def test_another_birth_on_the_same_id_means_the_first_is_gone() -> None:
 
     hands = Hands({"observe": observe, "end": acted("end", s2="ended")})
     host = hands.host(clock=FakeClock())
-    (result,) = host.end(host.observe().sessions, run="r1")
+    (result,) = host.log_off(host.observe().sessions, run="r1")
     assert result.result is Result.ENDED
 
 
@@ -168,7 +168,7 @@ def test_w05_without_births_other_text_on_the_id_is_unknown() -> None:
 
     hands = Hands({"observe": observe, "end": acted("end", s2="ended")})
     host = hands.host(clock=FakeClock())
-    (result,) = host.end(host.observe().sessions, run="r1")
+    (result,) = host.log_off(host.observe().sessions, run="r1")
     assert result.result is Result.UNKNOWN
 
 
@@ -178,7 +178,7 @@ def test_a_look_that_fails_proves_nothing() -> None:
 
     hands = Hands({"observe": observe, "end": acted("end", s2="ended")})
     host = hands.host(clock=FakeClock())
-    (result,) = host.end(host.observe().sessions, run="r1")
+    (result,) = host.log_off(host.observe().sessions, run="r1")
     assert (result.result, result.text) == (Result.UNKNOWN, "could not look: the link broke")
 
 
@@ -215,7 +215,7 @@ def test_an_unreadable_answer_names_host_and_snippet(answer: str) -> None:
     host = Hands({"observe": looks([ALICE]), "end": lambda _script: answer}).host()
     seen = host.observe()
     with pytest.raises(ParseError) as caught:
-        host.end(seen.sessions, run="r1")
+        host.log_off(seen.sessions, run="r1")
     assert (caught.value.host, caught.value.snippet, caught.value.may_have_run) == ("ts1", "end", True)
 
 
@@ -255,7 +255,7 @@ def test_after_a_cancel_nothing_more_is_sent() -> None:
     canceller.start()
     canceller.join()
     with pytest.raises(Interrupted) as caught:
-        host.end(seen.sessions, run="r1")
+        host.log_off(seen.sessions, run="r1")
     assert caught.value.may_have_run is False
     assert hands.calls == ["observe"]
 

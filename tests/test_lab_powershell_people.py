@@ -62,7 +62,7 @@ class Client:
         return {session.id: session for session in self.host.observe().sessions}
 
     def end(self, *sessions: Session) -> dict[int, SessionResult]:
-        return {each.session.id: each for each in self.host.end(sessions, run="run-1")}
+        return {each.session.id: each for each in self.host.log_off(sessions, run="run-1")}
 
     def change(self) -> Any:
         return self.lab.world.changing()

@@ -123,7 +123,7 @@ def test_a_guarded_log_off_on_an_open_shell_takes_six_requests() -> None:
         host.observe()
         before = len(lab.requests)
         bob = next(session for session in host.look().sessions if session.user == "bob")
-        (result,) = host.end([bob], run="r1")
+        (result,) = host.log_off([bob], run="r1")
         assert result.result is Result.ENDED
         assert steps(lab)[before:] == COMMAND * 3
         assert "bob" not in {session.user for session in host.look().sessions}

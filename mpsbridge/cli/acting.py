@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.fleets import lost_answer, open_journal, open_workplace, present
@@ -29,6 +29,7 @@ from mpsbridge.models.sessions import LogonMode, Logons, Result
 from mpsbridge.operations.acts import ActOn, ActPlan, ActValue, Disconnect, LogOff, Message
 from mpsbridge.operations.logons import SetLogons
 from mpsbridge.operations.outcomes import judge
+from mpsbridge.snippets.parameters import MessageText
 
 
 def message(call: Call, hosts: Sequence[str], text: str, who: Selector | None) -> int:
@@ -36,10 +37,10 @@ def message(call: Call, hosts: Sequence[str], text: str, who: Selector | None) -
     if who is None:
         raise InputError(SAY_WHO)
     try:
-        operation = Message(selector=who, text=text)
+        TypeAdapter(MessageText).validate_python(text)
     except ValidationError as error:
         raise InputError(f"--text: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
-    return _carry_out(call, hosts, operation, yes=True)
+    return _carry_out(call, hosts, Message(selector=who, text=text), yes=True)
 
 
 def disconnect(call: Call, hosts: Sequence[str], who: Selector | None, *, yes: bool) -> int:

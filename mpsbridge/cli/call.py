@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from mpsbridge.cli.tables import counted, listed
 from mpsbridge.cli.terminal import Terminal
 from mpsbridge.clock import Clock, SystemClock
@@ -217,14 +215,11 @@ def selector(
     """The selector that the options describe, ``None`` where none is given. Raises ``InputError``."""
     if not any([session, user, everyone, disconnected, disconnected_over, idle_over]):
         return None
-    try:
-        return Selector(
-            session_ids=tuple(session or ()),
-            users=tuple(user or ()),
-            everyone=everyone,
-            disconnected=disconnected,
-            disconnected_over_s=duration("--disconnected-over", disconnected_over),
-            idle_over_s=duration("--idle-over", idle_over),
-        )
-    except ValidationError as error:
-        raise InputError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
+    return Selector(
+        session_ids=tuple(session or ()),
+        users=tuple(user or ()),
+        everyone=everyone,
+        disconnected=disconnected,
+        disconnected_over_s=duration("--disconnected-over", disconnected_over),
+        idle_over_s=duration("--idle-over", idle_over),
+    )

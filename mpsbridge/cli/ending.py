@@ -159,7 +159,7 @@ def _recorded(run: Run) -> tuple[list[str], End]:
     try:
         policy = Policy.model_validate(run.options.get("policy"))
         waves = WavesTable.model_validate(run.options.get("waves") or {})
-    except (ValidationError, RecursionError) as error:
+    except (InputError, ValidationError, RecursionError) as error:
         raise _not_told(run) from error
     if not isinstance(words, list) or not (template is None or isinstance(template, str)):
         raise _not_told(run)

@@ -12,7 +12,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from mpsbridge.models.frozen import Frozen
+from mpsbridge.models.frozen import Frozen, Given
 from mpsbridge.models.sessions import Observation, Result, Session, SessionResult, State
 
 SAY_WHO = "say who: --session ID, --user NAME, --all, --disconnected, --disconnected-over 2h or --idle-over 2h"
@@ -26,7 +26,7 @@ class Act(StrEnum):
     LOGOFF = "logoff"
 
 
-class Selector(Frozen):
+class Selector(Given):
     """Which sessions: different conditions combine by *and*, several ids or users by *or*."""
 
     session_ids: tuple[int, ...] = ()

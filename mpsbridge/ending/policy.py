@@ -17,7 +17,7 @@ from pydantic import Field
 from mpsbridge.ending.lease import holder, is_disbelieved, keeps_out
 from mpsbridge.ending.plan import Selector, Verdict, back_in_use, choose, may_be_meant
 from mpsbridge.models.durations import format_duration
-from mpsbridge.models.frozen import Frozen
+from mpsbridge.models.frozen import Frozen, Given
 from mpsbridge.models.sessions import LogonMode, Observation, Session, State
 from mpsbridge.models.then import Then
 
@@ -33,7 +33,7 @@ class Closing(StrEnum):
     LOCAL = "local"
 
 
-class Allowances(Frozen):
+class Allowances(Given):
     """What is spared or refused unless the administrator says otherwise in so many words: each field is the option of
     that name.
     """

@@ -143,7 +143,7 @@ def _end(scene: Scene, people: People) -> None:
     try:
         results = scene.step(
             StepSent(step=Step.LOGOFF, sessions=tuple(one.id for one in ready)),
-            lambda: scene.host.end(ready, run=scene.run, lease="held"),
+            lambda: scene.host.log_off(ready, run=scene.run, lease="held"),
         )
     except MpsBridgeError as error:
         if error.may_have_run:

@@ -60,7 +60,7 @@ class HostHands(Protocol):
         """Show a box in each session, marked in the lease as ``notice``."""
         ...
 
-    def end(self, sessions: Sequence[Session], *, run: str, lease: Holding) -> tuple[SessionResult, ...]:
+    def log_off(self, sessions: Sequence[Session], *, run: str, lease: Holding) -> tuple[SessionResult, ...]:
         """Log each session off and look until it is gone."""
         ...
 

@@ -26,8 +26,14 @@ class Given(Frozen):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            found = "; ".join(": ".join([*map(str, one["loc"]), one["msg"]]) for one in error.errors())
-            raise InputError(f"{type(self).__name__}: {found}") from None
+            found = error.errors()
+            said = "; ".join(": ".join([*map(str, one["loc"]), _text_of(one["msg"])]) for one in found)
+            is_ours = all(not one["loc"] for one in found)  # a rule about the whole, as a sentence of its own
+            raise InputError(said if is_ours else f"{type(self).__name__}: {said}") from None
+
+
+def _text_of(message: str) -> str:
+    return message.removeprefix("Value error, ")
 
 
 class Answer(BaseModel):

@@ -16,11 +16,11 @@ from mpsbridge.ending.lease import why_held
 from mpsbridge.ending.plan import Act, Plan, Selector, ask_again, make_plan
 from mpsbridge.errors import MpsBridgeError
 from mpsbridge.host import Host
-from mpsbridge.models.frozen import Frozen
+from mpsbridge.models.frozen import Frozen, Given
 from mpsbridge.models.outcomes import Done, Outcome, Skipped
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import Observation, Result, Session, SessionResult
-from mpsbridge.operations.outcomes import judge, never_begun, not_found
+from mpsbridge.operations.outcomes import judge, never_begun, not_found, refusals_of
 from mpsbridge.operations.workplace import RunResult, Watch, Workplace, nothing_is_sent
 from mpsbridge.runs.events import Finished, Phase, Step, StepSent
 from mpsbridge.runs.recording import recorded
@@ -65,12 +65,17 @@ class ActPlan:
         """The hosts on which something is to be done."""
         return [self.outcomes[place].host for place in self.plans]
 
+    @property
+    def refusals(self) -> list[str]:
+        """What is refused, by host, with the option that lifts it; to these hosts nothing is sent."""
+        return refusals_of(self.outcomes)
+
     def carry_out(self, work: Workplace, watch: Watch) -> RunResult[ActValue]:
         """Act on these sessions, and say what became of each."""
         return self.operation.carry_out(work, self, watch)
 
 
-class ActOn(Frozen):
+class ActOn(Given):
     """What the three acts share."""
 
     selector: Selector
@@ -231,4 +236,4 @@ class LogOff(ActOn):
         return make_plan(seen, self.selector, self.act, disconnected_ok=self.disconnected_ok)
 
     def _do(self, host: Host, sessions: Sequence[Session], run: str) -> tuple[SessionResult, ...]:
-        return host.end(sessions, run=run)
+        return host.log_off(sessions, run=run)

@@ -27,12 +27,12 @@ from mpsbridge.fleet import LOOK_S
 from mpsbridge.host import Host
 from mpsbridge.maintain import Turnstile, WavesTable, limits, without_a_turn
 from mpsbridge.models.durations import format_duration
-from mpsbridge.models.frozen import Frozen
+from mpsbridge.models.frozen import Given
 from mpsbridge.models.outcomes import Done, Failed, Outcome, Skipped
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import Session
 from mpsbridge.models.then import Then
-from mpsbridge.operations.outcomes import judge, never_begun, not_begun_is_skipped, not_found
+from mpsbridge.operations.outcomes import judge, never_begun, not_begun_is_skipped, not_found, refusals_of
 from mpsbridge.operations.workplace import RunResult, Watch, Workplace
 from mpsbridge.reports.summary import judge as judge_record
 from mpsbridge.reports.summary import make_report
@@ -44,7 +44,7 @@ DEADLINE_S = 6 * 3600
 """For a whole run where nothing else is said."""
 
 
-class End(Frozen):
+class End(Given):
     """Warn people, wait, log them off, and restart, shut down or switch the hosts; in waves where there are some.
 
     ``template`` is a text of one's own for notices, ``deadline_s`` the time for all of it. ``known`` are hosts that a
@@ -105,6 +105,11 @@ class EndPlan:
         """The sessions that would be ended, by host."""
         plans = [plan for place in self.ready if isinstance(plan := self.plans[place], Done)]
         return [(plan.host, session) for plan in plans for session in plan.value.acts]
+
+    @property
+    def refusals(self) -> list[str]:
+        """What is refused, by host, with the option that lifts it; to these hosts nothing is sent."""
+        return refusals_of(self.plans)
 
     @property
     def notes(self) -> list[tuple[str, Sequence[str]]]:
@@ -176,7 +181,7 @@ class EndPlan:
                 work.record_not_sent(self.run, plan)
 
 
-class Resume(Frozen):
+class Resume(Given):
     """Go on with a run that died, on the hosts of the workplace; ``hosts`` are all of the run's.
 
     Waves count over those: a host that was finished earlier serves people, unless it was shut down.

@@ -29,7 +29,7 @@ from mpsbridge.ending.lease import (
 )
 from mpsbridge.errors import JournalError, JournalLost, MpsBridgeError, Refused, StillHeld
 from mpsbridge.host import Host
-from mpsbridge.models.frozen import Frozen
+from mpsbridge.models.frozen import Frozen, Given
 from mpsbridge.models.harmless import harmless
 from mpsbridge.models.outcomes import Done, Outcome
 from mpsbridge.models.scripts import Effect
@@ -158,7 +158,7 @@ class Steps:
         return recorded(self.record, self.run, self.host.name, what, act)
 
 
-class Hold(Frozen):
+class Hold(Given):
     """Keep every run away from the hosts until a person releases them."""
 
     reason: str
@@ -204,7 +204,7 @@ def _saying(outcome: Outcome[LeaseValue], text: str) -> Outcome[LeaseValue]:
     return outcome.model_copy(update={"value": outcome.value.model_copy(update={"text": text})})
 
 
-class Release(Frozen):
+class Release(Given):
     """Give back what an interrupted run or a person holds on the hosts."""
 
     def plan(self, work: Workplace) -> LeasePlan:

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from mpsbridge.ending.lease import why_held
 from mpsbridge.errors import Refused
 from mpsbridge.host import Host
-from mpsbridge.models.frozen import Frozen
+from mpsbridge.models.frozen import Given
 from mpsbridge.models.outcomes import Done, Outcome
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import LogonMode, Logons
@@ -22,7 +22,7 @@ from mpsbridge.runs.events import Finished, Phase, Step, StepSent
 from mpsbridge.runs.recording import recorded
 
 
-class SetLogons(Frozen):
+class SetLogons(Given):
     """Set the logon mode."""
 
     mode: LogonMode

@@ -63,6 +63,11 @@ def not_begun_is_skipped(outcome: Outcome[V]) -> Outcome[V]:
     return outcome
 
 
+def refusals_of(outcomes: Sequence[Outcome[V]]) -> list[str]:
+    """What the hosts of a plan refuse, as sentences that begin with the host."""
+    return [f"{one.host}: {one.reason.removeprefix('refused: ')}" for one in outcomes if isinstance(one, Skipped)]
+
+
 def not_found(missing: Sequence[Sequence[str]], *, hosts: int) -> str:
     """A sentence about what was named and is on no host; empty where all was found or not every host could be asked."""
     if len(missing) != hosts or not missing:

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
-from mpsbridge.models.frozen import Frozen
+from mpsbridge.models.frozen import Given
 from mpsbridge.models.sessions import AllowedSession, CimTime, LogonMode, SessionGuard
 
 TEXT_LIMIT = 255
@@ -81,7 +81,7 @@ Holding = Literal["free", "held"]
 """
 
 
-class ObserveParameters(Frozen):
+class ObserveParameters(Given):
     """``Get-MpsbridgeObservation``. ``time_limit_s`` bounds each native program.
 
     ``programs`` are looked for in every session (W38).
@@ -91,23 +91,23 @@ class ObserveParameters(Frozen):
     time_limit_s: int = Field(default=20, ge=1, le=300)
 
 
-class LookParameters(Frozen):
+class LookParameters(Given):
     """``Get-MpsbridgeLook``: the small observation for waiting (W16)."""
 
     time_limit_s: int = Field(default=20, ge=1, le=300)
 
 
-class StationsParameters(Frozen):
+class StationsParameters(Given):
     """``Get-MpsbridgeStation``. ``time_limit_s`` bounds each Wms call."""
 
     time_limit_s: int = Field(default=20, ge=1, le=300)
 
 
-class LogonsParameters(Frozen):
+class LogonsParameters(Given):
     """``Get-MpsbridgeLogonMode``: no parameters."""
 
 
-class LogonsSetParameters(Frozen):
+class LogonsSetParameters(Given):
     """``Set-MpsbridgeLogonMode``: compare-and-set (W17). With ``expected`` null the mode found is not compared."""
 
     mode: LogonMode
@@ -117,7 +117,7 @@ class LogonsSetParameters(Frozen):
     lease: Holding = "free"
 
 
-class ActParameters(Frozen):
+class ActParameters(Given):
     """What ``disconnect`` carries (``Disconnect-MpsbridgeSession``), and every act on sessions."""
 
     sessions: Annotated[tuple[SessionGuard, ...], AfterValidator(_distinct)] = Field(min_length=1, max_length=1000)
@@ -156,7 +156,7 @@ class MessageParameters(ActParameters):
     notice: str | None = Field(default=None, pattern=r"^[0-9a-z-]{1,40}$")
 
 
-class LeaseParameters(Frozen):
+class LeaseParameters(Given):
     """``Set-MpsbridgeLease``: compare-and-set of the lease file (W22).
 
     ``text`` null removes it, ``expected`` null demands that there is none. A text that is no lease is refused on the
@@ -170,7 +170,7 @@ class LeaseParameters(Frozen):
     run: RunId
 
 
-class FailsafeParameters(Frozen):
+class FailsafeParameters(Given):
     """``Register-MpsbridgeFailsafe``: the task that restores logons when the lease has run out (W19)."""
 
     found: LogonMode
@@ -180,14 +180,14 @@ class FailsafeParameters(Frozen):
     run: RunId
 
 
-class FailsafeRemoveParameters(Frozen):
+class FailsafeRemoveParameters(Given):
     """``Unregister-MpsbridgeFailsafe``."""
 
     not_after: CimTime
     run: RunId
 
 
-class PowerParameters(Frozen):
+class PowerParameters(Given):
     """``Invoke-MpsbridgePower``: the last look and the order in one script (W24).
 
     ``allowed`` are the sessions that may still be there: of stations that sign somebody in by themselves (W8), and
@@ -203,7 +203,7 @@ class PowerParameters(Frozen):
     time_limit_s: int = Field(default=20, ge=1, le=300)
 
 
-class ModeParameters(Frozen):
+class ModeParameters(Given):
     """``Set-MpsbridgeMode``: MultiPoint's console or station mode, after the same last look (W27)."""
 
     mode: Literal["console", "station"]
