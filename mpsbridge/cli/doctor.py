@@ -1,75 +1,24 @@
-"""``doctor``: everything between this machine and a host's sessions, one step a line, with the remedy where it fails.
+"""``doctor`` on a terminal: the steps of every host, and with ``--save`` the raw answers in a file.
 
-The steps build on each other; after the first that fails, the later ones are unknown and say so. ``--save`` writes the
-raw answers to a file, so that a real host can teach us what no document says.
+What is saved is as it came, so that a real host can teach us what no document says.
 """
 
 from __future__ import annotations
 
-import base64
-import socket
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.fleets import gather, open_reading
-from mpsbridge.cli.tables import counted
-from mpsbridge.errors import (
-    AuthRefused,
-    CertificateRefused,
-    ConnectTimedOut,
-    InputError,
-    KdcUnreachable,
-    MpsBridgeError,
-    NotSent,
-    NotTried,
-    NotWinrm,
-    Unreachable,
-    WinrmFailed,
-)
+from mpsbridge.errors import InputError
 from mpsbridge.files import open_for_owner
-from mpsbridge.host import Host
-from mpsbridge.models.answers import ObserveAnswer, ProgramAnswer
-from mpsbridge.models.credentials import Auth
-from mpsbridge.models.frozen import Frozen
-from mpsbridge.models.harmless import harmless, json_text
+from mpsbridge.models.harmless import json_text
 from mpsbridge.models.outcomes import Done, Outcome
-from mpsbridge.models.scripts import Effect, RawOutput
-from mpsbridge.models.sessions import Observation
-from mpsbridge.models.targets import Target
+from mpsbridge.models.scripts import Effect
+from mpsbridge.operations.diagnosis import Diagnosis, diagnose, tables_of
 from mpsbridge.operations.outcomes import judge
-from mpsbridge.parsing.text import decode
 from mpsbridge.settings import Output
-from mpsbridge.snippets.catalogue import OBSERVE
-from mpsbridge.snippets.envelope import open_envelope
-from mpsbridge.snippets.parameters import ObserveParameters
-from mpsbridge.transports.listeners import other_listener
-from mpsbridge.transports.signin.extra import has_kerberos
 from mpsbridge.version import __version__
-
-PROBE_LIMIT_S = 3.0
-"""Seconds for a connection to the port where WinRM may listen instead."""
-STEPS = ("name", "port", "tls", "sign-in", "powershell", "rights", "sight", "multipoint")
-
-
-_CONSTRAINED = "Sessions can be listed there, but every act refuses: publish the signed JEA module (mpsbridge jea)."
-
-
-class Check(Frozen):
-    """One step: ``ok`` is null where it could not be tried, because an earlier one failed."""
-
-    step: str
-    ok: bool | None
-    text: str
-    remedy: str = ""
-
-
-class Diagnosis(Frozen):
-    """All steps of one host, and the raw answer for ``--save``."""
-
-    checks: tuple[Check, ...]
-    raw: RawOutput | None = None
 
 
 def doctor(call: Call, hosts: Sequence[str], save: Path | None, shard: str | None) -> int:
@@ -107,184 +56,6 @@ def _show(call: Call, outcomes: Sequence[Outcome[Diagnosis]]) -> None:
     call.terminal.failures(outcomes)
 
 
-def diagnose(host: Host) -> Diagnosis:
-    """Walk the steps on one host; changes nothing there."""
-    target = host.target
-    checks = [_named(target)] if target.kind == "winrm" else []
-    if any(not check.ok for check in checks):
-        return _finish(checks)
-    try:
-        raw = host.run(OBSERVE, ObserveParameters())
-    except InputError:
-        raise
-    except MpsBridgeError as error:
-        return _finish([*checks, *_not_answered(error, host)])
-    checks += _connected(host, raw.signed_in)
-    try:
-        envelope = open_envelope(OBSERVE.name, raw)
-        answer = envelope.answer(ObserveAnswer)
-    except MpsBridgeError as error:
-        checks.append(_check("powershell", ok=False, text=str(error), remedy=error.hint))
-        return _finish(checks, raw)
-    return _finish([*checks, *_answered(answer, raw)], raw)
-
-
-def _named(target: Target) -> Check:
-    try:
-        addresses = socket.getaddrinfo(target.address, target.port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        remedy = "Check the spelling, DNS and the search domain; or give the address."
-        return _check("name", ok=False, text=f"{target.address} is not known ({error.strerror})", remedy=remedy)
-    found = sorted({str(address[4][0]) for address in addresses})
-    return _check("name", ok=True, text=f"{target.address} is {', '.join(found)}")
-
-
-def _check(step: str, *, ok: bool | None, text: str, remedy: str = "") -> Check:
-    return Check(step=step, ok=ok, text=text, remedy=remedy)
-
-
-def _finish(checks: list[Check], raw: RawOutput | None = None) -> Diagnosis:
-    """Add the steps that were not reached."""
-    reached = {check.step for check in checks}
-    rest = [_check(step, ok=None, text="not reached") for step in STEPS if step not in reached]
-    return Diagnosis(checks=tuple(sorted([*checks, *rest], key=lambda check: STEPS.index(check.step))), raw=raw)
-
-
-def _connected(host: Host, signed_in: str = "") -> list[Check]:
-    target = host.target
-    if target.kind == "local":
-        here = "not on the way: PowerShell on this very machine"
-        return [_check(step, ok=True, text=here) for step in ("name", "port", "tls", "sign-in")]
-    tls = "certificate accepted unchecked (--insecure-tls)" if target.insecure_tls else "certificate trusted"
-    sealed = "plain HTTP, messages readable on the wire" if target.auth == "basic" else "HTTP with sealed messages"
-    return [
-        _check("port", ok=True, text=f"{target.port} answers"),
-        _check("tls", ok=True, text=tls if target.tls else f"none: {sealed}"),
-        _check("sign-in", ok=True, text=_signed_in(target, signed_in)),
-    ]
-
-
-def _signed_in(target: Target, method: str) -> str:
-    text = f"{target.username or 'whoever has the ticket'} by {method or target.auth}"
-    if method != Auth.KERBEROS:
-        return text
-    from mpsbridge.transports.signin.kerberos import describe  # noqa: PLC0415 - an optional extra
-
-    try:
-        return f"{text}, to {target.service_name}, {describe(target)}"
-    except Exception:  # noqa: BLE001 - it ended just now; signing in has gone well all the same
-        return f"{text}, to {target.service_name}"
-
-
-def _sign_in_failed(target: Target, error: MpsBridgeError) -> str:
-    from mpsbridge.transports.signin.negotiate import may_be_kerberos  # noqa: PLC0415 - takes long to load
-
-    if target.auth not in {Auth.KERBEROS, Auth.NEGOTIATE} or not has_kerberos():
-        return str(error)
-    if not may_be_kerberos(target):
-        return f"{error}; Kerberos was not tried (for that write --username name@REALM, and the host's name)"
-    from mpsbridge.transports.signin.kerberos import surroundings  # noqa: PLC0415 - an optional extra
-
-    return f"{error}; Kerberos: asks for {target.service_name}, {harmless(surroundings())}"
-
-
-def _not_answered(error: MpsBridgeError, host: Host) -> list[Check]:
-    """The step that failed, by the kind of the error, and those before it that must have gone well."""
-    if isinstance(error, NotTried):  # another host's refusal tells nothing of this one
-        return [_check("sign-in", ok=None, text=str(error), remedy=error.hint)]
-    steps: dict[type[MpsBridgeError], str] = {
-        Unreachable: "port",
-        ConnectTimedOut: "port",
-        CertificateRefused: "tls",
-        AuthRefused: "sign-in",
-        KdcUnreachable: "sign-in",
-    }
-    step = next((step for kind, step in steps.items() if isinstance(error, kind)), "powershell")
-    passed: list[Check] = []
-    for check in _connected(host):
-        if check.step == step:
-            break
-        passed.append(check)
-    if isinstance(error, WinrmFailed):  # before the sign-in was complete, or after it
-        passed = [check for check in passed if check.step != "sign-in"]
-        passed.append(_check("sign-in", ok=None, text="not known"))
-    if not isinstance(error, NotSent):
-        step = "powershell"
-    if step == "port":
-        return [*passed, _port_failed(host.target, error)]
-    text = _sign_in_failed(host.target, error) if step == "sign-in" else str(error)
-    return [*passed, _check(step, ok=False, text=text, remedy=error.hint)]
-
-
-def _port_failed(target: Target, error: MpsBridgeError) -> Check:
-    """The port that was asked for, and whether WinRM's other one can be reached; only a connection is made there."""
-    other = other_listener(target)
-    if other is None or isinstance(error, NotWinrm) or not error.hint.startswith(other.advice):
-        return _check("port", ok=False, text=str(error), remedy=error.hint)
-    try:
-        socket.create_connection((target.address, other.port), timeout=PROBE_LIMIT_S).close()
-    except OSError as closed:
-        why = closed.strerror or "no answer"
-        text, remedy = f"{error}; {other.port} cannot be reached either ({why})", Unreachable.default_hint
-    else:
-        text, remedy = f"{error}; but {other.port} can be reached", other.advice
-    return _check("port", ok=False, text=text, remedy=remedy)
-
-
-def _answered(answer: ObserveAnswer, raw: RawOutput) -> list[Check]:
-    shell = answer.powershell
-    language = f", {shell.language}" if shell.language and shell.language != "FullLanguage" else ""
-    constrained = shell.language not in {None, "FullLanguage"}
-    return [
-        _check(
-            "powershell",
-            ok=not constrained,
-            text=f"{shell.version or 'unknown version'}{language} on {answer.computer or 'a host without a name'}",
-            remedy=_CONSTRAINED if constrained else "",
-        ),
-        _rights(answer),
-        *_sight(raw),
-        _multipoint(answer),
-    ]
-
-
-def _rights(answer: ObserveAnswer) -> Check:
-    who = answer.caller.account or "this account"
-    if answer.caller.elevated:
-        return _check("rights", ok=True, text=f"{who} is an elevated administrator")
-    remedy = "Acts need a local administrator, or the RDS rights Logoff, Disconnect and Message."
-    unknown = answer.caller.elevated is None
-    text = f"whether {who} is an administrator is not known" if unknown else f"{who} is no elevated administrator"
-    return _check("rights", ok=None if unknown else False, text=text, remedy=remedy)
-
-
-def _sight(raw: RawOutput) -> list[Check]:
-    try:
-        seen: Observation = OBSERVE.read(raw)
-    except MpsBridgeError as error:
-        return [_check("sight", ok=False, text=str(error), remedy=error.hint)]
-    people = sorted({session.id for session in seen.sessions})
-    witness = ", ".join(map(str, seen.processes_in)) or "none"
-    text = f"{counted(len(people), 'session')} seen; ids with a person's processes: {witness}"
-    if seen.leftovers:
-        return [
-            _check(
-                "sight",
-                ok=False,
-                text=f"{text}; left over without a row: {', '.join(map(str, seen.leftovers))}",
-                remedy="Half-dead sessions: look at them on the host; a restart clears them.",
-            )
-        ]
-    return [_check("sight", ok=True, text=text)]
-
-
-def _multipoint(answer: ObserveAnswer) -> Check:
-    if answer.wms is None:
-        return _check("multipoint", ok=True, text="not there; sessions are handled as on a Remote Desktop host")
-    text = f"generation {answer.wms.generation}, mode {answer.wms.mode or 'unknown'}"
-    return _check("multipoint", ok=True, text=f"{text}, {counted(len(answer.wms.stations), 'station')}")
-
-
 def _check_writable(call: Call, path: Path) -> None:
     """Refuse before any host is asked what could not be saved. Raises ``InputError``."""
     try:
@@ -305,7 +76,7 @@ def _save(call: Call, path: Path, outcomes: Sequence[Outcome[Diagnosis]]) -> int
                 "host": host,
                 "checks": [check.model_dump() for check in found.checks],
                 "observe": found.raw.model_dump(mode="json") if found.raw else None,
-                "tables": _tables(found.raw),
+                "tables": tables_of(found.raw),
             }
             for host, found in _done(outcomes)
         ],
@@ -317,20 +88,3 @@ def _save(call: Call, path: Path, outcomes: Sequence[Outcome[Diagnosis]]) -> int
         call.terminal.warn(f"--save: {path} cannot be written: {error.strerror or error}")
         return 1
     return 0
-
-
-def _tables(raw: RawOutput | None) -> dict[Literal["quser", "qwinsta"], list[str]]:
-    if raw is None:
-        return {}
-    try:
-        answer = open_envelope(OBSERVE.name, raw).answer(ObserveAnswer)
-    except MpsBridgeError:
-        return {}
-
-    def lines(program: ProgramAnswer) -> list[str]:
-        if program.text is not None:
-            return [*program.text.splitlines(), *(program.error_text or "").splitlines()]
-        bytes_home = base64.b64decode(program.out) + base64.b64decode(program.err)
-        return decode(bytes_home, oem=answer.oem, ansi=answer.ansi).text.splitlines()
-
-    return {"quser": lines(answer.quser), "qwinsta": lines(answer.qwinsta)}
