@@ -13,7 +13,7 @@ from console import Command
 from mpsbridge.clock import HastyClock
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
-from mpsbridge.maintain import read_plan
+from mpsbridge.operations.planfile import read_plan
 from mpsbridge.reports.summary import make_report
 from mpsbridge.runs.events import WENT_QUIET, Finished
 from mpsbridge.runs.journal import Journal

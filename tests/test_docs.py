@@ -12,8 +12,8 @@ from conftest import ROOT
 
 from mpsbridge.cli.commands import app
 from mpsbridge.inventory.reading import read_inventory
-from mpsbridge.maintain import read_plan
 from mpsbridge.models.sessions import Result
+from mpsbridge.operations.planfile import read_plan
 from mpsbridge.settings import Settings
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

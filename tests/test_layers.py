@@ -23,7 +23,6 @@ ORDER = [
     {"fleet"},
     {"runs"},
     {"ending"},
-    {"maintain"},
     {"reports"},
     {"operations"},
     {"lab"},

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mpsbridge.errors import InputError, NotBegun
-from mpsbridge.maintain import Count, Limits, Turnstile, WavesTable, again, decide, limits, read_plan
+from mpsbridge.operations.planfile import again, read_plan
+from mpsbridge.operations.waves import Count, Limits, Turnstile, WavesTable, decide, limits
 
 NOW = datetime(2026, 11, 25, 22, 0, tzinfo=UTC)
 PLAN = """# nightly

@@ -23,7 +23,7 @@ from mpsbridge.lab.regions import WORDS
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.world import Change, LabHost
 from mpsbridge.lab.worldfile import build_world
-from mpsbridge.maintain import read_plan
+from mpsbridge.operations.planfile import read_plan
 from mpsbridge.runs.journal import Entry, Journal, owner
 
 

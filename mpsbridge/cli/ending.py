@@ -20,10 +20,10 @@ from mpsbridge.errors import InputError, JournalError
 from mpsbridge.files import read_text
 from mpsbridge.inventory.entries import EVERY, Inventory, InventoryHost
 from mpsbridge.inventory.patterns import choose
-from mpsbridge.maintain import WavesTable
 from mpsbridge.models.targets import Target
 from mpsbridge.models.then import Then
 from mpsbridge.operations.ending import DEADLINE_S, End, Resume
+from mpsbridge.operations.waves import WavesTable
 from mpsbridge.reports.summary import judge, make_report
 from mpsbridge.runs.journal import Journal, Run
 from mpsbridge.snippets.parameters import ProgramName

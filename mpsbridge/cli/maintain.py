@@ -13,9 +13,9 @@ from mpsbridge.ending.plan import Selector
 from mpsbridge.ending.run import EndValue
 from mpsbridge.errors import InputError
 from mpsbridge.files import open_for_owner
-from mpsbridge.maintain import Plan, again, read_plan
 from mpsbridge.models.outcomes import Done, Outcome
 from mpsbridge.operations.ending import End
+from mpsbridge.operations.planfile import Plan, again, read_plan
 
 
 def maintain(

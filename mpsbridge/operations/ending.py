@@ -25,7 +25,6 @@ from mpsbridge.ending.spared import Unmatched, unmatched
 from mpsbridge.errors import HostReleased, InputError, JournalError, JournalLost, MpsBridgeError, NoTurn
 from mpsbridge.fleet import LOOK_S
 from mpsbridge.host import Host
-from mpsbridge.maintain import Turnstile, WavesTable, limits, without_a_turn
 from mpsbridge.models.durations import format_duration
 from mpsbridge.models.frozen import Given
 from mpsbridge.models.outcomes import Done, Failed, Outcome, Skipped
@@ -33,6 +32,7 @@ from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import Session
 from mpsbridge.models.then import Then
 from mpsbridge.operations.outcomes import judge, never_begun, not_begun_is_skipped, not_found, refusals_of
+from mpsbridge.operations.waves import Turnstile, WavesTable, limits, without_a_turn
 from mpsbridge.operations.workplace import RunResult, Watch, Workplace
 from mpsbridge.reports.summary import judge as judge_record
 from mpsbridge.reports.summary import make_report
