@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from mpsbridge.ending.plan import Act, Plan, Selector, make_plan, matching
+from mpsbridge.errors import InputError
 from mpsbridge.models.sessions import Observation, Row, Session, SessionGuard, State
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -49,7 +49,7 @@ def logoff(*sessions: Session, **selector: object) -> Plan:
     ],
 )
 def test_a_selector_that_says_nothing_sensible_is_refused(selector: dict[str, object]) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(InputError):
         Selector.model_validate(selector)
 
 

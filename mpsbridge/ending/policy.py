@@ -33,7 +33,7 @@ class Closing(StrEnum):
     LOCAL = "local"
 
 
-class Allowances(Given):
+class Allowances(Frozen):
     """What is spared or refused unless the administrator says otherwise in so many words: each field is the option of
     that name.
     """
@@ -49,7 +49,7 @@ class Allowances(Given):
     only_if_reboot_pending: bool = False
 
 
-class Policy(Allowances):
+class Policy(Allowances, Given):
     """All that the administrator decided. Durations are seconds."""
 
     selector: Selector
