@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.fleets import open_journal
-from mpsbridge.cli.tables import counted, listed, when
+from mpsbridge.cli.tables import RUN_COLUMNS, counted, listed, when
 from mpsbridge.errors import InputError
 from mpsbridge.models.harmless import json_text
 from mpsbridge.reports import words
@@ -109,8 +109,7 @@ def _show_runs(call: Call, runs: list[Run], at_work: AbstractSet[str], unreadabl
     elif output is Output.CSV:
         terminal.csv([{**run.model_dump(mode="json"), "options": json_text(run.options)} for run in runs])
     elif runs:
-        columns = ("RUN", "STARTED", "TOOK", "COMMAND", "HOSTS", "BY", "RESULT", "REASON")
-        terminal.table(columns, [_run_row(run, at_work) for run in runs])
+        terminal.table(RUN_COLUMNS, [_run_row(run, at_work) for run in runs])
     else:
         terminal.say("no runs")
 

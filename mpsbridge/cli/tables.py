@@ -10,9 +10,10 @@ from mpsbridge.models.sessions import Session, SessionResult, Station
 from mpsbridge.models.targets import Target
 
 SESSION_COLUMNS = ("HOST", "ID", "USER", "SESSION", "STATE", "IDLE", "LOGON", "")
-RESULT_COLUMNS = ("HOST", "ID", "USER", "RESULT", "")
+RESULT_COLUMNS = ("HOST", "ID", "USER", "STATION", "RESULT", "")
 HOST_COLUMNS = ("HOST", "ADDRESS", "PORT", "TLS", "AUTH", "USER", "GROUPS")
 STATION_COLUMNS = ("HOST", "STATION", "NAME", "ID", "USER", "")
+RUN_COLUMNS = ("RUN", "STARTED", "TOOK", "COMMAND", "HOSTS", "BY", "RESULT", "REASON")
 
 
 def session_row(host: str, session: Session) -> tuple[object, ...]:
@@ -32,7 +33,7 @@ def session_row(host: str, session: Session) -> tuple[object, ...]:
 def result_row(host: str, result: SessionResult) -> tuple[object, ...]:
     """One session and what became of it."""
     session = result.session
-    return host, session.id, session.account or session.user, result.result.value, result.text
+    return host, session.id, session.account or session.user, session.station, result.result.value, result.text
 
 
 def host_row(target: Target, groups: Sequence[str]) -> tuple[object, ...]:

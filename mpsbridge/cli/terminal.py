@@ -17,11 +17,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from pydantic import BaseModel, SecretStr
-from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mpsbridge.cli.columns import table_lines
 from mpsbridge.cli.leaving import INTERRUPTION
 from mpsbridge.cli.output import code_after, standard
 from mpsbridge.errors import InputError, MpsBridgeError, Refused, SettingsError
@@ -34,9 +34,6 @@ log = logging.getLogger(__name__)
 SCHEMA = "mpsbridge/1"
 UNLIMITED = 10_000
 """Columns where output is not a terminal: a table in a file or a pipe is never cut."""
-_RIGHT = frozenset({"ID", "IDLE", "PORT", "STATION"})
-"""Columns of numbers."""
-_GAP = "  "
 
 
 class Terminal:
@@ -132,30 +129,11 @@ class Terminal:
         self.streams.out.flush()
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, to_stderr: bool = False) -> None:
-        """A plain table; ``None`` is shown as nothing. Where a terminal is too narrow for it, cells are cut."""
+        """A plain table; ``None`` is shown as nothing. How it fits into a terminal: :mod:`mpsbridge.cli.columns`."""
         console = self._err if to_stderr else self._out
-        cells = [[_cell(value) for value in row] for row in rows]
-        widths = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
-        if sum(widths) + len(_GAP) * (len(widths) - 1) > console.width:
-            self._table_to_fit(console, columns, cells)
-            return
-        right = [column in _RIGHT for column in columns]
-        heading, *lines = (_line(row, widths, right) for row in (columns, *cells))
+        heading, *lines = table_lines(columns, [[_cell(value) for value in row] for row in rows], console.width)
         console.print(Text(heading, style="bold"), soft_wrap=True)
         console.file.write("".join(f"{line}\n" for line in lines))
-        console.file.flush()
-
-    @staticmethod
-    def _table_to_fit(console: Console, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """The same by rich, which knows how to cut, and takes sixty times as long."""
-        grid = Table(box=None, header_style="bold", pad_edge=False, padding=(0, len(_GAP), 0, 0))
-        for column in columns:
-            grid.add_column(column, justify="right" if column in _RIGHT else "left", no_wrap=True)
-        for row in rows:
-            grid.add_row(*map(Text, row))
-        with console.capture() as capture:
-            console.print(grid)
-        console.file.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
         console.file.flush()
 
     def document(self, content: Mapping[str, Any]) -> None:
@@ -259,13 +237,6 @@ def _console(stream: Any, *, color: bool) -> Console:
 
 def _cell(value: object) -> str:
     return "" if value is None else harmless(str(value))
-
-
-def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
-    """One line of a table; widths count what stands on a screen, where some characters take two places."""
-    blanks = (" " * (width - cell_len(cell)) for cell, width in zip(cells, widths, strict=True))
-    parts = (blank + cell if last else cell + blank for cell, blank, last in zip(cells, blanks, right, strict=True))
-    return _GAP.join(parts).rstrip()
 
 
 def show_version() -> int:

@@ -1,0 +1,199 @@
+"""A table as lines that fit into a terminal. Pure.
+
+Rules: host, id and user are never cut, at any width, because they say whom an act hits; text in sentences is never cut
+either, it goes on in the next line; what is left out where a terminal is narrow is left out of every row alike, in the
+order of :data:`NARROWER`. A table that fits stays as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from ipaddress import ip_address
+
+from rich.cells import cell_len, chop_cells
+
+RIGHT = frozenset({"ID", "IDLE", "PORT", "STATION", "AGE"})
+"""Columns of numbers."""
+SENTENCES = frozenset({"", "REASON", "HELD BY", "GROUPS", "HOSTS", "VALUE", "FROM"})
+"""Columns of text that may go on in the next line."""
+RARE = frozenset({"STATION", ""})
+"""Columns that are there only where one of their cells says something."""
+GAP = "  "
+LEAST = 20
+"""Cells that such a column has at least, as long as it stands beside the others."""
+INDENT = "    "
+"""Before such text where it stands below its row."""
+
+Cells = list[str]
+Table = dict[str, Cells]
+"""Columns by their names."""
+Step = Callable[[str, Table], Cells | None]
+"""What a column of a table is where there is less room; ``None``: it is left out."""
+
+
+def table_lines(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[str]:
+    """The heading and the rows as lines of at most ``width`` cells, unless host, id and user alone need more."""
+    table = {name: [row[place] for row in rows] for place, name in enumerate(columns)}
+    table = {name: cells for name, cells in table.items() if name not in RARE or any(cells)}
+    for name, step in NARROWER:
+        if _least(table) <= width:
+            break
+        if name not in table:
+            continue
+        if (narrower := step(name, table)) is None:
+            del table[name]
+        else:
+            table[name] = narrower
+    if _least(table) <= width:
+        return _beside(table, _widths(table, width))
+    return _below(table, width)
+
+
+def _drop(_name: str, _table: Table) -> None:
+    return None
+
+
+def _short_hosts(name: str, table: Table) -> Cells:
+    return without_shared_domain(table[name])
+
+
+def without_shared_domain(hosts: Cells) -> Cells:
+    """Names without the domain that all of them end in; addresses and lone labels stay as they are."""
+    names = [host.split(".") for host in hosts]
+    if not hosts or any(len(labels) < 2 for labels in names) or any(map(_is_address, hosts)):
+        return hosts
+    shared = 0
+    while all(len(labels) > shared + 1 and labels[-1 - shared] == names[0][-1 - shared] for labels in names):
+        shared += 1
+    return [".".join(labels[: len(labels) - shared]) for labels in names]
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return ":" in host
+    return True
+
+
+def _bare_names(name: str, table: Table) -> Cells:
+    users = table[name]
+    return without_domain(users, table.get("HOST", [""] * len(users)))
+
+
+def without_domain(users: Cells, hosts: Cells) -> Cells:
+    r"""``alice`` of ``SCHOOL\alice``, but where two domains have a user of that name on one host."""
+    bare = [(host, user.rpartition("\\")[2].casefold()) for host, user in zip(hosts, users, strict=True)]
+    accounts: dict[tuple[str, str], set[str]] = {}
+    for key, user in zip(bare, users, strict=True):
+        accounts.setdefault(key, set()).add(user.casefold())
+    return [
+        user.rpartition("\\")[2] if len(accounts[key]) == 1 else user for key, user in zip(bare, users, strict=True)
+    ]
+
+
+_DATE = re.compile(r"(\d{4}-)?+(\d{2}-\d{2} )(?=\d{2}:\d{2}$)", re.ASCII)
+
+
+def _without_year(name: str, table: Table) -> Cells:
+    return [_DATE.sub(r"\2", text) for text in table[name]]
+
+
+def _without_date(name: str, table: Table) -> Cells:
+    return [_DATE.sub("", text) for text in table[name]]
+
+
+NARROWER: tuple[tuple[str, Step], ...] = (
+    ("HOST", _short_hosts),
+    ("SESSION", _drop),
+    ("LOGON", _without_year),
+    ("LOGON", _without_date),
+    ("USER", _bare_names),
+    ("TOOK", _drop),
+    ("BY", _drop),
+    ("AUTH", _drop),
+    ("TLS", _drop),
+    ("STARTED", _without_year),
+    ("LOGON", _drop),
+    ("IDLE", _drop),
+    ("KIND", _drop),
+    ("PORT", _drop),
+    ("STARTED", _drop),
+    ("AGE", _drop),
+    ("STATE", _drop),
+)
+"""What is left out, in this order, until a table fits."""
+
+
+def _natural(name: str, cells: Cells) -> int:
+    return max(map(cell_len, (name, *cells)))
+
+
+def _least(table: Table) -> int:
+    """The width below which the columns do not stand side by side."""
+    natural = {name: _natural(name, cells) for name, cells in table.items()}
+    return sum(min(size, LEAST) if name in SENTENCES else size for name, size in natural.items()) + _gaps(table)
+
+
+def _gaps(table: Table) -> int:
+    return len(GAP) * (len(table) - 1)
+
+
+def _widths(table: Table, width: int) -> dict[str, int]:
+    """Each column as wide as it is; where that is too much, text in sentences shares what the others leave."""
+    widths = {name: _natural(name, cells) for name, cells in table.items()}
+    over = sum(widths.values()) + _gaps(table) - width
+    for name in sorted(SENTENCES & widths.keys(), key=widths.__getitem__, reverse=True):
+        given = min(max(over, 0), widths[name] - min(widths[name], LEAST))
+        widths[name] -= given
+        over -= given
+    return widths
+
+
+def _beside(table: Table, widths: dict[str, int]) -> list[str]:
+    lines = [_line({name: name for name in table}, widths)]
+    for row in zip(*table.values(), strict=True):
+        cells = {name: _wrapped(cell, widths[name]) for name, cell in zip(table, row, strict=True)}
+        height = max(map(len, cells.values()))
+        lines += [
+            _line({name: parts[at] if at < len(parts) else "" for name, parts in cells.items()}, widths)
+            for at in range(height)
+        ]
+    return lines
+
+
+def _below(table: Table, width: int) -> list[str]:
+    """The same with each sentence below its row."""
+    fixed = {name: cells for name, cells in table.items() if name not in SENTENCES}
+    widths = {name: _natural(name, cells) for name, cells in fixed.items()}
+    lines = [_line({name: name for name in fixed}, widths)]
+    for at, row in enumerate(zip(*fixed.values(), strict=True)):
+        lines.append(_line(dict(zip(fixed, row, strict=True)), widths))
+        for name, cells in table.items():
+            if name in SENTENCES and cells[at]:
+                lines += [INDENT + part for part in _wrapped(cells[at], max(1, width - len(INDENT)))]
+    return lines
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """The text in lines of at most ``width`` cells, between words where that can be."""
+    if cell_len(text) <= width:
+        return [text]
+    lines = [""]
+    for word in text.split(" "):
+        joined = f"{lines[-1]} {word}" if lines[-1] else word
+        if cell_len(joined) <= width:
+            lines[-1] = joined
+        else:
+            lines += chop_cells(word, max(width, 2))
+    return [line for line in lines if line]
+
+
+def _line(cells: dict[str, str], widths: dict[str, int]) -> str:
+    """One line; widths count what stands on a screen, where some characters take two places."""
+    parts = []
+    for name, cell in cells.items():
+        blank = " " * (widths[name] - cell_len(cell))
+        parts.append(blank + cell if name in RIGHT else cell + blank)
+    return GAP.join(parts).rstrip()

@@ -1,0 +1,121 @@
+"""Tables in narrow terminals: whom an act hits is never cut, and nothing of a sentence is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from mpsbridge.cli.columns import table_lines, without_domain, without_shared_domain
+from mpsbridge.cli.tables import RESULT_COLUMNS, RUN_COLUMNS, SESSION_COLUMNS
+
+WIDTHS = st.integers(min_value=40, max_value=200)
+LABELS = st.text("abcdefgh-0123456789", min_size=1, max_size=15)
+HOSTS = st.builds(lambda label, domain: f"{label}{domain}", LABELS, st.sampled_from(["", ".ts.school.example.org"]))
+NAMES = st.text("abcxyzäß用户123", min_size=1, max_size=20)
+USERS = st.builds(lambda domain, name: f"{domain}{name}", st.sampled_from(["", "SCHOOL-DE\\", "LIBRARY\\"]), NAMES)
+WORDS = st.lists(st.text("abcdefgü", min_size=1, max_size=12), max_size=25).map(" ".join)
+SESSIONS = st.tuples(
+    HOSTS,
+    st.integers(min_value=1, max_value=65535).map(str),
+    USERS,
+    st.sampled_from(["", "console", "rdp-tcp#1", "31C5CE94259D4006A9E4#3"]),
+    st.sampled_from(["active", "disconnected", "connect query"]),
+    st.sampled_from(["-", "?", "3h25m", "12d3h"]),
+    st.sampled_from(["2026-09-20 12:27", "2025-04-28 12:03", "20.09.2026 12:27"]),
+    WORDS,
+)
+
+
+def is_whole(cell: str, line: str) -> bool:
+    return cell in line.split()
+
+
+@given(st.lists(SESSIONS, min_size=1, max_size=6), WIDTHS)
+def test_host_id_and_user_stand_whole_at_any_width(rows: Sequence[tuple[str, ...]], width: int) -> None:
+    heading, *lines = table_lines(SESSION_COLUMNS, rows, width)
+    hosts, users = (
+        without_shared_domain([row[0] for row in rows]),
+        without_domain([row[2] for row in rows], [row[0] for row in rows]),
+    )
+    first_lines = iter(lines)
+    for row, host, user in zip(rows, hosts, users, strict=True):
+        # A line that goes on with a sentence begins with a blank.
+        line = next(line for line in first_lines if not line.startswith(" "))
+        cells = line.split()
+        assert cells[0] in {row[0], host}
+        assert cells[1] == row[1]
+        assert cells[2] in {row[2], user}
+    assert heading.split()[:3] == ["HOST", "ID", "USER"]
+    needed = sum(max(map(cell_len, column)) + 2 for column in (hosts, [row[1] for row in rows] + ["ID"], users))
+    assert max(map(cell_len, lines)) <= max(width, needed)
+
+
+@given(st.lists(SESSIONS, min_size=1, max_size=6), WIDTHS)
+def test_nothing_of_a_sentence_is_lost(rows: Sequence[tuple[str, ...]], width: int) -> None:
+    lines = table_lines(SESSION_COLUMNS, rows, width)
+    shown = " ".join(word for line in lines for word in line.split())
+    for row in rows:
+        for word in row[-1].split():
+            assert word in shown
+
+
+@given(st.lists(SESSIONS, min_size=1, max_size=6))
+def test_a_table_that_fits_is_left_as_it_is(rows: Sequence[tuple[str, ...]]) -> None:
+    heading, *lines = table_lines(SESSION_COLUMNS, rows, 10_000)
+    assert heading.split() == ["HOST", "ID", "USER", "SESSION", "STATE", "IDLE", "LOGON"]
+    for row, line in zip(rows, lines, strict=True):
+        assert line.split() == " ".join(row).split()
+
+
+def test_what_is_left_out_goes_in_order() -> None:
+    row = ("ts1.example.org", "2", "SCHOOL\\alice", "rdp-tcp#1", "disconnected", "3h25m", "2026-09-20 12:27", "")
+    seen = [table_lines(SESSION_COLUMNS, [row], width)[1].split() for width in (90, 72, 61, 56, 50, 45, 30)]
+    assert seen[0] == ["ts1.example.org", *row[1:6], "2026-09-20", "12:27"]
+    assert seen[1] == ["ts1", *row[1:6], "2026-09-20", "12:27"]
+    assert seen[2] == ["ts1", "2", "SCHOOL\\alice", "disconnected", "3h25m", "2026-09-20", "12:27"]
+    assert seen[3] == ["ts1", "2", "SCHOOL\\alice", "disconnected", "3h25m", "09-20", "12:27"]
+    assert seen[4] == ["ts1", "2", "SCHOOL\\alice", "disconnected", "3h25m", "12:27"]
+    assert seen[5] == ["ts1", "2", "alice", "disconnected", "3h25m", "12:27"]
+    assert seen[6] == ["ts1", "2", "alice", "disconnected"]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "short"),
+    [
+        (["ts1.a.org", "ts2.a.org"], ["ts1", "ts2"]),
+        (["ts1.x.a.org", "ts2.y.a.org"], ["ts1.x", "ts2.y"]),
+        (["ts1.a.org", "a.org"], ["ts1.a", "a"]),
+        (["ts1.a.org", "ts2.b.com"], ["ts1.a.org", "ts2.b.com"]),
+        (["ts1.a.org", "ts2"], ["ts1.a.org", "ts2"]),
+        (["10.0.0.1", "10.1.0.1"], ["10.0.0.1", "10.1.0.1"]),
+        (["ts1.a.org", "10.1.0.1"], ["ts1.a.org", "10.1.0.1"]),
+        ([], []),
+    ],
+)
+def test_a_shared_domain_is_cut_off_names_and_of_no_address(hosts: list[str], short: list[str]) -> None:
+    assert without_shared_domain(hosts) == short
+
+
+def test_a_domain_that_tells_two_people_of_one_host_apart_stays() -> None:
+    users = ["SCHOOL\\alice", "LIBRARY\\Alice", "SCHOOL\\bob", "SCHOOL\\BOB", "TS2\\bob", "carol"]
+    hosts = ["ts1", "ts1", "ts1", "ts1", "ts2", "ts2"]
+    assert without_domain(users, hosts) == ["SCHOOL\\alice", "LIBRARY\\Alice", "bob", "BOB", "bob", "carol"]
+
+
+@given(WORDS, WIDTHS)
+def test_a_reason_goes_on_in_the_next_line(reason: str, width: int) -> None:
+    lines = table_lines(RESULT_COLUMNS, [("ts1", "2", "SCHOOL\\alice", "", "refused", reason)], width)
+    assert max(map(cell_len, lines)) <= width
+    assert " ".join(" ".join(lines[1:]).split()).endswith(reason)
+
+
+def test_the_runs_fit_into_a_terminal_with_host_and_reason() -> None:
+    row = ("20261130-125847-1f2e", "2026-11-30 12:58", "4h12m", "maintain", "ts1, ts2, ts3 and 37 more", "root@admin")
+    lines = table_lines(RUN_COLUMNS, [(*row, "partly", "Windows updates for all of the school's hosts")], 80)
+    assert max(map(cell_len, lines)) <= 80
+    assert lines[1].startswith(row[0])
+    assert {"37", "partly", "school's"} <= set(" ".join(lines).split())
