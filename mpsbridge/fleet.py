@@ -101,31 +101,53 @@ class Fleet:
 
         A first Ctrl-C ends what runs and yields what became of it; a second one is raised.
         """
+        return (found for found in self.ticking(job, only=only) if found is not None)
+
+    def ticking(
+        self, job: Callable[[Host], V], *, only: Sequence[int] | None = None, again_after_s: float | None = None
+    ) -> Iterator[tuple[int, Outcome[V]] | None]:
+        """The same, with ``None`` a few times a second while nothing comes. Who stops early leaves silent hosts behind.
+
+        With ``again_after_s`` each host is asked again so long after its answer, however long others take, until the
+        run is interrupted or its time is up.
+        """
         work: _Round[V] = _Round(range(len(self.targets)) if only is None else only)
         self._round = work
         with _first_signal_is_a_flag() as told_to_stop:
-            while work.missing:
+            while work.missing or work.due:
                 try:
                     if (told_to_stop.is_set() or self._is_told_to_stop()) and not self.interrupted:
                         self._interrupt()
+                    work.begin_again(self._clock.monotonic(), is_over=self._over() is not None)
                     self._begin_more(work, job)
                     found = self._next(work)
                     if found is None:
                         work.news.wait(LOOK_S)
                         work.news.clear()
-                        continue
                 except KeyboardInterrupt:
                     if self.interrupted:
                         raise
                     self._interrupt()
                     continue
                 yield found
-                del work.missing[found[0]]
+                if found is not None:
+                    del work.missing[found[0]]
+                    if again_after_s is not None:
+                        work.due[found[0]] = self._clock.monotonic() + again_after_s
 
     @property
     def at_work(self) -> int:
         """How many hosts are at work now."""
         return 0 if self._round is None else len(self._round.at_work)
+
+    @property
+    def waited_for(self) -> list[tuple[str, float]]:
+        """The hosts at work that have not answered yet, and for how many seconds; the longest first."""
+        if self._round is None:
+            return []
+        now, missing = self._clock.monotonic(), self._round.missing
+        started = [(place, since) for place, since in list(self._round.at_work.items()) if place in missing]
+        return [(self.targets[place].host, now - since) for place, since in sorted(started, key=lambda one: one[1])]
 
     @property
     def interrupted(self) -> bool:
@@ -186,7 +208,9 @@ class Fleet:
         if self._graceful and not self._cut_off and self._clock.monotonic() >= self._stopped_at + STEP_LIMIT_S:
             self._cut_off = True
             self._workers.interrupt(begun_before=self._stopped_at)
-        place = next(iter(work.missing))
+        place = next(iter(work.missing), None)
+        if place is None:
+            return None
         if work.give_up is not None and self._clock.monotonic() >= work.give_up:
             return place, failed(self.targets[place], Interrupted(_NOT_WAITED_FOR))
         if self._past_deadline(CUT_AFTER_S) and not self._cut_off:
@@ -263,6 +287,8 @@ class _Round(Generic[V]):
         self.todo = deque(places)
         self.missing = dict.fromkeys(self.todo)
         self.at_work: dict[int, float] = {}
+        self.due: dict[int, float] = {}
+        """When hosts that have answered are to be asked again."""
         self.silent = 0
         self.next_look = -math.inf
         self.give_up: float | None = None
@@ -278,6 +304,15 @@ class _Round(Generic[V]):
         """A host is at work no longer, not even at letting go of its connection."""
         self.at_work.pop(place, None)
         self.news.set()
+
+    def begin_again(self, now: float, *, is_over: bool) -> None:
+        """Put the hosts that are due among those whose turn is to come; where all is over, none."""
+        if is_over:
+            self.due.clear()
+        for place in [place for place, at in self.due.items() if at <= now and place not in self.at_work]:
+            del self.due[place]
+            self.missing[place] = None
+            self.todo.append(place)
 
     def first_result(self) -> tuple[int, Outcome[V]] | None:
         """The oldest outcome that was not handed out."""

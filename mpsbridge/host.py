@@ -435,7 +435,7 @@ def _presence(session: Session, seen: Observation) -> str:
     if listed is not None:
         if session.born is not None and listed.born is not None:
             return "" if listed.born != session.born else "the session is still listed"
-        same_row = (listed.user, listed.logon_text) == (session.user, session.logon_text)
+        same_row = (listed.user_text, listed.logon_text) == (session.user_text, session.logon_text)
         return "still listed" if same_row else "the id is listed with other text, and births cannot be read here"
     if session.id in seen.processes_in:
         return "its row is gone, but processes of it still run"

@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 from mpsbridge.errors import SettingsError
 from mpsbridge.files import read_text
+from mpsbridge.models.complaints import complaint
 from mpsbridge.models.credentials import Auth
 from mpsbridge.models.durations import parse_duration
 from mpsbridge.models.targets import EndpointName, FileName, Filled, ServiceName
@@ -144,7 +145,7 @@ def load_settings(flags: Mapping[str, object]) -> Settings:
     given: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
     path = settings_path()
     if ENVIRONMENT_PREFIX + "SETTINGS" in os.environ and not (path.is_file() or path == Path(os.devnull)):
-        raise SettingsError(f"the settings file {path}, named by MPSBRIDGE_SETTINGS, cannot be read: it is no file")
+        raise SettingsError(f"the settings file {path}, named by MPSBRIDGE_SETTINGS, cannot be read: it is not a file")
     try:
         return Settings.from_flags(given)
     except ValidationError as error:
@@ -159,7 +160,7 @@ def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     for name in sorted(set(environment) - known):
         if name.startswith(ENVIRONMENT_PREFIX):
             near = difflib.get_close_matches(name, known, n=1)
-            sentences.append(f"{name} is no setting and is ignored" + (f"; did you mean {near[0]}?" if near else ""))
+            sentences.append(f"{name} is not a setting and is ignored" + (f"; did you mean {near[0]}?" if near else ""))
     return sentences
 
 
@@ -178,4 +179,4 @@ def _sentence(problem: Mapping[str, Any], flags: Mapping[str, object], path: Pat
         place = variable
     else:
         place = f"{path}: {name}"
-    return f"{place}: {str(problem['msg']).removeprefix('Value error, ')}"
+    return f"{place}: {complaint(problem)}"

@@ -64,7 +64,7 @@ def test_acts_never_leave_this_process(mpsbridge: Command, farm: Lab, words: tup
         (("--executor", "dask"), "needs --scheduler"),
         (("--scheduler", "tcp://127.0.0.1:9"), "belong to --executor dask"),
         (("--executor", "dask", "--scheduler", "local:none"), "not a number of processes"),
-        (("--executor", "ray"), "--executor: Input should be 'dask'"),
+        (("--executor", "ray"), "--executor: 'ray' is not one of dask"),
         (("--executor", "dask", "--scheduler", "local:2", "--watch", "5s"), "never leave this process"),
         (("--deadline", "10"), "--deadline"),
     ],
@@ -158,14 +158,14 @@ def test_a_read_again_is_said_in_every_form(mpsbridge: Command, farm: Lab, monke
     def again(*_: Any, **_kwargs: Any) -> Iterator[tuple[int, Done[Observation]]]:
         from mpsbridge.fleet import Fleet  # noqa: PLC0415
 
-        for place, outcome in stream(*_, **_kwargs):
+        for place, outcome in filter(None, ticking(*_, **_kwargs)):
             assert isinstance(_[0], Fleet)
             yield place, outcome.model_copy(update={"note": "read a second time"})
 
     from mpsbridge.fleet import Fleet  # noqa: PLC0415
 
-    stream: Any = Fleet.stream
-    monkeypatch.setattr(Fleet, "stream", again)
+    ticking: Any = Fleet.ticking
+    monkeypatch.setattr(Fleet, "ticking", again)
     for form in ("table", "json", "jsonl", "csv"):
         assert "ts1: read a second time" in mpsbridge("sessions", "ts1", "--output", form).err
     (outcome,) = json.loads(mpsbridge("sessions", "ts1", "--output", "json").out)["outcomes"]

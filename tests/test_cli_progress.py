@@ -118,7 +118,7 @@ def test_a_run_shows_a_line_for_each_host_and_gives_everything_back_when_interru
         assert "alpha: 20m notice shown: alice" in shown  # what happened stands above
         call.process.send_signal(signal.SIGINT)
         assert call.ended() == 130
-    assert "interrupted: nothing new begins; what runs has 10 s, then all that is held is given back" in call.screen
+    assert "interrupted: no new hosts are started, running steps have 10s" in call.screen
     assert "alpha: lease released" in call.screen
     assert "at work" not in call.screen.splitlines()[-1]
     with lab.world.changing() as hosts:
@@ -148,7 +148,7 @@ def test_a_second_signal_leaves_at_once_and_says_what_is_left(lab: Lab) -> None:
 
 def test_a_call_over_hosts_that_hang_shows_a_bar_and_ends_promptly(lab: Lab) -> None:
     with on_a_terminal("sessions", "alpha", "beta", "silent") as call:
-        call.until(lambda screen: "2 of 3 hosts, 1 at work" in screen)
+        call.until(lambda screen: "2 of 3 hosts, still waiting for silent (" in screen)
         started = time.monotonic()
         call.process.send_signal(signal.SIGINT)
         assert call.ended() == 130

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import typer.main
 from conftest import ROOT
 
 from mpsbridge.cli.commands import app
+from mpsbridge.cli.examples import EXAMPLES
 from mpsbridge.inventory.reading import read_inventory
 from mpsbridge.models.sessions import Result
 from mpsbridge.operations.planfile import read_plan
@@ -132,3 +134,57 @@ def test_the_inventory_that_the_readme_shows_can_be_read(tmp_path: Path) -> None
     path = tmp_path / "hosts.toml"
     path.write_text(text, encoding="utf-8")
     assert len(read_inventory(path).hosts) == 42
+
+
+OPTIONS = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_the_help_of_a_command_has_examples_that_can_be_typed(name: str) -> None:
+    examples = EXAMPLES[name]
+    assert set(EXAMPLES) == set(COMMANDS)
+    assert 1 <= len(examples) <= 2
+    known = {option for parameter in COMMANDS[name].params for option in parameter.opts}
+    for example in examples:
+        assert f"mpsbridge {name}" in example
+        assert set(OPTIONS.findall(example)) <= known
+        assert example in COMMANDS[name].epilog
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_the_help_of_an_option_begins_with_a_verb(name: str) -> None:
+    for parameter in COMMANDS[name].params:
+        if parameter.param_type_name != "option" or parameter.name == "help":
+            continue
+        first = parameter.help.removeprefix("Kerberos: ").removeprefix("CSV: ").split()[0]
+        assert f" {first.strip(',').lower()} " in VERBS, f"{name} {parameter.name}: {parameter.help}"
+
+
+VERBS = (
+    " accept allow answer append ask block choose connect decode do end fill give go keep leave let limit listen look "
+    "play print read record report reset say set show sign skip take trust use wait write "
+)
+
+
+def test_what_a_command_refuses_does_not_stand_in_its_help() -> None:
+    shown = {
+        name: {parameter.name for parameter in command.params if not getattr(parameter, "hidden", False)}
+        for name, command in COMMANDS.items()
+    }
+    for name in ("message", "disconnect", "logoff", "end", "maintain", "resume", "hold", "release"):
+        assert not shown[name] & {"executor", "scheduler", "worker_password_variable"}
+        assert {"timeout", "dry_run", "journal"} <= shown[name]
+    for name in ("sessions", "stations", "doctor", "leases"):
+        assert not shown[name] & {"dry_run", "journal"}
+        assert {"timeout", "executor"} <= shown[name]
+    panels = {parameter.rich_help_panel for command in COMMANDS.values() for parameter in command.params}
+    assert {"Session selection", "Common options"} <= panels
+
+
+def test_no_text_names_the_number_of_a_rule() -> None:
+    for path in sorted((ROOT / "mpsbridge").rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        unsaid = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in unsaid:
+                assert not re.search(r"\(W\d", node.value), f"{path}:{node.lineno}: {node.value}"

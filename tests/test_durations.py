@@ -17,7 +17,7 @@ def test_a_duration_has_units(text: str, seconds: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "90", "1.5h", "m", "30m1h", "-5m", "5 minutes", "\u0661s5", "1h30"])
 def test_anything_else_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="no duration"):
+    with pytest.raises(ValueError, match="not a duration"):
         parse_duration(text)
 
 
@@ -33,7 +33,7 @@ def test_what_is_printed_reads_back(seconds: int) -> None:
 
 @pytest.mark.parametrize("text", ["367d", "9" * 9 + "d", "1" + "0" * 5000 + "s", "9" * 30 + "d", "٣m"])
 def test_nothing_lasts_longer_than_a_year(text: str) -> None:
-    with pytest.raises(ValueError, match=r"longer than a year|is no duration"):
+    with pytest.raises(ValueError, match=r"longer than a year|is not a duration"):
         parse_duration(text)
 
 

@@ -57,11 +57,11 @@ MATRIX_CALLS: dict[str, tuple[str, ...]] = {
     "release": ("release", "alpha", "--yes"),
 }
 ANSWERS = {
-    "message": "shown on 1 host",
+    "message": "message shown in 1 of 1 session on 1 host",
     "disconnect": "1 of 1 session disconnected",
     "logoff": "1 of 1 session logged off",
-    "logons": "1 logon mode",
-    "hold": "1 held",
+    "logons": "logon mode of 1 host",
+    "hold": "1 of 1 host held",
     "release": "released",
 }
 """What stands in the answer of a call that went well; the others say ``alpha: done`` or ``back``."""

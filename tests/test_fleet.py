@@ -53,6 +53,28 @@ def test_outcomes_come_in_the_order_asked_for_and_one_dead_host_stops_nobody() -
     assert (failed.failure.kind, failed.failure.may_have_run) == ("unreachable", False)
 
 
+def test_hosts_are_asked_again_and_again_while_one_is_silent() -> None:
+    release = threading.Event()
+    asked: list[str] = []
+
+    def job(host: Host) -> str:
+        if host.target.host == "ts0":
+            release.wait(20)
+        asked.append(host.target.host)
+        return host.target.host
+
+    with Fleet(TARGETS[:3], concurrency=1, connect=connect(alice_everywhere_but_ts3)) as fleet:
+        for found in fleet.ticking(job, again_after_s=0.01):
+            if found is None and not release.is_set():
+                assert [host for host, _ in fleet.waited_for][:1] == ["ts0"]
+            if asked.count("ts1") >= 3 and asked.count("ts2") >= 3:
+                release.set()
+            if "ts0" in asked:
+                fleet.cancel()
+    assert asked.count("ts0") >= 1
+    assert fleet.waited_for == []
+
+
 def test_an_unexpected_error_of_one_host_stops_nobody() -> None:
     def job(host: Host) -> str:
         if host.target.host == "ts1":

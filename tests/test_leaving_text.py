@@ -130,11 +130,10 @@ def _paired(text: str) -> str:
 
 @given(text=HOSTILE)
 def test_csv_obeys_nobody_and_is_no_formula(text: str) -> None:
+    record: dict[str, object] = {"host": text, "id": -5, "idle": None}
     with pytest.MonkeyPatch.context() as patch:
         for raw in (False, True):
-            written = told(
-                lambda terminal: terminal.csv([{"host": text, "id": -5, "idle": None}]), patch, Output.CSV, csv_raw=raw
-            )
+            written = told(lambda terminal: terminal.csv([record], fields=list(record)), patch, Output.CSV, csv_raw=raw)
             assert_closed(written)
             (row,) = csv.DictReader(io.StringIO(written))
             assert row["host"].removeprefix("" if raw else "'") in {harmless(text), harmless(text).removeprefix("'")}

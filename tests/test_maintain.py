@@ -65,17 +65,17 @@ def test_a_notices_file_is_looked_for_beside_the_plan(tmp_path: Path) -> None:
     ("old", "new", "where", "what"),
     [
         ("settle =", "setle =", "10: policy.setle", "no such key"),
-        ('then = "restart"', 'then = "reboot"', "5: then", "'restart'"),
-        ('settle = "3m"', "settle = 3", "10: policy.settle", "valid string"),
+        ('then = "restart"', 'then = "reboot"', "5: then", "restart, shutdown"),
+        ('settle = "3m"', "settle = 3", "10: policy.settle", "is not a text"),
         ('settle = "3m"', 'settle = "3"', "10: policy.settle", "3s, 3m or 3h"),
-        ('reason = "monthly updates"', "", "1: reason", "required"),
-        ('reason = "monthly updates"', 'reason = ""', "4: reason", "at least 1"),
+        ('reason = "monthly updates"', "", "1: reason", "it is missing"),
+        ('reason = "monthly updates"', 'reason = ""', "4: reason", "it is empty"),
         ("mpsbridge-plan/1", "mpsbridge-plan/9", "2: schema", "mpsbridge-plan/1"),
         ("[waves]", "[wave]", "15: wave", "no such key"),
         ('at_once = "25%"', "at_once = 0", "16: waves.at_once", "a number of hosts"),
         ('at_once = "25%"', 'at_once = "many"', "16: waves.at_once", "a number of hosts"),
-        ('["ts1", "ts2", "[::1]:5985"]', "[]", "3: hosts", "at least 1"),
-        ("[policy]\n", "[policy]\nlogons = 'open'\n", "8: policy.logons", "'drain'"),
+        ('["ts1", "ts2", "[::1]:5985"]', "[]", "3: hosts", "it is empty"),
+        ("[policy]\n", "[policy]\nlogons = 'open'\n", "8: policy.logons", "drain, drain-until-restart"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, old: str, new: str, where: str, what: str) -> None:

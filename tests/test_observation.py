@@ -95,6 +95,7 @@ def test_a_session_is_the_row_joined_with_all_that_is_known_of_its_id() -> None:
     assert alice.model_dump(mode="json") == {
         "id": 2,
         "user": "alice",
+        "user_text": "alice",
         "account": "CORP\\alice",
         "session_name": "rdp-tcp#1",
         "state": "active",

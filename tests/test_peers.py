@@ -182,7 +182,7 @@ def test_peers_02_nobody_is_there_and_may_not_look_are_two_answers(call: Call) -
 
 def test_peers_03_sessions_are_data_with_stable_fields(lab: Lab, mpsbridge: Command, call: Call) -> None:
     fields = [
-        *("id", "user", "account", "session_name", "state", "state_text", "idle_s", "idle_text", "logon"),
+        *("id", "user", "user_text", "account", "session_name", "state", "state_text", "idle_s", "idle_text", "logon"),
         *("logon_text", "born", "own", "admin", "station", "client"),
     ]
     alice, carol = call("sessions", "fields").outcome("fields")["value"]["sessions"]

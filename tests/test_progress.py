@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from mpsbridge.cli.call import HOST_WORDS
-from mpsbridge.cli.fleets import repeat_for
 from mpsbridge.cli.leaving import WORDS
+from mpsbridge.cli.listing import repeat_for
 from mpsbridge.cli.progress import CallView, RunView
 from mpsbridge.ending.scene import Progress
 from mpsbridge.models.sessions import LogonMode
@@ -80,30 +80,48 @@ def test_what_would_be_left_behind() -> None:
     ]
 
 
+def waited(count: int, since_s: float = 2.0) -> list[tuple[str, float]]:
+    return [(f"ts{number}", since_s) for number in range(count)]
+
+
 def test_a_bar_counts_and_guesses() -> None:
     view = CallView(40, began_s=100.0)
-    assert view.bar(100.9, at_work=32) == ""  # over in a moment: not worth one
-    assert view.bar(102.0, at_work=32) == "[........................] 0 of 40 hosts, 32 at work"
+    assert view.bar(100.9, waited_for=waited(32)) == ""  # over in a moment: not worth one
+    assert view.bar(102.0, waited_for=waited(32)) == "[........................] 0 of 40 hosts, 32 at work"
     for place in range(20):
         view.settled(well=place % 5 > 0)
-    assert view.bar(105.0, at_work=20) == (
+    assert view.bar(105.0, waited_for=waited(20)) == (
         "[############............] 20 of 40 hosts, 4 failed, 20 at work, 4.0/s, about 5s left"
     )
-    assert view.bar(1300.0, at_work=20).endswith("20 at work, 1/min, about 20m left")
+    assert view.bar(1300.0, waited_for=waited(20)).endswith("20 at work, 1/min, about 20m left")
 
 
-def test_one_host_needs_no_bar() -> None:
-    assert CallView(1, began_s=0.0).bar(60.0, at_work=1) == ""
+def test_the_last_silent_hosts_are_named_and_no_end_is_guessed() -> None:
+    view = CallView(4, began_s=0.0, timeout_s=60)
+    view.settled(well=True)
+    view.settled(well=False)
+    silent = [("ts3", 12.3), ("ts4", 75.0)]
+    assert view.bar(75.0, waited_for=silent) == (
+        "[############............] 2 of 4 hosts, 1 failed, still waiting for ts3 (12s of 1m), ts4 (1m15s)"
+    )
+    assert view.line(75.0, waited_for=silent).endswith("still waiting for ts3 (12s of 1m), ts4 (1m15s)")
+
+
+def test_one_host_needs_no_bar_and_is_named() -> None:
+    view = CallView(1, began_s=0.0, timeout_s=90)
+    assert view.bar(0.5, waited_for=[("ts3", 0.5)]) == ""
+    assert view.bar(60.0, waited_for=[("ts3", 60.0)]) == "still waiting for ts3 (1m of 1m30s)"
+    assert view.bar(60.0, waited_for=[]) == ""
 
 
 def test_without_a_terminal_lines_come_at_growing_intervals() -> None:
     view = CallView(3, began_s=0.0)
     view.settled(well=True)
-    said = [second for second in range(1, 400) if view.line(float(second), at_work=2)]
+    said = [second for second in range(1, 400) if view.line(float(second), waited_for=waited(2))]
     assert said == [10, 30, 90, 180, 270, 360]
     view.settled(well=True)
     view.settled(well=False)
-    assert view.line(1000.0, at_work=0) == ""
+    assert view.line(1000.0, waited_for=[]) == ""
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_a_bad_file_is_named_with_its_key(settings_file: Path, content: str, mes
 
 
 def test_a_bad_flag_and_a_bad_variable_are_named_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(SettingsError, match="--timeout: '5' is no duration"):
+    with pytest.raises(SettingsError, match="--timeout: '5' is not a duration"):
         load_settings({"timeout": "5"})
     monkeypatch.setenv("MPSBRIDGE_PORT", "99999")
     with pytest.raises(SettingsError, match="MPSBRIDGE_PORT: "):
@@ -76,7 +76,7 @@ def test_the_password_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_variable_that_is_no_setting_is_pointed_out() -> None:
     sentences = unknown_variables({"MPSBRIDGE_CA_FIEL": "x", "MPSBRIDGE_PWSH": "y", "MPSBRIDGE_PORT": "1", "PATH": ""})
-    assert sentences == ["MPSBRIDGE_CA_FIEL is no setting and is ignored; did you mean MPSBRIDGE_CA_FILE?"]
+    assert sentences == ["MPSBRIDGE_CA_FIEL is not a setting and is ignored; did you mean MPSBRIDGE_CA_FILE?"]
 
 
 def test_the_null_device_means_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:

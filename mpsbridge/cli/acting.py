@@ -10,10 +10,13 @@ from collections.abc import Sequence
 from pydantic import TypeAdapter, ValidationError
 
 from mpsbridge.cli.call import Call
-from mpsbridge.cli.fleets import lost_answer, open_journal, open_workplace, present
+from mpsbridge.cli.fleets import lost_answer, open_journal, open_workplace
 from mpsbridge.cli.leaving import leaving_behind
+from mpsbridge.cli.listing import Layout, present
+from mpsbridge.cli.showing import sum_up
 from mpsbridge.cli.tables import (
     RESULT_COLUMNS,
+    RESULT_FIELDS,
     SESSION_COLUMNS,
     counted,
     listed,
@@ -23,9 +26,10 @@ from mpsbridge.cli.tables import (
 )
 from mpsbridge.ending.plan import SAY_WHO, Act, Selector
 from mpsbridge.errors import InputError
+from mpsbridge.models.complaints import complaint
 from mpsbridge.models.outcomes import Outcome
 from mpsbridge.models.scripts import Effect
-from mpsbridge.models.sessions import LogonMode, Logons, Result
+from mpsbridge.models.sessions import LogonMode, Logons
 from mpsbridge.operations.acts import ActOn, ActPlan, ActValue, Disconnect, LogOff, Message
 from mpsbridge.operations.logons import SetLogons
 from mpsbridge.operations.outcomes import judge
@@ -39,7 +43,7 @@ def message(call: Call, hosts: Sequence[str], text: str, who: Selector | None) -
     try:
         TypeAdapter(MessageText).validate_python(text)
     except ValidationError as error:
-        raise InputError(f"--text: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
+        raise InputError(f"--text: {complaint(error.errors()[0])}") from error
     return _carry_out(call, hosts, Message(selector=who, text=text), yes=True)
 
 
@@ -63,15 +67,25 @@ _QUESTIONS = {
 }
 
 
+_BECAME = {
+    Act.MESSAGE: "message {would_be}shown in {sessions}",
+    Act.DISCONNECT: "{sessions} {would_be}disconnected",
+    Act.LOGOFF: "{sessions} {would_be}logged off",
+}
+
+
 def _carry_out(call: Call, words: Sequence[str], operation: ActOn, *, yes: bool) -> int:
     """The procedure that all three commands share."""
     targets = call.targets(words, operation.selector)
-    with open_journal(call) as journal, open_workplace(call, targets, journal) as work:
+    asks = operation.act in _QUESTIONS and not yes
+    with open_journal(call) as journal, open_workplace(call, targets, journal, asks=asks) as work:
         plan = work.plan(operation)
         if call.settings.dry_run or work.is_interrupted:
             _show(call, plan.outcomes, operation.act)
             return judge(plan.outcomes, Effect.READ, interrupted=work.is_interrupted).exit_code
         if plan.plans and operation.act in _QUESTIONS:
+            if asks:
+                call.terminal.failures(plan.outcomes)
             _ask(call, plan, yes=yes)
         run = plan.run
         tell = [f"run {run}: what was sent may go on; 'mpsbridge history {run}' tells which steps have no answer"]
@@ -94,25 +108,15 @@ def _ask(call: Call, plan: ActPlan, *, yes: bool) -> None:
 def _show(call: Call, outcomes: Sequence[Outcome[ActValue]], act: Act) -> None:
     for outcome in outcomes:
         call.terminal.stream(outcome)
-    verb = {Act.MESSAGE: "shown", Act.DISCONNECT: "disconnected", Act.LOGOFF: "logged off"}[act]
-    good = {Result.SHOWN, Result.DISCONNECTED, Result.ENDED, Result.GONE}
-
-    def summary(values: Sequence[ActValue]) -> str:
-        results = [result.result for value in values for result in value.sessions]
-        if call.settings.dry_run:
-            return f"{counted(results.count(Result.WOULD), 'session')} would be {verb}"
-        if not results:
-            return "nothing to do"
-        return f"{sum(result in good for result in results)} of {counted(len(results), 'session')} {verb}"
-
-    present(
-        call,
-        outcomes,
+    dry_run, became = call.settings.dry_run, _BECAME[act]
+    layout = Layout[ActValue](
         columns=RESULT_COLUMNS,
         rows=lambda host, value: [result_row(host, result) for result in value.sessions],
+        fields=RESULT_FIELDS,
         records=lambda value: [result_record(value.run, result) for result in value.sessions],
-        summary=summary,
+        summary=lambda values: sum_up([value.sessions for value in values], became, dry_run=dry_run),
     )
+    present(call, outcomes, layout)
 
 
 def set_logons(

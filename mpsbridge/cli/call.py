@@ -106,7 +106,7 @@ def read_standard_input() -> str:
     """All of it. Raises ``InputError`` where it is more than a list of hosts can be."""
     text = sys.stdin.read(TEXT_LIMIT + 1)
     if len(text) > TEXT_LIMIT:
-        raise InputError(f"standard input holds more than {TEXT_LIMIT} characters, which is no list of hosts")
+        raise InputError(f"standard input holds more than {TEXT_LIMIT} characters: it is not a list of hosts")
     return text
 
 
@@ -203,9 +203,21 @@ def duration(option: str, text: str | None) -> int | None:
         raise InputError(f"{option}: {error}") from error
 
 
+def several(text: str) -> list[str]:
+    """The names of an option that takes several: no account of Windows has a comma in its name."""
+    return [name.strip() for name in text.split(",")]
+
+
+def _session_ids(text: str) -> list[int]:
+    for word in several(text):
+        if not (word.isascii() and word.isdigit()):
+            raise InputError(f"--session: {word!r} is not the id of a session", hint="Name each one: --session 2,3,4")
+    return [int(word) for word in several(text)]
+
+
 def selector(
     *,
-    session: Sequence[int] | None,
+    session: Sequence[str] | None,
     user: Sequence[str] | None,
     everyone: bool,
     disconnected: bool,
@@ -216,8 +228,8 @@ def selector(
     if not any([session, user, everyone, disconnected, disconnected_over, idle_over]):
         return None
     return Selector(
-        session_ids=tuple(session or ()),
-        users=tuple(user or ()),
+        session_ids=tuple(number for text in session or () for number in _session_ids(text)),
+        users=tuple(name for text in user or () for name in several(text)),
         everyone=everyone,
         disconnected=disconnected,
         disconnected_over_s=duration("--disconnected-over", disconnected_over),

@@ -17,7 +17,7 @@ RIGHT = frozenset({"ID", "IDLE", "PORT", "STATION", "AGE"})
 """Columns of numbers."""
 SENTENCES = frozenset({"", "REASON", "HELD BY", "GROUPS", "HOSTS", "VALUE", "FROM"})
 """Columns of text that may go on in the next line."""
-RARE = frozenset({"STATION", ""})
+RARE = frozenset({"STATION", "AGE", ""})
 """Columns that are there only where one of their cells says something."""
 GAP = "  "
 LEAST = 20
@@ -32,8 +32,8 @@ Step = Callable[[str, Table], Cells | None]
 """What a column of a table is where there is less room; ``None``: it is left out."""
 
 
-def table_lines(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[str]:
-    """The heading and the rows as lines of at most ``width`` cells, unless host, id and user alone need more."""
+def table_lines(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[list[str]]:
+    """The lines of the heading and of each row: at most ``width`` cells, unless host, id and user alone need more."""
     table = {name: [row[place] for row in rows] for place, name in enumerate(columns)}
     table = {name: cells for name, cells in table.items() if name not in RARE or any(cells)}
     for name, step in NARROWER:
@@ -151,28 +151,30 @@ def _widths(table: Table, width: int) -> dict[str, int]:
     return widths
 
 
-def _beside(table: Table, widths: dict[str, int]) -> list[str]:
-    lines = [_line({name: name for name in table}, widths)]
+def _beside(table: Table, widths: dict[str, int]) -> list[list[str]]:
+    lines = [[_line({name: name for name in table}, widths)]]
     for row in zip(*table.values(), strict=True):
         cells = {name: _wrapped(cell, widths[name]) for name, cell in zip(table, row, strict=True)}
         height = max(map(len, cells.values()))
-        lines += [
-            _line({name: parts[at] if at < len(parts) else "" for name, parts in cells.items()}, widths)
-            for at in range(height)
-        ]
+        lines.append(
+            [
+                _line({name: parts[at] if at < len(parts) else "" for name, parts in cells.items()}, widths)
+                for at in range(height)
+            ]
+        )
     return lines
 
 
-def _below(table: Table, width: int) -> list[str]:
+def _below(table: Table, width: int) -> list[list[str]]:
     """The same with each sentence below its row."""
     fixed = {name: cells for name, cells in table.items() if name not in SENTENCES}
     widths = {name: _natural(name, cells) for name, cells in fixed.items()}
-    lines = [_line({name: name for name in fixed}, widths)]
+    lines = [[_line({name: name for name in fixed}, widths)]]
     for at, row in enumerate(zip(*fixed.values(), strict=True)):
-        lines.append(_line(dict(zip(fixed, row, strict=True)), widths))
+        lines.append([_line(dict(zip(fixed, row, strict=True)), widths)])
         for name, cells in table.items():
             if name in SENTENCES and cells[at]:
-                lines += [INDENT + part for part in _wrapped(cells[at], max(1, width - len(INDENT)))]
+                lines[-1] += [INDENT + part for part in _wrapped(cells[at], max(1, width - len(INDENT)))]
     return lines
 
 

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mpsbridge.cli.options import DisconnectedOk, Hosts, Shard, Yes, command, looking_back, on_hosts
+from mpsbridge.cli.examples import epilog
+from mpsbridge.cli.options import (
+    DisconnectedOk,
+    Hosts,
+    MaybeHosts,
+    Shard,
+    Yes,
+    acting,
+    command,
+    looking,
+    looking_back,
+    naming,
+    on_hosts,
+)
 
 if TYPE_CHECKING:
     from mpsbridge.cli.call import Call
@@ -15,8 +29,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="mpsbridge",
-    help="See who is on at Windows MultiPoint Services and Remote Desktop hosts, tell them, and end their sessions.",
-    epilog="Passwords: MPSBRIDGE_PASSWORD, MPSBRIDGE_PASSWORD_FILE, a key store, or a question; never an option.",
+    help="See the user sessions of Windows MultiPoint Services and Remote Desktop hosts, show messages, and end them.",
+    epilog="Passwords: MPSBRIDGE_PASSWORD, MPSBRIDGE_PASSWORD_FILE, a key store, or a prompt; never an option.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -24,31 +38,45 @@ app = typer.Typer(
 SEE, ACT, LOOK_BACK, OFFLINE = "See", "Act", "Look back", "Without a host"
 
 
-@app.command(rich_help_panel=SEE)
-@command
+def listed(panel: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Put a command into the list, under this heading and with its examples."""
+
+    def add(function: Callable[..., None]) -> Callable[..., None]:
+        return app.command(rich_help_panel=panel, epilog=epilog(function.__name__))(function)
+
+    return add
+
+
+@listed(SEE)
+@looking
 def sessions(
     call: Call,
     hosts: Hosts,
     who: Selector | None,
-    watch: Annotated[str | None, typer.Option(metavar="5s", help="Look again and again, this far apart.")] = None,
+    watch: Annotated[
+        str | None,
+        typer.Option(
+            metavar="5s", help="Look again this long after each host's answer, at least 1s (default: look once)."
+        ),
+    ] = None,
     shard: Shard = None,
 ) -> int:
-    """Show who is on, everywhere at once."""
+    """List the user sessions of all hosts at once."""
     from mpsbridge.cli import reading
 
     return reading.sessions(call, hosts, who, watch, shard)
 
 
-@app.command(rich_help_panel=SEE)
-@command
+@listed(SEE)
+@looking
 def stations(call: Call, hosts: Hosts, shard: Shard = None) -> int:
-    """Show MultiPoint stations and who sits there."""
+    """List MultiPoint stations and their users."""
     from mpsbridge.cli import reading
 
     return reading.stations(call, hosts, shard)
 
 
-@app.command(rich_help_panel=SEE)
+@listed(SEE)
 @command
 def logons(
     call: Call,
@@ -58,64 +86,67 @@ def logons(
         typer.Option(
             "--set",
             metavar="enabled|drain|drain-until-restart|disabled",
-            help="Set it ('drain' lets people reconnect).",
+            help="Set the logon mode (drain: new logons are refused, reconnects allowed).",
         ),
     ] = None,
     yes: Yes = False,
     shard: Shard = None,
 ) -> int:
-    """Show whether new logons are let in, or set it."""
+    """Show the logon mode of each host, or set it."""
     from mpsbridge.cli import reading
 
     return reading.logons(call, hosts, mode, shard, yes=yes)
 
 
-@app.command(rich_help_panel=SEE)
-@command
+@listed(SEE)
+@looking
 def doctor(
     call: Call,
     hosts: Hosts,
     save: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Record the raw answers (they hold user names) as JSON.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write the hosts' raw answers to this file as JSON (they contain user names)."
+        ),
     ] = None,
     shard: Shard = None,
 ) -> int:
-    """Check name, port, TLS, sign-in, PowerShell, rights, sight and MultiPoint, and say what to do."""
+    """Check name, port, TLS, sign-in, PowerShell, rights, sight and MultiPoint, with a remedy for each fault."""
     from mpsbridge.cli import doctor as work
 
     return work.doctor(call, hosts, save, shard)
 
 
-@app.command(rich_help_panel=ACT)
-@command
+@listed(ACT)
+@acting
 def message(
     call: Call,
     hosts: Hosts,
-    text: Annotated[str, typer.Option(help="What to say: one line, at most 255 characters.")],
+    text: Annotated[str, typer.Option(help="Show this text: one line of at most 255 characters.")],
     who: Selector | None,
 ) -> int:
-    """Show a message to people. 'shown' means that the session was in use before and after."""
+    """Show a message in user sessions. 'shown' means that the session was in use before and after."""
     from mpsbridge.cli import acting
 
     return acting.message(call, hosts, text, who)
 
 
-@app.command(rich_help_panel=ACT)
-@command
+@listed(ACT)
+@acting
 def disconnect(
     call: Call,
     hosts: Hosts,
     who: Selector | None,
     yes: Yes = False,
 ) -> int:
-    """Disconnect (suspend) sessions now, without a warning. What runs in them goes on."""
+    """Disconnect (suspend) sessions immediately, without a warning. Their programs keep running."""
     from mpsbridge.cli import acting
 
     return acting.disconnect(call, hosts, who, yes=yes)
 
 
-@app.command(rich_help_panel=ACT)
-@command
+@listed(ACT)
+@acting
 def logoff(
     call: Call,
     hosts: Hosts,
@@ -123,45 +154,53 @@ def logoff(
     disconnected_ok: DisconnectedOk = False,
     yes: Yes = False,
 ) -> int:
-    """Log sessions off now, without a warning, and look until they are gone. Unsaved work is lost."""
+    """Log off sessions immediately, without a warning, and wait until they are gone. Unsaved work is lost."""
     from mpsbridge.cli import acting
 
     return acting.logoff(call, hosts, who, disconnected_ok=disconnected_ok, yes=yes)
 
 
-@app.command(rich_help_panel=LOOK_BACK)
+@listed(LOOK_BACK)
 @looking_back
 def history(
     call: Call,
-    run: Annotated[str | None, typer.Argument(metavar="RUN", help="Its id, or how that begins.")] = None,
+    run: Annotated[
+        str | None,
+        typer.Argument(metavar="RUN", help="Show this run: its id, or the beginning of it (default: list all runs)."),
+    ] = None,
 ) -> int:
-    """Show all runs, or all that one did."""
+    """List all runs, or everything that one run did."""
     from mpsbridge.cli import reporting
 
     return reporting.history(call, run)
 
 
-@app.command(rich_help_panel=LOOK_BACK)
+@listed(LOOK_BACK)
 @looking_back
 def report(
     call: Call,
     run: Annotated[
-        str | None, typer.Argument(metavar="RUN", help="Its id, or how that begins; the newest if not given.")
+        str | None,
+        typer.Argument(metavar="RUN", help="Report this run: its id, or the beginning of it (default: the newest)."),
     ] = None,
     form: Annotated[
         str | None,
-        typer.Option("--format", metavar="html|json|junit|markdown", help="Markdown, or with -o json: json."),
+        typer.Option(
+            "--format",
+            metavar="html|json|junit|markdown",
+            help="Write the report in this form (default markdown, with -o json: json).",
+        ),
     ] = None,
-    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema instead.")] = False,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of the report instead.")] = False,
 ) -> int:
-    """Tell what a run did: a page, JUnit XML for a CI server, Markdown for its summary, or JSON."""
+    """Write what a run did: an HTML page, JUnit XML, Markdown or JSON."""
     from mpsbridge.cli import reporting
 
     return reporting.report(call, run, form, schema=schema)
 
 
-@app.command(rich_help_panel=ACT)
-@command
+@listed(ACT)
+@acting
 def end(
     call: Call,
     hosts: Hosts,
@@ -170,55 +209,86 @@ def end(
         str | None,
         typer.Option(
             metavar="15m,5m,1m",
-            help="When people are told, before the end; the first is the wait. Default 15m,5m,1m.",
+            help="Show notices this long before the end; the run waits as long as the first (default 15m,5m,1m).",
         ),
     ] = None,
-    no_warning: Annotated[bool, typer.Option("--no-warning", help="Tell nobody and do not wait.")] = False,
-    reason: Annotated[str, typer.Option(help="Why: for the people, the lease and the record.")] = "",
+    no_warning: Annotated[bool, typer.Option("--no-warning", help="Show no notice and do not wait.")] = False,
+    reason: Annotated[str, typer.Option(help="Give the reason: it stands in notices, lease and record.")] = "",
     notice_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Your own text: {minutes} {time} {reason} {sender}.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Take the notice's text from this file: {minutes} {time} {reason} {sender} are filled in.",
+        ),
     ] = None,
     then: Annotated[
-        str, typer.Option(metavar="nothing|restart|shutdown|console-mode|station-mode", help="What follows.")
+        str,
+        typer.Option(
+            metavar="nothing|restart|shutdown|console-mode|station-mode", help="Do this when the sessions are gone."
+        ),
     ] = "nothing",
-    keep_user: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Keep this user's sessions.")] = None,
-    keep_session: Annotated[list[str] | None, typer.Option(metavar="HOST:ID", help="Keep this session.")] = None,
-    keep_running: Annotated[
-        list[str] | None, typer.Option(metavar="PROGRAM", help="Keep sessions in which it runs.")
+    keep_user: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Keep the sessions of this user (repeatable).")
     ] = None,
-    include_admins: Annotated[bool, typer.Option("--include-admins", help="End administrators too.")] = False,
+    keep_session: Annotated[
+        list[str] | None, typer.Option(metavar="HOST:ID", help="Keep this session (repeatable).")
+    ] = None,
+    keep_running: Annotated[
+        list[str] | None, typer.Option(metavar="PROGRAM", help="Keep sessions in which this program runs (repeatable).")
+    ] = None,
+    include_admins: Annotated[
+        bool, typer.Option("--include-admins", help="End sessions of administrators too.")
+    ] = False,
     include_console: Annotated[bool, typer.Option("--include-console", help="End the console session too.")] = False,
     disconnected_ok: DisconnectedOk = False,
     unwarned_ok: Annotated[
-        bool, typer.Option("--unwarned-ok", help="End those too who could not be shown a notice.")
+        bool, typer.Option("--unwarned-ok", help="End active sessions too in which no notice could be shown.")
     ] = False,
     leftover_ok: Annotated[
-        bool, typer.Option("--leftover-ok", help="Go on although half-dead sessions are there.")
+        bool,
+        typer.Option(
+            "--leftover-ok", help="Go on although the host has orphaned sessions (processes without a session row)."
+        ),
     ] = False,
-    take_over: Annotated[bool, typer.Option("--take-over", help="Take somebody else's lease over.")] = False,
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="Take over a host that another run or a person holds.")
+    ] = False,
     logons: Annotated[
         str | None,
         typer.Option(
-            metavar="drain|drain-until-restart|disabled|leave|local", help="How new people are kept out meanwhile."
+            metavar="drain|drain-until-restart|disabled|leave|local",
+            help="Block new logons in this way meanwhile (default drain, drain-until-restart before a restart).",
         ),
     ] = None,
-    hold_logons: Annotated[bool, typer.Option("--hold-logons", help="Keep them out through the restart.")] = False,
+    hold_logons: Annotated[
+        bool, typer.Option("--hold-logons", help="Keep new logons blocked through the restart.")
+    ] = False,
     no_failsafe: Annotated[
-        bool, typer.Option("--no-failsafe", help="Block logons without the task that opens them again.")
+        bool, typer.Option("--no-failsafe", help="Block logons without the task on the host that would reopen them.")
     ] = False,
     only_if_reboot_pending: Annotated[
-        bool, typer.Option("--only-if-reboot-pending", help="Leave hosts alone that wait for no restart.")
+        bool, typer.Option("--only-if-reboot-pending", help="Skip hosts without a pending restart.")
     ] = False,
-    settle: Annotated[str, typer.Option(metavar="2m", help="Time for slow log-offs.")] = "2m",
+    settle: Annotated[str, typer.Option(metavar="2m", help="Wait this long for slow log-offs.")] = "2m",
     force_after: Annotated[
-        str | None, typer.Option(metavar="10m", help="Reset whoever hangs so long after the log-off (may lose data).")
+        str | None,
+        typer.Option(
+            metavar="10m",
+            help="Reset sessions that still hang this long after the log-off: unsaved data is lost (default: never).",
+        ),
     ] = None,
-    return_timeout: Annotated[str, typer.Option(metavar="60m", help="Time for a host to come back.")] = "60m",
-    host_deadline: Annotated[str, typer.Option(metavar="3h", help="For one host, from first to last.")] = "3h",
-    events: Annotated[Path | None, typer.Option(metavar="FILE", help="What happens, as JSON lines.")] = None,
+    return_timeout: Annotated[
+        str, typer.Option(metavar="60m", help="Wait this long for a host to come back after a restart.")
+    ] = "60m",
+    host_deadline: Annotated[
+        str, typer.Option(metavar="3h", help="Limit the time for one host, from first to last.")
+    ] = "3h",
+    events: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Append what happens to this file, as JSON lines.")
+    ] = None,
     yes: Yes = False,
 ) -> int:
-    """End sessions so that it can be trusted: warn, wait, end, and what follows; restore what was changed meanwhile."""
+    """End sessions safely: warn, wait, log off, then optionally restart. Everything changed on the host is restored."""
     from mpsbridge.cli import ending
 
     options = ending.Options(
@@ -246,92 +316,104 @@ def end(
     return ending.end(call, hosts, who, options, notice_file=notice_file, events=events, yes=yes)
 
 
-@app.command(rich_help_panel=ACT)
+@listed(ACT)
 @on_hosts
 def maintain(
     call: Call,
-    file: Annotated[Path, typer.Argument(metavar="PLAN.toml", help="Hosts, reason, policy, notices, waves.")],
-    events: Annotated[Path | None, typer.Option(metavar="FILE", help="What happens, as JSON lines.")] = None,
+    file: Annotated[Path, typer.Argument(metavar="PLAN.toml", help="The plan: hosts, reason, policy, notices, waves.")],
+    events: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Append what happens to this file, as JSON lines.")
+    ] = None,
     failed_to: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the hosts that failed there, as a plan to run again.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the hosts that failed to this file, as a plan to run again."),
     ] = None,
     shard: Shard = None,
     yes: Yes = False,
 ) -> int:
-    """The same from a file, for CI: many hosts, in waves."""
+    """End sessions as a plan file says, for CI: many hosts, in waves."""
     from mpsbridge.cli import maintain as work
 
     return work.maintain(call, file, shard, events=events, failed_to=failed_to, yes=yes)
 
 
-@app.command(rich_help_panel=ACT)
-@command
+@listed(ACT)
+@acting
 def resume(
     call: Call,
-    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="Its id, or how that begins.")] = None,
-    hosts: Annotated[
-        list[str] | None, typer.Argument(metavar="[HOST...]", help="Only these hosts; all of the run if not given.")
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN]", help="Go on with this run: its id, or the beginning of it (default: the open one)."
+        ),
     ] = None,
-    events: Annotated[Path | None, typer.Option(metavar="FILE", help="What happens, as JSON lines.")] = None,
+    hosts: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[HOST...]", help="Go on with these hosts only (default: all of the run)."),
+    ] = None,
+    events: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Append what happens to this file, as JSON lines.")
+    ] = None,
     yes: Yes = False,
 ) -> int:
-    """Go on with a run that died: look first, and repeat nothing that may have happened."""
+    """Go on with an interrupted run: look first, and repeat nothing that may have happened."""
     from mpsbridge.cli import ending
 
     return ending.resume(call, run, hosts or (), events=events, yes=yes)
 
 
-@app.command(rich_help_panel=ACT)
-@command
+@listed(ACT)
+@looking
 def leases(call: Call, hosts: Hosts, shard: Shard = None) -> int:
-    """Show which run, or which person, holds each host."""
+    """Show which run or person holds each host."""
     from mpsbridge.cli import leases as work
 
     return work.leases(call, hosts, shard)
 
 
-@app.command(rich_help_panel=ACT)
-@command
+@listed(ACT)
+@acting
 def hold(
     call: Call,
     hosts: Hosts,
-    reason: Annotated[str, typer.Option(help="Why nobody may touch these hosts.")],
+    reason: Annotated[str, typer.Option(help="Give the reason: it is shown where the hold stops a run.")],
 ) -> int:
-    """Keep every run away from these hosts until somebody releases them."""
+    """Keep every run away from these hosts until they are released."""
     from mpsbridge.cli import leases as work
 
     return work.hold(call, hosts, reason)
 
 
-@app.command(rich_help_panel=ACT)
-@command
+@listed(ACT)
+@acting
 def release(
     call: Call,
     hosts: Hosts,
     yes: Yes = False,
 ) -> int:
-    """Give back what an interrupted run, or a person, holds: logons, failsafe, lease."""
+    """Give back what an interrupted run or a person holds: logons, failsafe, lease."""
     from mpsbridge.cli import leases as work
 
     return work.release(call, hosts, yes=yes)
 
 
-@app.command(rich_help_panel=OFFLINE)
-@command
-def hosts(call: Call, hosts: Hosts, shard: Shard = None) -> int:
-    """Show which hosts are meant, and which settings apply to each, from where. Nothing is contacted."""
+@listed(OFFLINE)
+@naming
+def hosts(call: Call, hosts: MaybeHosts = None, shard: Shard = None) -> int:
+    """List the hosts that words and patterns mean, with the settings of each. Nothing is contacted."""
     from mpsbridge.cli import hosts as work
 
-    return work.hosts(call, hosts, shard)
+    return work.hosts(call, hosts or (), shard)
 
 
-@app.command(rich_help_panel=OFFLINE)
+@listed(OFFLINE)
 @command
 def parse(
     call: Call,
-    file: Annotated[str, typer.Argument(metavar="[FILE|-]", help="Saved output; - is standard input.")] = "-",
+    file: Annotated[str, typer.Argument(metavar="[FILE|-]", help="Read this file; - is standard input.")] = "-",
     encoding: Annotated[
-        str | None, typer.Option(metavar="E", help="cp850, utf-8, ...; found out from the text where not given.")
+        str | None,
+        typer.Option(metavar="E", help="Decode the file from this encoding, such as cp850 (default: detected)."),
     ] = None,
 ) -> int:
     """Read the saved output of 'query user' or 'query session', in any language."""
@@ -340,60 +422,69 @@ def parse(
     return offline.parse(call, file, encoding)
 
 
-@app.command(rich_help_panel=OFFLINE)
+@listed(OFFLINE)
 @command
 def render(
     call: Call,
-    snippet: Annotated[str, typer.Argument(metavar="SNIPPET", help="observe, message, end, ...")],
-    params: Annotated[str, typer.Option(metavar="JSON|@FILE", help="The snippet's parameters.")] = "{}",
+    snippet: Annotated[str, typer.Argument(metavar="SNIPPET", help="The snippet: observe, message, end, ...")],
+    params: Annotated[str, typer.Option(metavar="JSON|@FILE", help="Fill in these parameters.")] = "{}",
 ) -> int:
-    """Print the very script that a host would get. Nothing is sent."""
+    """Print the script that a host would get. Nothing is sent."""
     from mpsbridge.cli import offline
 
     return offline.render(call, snippet, params)
 
 
-Groups = Annotated[list[str] | None, typer.Option(metavar="DOMAIN\\GROUP", help="Who gets this role; can be repeated.")]
+Groups = Annotated[
+    list[str] | None, typer.Option(metavar="DOMAIN\\GROUP", help="Give this role to the group (repeatable).")
+]
 
 
-@app.command(rich_help_panel=OFFLINE)
+@listed(OFFLINE)
 @command
 def jea(
     call: Call,
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that does not exist yet.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to create; it must not exist yet.")],
     look: Groups = None,
     notify: Groups = None,
     end: Groups = None,
     transcripts: Annotated[
         str | None,
-        typer.Option(metavar="FOLDER", help="Where the host records sessions; under C:\\ProgramData if not given."),
+        typer.Option(
+            metavar="FOLDER", help="Record sessions in this folder of the host (default: under C:\\ProgramData)."
+        ),
     ] = None,
 ) -> int:
-    """Write a JEA module: an endpoint for people who are no administrators, with nothing but mpsbridge's functions."""
+    """Write a JEA module: an endpoint with only mpsbridge's functions, for users who are not administrators."""
     from mpsbridge.cli import offline
 
     return offline.jea(call, folder, look=look, notify=notify, end=end, transcripts=transcripts)
 
 
-@app.command(rich_help_panel=OFFLINE)
+@listed(OFFLINE)
 @command
 def lab(
     call: Call,
     world: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The hosts, as TOML or JSON. Without it: the demo's.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Play the hosts of this TOML or JSON file (default: those of the demo)."),
     ] = None,
-    engine: Annotated[str, typer.Option(metavar="scripted|powershell", help="How scripts are answered.")] = "scripted",
-    auth: Annotated[str, typer.Option(metavar="ntlm|basic|kerberos", help="How clients sign in.")] = "ntlm",
+    engine: Annotated[
+        str, typer.Option(metavar="scripted|powershell", help="Answer scripts by this engine.")
+    ] = "scripted",
+    auth: Annotated[str, typer.Option(metavar="ntlm|basic|kerberos", help="Let clients sign in this way.")] = "ntlm",
     keytab: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Kerberos: the keys of host/NAME for each host.")
+        Path | None, typer.Option(metavar="FILE", help="Kerberos: take the keys of host/NAME from this key table.")
     ] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
-    tls: Annotated[bool, typer.Option("--tls", help="HTTPS, with a CA made for this run.")] = False,
+    port: Annotated[str, typer.Option(metavar="N", help="Listen on this port; 0 takes a free one.")] = "0",
+    tls: Annotated[bool, typer.Option("--tls", help="Use HTTPS, with a CA made for this run.")] = False,
     ready_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Written when all hosts listen: port, password, inventory, ...")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write port, password, inventory, ... to this file when all hosts listen."),
     ] = None,
     record: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="One JSON line for each request and each change.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a JSON line to this file for each request and each change."),
     ] = None,
 ) -> int:
     """Run make-believe hosts on the loopback until interrupted."""
@@ -412,15 +503,15 @@ def lab(
     )
 
 
-@app.command(rich_help_panel=OFFLINE)
+@listed(OFFLINE)
 @command
 def demo(
     call: Call,
-    report: Annotated[Path, typer.Option(metavar="FILE", help="Where its report goes (HTML).")] = Path(
+    report: Annotated[Path, typer.Option(metavar="FILE", help="Write the HTML report of the run to this file.")] = Path(
         "mpsbridge-demo.html"
     ),
 ) -> int:
-    """See the main job done on make-believe hosts that show real captured tables, over real WinRM."""
+    """Show the main job on make-believe hosts with real captured tables, over real WinRM."""
     from mpsbridge.cli import rehearsal
 
     return rehearsal.demo(call, report)

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mpsbridge.cli.call import Call
-from mpsbridge.cli.fleets import gather, open_reading
+from mpsbridge.cli.fleets import open_reading
+from mpsbridge.cli.listing import gather
 from mpsbridge.errors import InputError
 from mpsbridge.files import open_for_owner
 from mpsbridge.models.harmless import json_text
 from mpsbridge.models.outcomes import Done, Outcome
 from mpsbridge.models.scripts import Effect
-from mpsbridge.operations.diagnosis import Diagnosis, diagnose, tables_of
+from mpsbridge.operations.diagnosis import Check, Diagnosis, diagnose, tables_of
 from mpsbridge.operations.outcomes import judge
 from mpsbridge.settings import Output
 from mpsbridge.version import __version__
@@ -33,7 +34,8 @@ def doctor(call: Call, hosts: Sequence[str], save: Path | None, shard: str | Non
             call.terminal.document({"outcomes": dumped})
         elif call.settings.output is Output.CSV:
             call.terminal.csv(
-                [{"host": host, **check.model_dump()} for host, found in _done(outcomes) for check in found.checks]
+                [{"host": host, **check.model_dump()} for host, found in _done(outcomes) for check in found.checks],
+                fields=("host", *Check.model_fields),
             )
         _show(call, outcomes)
         failed = any(check.ok is False for _, found in _done(outcomes) for check in found.checks)

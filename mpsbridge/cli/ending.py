@@ -20,6 +20,7 @@ from mpsbridge.errors import InputError, JournalError
 from mpsbridge.files import read_text
 from mpsbridge.inventory.entries import EVERY, Inventory, InventoryHost
 from mpsbridge.inventory.patterns import choose
+from mpsbridge.models.complaints import complaint, not_one_of
 from mpsbridge.models.targets import Target
 from mpsbridge.models.then import Then
 from mpsbridge.operations.ending import DEADLINE_S, End, Resume
@@ -189,7 +190,7 @@ def make_policy(who: Selector, options: Options) -> Policy:
     """The policy that the options describe. Raises ``InputError`` that names the option."""
     for option, value, known in (("--then", options.then, Then), ("--logons", options.logons, Closing)):
         if value not in set(known):
-            raise InputError(f"{option}: {value!r} is not one of {', '.join(known)}")
+            raise InputError(f"{option}: {not_one_of(value, list(known))}")
     warn_s = tuple(duration("--warn", part) or 0 for part in options.warn.split(",")) if options.warn else ()
     if 0 in warn_s or len(set(warn_s)) != len(warn_s):
         raise InputError(f"--warn: {options.warn!r} names a moment twice, or the end itself")
@@ -217,7 +218,9 @@ def make_policy(who: Selector, options: Options) -> Policy:
         fields["keep_running"] = TypeAdapter(tuple[ProgramName, ...]).validate_python(options.keep_running)
         return Policy.model_validate({"selector": who, "warn_s": warn_s, **fields})
     except ValidationError as error:
-        raise InputError(str(error.errors()[0]["msg"]).removeprefix("Value error, ")) from error
+        problem = error.errors()[0]
+        option = "--keep-running: " if problem["loc"] and isinstance(problem["loc"][0], int) else ""
+        raise InputError(f"{option}{complaint(problem)}") from error
 
 
 def _host_and_id(text: str) -> tuple[str, int]:

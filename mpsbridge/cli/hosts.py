@@ -7,6 +7,8 @@ from typing import Any
 
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.tables import HOST_COLUMNS, counted, host_row
+from mpsbridge.errors import InputError
+from mpsbridge.inventory.entries import EVERY
 from mpsbridge.inventory.passwords import where
 from mpsbridge.inventory.resolve import Meant
 from mpsbridge.models.credentials import KeyTable
@@ -49,7 +51,9 @@ class HostValue(Frozen):
 
 def hosts(call: Call, words: Sequence[str], shard: str | None) -> int:
     """``hosts``: a row for each host; for a single one, or with ``-v``, a row for each of its settings."""
-    meant = call.meant(words, shard=shard)
+    if not words and not call.settings.inventory:
+        raise InputError("HOST is missing, and there is no inventory", hint="Name hosts, or give --inventory FILE.")
+    meant = call.meant(words or [EVERY], shard=shard)
     found = [
         Done[HostValue](
             host=one.target.host, address=one.target.address, elapsed_s=0.0, value=_value(one, call.settings)
@@ -63,7 +67,7 @@ def hosts(call: Call, words: Sequence[str], shard: str | None) -> int:
         for each in found:
             terminal.stream(each)
     elif output is Output.CSV:
-        terminal.csv([_record(each) for each in found])
+        terminal.csv([_record(each) for each in found], fields=("host", "groups", *SETTINGS, "password_from"))
     elif len(found) == 1 or call.settings.verbose:
         rows = [(each.host, *row) for each in found for row in _rows(each.value)]
         terminal.table(("HOST", "SETTING", "VALUE", "FROM"), rows)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mpsbridge.cli.call import Call
-from mpsbridge.cli.fleets import gather, lost_answer, open_journal, open_reading, open_workplace, present, record_path
-from mpsbridge.cli.tables import listed, when
+from mpsbridge.cli.fleets import lost_answer, open_journal, open_reading, open_workplace, record_path
+from mpsbridge.cli.listing import Answer, Layout, gather, present
+from mpsbridge.cli.tables import counted, listed, when
 from mpsbridge.errors import InputError
-from mpsbridge.models.outcomes import Outcome
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import from_cim
 from mpsbridge.operations.holds import Hold, LeasePlan, LeaseValue, Release, lease_of
@@ -20,15 +20,16 @@ from mpsbridge.runs.runlock import is_at_work
 def leases(call: Call, hosts: Sequence[str], shard: str | None) -> int:
     """``leases``: who is at work on each host."""
     with open_reading(call, call.targets(hosts, shard=shard)) as fleet:
-        outcomes = gather(call, fleet, lease_of)
-        _show(call, outcomes)
+        answer = Answer(call, _LAYOUT)
+        outcomes = gather(call, fleet, lease_of, answer=answer)
+        answer.finish(outcomes)
         return judge(outcomes, Effect.READ, interrupted=fleet.interrupted).exit_code
 
 
 def hold(call: Call, hosts: Sequence[str], reason: str) -> int:
     """``hold``: keep every run away from these hosts until somebody releases them."""
     if not reason.strip():
-        raise InputError("--reason: say why, for whoever finds the hold")
+        raise InputError("--reason: it is empty; say why the hosts are held")
     targets = call.targets(hosts)
     with open_journal(call) as journal, open_workplace(call, targets, journal) as work:
         return _carry_out(call, work, work.plan(Hold(reason=reason)))
@@ -56,7 +57,7 @@ def _carry_out(call: Call, work: Workplace, plan: LeasePlan) -> int:
         outcomes, verdict = result.outcomes, result.verdict
     for outcome in outcomes:
         call.terminal.stream(outcome)
-    _show(call, outcomes)
+    present(call, outcomes, _LAYOUT)
     code = call.terminal.code(verdict.exit_code)
     if not call.settings.dry_run and plan.values:
         lost_answer(call, work.record, plan.run)
@@ -71,17 +72,15 @@ def _say_who_is_at_work(call: Call, plan: LeasePlan) -> None:
         call.terminal.warn(f"run {run} is at work, and loses {listed(hosts)} by this; it stops there with an error")
 
 
-def _show(call: Call, outcomes: Sequence[Outcome[LeaseValue]]) -> None:
-    def row(host: str, value: LeaseValue) -> Sequence[object]:
-        until = when(from_cim(value.expires)) + " UTC" if value.expires else ("until released" if value.owner else "")
-        who = value.who if value.is_held else ""
-        return host, who, until, value.logons, value.text
+def _row(host: str, value: LeaseValue) -> Sequence[object]:
+    until = when(from_cim(value.expires)) + " UTC" if value.expires else ("until released" if value.owner else "")
+    return host, value.who if value.is_held else "", until, value.logons, value.text
 
-    present(
-        call,
-        outcomes,
-        columns=("HOST", "HELD BY", "UNTIL", "LOGONS", ""),
-        rows=lambda host, value: [row(host, value)],
-        records=lambda value: [value.model_dump(mode="json")],
-        summary=lambda values: f"{sum(value.is_held for value in values)} held",
-    )
+
+_LAYOUT = Layout[LeaseValue](
+    columns=("HOST", "HELD BY", "UNTIL", "LOGONS", ""),
+    rows=lambda host, value: [_row(host, value)],
+    fields=tuple(LeaseValue.model_fields),
+    records=lambda value: [value.model_dump(mode="json")],
+    summary=lambda values: f"{sum(value.is_held for value in values)} of {counted(len(values), 'host')} held",
+)

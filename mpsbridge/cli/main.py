@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.main import get_command_name
+from typer.models import CommandInfo
 
 from mpsbridge.cli.commands import app
 from mpsbridge.cli.leaving import INTERRUPTION, WORDS, Exit
 from mpsbridge.cli.output import INTERRUPTED, code_after, guarded_streams
+from mpsbridge.cli.usage import sentence, understood
 
 if TYPE_CHECKING:
     from mpsbridge.clock import Clock
 
 
 @app.callback(invoke_without_command=True)
-def _top(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+def _top(version: Annotated[bool, typer.Option("--version", "-V", help="Print the version.")] = False) -> None:
     if version:
         from mpsbridge.cli.terminal import show_version
 
@@ -55,7 +57,8 @@ def run(arguments: Sequence[str], *, clock: Clock | None = None) -> int:
     return code_after(code, streams.out, was_interrupted=raised or INTERRUPTION.came)
 
 
-def _run(arguments: Sequence[str]) -> int:
+def _run(given: Sequence[str]) -> int:
+    arguments = understood(given)
     try:
         code: Any = app_for(arguments)(args=list(arguments) or ["--help"], prog_name="mpsbridge", standalone_mode=False)
     except Exit as leaving:
@@ -66,9 +69,19 @@ def _run(arguments: Sequence[str]) -> int:
 
         if explain is None:
             return terminal.fault(error, may_have_run=INTERRUPTION.is_held_back)
-        command_path = getattr(getattr(error, "ctx", None), "command_path", "mpsbridge")
-        return terminal.usage_error(explain(), arguments, command_path)
+        context = getattr(error, "ctx", None)
+        parameters = getattr(getattr(context, "command", None), "params", ())
+        said = sentence(
+            explain(),
+            commands=map(_name, app.registered_commands),
+            options=[option for parameter in parameters for option in parameter.opts],
+        )
+        return terminal.usage_error(said, arguments, getattr(context, "command_path", "mpsbridge"))
     return int(code or 0) if arguments else 2
+
+
+def _name(entry: CommandInfo) -> str:
+    return get_command_name(str(entry.name or getattr(entry.callback, "__name__", "")))
 
 
 def app_for(arguments: Sequence[str]) -> typer.Typer:
@@ -76,11 +89,7 @@ def app_for(arguments: Sequence[str]) -> typer.Typer:
 
     Typer makes the options of every command that it is given anew for each call, some 500.
     """
-    named = [
-        entry
-        for entry in app.registered_commands
-        if arguments and entry.callback and get_command_name(entry.name or entry.callback.__name__) == arguments[0]
-    ]
+    named = [entry for entry in app.registered_commands if arguments and _name(entry) == arguments[0]]
     if not named:
         return app
     alone = copy.copy(app)

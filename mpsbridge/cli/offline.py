@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from mpsbridge.cli.call import Call
 from mpsbridge.errors import InputError, ParseError
+from mpsbridge.models.complaints import complaint
 from mpsbridge.models.harmless import json_text
 from mpsbridge.parsing.messages import Trouble
 from mpsbridge.parsing.quser import as_json
@@ -23,6 +24,7 @@ from mpsbridge.snippets.jea import CONFIGURATION, TRANSCRIPTS, Role, export
 SAVED_LIMIT = 64 * 1024 * 1024
 """Bytes of saved text that are read."""
 
+ROW_FIELDS = ("username", "sessionname", "id", "state_raw", "state", "idle_raw", "logon_raw", "current")
 _TROUBLES = {
     Trouble.NOBODY_OR_NOT_PERMITTED: "Windows says that nobody is on, or that this account may not look",
     Trouble.HEADER_ONLY: "a heading without any row",
@@ -54,7 +56,7 @@ def parse(call: Call, file: str, encoding: str | None) -> int:
         for row in rows:
             call.terminal.raw(json_text(row) + "\n")
     elif call.settings.output is Output.CSV:
-        call.terminal.csv(rows)
+        call.terminal.csv(rows, fields=list(rows[0]) if rows else ROW_FIELDS)
     else:
         _show_rows(call, rows)
     return 0
@@ -112,9 +114,9 @@ def render(call: Call, name: str, params: str) -> int:
         parameters = found.parameters.model_validate_json(text)
     except ValidationError as error:
         problem = error.errors()[0]
-        place = ".".join(map(str, problem["loc"])) or "JSON"
+        place = "".join(f"{part}: " for part in problem["loc"])
         wanted = ", ".join(found.parameters.model_fields) or "none"
-        raise InputError(f"--params: {place}: {problem['msg']}", hint=f"Parameters of {name}: {wanted}.") from error
+        raise InputError(f"--params: {place}{complaint(problem)}", hint=f"Parameters of {name}: {wanted}.") from error
     script = found.render(parameters)
     if call.settings.output is Output.JSON:
         call.terminal.document({"script": script.model_dump(mode="json") | {"text": script.text}})

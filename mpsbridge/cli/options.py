@@ -8,93 +8,132 @@ it is called.
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 
 from mpsbridge.cli.leaving import Exit
 
-Hosts = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="HOST...",
-        help="name, name:port, IPv4[:port], [IPv6]:port, local, @FILE or - (stdin); a group, 'ts[01:40]', 'ts*', "
-        "'!not-this', '&only-in-this', 'several,in,!one': in single quotes, for the shell's sake.",
-    ),
+_HOST_HELP = (
+    "name, name:port, IPv4[:port], [IPv6]:port, local, @FILE or - (stdin); a group, 'ts[01:40]', 'ts*', "
+    "'!not-this', '&only-in-this', 'several,in,!one': in single quotes, for the shell's sake."
+)
+Hosts = Annotated[list[str], typer.Argument(metavar="HOST...", help=_HOST_HELP)]
+MaybeHosts = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[HOST...]", help=f"{_HOST_HELP} Without any: all hosts of the inventory."),
 ]
 Shard = Annotated[
     str | None,
-    typer.Option(metavar="I/N", help="Only the I-th of N parts of the hosts, told by their names: for CI matrices."),
+    typer.Option(
+        metavar="I/N", help="Take only the I-th of N parts of the hosts, divided by their names (for CI matrices)."
+    ),
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask. Needed where nobody can be asked.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Skip the confirmation (required without a terminal).")]
 
 DisconnectedOk = Annotated[
-    bool, typer.Option("--disconnected-ok", help="Let --all and --idle-over end disconnected sessions too.")
+    bool, typer.Option("--disconnected-ok", help="End disconnected sessions too that --all or --idle-over choose.")
 ]
 
 
 def _selector(
-    session: Annotated[list[int] | None, typer.Option(metavar="ID", help="The session with this id.")] = None,
-    user: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Sessions of NAME or DOMAIN\\NAME.")] = None,
-    everyone: Annotated[bool, typer.Option("--all", help="Every user session.")] = False,
-    disconnected: Annotated[bool, typer.Option("--disconnected", help="Disconnected (suspended) ones.")] = False,
-    disconnected_over: Annotated[
-        str | None, typer.Option(metavar="2h", help="Disconnected, and idle for at least this long.")
+    session: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="Choose the session with this id (repeatable; needs exactly one host)."),
     ] = None,
-    idle_over: Annotated[str | None, typer.Option(metavar="2h", help="Idle for at least this long.")] = None,
+    user: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Choose the sessions of NAME or DOMAIN\\NAME (repeatable).")
+    ] = None,
+    everyone: Annotated[bool, typer.Option("--all", help="Choose every user session.")] = False,
+    disconnected: Annotated[
+        bool, typer.Option("--disconnected", help="Choose disconnected (suspended) sessions.")
+    ] = False,
+    disconnected_over: Annotated[
+        str | None,
+        typer.Option(metavar="2h", help="Choose sessions that are disconnected and idle for at least this long."),
+    ] = None,
+    idle_over: Annotated[
+        str | None, typer.Option(metavar="2h", help="Choose sessions that are idle for at least this long.")
+    ] = None,
 ) -> None:
     """Never called: its signature is the list of the selector's options."""
 
 
 def _shared(
-    output: Annotated[str | None, typer.Option("--output", "-o", metavar="table|json|jsonl|csv")] = None,
-    csv_raw: Annotated[bool | None, typer.Option("--csv-raw", help="CSV: no ' before a formula.")] = None,
-    inventory: Annotated[str | None, typer.Option(metavar="FILE", help="TOML, a list of names, or Ansible's.")] = None,
-    username: Annotated[str | None, typer.Option("--username", "-u", help="NAME, DOMAIN\\NAME or name@domain.")] = None,
-    auth: Annotated[str | None, typer.Option(metavar="negotiate|ntlm|kerberos|basic")] = None,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="table|json|jsonl|csv", help="Answer in this form (default table)."),
+    ] = None,
+    csv_raw: Annotated[bool | None, typer.Option("--csv-raw", help="CSV: leave out the ' before formulas.")] = None,
+    inventory: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Read hosts from this file: TOML, a list, or Ansible's.")
+    ] = None,
+    username: Annotated[
+        str | None, typer.Option("--username", "-u", help="Sign in as NAME, DOMAIN\\NAME or name@domain.")
+    ] = None,
+    auth: Annotated[
+        str | None, typer.Option(metavar="negotiate|ntlm|kerberos|basic", help="Sign in this way (default negotiate).")
+    ] = None,
     keytab: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Kerberos: sign in from this key table, without a password.")
+        str | None, typer.Option(metavar="FILE", help="Kerberos: sign in with this key table, without a password.")
     ] = None,
     spn: Annotated[
-        str | None, typer.Option(metavar="host/NAME", help="Kerberos: the host's name, where its address is another.")
+        str | None, typer.Option(metavar="host/NAME", help="Kerberos: ask for this name, where the address is another.")
     ] = None,
-    port: Annotated[int | None, typer.Option(help="Default 5986, with --no-tls 5985.")] = None,
-    no_tls: Annotated[bool | None, typer.Option("--no-tls", help="HTTP with sealed messages instead of HTTPS.")] = None,
+    port: Annotated[
+        str | None, typer.Option(metavar="N", help="Connect to this port (default 5986, with --no-tls 5985).")
+    ] = None,
+    no_tls: Annotated[
+        bool | None, typer.Option("--no-tls", help="Use HTTP with sealed messages instead of HTTPS.")
+    ] = None,
     ca_file: Annotated[str | None, typer.Option(metavar="PEM", help="Trust only this CA (faster, too).")] = None,
-    insecure_tls: Annotated[bool | None, typer.Option("--insecure-tls", help="Accept any certificate.")] = None,
+    insecure_tls: Annotated[
+        bool | None, typer.Option("--insecure-tls", help="Accept any certificate (unsafe).")
+    ] = None,
     insecure_basic: Annotated[
         bool | None, typer.Option("--insecure-basic", help="Allow Basic over plain HTTP: readable on the wire.")
     ] = None,
     configuration: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="A session configuration on the host (JEA), not PowerShell's own."),
+        typer.Option(metavar="NAME", help="Use this session configuration of the host (JEA) instead of PowerShell's."),
     ] = None,
-    timeout: Annotated[str | None, typer.Option(metavar="60s", help="For one command on one host.")] = None,
+    timeout: Annotated[
+        str | None, typer.Option(metavar="60s", help="Limit one command on one host (default 60s).")
+    ] = None,
     deadline: Annotated[
-        str | None, typer.Option(metavar="10m", help="For the whole call; 'end' and 'maintain' have 6h.")
+        str | None,
+        typer.Option(metavar="10m", help="Limit the whole call (default none; for 'end' and 'maintain' 6h)."),
     ] = None,
     concurrency: Annotated[
-        int | None, typer.Option(help="Hosts that answer at the same time; silent ones do not count. Default 32.")
+        str | None,
+        typer.Option(metavar="N", help="Ask this many hosts at the same time; silent ones do not count (default 32)."),
     ] = None,
-    executor: Annotated[str | None, typer.Option(metavar="dask", help="Read by a cluster; acts never do.")] = None,
+    executor: Annotated[str | None, typer.Option(metavar="dask", help="Read by a Dask cluster.")] = None,
     scheduler: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="The Dask cluster: tcp:// or tls://, or local:N for N processes here."),
+        typer.Option(
+            metavar="ADDRESS", help="Use this Dask cluster: tcp:// or tls://, or local:N for N processes here."
+        ),
     ] = None,
     worker_password_variable: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Where the workers' own environment holds the password.")
+        str | None, typer.Option(metavar="NAME", help="Take the password from this variable of the workers.")
     ] = None,
-    journal: Annotated[str | None, typer.Option(metavar="FILE", help="The record of all runs.")] = None,
+    journal: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Keep the record of all runs in this file.")
+    ] = None,
     journal_shared: Annotated[
         bool | None, typer.Option("--journal-shared", help="Use a journal that other users may have written.")
     ] = None,
-    dry_run: Annotated[bool | None, typer.Option("--dry-run", help="Look and plan, change nothing.")] = None,
+    dry_run: Annotated[bool | None, typer.Option("--dry-run", help="Look and plan, but change nothing.")] = None,
     verbose: Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more on standard error.")] = 0,
-    quiet: Annotated[bool | None, typer.Option("--quiet", "-q", help="Only the answer, no summary.")] = None,
-    no_color: Annotated[bool | None, typer.Option("--no-color", help="No colours (also NO_COLOR).")] = None,
+    quiet: Annotated[
+        bool | None, typer.Option("--quiet", "-q", help="Print only the answer, without a summary.")
+    ] = None,
+    no_color: Annotated[bool | None, typer.Option("--no-color", help="Do not use colours (also NO_COLOR).")] = None,
 ) -> None:
     """Never called: its signature is the list of shared options."""
 
@@ -103,17 +142,30 @@ _WITHOUT_HOSTS = {"output", "csv_raw", "verbose", "quiet", "no_color"}
 """The shared options of commands that contact no host."""
 
 
-def command(function: Callable[..., int], *, journal: bool = False, contacts: bool = False) -> Callable[..., None]:
+_OF_READING = frozenset({"executor", "scheduler", "worker_password_variable"})
+"""What a command that acts refuses, wherever it is set."""
+_OF_ACTING = frozenset({"journal", "journal_shared", "dry_run"})
+"""What makes no difference to a command that only looks."""
+_OF_CONTACT = frozenset({"timeout", "deadline", "concurrency"})
+
+
+def command(
+    function: Callable[..., int],
+    *,
+    journal: bool = False,
+    contacts: bool = False,
+    hides: frozenset[str] = frozenset(),
+) -> Callable[..., None]:
     """Make ``function(call, ...) -> exit code`` something that typer can run, with the shared options added.
 
     ``journal``: whether a command that contacts no host reads the record of runs. ``contacts``: that it contacts hosts
-    though it has no argument of that name.
+    though it has no argument of that name. ``hides``: shared options that are not in its help.
     """
     own = {name: entry for name, entry in _parameters(function).items() if name != "call"}
-    who = _parameters(_selector, panel="Whom") if own.pop("who", None) else {}
+    who = _parameters(_selector, panel="Session selection") if own.pop("who", None) else {}
     shared = {
-        key: entry
-        for key, entry in _parameters(_shared, panel="Of every command").items()
+        key: _hidden(entry) if key in hides else entry
+        for key, entry in _parameters(_shared, panel="Common options").items()
         if contacts or "hosts" in own or key in _WITHOUT_HOSTS or (journal and key in {"journal", "journal_shared"})
     }
 
@@ -136,8 +188,21 @@ def command(function: Callable[..., int], *, journal: bool = False, contacts: bo
 
 looking_back = functools.partial(command, journal=True)
 """The same, for a command that needs the record of runs and no host."""
-on_hosts = functools.partial(command, contacts=True)
-"""The same, for a command whose hosts stand in a file."""
+acting = functools.partial(command, hides=_OF_READING)
+"""The same, for a command that acts on hosts."""
+looking = functools.partial(command, hides=_OF_ACTING)
+"""The same, for a command that only looks at hosts."""
+naming = functools.partial(command, hides=_OF_READING | _OF_ACTING | _OF_CONTACT)
+"""The same, for a command that knows hosts by name and contacts none."""
+on_hosts = functools.partial(command, contacts=True, hides=_OF_READING)
+"""The same, for a command that acts on hosts which stand in a file."""
+
+
+def _hidden(entry: inspect.Parameter) -> inspect.Parameter:
+    kind, option = get_args(entry.annotation)
+    option = copy.copy(option)
+    option.hidden = True
+    return entry.replace(annotation=Annotated[kind, option])
 
 
 @functools.cache

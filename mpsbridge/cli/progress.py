@@ -25,9 +25,13 @@ from mpsbridge.runs.events import (
 
 BAR_AFTER_S = 1.0
 """A call that takes no longer needs no bar."""
+MOST_NAMED = 3
+"""So many hosts are named where only they are still waited for."""
 LINES_AT_S = (10.0, 30.0, 90.0)
 """When a call that nobody watches on a terminal says how far it is; after that in steps of the last one."""
 _LEASE, _LOGONS = "the lease", "closed logons"
+Waited = Sequence[tuple[str, float]]
+"""Hosts that have not answered, and for how many seconds."""
 
 
 class RunView:
@@ -105,8 +109,9 @@ def _left(progress: Progress, now: datetime) -> str:
 class CallView:
     """How many hosts of a call are done, failed and at work, how fast it goes, and how long it may take."""
 
-    def __init__(self, total: int, *, began_s: float) -> None:
+    def __init__(self, total: int, *, began_s: float, timeout_s: int = 0) -> None:
         self.total = total
+        self._timeout_s = timeout_s
         self._began_s = began_s
         self._lines = list(LINES_AT_S)
         self.done = 0
@@ -117,15 +122,17 @@ class CallView:
         self.done += well
         self.failed += not well
 
-    def bar(self, now_s: float, *, at_work: int, width: int = 24) -> str:
+    def bar(self, now_s: float, *, waited_for: Waited, width: int = 24) -> str:
         """One line; empty while it is not worth one."""
         passed_s, through = now_s - self._began_s, self.done + self.failed
-        if passed_s < BAR_AFTER_S or self.total < 2:
+        if passed_s < BAR_AFTER_S:
             return ""
+        if self.total < 2:
+            return self._names(waited_for)
         filled = width * through // self.total
-        return f"[{'#' * filled}{'.' * (width - filled)}] {self._words(passed_s, at_work)}"
+        return f"[{'#' * filled}{'.' * (width - filled)}] {self._words(passed_s, waited_for)}"
 
-    def line(self, now_s: float, *, at_work: int) -> str:
+    def line(self, now_s: float, *, waited_for: Waited) -> str:
         """What to say where no bar can be shown; mostly nothing, at growing intervals a sentence."""
         passed_s = now_s - self._began_s
         if passed_s < self._lines[0] or self.done + self.failed == self.total:
@@ -133,16 +140,29 @@ class CallView:
         due = self._lines.pop(0)
         if not self._lines:
             self._lines = [due + LINES_AT_S[-1]]
-        return self._words(passed_s, at_work)
+        return self._words(passed_s, waited_for)
 
-    def _words(self, passed_s: float, at_work: int) -> str:
+    def _words(self, passed_s: float, waited_for: Waited) -> str:
         through = self.done + self.failed
         parts = [f"{through} of {counted(self.total, 'host')}"]
         if self.failed:
             parts.append(f"{self.failed} failed")
-        parts.append(f"{at_work} at work")
+        if len(waited_for) == self.total - through <= MOST_NAMED:
+            return ", ".join([*parts, *filter(None, [self._names(waited_for)])])
+        parts.append(f"{len(waited_for)} at work")
         if through:
             rate = through / passed_s
             parts.append(f"{rate:.1f}/s" if rate >= 1 else f"{60 * rate:.0f}/min")
             parts.append(f"about {format_duration(math.ceil((self.total - through) / rate))} left")
         return ", ".join(parts)
+
+    def _names(self, waited_for: Waited) -> str:
+        """The hosts that are still waited for, each with its time; the limit is for one command, and some send more."""
+        if not waited_for:
+            return ""
+        limit = f" of {format_duration(self._timeout_s)}" if self._timeout_s else ""
+        names = [
+            f"{host} ({format_duration(int(since_s))}{limit if since_s <= self._timeout_s else ''})"
+            for host, since_s in waited_for
+        ]
+        return f"still waiting for {', '.join(names)}"

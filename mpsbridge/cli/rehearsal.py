@@ -21,11 +21,13 @@ from mpsbridge.files import open_for_owner
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.world import World
 from mpsbridge.lab.worldfile import demo_world, load_world
+from mpsbridge.models.complaints import not_one_of
 from mpsbridge.reports.page import page
 from mpsbridge.reports.summary import make_report
 from mpsbridge.runs.journal import Journal
 
 ENGINES = ("scripted", "powershell")
+MOST_PORT = 65535
 SIGN_INS = ("ntlm", "basic", "kerberos")
 
 
@@ -36,7 +38,7 @@ def lab(
     engine: str,
     auth: str,
     keytab: Path | None,
-    port: int,
+    port: str,
     tls: bool,
     ready_file: Path | None,
     record: Path | None,
@@ -44,12 +46,14 @@ def lab(
     """``lab``: listen until SIGINT or SIGTERM."""
     for option, value, known in (("--engine", engine, ENGINES), ("--auth", auth, SIGN_INS)):
         if value not in known:
-            raise InputError(f"{option}: {value!r} is not one of {', '.join(known)}")
+            raise InputError(f"{option}: {not_one_of(value, known)}")
+    if not (port.isascii() and port.isdigit() and int(port) <= MOST_PORT):
+        raise InputError(f"--port: {port!r} is not a port: 0 to {MOST_PORT}")
     hosts = load_world(world) if world else demo_world()
     sign_in = cast("Literal['ntlm', 'basic', 'kerberos']", auth)
     chosen = cast("Literal['scripted', 'powershell']", engine)
     with (
-        _lab(hosts, engine=chosen, auth=sign_in, keytab=keytab, port=port, tls=tls, record=record) as running,
+        _lab(hosts, engine=chosen, auth=sign_in, keytab=keytab, port=int(port), tls=tls, record=record) as running,
         _until_stopped() as stopped,
     ):
         call.look_at_output("--record", record)
@@ -142,6 +146,8 @@ def demo(call: Call, report: Path) -> int:
     """``demo``: list, message, log off, and the whole procedure with a restart, on make-believe hosts."""
     clock = HastyClock(HURRY)
     say = call.terminal.say
+    if not (os.access(report.parent, os.W_OK) and report.parent.is_dir()) or report.is_dir():
+        raise InputError(f"--report: {report} cannot be written", hint="Name a file in a folder that is there.")
     with (
         tempfile.TemporaryDirectory(prefix="mpsbridge-demo-") as folder,
         _lab(demo_world(clock), auth="ntlm", port=0, tls=False, record=None, clock=clock) as running,

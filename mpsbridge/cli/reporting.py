@@ -8,9 +8,10 @@ from collections.abc import Set as AbstractSet
 from enum import StrEnum
 
 from mpsbridge.cli.call import Call
-from mpsbridge.cli.fleets import open_journal
+from mpsbridge.cli.fleets import open_journal, record_path
 from mpsbridge.cli.tables import RUN_COLUMNS, counted, listed, when
 from mpsbridge.errors import InputError
+from mpsbridge.models.complaints import not_one_of
 from mpsbridge.models.harmless import json_text
 from mpsbridge.reports import words
 from mpsbridge.reports.junit import junit_xml
@@ -92,7 +93,7 @@ def _form(call: Call, form: str | None) -> Form:
     try:
         found = Form(form) if form else Form.JSON if wants_json else Form.MARKDOWN
     except ValueError as error:
-        raise InputError(f"--format: {form!r} is not one of {', '.join(Form)}") from error
+        raise InputError(f"--format: {not_one_of(form, list(Form))}") from error
     if call.settings.output not in {Output.TABLE, Output.JSON} or (wants_json and found is not Form.JSON):
         raise InputError("--output says how a command answers; a report is written by --format")
     return found
@@ -107,11 +108,12 @@ def _show_runs(call: Call, runs: list[Run], at_work: AbstractSet[str], unreadabl
         for run in runs:
             terminal.stream(run)
     elif output is Output.CSV:
-        terminal.csv([{**run.model_dump(mode="json"), "options": json_text(run.options)} for run in runs])
+        records = [{**run.model_dump(mode="json"), "options": json_text(run.options)} for run in runs]
+        terminal.csv(records, fields=list(Run.model_fields))
     elif runs:
         terminal.table(RUN_COLUMNS, [_run_row(run, at_work) for run in runs])
     else:
-        terminal.say("no runs")
+        terminal.say(f"no runs in {record_path(call)}")
 
 
 def _run_row(run: Run, at_work: AbstractSet[str]) -> tuple[object, ...]:
@@ -131,12 +133,16 @@ def _show_entries(call: Call, run: Run, entries: list[Entry]) -> None:
         for entry in entries:
             terminal.raw(json_text(entry.as_json()) + "\n")
     elif output is Output.CSV:
-        terminal.csv([_entry_cells(entry) for entry in entries])
+        cells = [_entry_cells(entry) for entry in entries]
+        terminal.csv(cells, fields=ENTRY_FIELDS)
     else:
         for name, value in words.facts_of(make_report(run, entries)):
             terminal.say(f"{name}: {value}")
         columns = ("TIME", "HOST", "EVENT", "")
         terminal.table(columns, [_entry_row(entry) for entry in entries])
+
+
+ENTRY_FIELDS = ("at", "run", "host", "number", "event", "phase", "detail")
 
 
 def _entry_cells(entry: Entry) -> dict[str, object]:

@@ -13,7 +13,7 @@ from mpsbridge.cli.call import Call
 from mpsbridge.cli.fleets import lost_answer, open_workplace
 from mpsbridge.cli.following import events_to, following
 from mpsbridge.cli.output import Stream
-from mpsbridge.cli.showing import ask, note_once, show, summarise
+from mpsbridge.cli.showing import ask, note_notices, note_once, show, summarise
 from mpsbridge.ending.run import EndValue
 from mpsbridge.models.outcomes import Outcome
 from mpsbridge.models.scripts import Effect
@@ -35,6 +35,8 @@ def run_end(
         call.look_at_output("--events", events)
         plan = work.plan(operation)
         _say_notes(call, plan)
+        if call.settings.dry_run:
+            note_notices(call, plan)
         if call.settings.dry_run or (work.is_interrupted and not plan.ready):
             return _only_planned(call, work, plan)
         if plan.ready:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from mpsbridge.cli.call import Call
-from mpsbridge.cli.fleets import present
+from mpsbridge.cli.listing import Layout, present
 from mpsbridge.cli.tables import (
     RESULT_COLUMNS,
+    RESULT_FIELDS,
     SESSION_COLUMNS,
     counted,
     listed,
@@ -20,18 +22,23 @@ from mpsbridge.cli.tables import (
     result_row,
     session_row,
 )
+from mpsbridge.ending.notices import TEXTS, language_of, notice, schedule
 from mpsbridge.ending.policy import Policy
 from mpsbridge.ending.run import EndValue
 from mpsbridge.errors import InputError, JournalLost
 from mpsbridge.models.durations import format_duration
 from mpsbridge.models.outcomes import Done, Outcome
-from mpsbridge.models.sessions import Result
+from mpsbridge.models.sessions import Result, SessionResult
 from mpsbridge.models.then import Then
 from mpsbridge.operations.ending import EndPlan
 from mpsbridge.reports.markdown import append_summary, markdown
 from mpsbridge.reports.summary import make_report
-from mpsbridge.runs.journal import Journal
+from mpsbridge.runs.journal import Journal, owner
 
+GONE_OR_WOULD_BE = {False: "{sessions} gone", True: "{sessions} {would_be}ended"}
+"""What is said of the sessions of the procedure, by whether it was a dry run."""
+DONE = frozenset({Result.SHOWN, Result.DISCONNECTED, Result.ENDED, Result.GONE})
+"""What became of a session as it should."""
 _FOLLOWS = {
     Then.NOTHING: "",
     Then.RESTART: " and restart",
@@ -45,8 +52,9 @@ def ask(call: Call, policy: Policy, plan: EndPlan, *, yes: bool) -> None:
     """Show who is hit, and ask unless ``yes`` was said. Raises :class:`~mpsbridge.errors.Refused` on a no."""
     rows = [session_row(host, session) for host, session in plan.sessions]
     call.terminal.table(SESSION_COLUMNS, rows, to_stderr=True)
+    hosts = [plan.plans[place].host for place in sorted(plan.ready)]
     when = f"in {format_duration(max(policy.warn_s))}" if policy.warn_s else "now, WITHOUT a warning"
-    question = f"End {counted(len(rows), 'session')} on {listed(plan.hosts)} {when}{_FOLLOWS[policy.then]}?"
+    question = f"End {counted(len(rows), 'session')} on {listed(hosts)} {when}{_FOLLOWS[policy.then]}?"
     call.terminal.confirm(question, yes=yes)
 
 
@@ -60,26 +68,37 @@ def note_once(call: Call, notes: Sequence[tuple[str, Sequence[str]]]) -> None:
         call.terminal.note(f"{listed(names)}: {text}")
 
 
+def note_notices(call: Call, plan: EndPlan) -> None:
+    """Say when people would be told, and what, if the run began now; what is the same of many hosts once."""
+    notes: list[tuple[str, list[str]]] = []
+    policy, template = plan.operation.policy, plan.operation.template
+    for each in plan.plans:
+        if not isinstance(each, Done) or not each.value.acts or each.value.observed is None:
+            continue
+        text = template or TEXTS[language_of(each.value.locale)]
+        lines = [] if policy.warn_s else ["no notice would be shown"]
+        ends = each.value.observed + timedelta(seconds=max(policy.warn_s, default=0))
+        for due, name in schedule(ends, policy.warn_s):
+            left_s = (ends - due).total_seconds()
+            said = notice(text, left_s=left_s, ends=ends, reason=policy.reason, sender=owner())
+            lines.append(f"notice {name} before the end, at {due:%H:%M} host time: {said}")
+        notes.append((each.host, lines))
+    note_once(call, notes)
+
+
 def show(call: Call, outcomes: Sequence[Outcome[EndValue]], *, dry_run: bool) -> None:
     """Results in the form asked for, and what should be known of them."""
     for outcome in outcomes:
         call.terminal.stream(outcome)
 
-    def summary(values: Sequence[EndValue]) -> str:
-        results = [result.result for value in values for result in value.sessions]
-        if dry_run:
-            return f"{counted(results.count(Result.WOULD), 'session')} would be ended"
-        gone = sum(result in {Result.ENDED, Result.GONE} for result in results)
-        return f"{gone} of {counted(len(results), 'session')} gone" if results else "nothing to do"
-
-    present(
-        call,
-        outcomes,
+    layout = Layout[EndValue](
         columns=RESULT_COLUMNS,
         rows=lambda host, value: [result_row(host, result) for result in value.sessions],
+        fields=RESULT_FIELDS,
         records=lambda value: [result_record(value.run, result) for result in value.sessions],
-        summary=summary,
+        summary=lambda values: sum_up([value.sessions for value in values], GONE_OR_WOULD_BE[dry_run], dry_run=dry_run),
     )
+    present(call, outcomes, layout)
     for outcome in outcomes:
         if isinstance(outcome, Done):
             call.terminal.say(f"{outcome.host}: {outcome.value.facts.in_words(outcome.value.outcome)}")
@@ -88,6 +107,25 @@ def show(call: Call, outcomes: Sequence[Outcome[EndValue]], *, dry_run: bool) ->
                     f"{outcome.host}: not all was given back; 'mpsbridge release {outcome.host}' does it"
                 )
     note_once(call, [(outcome.host, outcome.value.problems) for outcome in outcomes if isinstance(outcome, Done)])
+
+
+def sum_up(hosts: Sequence[Sequence[SessionResult]], became: str, *, dry_run: bool) -> str:
+    """How many of the chosen sessions became what they should; hosts are those that had one. Who is kept is apart.
+
+    ``became`` is a sentence about ``{sessions}``, with ``{would_be}`` where the dry run says so.
+    """
+    chosen = [[one.result for one in results if one.result is not Result.KEPT] for results in hosts]
+    results, count = [result for each in chosen for result in each], sum(map(bool, chosen))
+    kept = sum(map(len, hosts)) - len(results)
+    beside = f", {kept} kept" if kept else ""
+    if not results:
+        return f"nothing to do on {counted(len(hosts), 'host')}{beside}"
+    if dry_run:
+        said = became.format(sessions=counted(len(results), "session"), would_be="would be ")
+    else:
+        well = sum(result in DONE for result in results)
+        said = became.format(sessions=f"{well} of {counted(len(results), 'session')}", would_be="")
+    return f"{said} on {counted(count, 'host')}{beside}"
 
 
 def summarise(call: Call, journal: Journal, run: str) -> None:

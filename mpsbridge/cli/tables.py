@@ -9,15 +9,17 @@ from mpsbridge.models.durations import format_duration
 from mpsbridge.models.sessions import Session, SessionResult, Station
 from mpsbridge.models.targets import Target
 
-SESSION_COLUMNS = ("HOST", "ID", "USER", "SESSION", "STATE", "IDLE", "LOGON", "")
+SESSION_COLUMNS = ("HOST", "ID", "USER", "SESSION", "STATE", "IDLE", "LOGON", "AGE", "")
 RESULT_COLUMNS = ("HOST", "ID", "USER", "STATION", "RESULT", "")
 HOST_COLUMNS = ("HOST", "ADDRESS", "PORT", "TLS", "AUTH", "USER", "GROUPS")
 STATION_COLUMNS = ("HOST", "STATION", "NAME", "ID", "USER", "")
+SESSION_FIELDS = tuple(name for name, field in Session.model_fields.items() if not field.exclude)
+RESULT_FIELDS = (*SESSION_FIELDS, "result", "text", "run")
 RUN_COLUMNS = ("RUN", "STARTED", "TOOK", "COMMAND", "HOSTS", "BY", "RESULT", "REASON")
 
 
-def session_row(host: str, session: Session) -> tuple[object, ...]:
-    """One session; the last cell says what is special about it."""
+def session_row(host: str, session: Session, *, age_s: float | None = None) -> tuple[object, ...]:
+    """One session; the last cell says what is special about it, the one before how old the look is, if that is told."""
     return (
         host,
         session.id,
@@ -26,6 +28,7 @@ def session_row(host: str, session: Session) -> tuple[object, ...]:
         session.state.value.replace("_", " "),
         idle_cell(session.idle_s),
         when(session.logon) or session.logon_text,
+        None if age_s is None else f"{age_s:.0f}s",
         ", ".join(_remarks(session)),
     )
 
@@ -66,6 +69,11 @@ def idle_cell(idle_s: int | None) -> str:
 def when(moment: datetime | None) -> str:
     """A time in the host's own offset, to the minute."""
     return moment.strftime("%Y-%m-%d %H:%M") if moment else ""
+
+
+def counted_on(count: int, noun: str, hosts: int) -> str:
+    """``2 sessions on 1 host``."""
+    return f"{counted(count, noun)} on {counted(hosts, 'host')}"
 
 
 def counted(count: int, noun: str) -> str:

@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, SecretStr
 from rich.console import Console
@@ -24,14 +24,20 @@ from rich.text import Text
 from mpsbridge.cli.columns import table_lines
 from mpsbridge.cli.leaving import INTERRUPTION
 from mpsbridge.cli.output import code_after, standard
+from mpsbridge.cli.tables import listed
 from mpsbridge.errors import InputError, MpsBridgeError, Refused, SettingsError
 from mpsbridge.models.harmless import csv_cell, harmless, json_text
 from mpsbridge.models.outcomes import Failed, Failure, Skipped
 from mpsbridge.settings import Output
 from mpsbridge.version import __version__
 
+if TYPE_CHECKING:
+    from rich.live import Live
+
 log = logging.getLogger(__name__)
 SCHEMA = "mpsbridge/1"
+MOST_NAMED = 20
+"""So many hosts are named of which the same is told."""
 UNLIMITED = 10_000
 """Columns where output is not a terminal: a table in a file or a pipe is never cut."""
 
@@ -47,6 +53,7 @@ class Terminal:
         self.quiet = quiet
         self.csv_raw = csv_raw
         self._noted: set[str] = set()
+        self._live: Live | None = None
         color = color and not os.environ.get("NO_COLOR")
         self.streams = standard()
         self._out = _console(self.streams.out, color=color)
@@ -60,7 +67,8 @@ class Terminal:
     def say(self, text: str = "", *, style: str = "") -> None:
         """A line of the answer, for people only."""
         if self.for_people:
-            self._out.print(Text(harmless(text), style=style), soft_wrap=True)
+            with self._still():
+                self._out.print(Text(harmless(text), style=style), soft_wrap=True)
 
     def note(self, text: str) -> None:
         """A line beside the answer, on standard error; the same one is said once only."""
@@ -91,9 +99,8 @@ class Terminal:
 
     @property
     def is_watched(self) -> bool:
-        """Whether somebody sees standard error on a terminal on which lines can change, and nothing else mixes in."""
-        mixed = self.output is Output.JSONL and self.streams.out.isatty()
-        return self._err.is_terminal and not (self.quiet or mixed or self._err.is_dumb_terminal)
+        """Whether somebody sees standard error on a terminal on which lines can change."""
+        return self._err.is_terminal and not (self.quiet or self._err.is_dumb_terminal)
 
     @contextmanager
     def live(self, rows: Callable[[int], Sequence[Sequence[str]]]) -> Iterator[None]:
@@ -109,15 +116,32 @@ class Terminal:
                 grid.add_row(*(Text(harmless(cell), no_wrap=True, overflow="ellipsis") for cell in row))
             return grid
 
-        with Live(
+        self._live = Live(
             console=self._err,
             get_renderable=picture,
             refresh_per_second=4,
             transient=True,
             redirect_stdout=False,
             redirect_stderr=False,
-        ):
+        )
+        try:
+            with self._live:
+                yield
+        finally:
+            self._live = None
+
+    @contextmanager
+    def _still(self) -> Iterator[None]:
+        """While standard output is written to on the same terminal, no line changes there."""
+        live = self._live if self._out.is_terminal else None
+        if live is None:
             yield
+            return
+        live.stop()
+        try:
+            yield
+        finally:
+            live.start()
 
     def warn(self, text: str) -> None:
         """A warning; shown with ``--quiet`` too."""
@@ -125,16 +149,31 @@ class Terminal:
 
     def raw(self, text: str) -> None:
         """Text exactly as it is, on standard output."""
-        self.streams.out.write(text)
-        self.streams.out.flush()
+        with self._still():
+            self.streams.out.write(text)
+            self.streams.out.flush()
 
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, to_stderr: bool = False) -> None:
-        """A plain table; ``None`` is shown as nothing. How it fits into a terminal: :mod:`mpsbridge.cli.columns`."""
+    def table(
+        self,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[object]],
+        *,
+        to_stderr: bool = False,
+        goes_on_from: Sequence[object] | None = None,
+    ) -> None:
+        """A plain table; ``None`` is shown as nothing. How it fits into a terminal: :mod:`mpsbridge.cli.columns`.
+
+        One that ``goes_on_from`` a row of the widest cells before has no heading, and is no narrower.
+        """
         console = self._err if to_stderr else self._out
-        heading, *lines = table_lines(columns, [[_cell(value) for value in row] for row in rows], console.width)
-        console.print(Text(heading, style="bold"), soft_wrap=True)
-        console.file.write("".join(f"{line}\n" for line in lines))
-        console.file.flush()
+        before = [] if goes_on_from is None else [goes_on_from]
+        cells = [[_cell(value) for value in row] for row in (*before, *rows)]
+        heading, *lines = table_lines(columns, cells, console.width)
+        with self._still():
+            if goes_on_from is None:
+                console.print(Text("".join(heading), style="bold"), soft_wrap=True)
+            console.file.write("".join(f"{line}\n" for block in lines[len(before) :] for line in block))
+            console.file.flush()
 
     def document(self, content: Mapping[str, Any]) -> None:
         """The one JSON document of this command."""
@@ -145,36 +184,43 @@ class Terminal:
         if self.output is Output.JSONL:
             self.raw(json_line(outcome))
 
-    def csv(self, records: Sequence[Mapping[str, object]]) -> None:
-        """Records as CSV with a heading; what a spreadsheet takes for a formula is made text, unless ``csv_raw``."""
-        if not records:
-            return
-        writer = csv.DictWriter(self.streams.out, list(records[0]), lineterminator="\n")
+    def csv(self, records: Sequence[Mapping[str, object]], *, fields: Sequence[str]) -> None:
+        """Records as CSV under a heading of all ``fields``; a formula becomes text, unless ``csv_raw``."""
+        writer = csv.DictWriter(self.streams.out, list(fields), lineterminator="\n")
         writer.writeheader()
         for record in records:
             writer.writerow({name: csv_cell(value, raw=self.csv_raw) for name, value in record.items()})
         self.streams.out.flush()
 
     def failures(self, outcomes: Sequence[object]) -> None:
-        """One line for each host that failed or was skipped, with what to do; on standard error."""
+        """What failed or was skipped, with what to do, on standard error; what is the same of many hosts once."""
+        told: dict[str, dict[str, list[str]]] = {}
         for outcome in outcomes:
             if isinstance(outcome, Failed):
-                self._failure(outcome.failure, prefix=f"{outcome.host}: ")
+                text = without_host(outcome.host, outcome.failure.message)
+                told.setdefault(outcome.failure.hint, {}).setdefault(text, []).append(outcome.host)
             elif isinstance(outcome, Skipped):
-                self._err.print(Text(harmless(f"{outcome.host}: skipped: {outcome.reason}")), soft_wrap=True)
+                text = outcome.reason if outcome.is_refusal else f"skipped: {outcome.reason}"
+                told.setdefault("", {}).setdefault(text, []).append(outcome.host)
+        for hint, texts in told.items():
+            for text, hosts in texts.items():
+                self._failure(text, prefix=f"{listed(hosts, most=MOST_NAMED)}: ")
+            self._hint(hint)
 
-    def _failure(self, failure: Failure, *, prefix: str = "") -> None:
-        line = Text(harmless(prefix)).append(harmless(failure.message), style="red")
-        self._err.print(line, soft_wrap=True)
-        if failure.hint:
-            self._err.print(Text(f"  {harmless(failure.hint)}"), soft_wrap=True)
+    def _failure(self, message: str, *, prefix: str) -> None:
+        self._err.print(Text(harmless(prefix)).append(harmless(message), style="red"), soft_wrap=True)
+
+    def _hint(self, hint: str) -> None:
+        if hint:
+            self._err.print(Text(f"  {harmless(hint)}"), soft_wrap=True)
 
     def error(self, error: MpsBridgeError) -> int:
         """An error that stops the whole command; the exit code that belongs to it."""
         failure = Failure.of(error)
         if self.output is Output.JSON:
             self.document({"error": failure.model_dump(mode="json")})
-        self._failure(failure, prefix=" ".join(filter(None, ("mpsbridge", self.command))) + ": ")
+        self._failure(failure.message, prefix=" ".join(filter(None, ("mpsbridge", self.command))) + ": ")
+        self._hint(failure.hint)
         if isinstance(error, Refused):
             return 3
         return 2 if isinstance(error, InputError) else 1
@@ -184,10 +230,10 @@ class Terminal:
         if yes:
             return
         if not _is_somebody_there():
-            raise Refused(f"{question} Nobody can be asked here; nothing was sent.", hint="Repeat with --yes.")
+            raise Refused(f"{question} There is no terminal to ask on; nothing was sent", hint="Repeat with --yes.")
         self._err.print(Text(f"{harmless(question)} [y/N] "), end="", soft_wrap=True)
         if _answered().strip().lower() not in {"y", "yes"}:
-            raise Refused("stopped by your answer; nothing was sent")
+            raise Refused("cancelled; nothing was sent")
 
     def password(self, username: str) -> SecretStr:
         """Ask for a password. Raises ``SettingsError`` where nobody is there to answer."""
@@ -215,6 +261,15 @@ def _answered() -> str:
             return sys.stdin.readline()
         except (OSError, ValueError):
             return ""
+
+
+def without_host(host: str, message: str) -> str:
+    """A message that begins with its host, and perhaps the address, as it stands after the host's name."""
+    rest = message.removeprefix(f"{host}: ")
+    if rest.startswith(f"{host} (") and "): " in rest:
+        address, _, said = rest.removeprefix(f"{host} ").partition("): ")
+        return f"{said} {address})"
+    return rest
 
 
 def json_line(model: BaseModel) -> str:

@@ -15,6 +15,8 @@ from mpsbridge.errors import AccessDenied, Refused
 from mpsbridge.models.sessions import GONE_APART_S, Observation, Result, Session, SessionGuard, SessionResult, State
 from mpsbridge.runs.events import SessionJudged, SessionSettled
 
+OF_A_WHOLE_LOOK = ("user", "account", "admin", "station", "client")
+"""What a small look does not tell of a session."""
 HANGS = "the log-off that was ordered before still hangs"
 RESTARTED = "the host has restarted since"
 BY_FORCE = "reset by force: the profile may not have been saved"
@@ -144,7 +146,14 @@ class People:
             raise AccessDenied(
                 "the account is no elevated administrator any more, so nobody can be recognised for sure"
             )
-        return tuple(self._with_birth(session) for session in seen.sessions)
+        return tuple(self._as_judged(self._with_birth(session)) for session in seen.sessions)
+
+    def _as_judged(self, session: Session) -> Session:
+        """With what only a whole look tells of a session, where this one is small: the account, and its name."""
+        judged = self._verdicts.get(identity(session))
+        if judged is None or session.account is not None:
+            return session
+        return session.model_copy(update={name: getattr(judged.session, name) for name in OF_A_WHOLE_LOOK})
 
     def _with_birth(self, session: Session) -> Session:
         """Where a look tells no birth: the one that whoever had the same row was judged with.

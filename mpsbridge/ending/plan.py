@@ -18,6 +18,10 @@ from mpsbridge.models.sessions import Observation, Result, Session, SessionResul
 SAY_WHO = "say who: --session ID, --user NAME, --all, --disconnected, --disconnected-over 2h or --idle-over 2h"
 
 
+USER = "user "
+"""How a name begins among what was asked for and not found."""
+
+
 class Act(StrEnum):
     """What shall be done to the chosen sessions."""
 
@@ -144,7 +148,7 @@ def ask_again(plan: Plan, seen: Observation, selector: Selector) -> Plan:
 
 def _same(session: Session) -> tuple[object, ...]:
     """What two looks tell a session by: its birth, or, where none can be read, the texts of its row."""
-    return session.id, session.born or (session.user, session.logon_text)
+    return session.id, session.born or (session.user_text, session.logon_text)
 
 
 def may_be_meant(session: Session, user: str) -> bool:
@@ -166,7 +170,7 @@ def choose(seen: Observation, selector: Selector) -> tuple[list[Session], list[V
         doubtful.update({verdict.session.id: verdict for verdict in doubts})
         chosen.update({session.id: session for session in found if session in pool and not doubts})
         if not found and not doubts:
-            missing.append(f"user {user}")
+            missing.append(USER + user)
     if selector.session_ids:
         listed = {session.id: session for session in seen.sessions}
         for session_id in selector.session_ids:
@@ -196,11 +200,7 @@ def _is_named(session: Session, user: str) -> bool:
         return account == wanted
     if account:
         return account.rpartition("\\")[2] == wanted
-    return not _is_uncertain(session) and session.user.casefold() == wanted
-
-
-def _is_uncertain(session: Session) -> bool:
-    return session.cut or "?" in session.user or "\ufffd" in session.user
+    return not session.is_uncertain and session.user.casefold() == wanted
 
 
 def _might_be(session: Session, user: str) -> bool:

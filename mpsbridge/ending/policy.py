@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from mpsbridge.ending.lease import holder, is_disbelieved, keeps_out
 from mpsbridge.ending.plan import Selector, Verdict, back_in_use, choose, may_be_meant
@@ -124,6 +124,9 @@ class HostPlan(Frozen):
     """The names and ids that were asked for and are not here."""
     matched: tuple[str, ...] = ()
     """The ``--keep-...`` that match a session here."""
+    observed: AwareDatetime | None = None
+    locale: str | None = None
+    """The host's own time at the look, and its people's language: for the notices that they would be shown."""
 
     @property
     def acts(self) -> tuple[Session, ...]:
@@ -169,6 +172,8 @@ def plan_host(
         notes=tuple(_notes(seen, policy, verdicts)),
         missing=missing,
         matched=tuple(_matched(host, seen, policy)),
+        observed=seen.observed,
+        locale=seen.locale,
     )
 
 
@@ -315,7 +320,7 @@ def _objections(seen: Observation, policy: Policy, run: str, ours: frozenset[int
     leftovers = [number for number in seen.leftovers if number not in ours]
     if leftovers and not policy.leftover_ok:
         ids = ", ".join(map(str, leftovers))
-        yield Objection(reason=f"half-dead sessions without a row: {ids}", lifted_by="--leftover-ok")
+        yield Objection(reason=f"orphaned sessions (processes without a session row): {ids}", lifted_by="--leftover-ok")
     if seen.constrained:
         yield Objection(reason=seen.unguarded)
     if seen.elevated is not True:
@@ -324,18 +329,18 @@ def _objections(seen: Observation, policy: Policy, run: str, ours: frozenset[int
         reason = "a connection broker governs this host: drain it there first; its own flag is neither read nor changed"
         yield Objection(reason=reason, lifted_by="--logons local or --logons leave")
     if policy.then in {Then.CONSOLE_MODE, Then.STATION_MODE} and seen.multipoint is None:
-        yield Objection(reason="there is no MultiPoint on this host, so it has no modes to switch")
+        yield Objection(reason="the host does not have MultiPoint Services, so there is no mode to switch")
 
 
 def _notes(seen: Observation, policy: Policy, verdicts: tuple[Verdict, ...]) -> Iterable[str]:
     acts = {verdict.session.id for verdict in verdicts if verdict.decision == "act"}
     for station in seen.stations:
         if station.auto_logon and station.session_id in acts:
-            yield f"station {station.id} logs on again by itself: its session is ended once, and not again (W8)"
+            yield f"station {station.id} logs on again by itself: its session is ended once, and not again"
     if policy.restarts and seen.discards_changes:
-        yield "disk protection is on: lease, task and logon mode vanish at the restart (W23)"
+        yield "disk protection is on: lease, task and logon mode are lost at the restart"
     if policy.force_after_s is not None and acts:
         after = format_duration(policy.force_after_s)
-        yield f"whoever has not ended {after} after the log-off is reset by force: the profile may not be saved (W9)"
+        yield f"sessions that still hang {after} after the log-off are reset by force: unsaved data is lost"
     if policy.mode_to_set(seen.logon_mode) is not None:
-        yield "drain does not keep everybody out: the console, mstsc /admin and reconnects still arrive (W20)"
+        yield "drain does not block every logon: the console, mstsc /admin and reconnects are still let in"

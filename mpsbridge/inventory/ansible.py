@@ -26,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, Valid
 from mpsbridge.errors import InputError
 from mpsbridge.inventory.entries import EVERY, Inventory, InventoryHost, PasswordPlace, build, descendants, flatten
 from mpsbridge.inventory.names import is_address, is_name
+from mpsbridge.models.complaints import complaint
 from mpsbridge.models.credentials import Auth
 from mpsbridge.models.harmless import harmless
 from mpsbridge.models.targets import EndpointName, ServiceName
@@ -83,7 +84,7 @@ def _parse(path: Path, text: str) -> _Listing:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         if isinstance(error, ValidationError):
             problem = error.errors()[0]
-            reason = f"{'.'.join(map(str, problem['loc'][1:]))}: {problem['msg']}"
+            reason = f"{'.'.join(map(str, problem['loc'][1:]))}: {complaint(problem)}"
         raise InputError(f"{path} is no output of 'ansible-inventory --list': {reason}") from error
 
 

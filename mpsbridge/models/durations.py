@@ -17,7 +17,7 @@ def parse_duration(text: str) -> int:
     if not compact or found is None:
         digits = compact.isascii() and compact.isdigit()
         advice = f"write {compact}s, {compact}m or {compact}h" if digits else "write 90s, 15m, 2h or 1h30m"
-        raise ValueError(f"{text!r} is no duration; {advice}")
+        raise ValueError(f"{text!r} is not a duration; {advice}")
     seconds = sum(int(part or 0) * unit for part, unit in zip(found.groups(), _UNITS_S, strict=True))
     if seconds > MOST_S:
         raise ValueError(f"{text!r} is longer than a year")

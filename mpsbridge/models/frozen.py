@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mpsbridge.errors import InputError
+from mpsbridge.models.complaints import complaint
 
 
 class Frozen(BaseModel):
@@ -27,13 +28,9 @@ class Given(Frozen):
             super().__init__(**values)
         except ValidationError as error:
             found = error.errors()
-            said = "; ".join(": ".join([*map(str, one["loc"]), _text_of(one["msg"])]) for one in found)
+            said = "; ".join(": ".join([*map(str, one["loc"]), complaint(one, quotes=False)]) for one in found)
             is_ours = all(not one["loc"] for one in found)  # a rule about the whole, as a sentence of its own
             raise InputError(said if is_ours else f"{type(self).__name__}: {said}") from None
-
-
-def _text_of(message: str) -> str:
-    return message.removeprefix("Value error, ")
 
 
 class Answer(BaseModel):

@@ -10,6 +10,8 @@ from mpsbridge.errors import MpsBridgeError, Refused
 from mpsbridge.models.frozen import Frozen
 
 V = TypeVar("V")
+REFUSED = "refused: "
+"""How the reason of a host begins that refuses what was asked."""
 
 
 class Failure(Frozen):
@@ -68,6 +70,11 @@ class Skipped(_OfOneHost):
     reason: str
     kind: str = Field(default=Refused.kind, exclude=True, repr=False)
     """The kind of the error that stands behind it: it was refused, or its turn never came."""
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the plan, or the host's lease, refused what was asked."""
+        return self.kind == Refused.kind
 
     @classmethod
     def instead_of(cls, outcome: Done[Any] | Failed | Skipped, reason: str, *, kind: str = Refused.kind) -> Skipped:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field, model_validator
 
@@ -92,11 +92,19 @@ class AllowedSession(Frozen):
         return self
 
 
+def is_garbled(name: str) -> bool:
+    """Whether characters of a name were lost in a code page that lacks them."""
+    return "?" in name or "\ufffd" in name
+
+
 class Session(Frozen):
     """One user session. Its identity is (host, ``id``, ``born``); the text of a row is never an identity by itself."""
 
     id: int
     user: str
+    """The best name that is known: of the account where the row's own is cut or garbled."""
+    user_text: str = ""
+    """The row's own."""
     account: str | None = None
     session_name: str | None = None
     state: State
@@ -115,6 +123,18 @@ class Session(Frozen):
     """``None`` where the row cannot be matched on the host; such a session is never acted on."""
     cut: bool = Field(default=False, exclude=True, repr=False)
     """The user name fills its column, so it may be cut (quser prints 20 characters)."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _row_says_the_name(cls, data: Any) -> Any:
+        if isinstance(data, dict) and not data.get("user_text"):
+            return {**data, "user_text": data.get("user")}
+        return data
+
+    @property
+    def is_uncertain(self) -> bool:
+        """Whether the name in the row may stand for others too, because it is cut or garbled."""
+        return self.cut or is_garbled(self.user_text)
 
     @property
     def on_console(self) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import Annotated, Literal, TypedDict, Unpack
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from mpsbridge.errors import InputError
 from mpsbridge.models.credentials import Auth, Credentials, Ticket
@@ -26,9 +27,16 @@ Filled = Annotated[str, BeforeValidator(_filled)]
 """A text that is not empty."""
 FileName = Annotated[Path, BeforeValidator(_filled)]
 """The name of a file or folder; an empty one would mean the working folder."""
-ServiceName = Annotated[
-    str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,40}/[A-Za-z0-9._-]{1,255}(@[A-Za-z0-9._-]{1,255})?$")
-]
+_SERVICE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,40}/[A-Za-z0-9._-]{1,255}(?:@[A-Za-z0-9._-]{1,255})?")
+
+
+def _service_name(text: str) -> str:
+    if not _SERVICE_NAME.fullmatch(text):
+        raise ValueError("it is not the name of a service; write host/NAME or host/NAME@REALM")
+    return text
+
+
+ServiceName = Annotated[str, AfterValidator(_service_name)]
 """``service/name`` or ``service/name@REALM``."""
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from mpsbridge.models.complaints import complaint
+
 
 def load(text: str) -> dict[str, Any]:
     """The document. Raises ``ValueError`` (with the reason) for whatever is none."""
@@ -25,10 +27,10 @@ def problems(path: Path, text: str, error: ValidationError) -> Iterator[str]:
     for problem in error.errors():
         keys = [str(part) for part in problem["loc"]]
         line, depth = line_of(text, keys)
-        message = problem["msg"].removeprefix("Value error, ")
+        message = complaint(problem)
         key = tuple(keys[: max(depth, 1)])  # what follows may be a form of a union, and no key
         if problem["type"] == "extra_forbidden":
-            message, key = "there is no such key", tuple(keys)
+            key = tuple(keys)
         if (line, key) not in told:
             told.add((line, key))
             yield f"{path}:{line}: {'.'.join(key)}: {message}"

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from mpsbridge.ending.lease import why_held
-from mpsbridge.ending.plan import Act, Plan, Selector, ask_again, make_plan
+from mpsbridge.ending.plan import Act, Plan, Selector, ask_again, choose, make_plan
 from mpsbridge.errors import MpsBridgeError
 from mpsbridge.host import Host
 from mpsbridge.models.frozen import Frozen, Given
-from mpsbridge.models.outcomes import Done, Outcome, Skipped
+from mpsbridge.models.outcomes import REFUSED, Done, Outcome, Skipped
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import Observation, Result, Session, SessionResult
 from mpsbridge.operations.outcomes import judge, never_begun, not_found, refusals_of
@@ -100,9 +100,11 @@ class ActOn(Given):
         """Look at every host, and give each session that is meant a verdict."""
         run = work.new_run()
         fleet = work.fleet()
-        looks = fleet.run(Host.observe)
+        enough = _all_named_are_in if self.effect is Effect.DISRUPT else lambda _looks, _selector: False
+        looks = work.look(fleet, Host.observe, enough=lambda found: enough(found, self.selector))
         plans = {place: self._plan(look.value) for place, look in enumerate(looks) if isinstance(look, Done)}
-        nowhere = not_found([plan.missing for plan in plans.values()], hosts=len(looks))
+        people = [(look.host, each) for look in looks if isinstance(look, Done) for each in look.value.sessions]
+        nowhere = not_found([plan.missing for plan in plans.values()], people, hosts=len(looks))
         outcomes = [
             self._before(run, look, plans.get(place), nowhere, dry_run=work.only_reads)
             for place, look in enumerate(looks)
@@ -126,7 +128,7 @@ class ActOn(Given):
             lifted = f" ({verdict.lifted_by} allows it)" if verdict.lifted_by else ""
             reasons.append(f"session {verdict.session.id}, {verdict.session.user}: {verdict.reason}{lifted}")
         if reasons:
-            return Skipped.instead_of(look, "refused: " + "; ".join(reasons))
+            return Skipped.instead_of(look, REFUSED + "; ".join(reasons))
         value = ActValue(run=run, dry_run=dry_run, sessions=tuple(verdict.as_planned for verdict in plan.verdicts))
         return Done[ActValue](host=look.host, address=look.address, elapsed_s=look.elapsed_s, value=value)
 
@@ -181,6 +183,12 @@ class ActOn(Given):
         ids = tuple(session.id for session in plan.acts)
         sent = StepSent(step=_STEPS[self.act], sessions=ids, phase=Phase.ACT)
         return recorded(work.record, run, host.name, sent, lambda: self._do(host, plan.acts, run))
+
+
+def _all_named_are_in(looks: Sequence[Outcome[Observation]], selector: Selector) -> bool:
+    """Whether each name of the selector is found, so that no further host can change whether the call is refused."""
+    missing = [set(choose(look.value, selector)[2]) for look in looks if isinstance(look, Done)]
+    return bool(selector.users and missing) and not set.intersection(*missing)
 
 
 def _last_look(host: Host) -> Observation:

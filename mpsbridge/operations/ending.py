@@ -27,7 +27,7 @@ from mpsbridge.fleet import LOOK_S
 from mpsbridge.host import Host
 from mpsbridge.models.durations import format_duration
 from mpsbridge.models.frozen import Given
-from mpsbridge.models.outcomes import Done, Failed, Outcome, Skipped
+from mpsbridge.models.outcomes import REFUSED, Done, Failed, Outcome, Skipped
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import Session
 from mpsbridge.models.then import Then
@@ -102,8 +102,8 @@ class EndPlan:
 
     @property
     def sessions(self) -> list[tuple[str, Session]]:
-        """The sessions that would be ended, by host."""
-        plans = [plan for place in self.ready if isinstance(plan := self.plans[place], Done)]
+        """The sessions that would be ended, by host, in the order given."""
+        plans = [plan for place in sorted(self.ready) if isinstance(plan := self.plans[place], Done)]
         return [(plan.host, session) for plan in plans for session in plan.value.acts]
 
     @property
@@ -237,9 +237,10 @@ def _plan(
             raise HostReleased(why)
         return plan_host(host.name, seen, policy, run=run)
 
-    looks = work.fleet(gives_back=True).run(look)
+    looks = work.look(work.fleet(gives_back=True), look)
     missing = [outcome.value.missing for outcome in looks if isinstance(outcome, Done)]
-    nowhere = not_found(missing, hosts=len(looks))
+    people = [(each.host, one.session) for each in looks if isinstance(each, Done) for one in each.value.verdicts]
+    nowhere = not_found(missing, people, hosts=len(looks))
     known = [*(target.host for target in work.targets), *operation.known]
     spared = _spare_nobody(policy, looks, known)
     notes = tuple(one.text for one in spared if not one.refuses)
@@ -247,7 +248,7 @@ def _plan(
     plans: list[Outcome[HostPlan]] = []
     for outcome in (_noted(look, notes) for look in looks):
         if isinstance(outcome, Done) and (reasons := [*everywhere, *outcome.value.refusals]):
-            plans.append(Skipped.instead_of(outcome, "refused: " + "; ".join(reasons)))
+            plans.append(Skipped.instead_of(outcome, REFUSED + "; ".join(reasons)))
         else:
             plans.append(outcome if isinstance(outcome, Done) else never_begun(outcome))
     return plans, notes

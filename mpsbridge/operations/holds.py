@@ -165,7 +165,7 @@ class Hold(Given):
 
     def plan(self, work: Workplace) -> LeasePlan:
         """Look at every host: one that is held already is refused."""
-        run, outcomes = work.new_run(), [refused_is_skipped(one) for one in work.fleet().run(_unless_held)]
+        run, outcomes = work.new_run(), [refused_is_skipped(one) for one in work.look(work.fleet(), _unless_held)]
         values = {place: one.value for place, one in enumerate(outcomes) if isinstance(one, Done)}
         would = [_saying(one, "would be held") for one in outcomes]
         return LeasePlan(self, run, tuple(would), values)
@@ -180,7 +180,7 @@ class Hold(Given):
         del asked
         host, seen = steps.host, steps.host.look()
         if seen.lease is not None:
-            raise Refused(f"held already by {LeaseValue.of(seen).who}")
+            raise Refused(f"the host is held already by {LeaseValue.of(seen).who}")
         lease = Lease(run=None, owner=work.actor, reason=self.reason, since=to_cim(seen.observed), expires=None)
         written = steps.take(
             StepSent(step=Step.LEASE), lambda: host.set_lease(lease.text(), expected=None, run=steps.run)
@@ -194,7 +194,7 @@ class Hold(Given):
 def _unless_held(host: Host) -> LeaseValue:
     value = lease_of(host)
     if value.is_held:
-        raise Refused(f"held already by {value.who}")
+        raise Refused(f"the host is held already by {value.who}")
     return value
 
 

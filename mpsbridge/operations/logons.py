@@ -29,7 +29,7 @@ class SetLogons(Given):
 
     def plan(self, work: Workplace) -> LogonsPlan:
         """Read the mode of every host; one that is held is refused."""
-        found = [refused_is_skipped(outcome) for outcome in work.fleet().run(_unless_held)]
+        found = [refused_is_skipped(outcome) for outcome in work.look(work.fleet(), _unless_held)]
         modes = {
             place: outcome.value.mode
             for place, outcome in enumerate(found)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar, runtime_checkable
 
+from mpsbridge.ending.plan import USER
 from mpsbridge.errors import NotBegun, NoTurn, Refused
-from mpsbridge.models.outcomes import Done, Failed, Outcome, Skipped
+from mpsbridge.models.outcomes import REFUSED, Done, Failed, Outcome, Skipped
 from mpsbridge.models.scripts import Effect
+from mpsbridge.models.sessions import Session
 from mpsbridge.runs.verdict import HostFacts, RunVerdict
 
 V = TypeVar("V")
+LIKE = 0.7
+"""From here on a name is like another: it is only told, so it may be less like it than where it refuses a call."""
 
 
 @runtime_checkable
@@ -52,7 +57,7 @@ def never_begun(look: Failed | Skipped) -> Failed | Skipped:
 def refused_is_skipped(outcome: Outcome[V]) -> Outcome[V]:
     """A host that refuses what was asked, before anything was sent, is skipped: that is no failure of the host."""
     if isinstance(outcome, Failed) and outcome.failure.kind == Refused.kind and not outcome.failure.may_have_run:
-        return Skipped.instead_of(outcome, f"refused: {outcome.failure.message}")
+        return Skipped.instead_of(outcome, REFUSED + outcome.failure.message)
     return outcome
 
 
@@ -65,12 +70,29 @@ def not_begun_is_skipped(outcome: Outcome[V]) -> Outcome[V]:
 
 def refusals_of(outcomes: Sequence[Outcome[V]]) -> list[str]:
     """What the hosts of a plan refuse, as sentences that begin with the host."""
-    return [f"{one.host}: {one.reason.removeprefix('refused: ')}" for one in outcomes if isinstance(one, Skipped)]
+    return [f"{one.host}: {one.reason.removeprefix(REFUSED)}" for one in outcomes if isinstance(one, Skipped)]
 
 
-def not_found(missing: Sequence[Sequence[str]], *, hosts: int) -> str:
-    """A sentence about what was named and is on no host; empty where all was found or not every host could be asked."""
+def not_found(missing: Sequence[Sequence[str]], people: Iterable[tuple[str, Session]], *, hosts: int) -> str:
+    """A sentence about what was named and is on no host; empty where all was found or not every host could be asked.
+
+    ``people`` are the sessions that are there, by their hosts: the nearest name is told.
+    """
     if len(missing) != hosts or not missing:
         return ""
     nowhere = sorted(set.intersection(*(set(each) for each in missing)))
-    return f"found nowhere: {', '.join(nowhere)}" if nowhere else ""
+    if not nowhere:
+        return ""
+    near = _nearest([one.removeprefix(USER) for one in nowhere if one.startswith(USER)], people)
+    return f"not found on any host: {', '.join(nowhere)}{near}"
+
+
+def _nearest(users: Sequence[str], people: Iterable[tuple[str, Session]]) -> str:
+    """The names that are there and like those that are not, as the end of a sentence."""
+    there: dict[str, str] = {}
+    for host, session in people:
+        name = (session.account or session.user).rpartition("\\")[2]
+        there.setdefault(name.casefold(), f"{name} (session {session.id} on {host})")
+    wanted = [user.rpartition("\\")[2].partition("@")[0].casefold() for user in users]
+    near = [each for user in wanted for each in difflib.get_close_matches(user, there, n=1, cutoff=LIKE)]
+    return f"; did you mean {' and '.join(there[name] for name in dict.fromkeys(near))}?" if near else ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
@@ -20,7 +20,7 @@ from mpsbridge.ending.scene import Progress
 from mpsbridge.errors import JournalError, JournalLost, MpsBridgeError, Refused
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
-from mpsbridge.models.outcomes import Failed, Outcome, Skipped
+from mpsbridge.models.outcomes import REFUSED, Failed, Failure, Outcome, Skipped
 from mpsbridge.models.targets import Target
 from mpsbridge.processes import allow_open_files
 from mpsbridge.runs.events import Event, Finished, HostStopped, Phase
@@ -33,6 +33,11 @@ V = TypeVar("V")
 V_co = TypeVar("V_co", covariant=True)
 MOST_THREADS = 512
 """Hosts in the whole procedure at the same time: it is mostly waiting."""
+CUT_OFF = "running commands are cancelled"
+GIVEN_BACK = "running steps have 10s, then everything held is given back"
+"""What becomes of the hosts at work where a person interrupts a run."""
+ANSWER_WITHIN_S = 5.0
+"""A question waits no longer for silent hosts where what is known is enough for it."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,8 @@ class Sinks:
     warn: Callable[[str], None] = lambda _text: None
     interrupted: Callable[[str], None] = lambda _what: None
     """A person interrupted the run; told what happens with that which runs."""
+    looking: Callable[[Fleet], AbstractContextManager[Callable[[bool], None]]] = lambda _: nullcontext(lambda _: None)
+    """While hosts are looked at before a plan is made; what it gives is called for each that has answered, or not."""
 
 
 @dataclass
@@ -99,6 +106,8 @@ class Workplace:
     concurrency: int = 32
     actor: str = field(default_factory=owner)
     only_reads: bool = False
+    asks: bool = False
+    """Whether a person is asked before a plan is carried out."""
     sinks: Sinks = Sinks()
     is_told_to_stop: Callable[[], bool] = lambda: False
     connect: Callable[[Target], Host] | None = None
@@ -152,7 +161,7 @@ class Workplace:
         def connect(target: Target) -> Host:
             return Host(target, timeout_s=self.timeout_s, clock=self.clock, only_reads=self.only_reads)
 
-        what = "what runs has 10 s, then all that is held is given back" if gives_back else "what runs is cut off"
+        what = GIVEN_BACK if gives_back else CUT_OFF
         allow_open_files(2 * len(self.targets) + 256)
         return Fleet(
             self.targets,
@@ -163,6 +172,28 @@ class Workplace:
             graceful=gives_back,
             clock=self.clock,
         )
+
+    def look(
+        self,
+        fleet: Fleet,
+        job: Callable[[Host], V],
+        *,
+        enough: Callable[[Sequence[Outcome[V]]], bool] = lambda _: False,
+    ) -> list[Outcome[V]]:
+        """Look at all hosts before a plan is made; the outcomes in the order given.
+
+        Where a person is asked, and what is known is ``enough`` for the question, hosts that stay silent are left out
+        of it: their outcome says so, and nothing is sent to them.
+        """
+        found: dict[int, Outcome[V]] = {}
+        with self.sinks.looking(fleet) as settled:
+            for each in fleet.ticking(job):
+                if each is not None:
+                    found[each[0]] = each[1]
+                    settled(each[1].status == "done")
+                elif self.asks and _are_silent(fleet, len(fleet.targets) - len(found)) and enough(list(found.values())):
+                    break
+        return [found.get(place) or _left_out(target) for place, target in enumerate(fleet.targets)]
 
     @property
     def is_interrupted(self) -> bool:
@@ -198,7 +229,7 @@ class Workplace:
     def record_not_sent(self, run: str, outcome: Failed | Skipped, *, record: Record | None = None) -> None:
         """Record of a host that nothing was done on it, and why: it refuses, or could not be looked at."""
         if isinstance(outcome, Skipped):
-            what = HostStopped(why=outcome.reason.removeprefix("refused: "), error=outcome.kind, phase=Phase.PLAN)
+            what = HostStopped(why=outcome.reason.removeprefix(REFUSED), error=outcome.kind, phase=Phase.PLAN)
         else:
             what = HostStopped(why=outcome.failure.message, error=outcome.failure.kind, phase=Phase.PLAN)
         (record or self.record).record(run, outcome.host, what)
@@ -219,6 +250,21 @@ class Workplace:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._resources.close()
+
+
+def _are_silent(fleet: Fleet, left: int) -> bool:
+    """Whether all hosts that are left have begun, and none of them has answered for so long."""
+    return sum(since_s >= ANSWER_WITHIN_S for _, since_s in fleet.waited_for) == left
+
+
+def _left_out(target: Target) -> Failed:
+    failure = Failure(
+        kind="timeout",
+        message=f"no answer within {ANSWER_WITHIN_S:.0f}s: left out of the question, nothing was sent",
+        hint="Repeat the call for this host; with --yes it is waited for.",
+        may_have_run=False,
+    )
+    return Failed(host=target.host, address=target.address, elapsed_s=ANSWER_WITHIN_S, failure=failure)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from mpsbridge.errors import AccessDenied, Blind, CommandMissing, ParseError, Re
 from mpsbridge.models.answers import BrokerAnswer, ObserveAnswer, OwnerAnswer, ProgramAnswer, WmsSessionAnswer
 from mpsbridge.models.bounds import LINES_LIMIT, TABLE_LIMIT, few
 from mpsbridge.models.harmless import harmless
-from mpsbridge.models.sessions import Observation, Row, Session, SessionGuard, State, from_cim
+from mpsbridge.models.sessions import Observation, Row, Session, SessionGuard, State, from_cim, is_garbled
 from mpsbridge.parsing.cells import width
 from mpsbridge.parsing.guard import USER_COLUMN, guard_of
 from mpsbridge.parsing.messages import Trouble
@@ -253,11 +253,13 @@ class _Host:
         )
         local = station is not None or (row.sessionname or "").lower() == "console"
         idle = None if local else idle_seconds(row.idle_raw, since=logon or born, now=self.now)
-        user = row.username or ""
+        text, account = row.username or "", self._account(row.id, wms)
+        is_cut = width(text) >= USER_COLUMN
         return Session(
             id=row.id,
-            user=user,
-            account=self._account(row.id, wms),
+            user=account.rpartition("\\")[2] if account and (is_cut or is_garbled(text)) else text,
+            user_text=text,
+            account=account,
             session_name=row.sessionname,
             state=row.state,
             state_text=row.state_raw,
@@ -271,7 +273,7 @@ class _Host:
             station=station,
             client=wms.client if wms else None,
             guard=self._guard(row, self.births.get(row.id)),
-            cut=width(user) >= USER_COLUMN,
+            cut=is_cut,
         )
 
     def _account(self, session_id: int, wms: WmsSessionAnswer | None) -> str | None:

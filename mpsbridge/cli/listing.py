@@ -1,0 +1,235 @@
+"""What came of many hosts, shown to a person or a program: in one piece, or as it comes where a host is silent.
+
+Rules: JSON and CSV come whole, JSON lines one by one; a table comes in pieces, in the order asked for within each,
+where a host keeps the others waiting; hosts that are waited for are named; of a host that failed or was refused CSV has
+a row, so that it is told from one on which nobody is.
+"""
+
+from __future__ import annotations
+
+import shlex
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from rich.cells import cell_len
+
+from mpsbridge.cli.call import HOST_WORDS, Call
+from mpsbridge.cli.leaving import WORDS
+from mpsbridge.cli.progress import CallView
+from mpsbridge.cli.tables import counted, listed
+from mpsbridge.clock import SystemClock
+from mpsbridge.errors import Interrupted, NotBegun
+from mpsbridge.fleet import Fleet
+from mpsbridge.host import Host
+from mpsbridge.models.outcomes import Done, Failed, Outcome, Skipped
+from mpsbridge.settings import Output
+
+V = TypeVar("V")
+MANY_FAILURES = 3
+"""From here on failures are told by their kind, too."""
+SILENCE_S, MOST_S = 1.0, 5.0
+"""A table begins where nothing has come for so long, or where the last piece of it is so old."""
+
+
+@dataclass(frozen=True)
+class Layout(Generic[V]):
+    """How the values of a command look.
+
+    ``rows`` are a host's cells for people, ``records`` the same as named values for programs, with the names
+    ``fields``; ``summary`` counts what was found, ``empty`` is said of a host that has no row.
+    """
+
+    columns: Sequence[str]
+    rows: Callable[[str, V], Sequence[Sequence[object]]]
+    fields: Sequence[str]
+    records: Callable[[V], Sequence[Mapping[str, object]]]
+    summary: Callable[[Sequence[V]], str]
+    empty: Callable[[V], str] = lambda _: ""
+
+
+class Answer(Generic[V]):
+    """The answer of one call; a host that was told in a piece is not told again."""
+
+    def __init__(self, call: Call, layout: Layout[V]) -> None:
+        self._call = call
+        self._layout = layout
+        self._told: set[str] = set()
+        self._widest: list[object] | None = None
+
+    def piece(self, outcomes: Sequence[Outcome[V]]) -> None:
+        """Tell a person of these hosts before the others are known."""
+        if self._call.settings.output is not Output.TABLE:
+            return
+        new = [outcome for outcome in outcomes if outcome.host not in self._told]
+        self._told |= {outcome.host for outcome in new}
+        terminal, layout = self._call.terminal, self._layout
+        done = [outcome for outcome in new if isinstance(outcome, Done)]
+        if rows := [row for outcome in done for row in layout.rows(outcome.host, outcome.value)]:
+            terminal.table(layout.columns, rows, goes_on_from=self._widest)
+            heading = self._widest or list(layout.columns)
+            self._widest = [
+                max(column, key=lambda cell: cell_len(str(cell or ""))) for column in zip(heading, *rows, strict=True)
+            ]
+        for outcome in done:
+            if not layout.rows(outcome.host, outcome.value) and (said := layout.empty(outcome.value)):
+                terminal.say(f"{outcome.host}: {said}")
+        terminal.failures(new)
+
+    def finish(self, outcomes: Sequence[Outcome[V]]) -> None:
+        """Tell what was not told yet, and sum up."""
+        terminal, output = self._call.terminal, self._call.settings.output
+        if output is Output.JSON:
+            terminal.document({"outcomes": [outcome.model_dump(mode="json") for outcome in outcomes]})
+        elif output is Output.CSV:
+            terminal.csv(
+                [record for outcome in outcomes for record in self._records(outcome)],
+                fields=("host", *self._layout.fields, "status", "failure"),
+            )
+        if output is not Output.TABLE:
+            terminal.failures(outcomes)
+            return
+        self.piece(outcomes)
+        for line in _grouped([outcome for outcome in outcomes if isinstance(outcome, Failed)]):
+            terminal.note(line)
+        if not self._call.settings.quiet:
+            values = [outcome.value for outcome in outcomes if isinstance(outcome, Done)]
+            found = [self._layout.summary(values)] if values or not outcomes else []
+            terminal.say(", ".join([*found, *_others(outcomes)]))
+
+    def _records(self, outcome: Outcome[V]) -> list[dict[str, object]]:
+        head, tail = {"host": outcome.host}, {"status": outcome.status}
+        if isinstance(outcome, Done):
+            return [{**head, **record, **tail, "failure": None} for record in self._layout.records(outcome.value)]
+        return [
+            {**head, **tail, "failure": outcome.reason if isinstance(outcome, Skipped) else outcome.failure.message}
+        ]
+
+
+def present(call: Call, outcomes: Sequence[Outcome[V]], layout: Layout[V]) -> None:
+    """Print outcomes in the form asked for: a table with a line that sums up, one JSON document, or CSV."""
+    Answer(call, layout).finish(outcomes)
+
+
+def gather(
+    call: Call,
+    fleet: Fleet,
+    job: Callable[[Host], V],
+    *,
+    problems: Callable[[V], Sequence[str]] = lambda _: (),
+    keep: bool = False,
+    answer: Answer[V] | None = None,
+) -> list[Outcome[V]]:
+    """Do the job on all hosts; the outcomes in the order asked for.
+
+    With ``--output jsonl`` each is printed as it comes, and what is ``done`` is not kept (unless ``keep``), so that
+    memory does not grow with the hosts. ``answer`` tells people in pieces where hosts are silent. ``problems`` are what
+    a host's answer says beside the answer itself. A call that only reads ends where nobody gets its answer any more.
+    """
+    streams = call.settings.output is Output.JSONL
+    found: dict[int, Outcome[V]] = {}
+    clock = SystemClock()
+    came_s = told_s = clock.monotonic()
+    with watched(call, fleet) as view:
+        for each in fleet.ticking(job):
+            now_s = clock.monotonic()
+            if each is not None:
+                place, outcome = each
+                view.settled(well=isinstance(outcome, Done))
+                call.terminal.stream(outcome)
+                if keep or not streams or not isinstance(outcome, Done):
+                    found[place] = outcome
+                if streams:
+                    say_beside(call, outcome, problems)
+                came_s = now_s
+            if answer is not None and (now_s - came_s >= SILENCE_S or now_s - told_s >= MOST_S):
+                told_s = now_s
+                answer.piece([found[place] for place in sorted(found)])
+            if call.terminal.is_unread:
+                fleet.cancel()
+                break
+    if not streams:
+        for place in sorted(found):
+            say_beside(call, found[place], problems)
+    return [found[place] for place in sorted(found)]
+
+
+def say_beside(call: Call, outcome: Outcome[V], problems: Callable[[V], Sequence[str]]) -> None:
+    """Note what a host's answer says beside the answer itself."""
+    if outcome.note:
+        call.terminal.note(f"{outcome.host}: {outcome.note}")
+    if isinstance(outcome, Done):
+        for problem in problems(outcome.value):
+            call.terminal.note(f"{outcome.host}: {problem}")
+
+
+@contextmanager
+def watched(call: Call, fleet: Fleet) -> Iterator[CallView]:
+    """Show how far a call is: a bar on a terminal, elsewhere a line now and then, with ``--quiet`` nothing."""
+    clock, over = SystemClock(), threading.Event()
+    view = CallView(len(fleet.targets), began_s=clock.monotonic(), timeout_s=int(call.settings.timeout))
+
+    def bar(_height: int) -> list[tuple[str]]:
+        shown = view.bar(clock.monotonic(), waited_for=fleet.waited_for)
+        return [(shown,)] if shown else []
+
+    def say_now_and_then() -> None:
+        while not clock.wait(1.0, over):
+            if said := view.line(clock.monotonic(), waited_for=fleet.waited_for):
+                call.terminal.note(said)
+
+    if call.terminal.is_watched or call.terminal.quiet:
+        with call.terminal.live(bar):
+            yield view
+        return
+    thread = threading.Thread(target=say_now_and_then, name="mpsbridge-progress", daemon=True)
+    thread.start()
+    try:
+        yield view
+    finally:
+        over.set()
+        thread.join()
+
+
+def _grouped(failures: Sequence[Failed]) -> list[str]:
+    """Many failures by their kind, and the call that repeats them."""
+    if len(failures) < MANY_FAILURES:
+        return []
+    kinds: dict[str, list[str]] = {}
+    for outcome in failures:
+        kinds.setdefault(outcome.failure.kind, []).append(outcome.host)
+    by_kind = sorted(kinds.items(), key=lambda kind: (-len(kind[1]), kind[0]))
+    again = repeat_for([outcome.host for outcome in failures])
+    return [
+        *(f"{kind}: {counted(len(hosts), 'host')} ({listed(hosts)})" for kind, hosts in by_kind),
+        *([f"again for these: {again}"] if again else []),
+    ]
+
+
+def repeat_for(hosts: Sequence[str]) -> str:
+    """This very call for other hosts, as one would type it; empty where it cannot be told."""
+    words = list(WORDS.get())
+    for given in HOST_WORDS.get():
+        if given not in words:
+            return ""
+        words.remove(given)
+    return shlex.join(["mpsbridge", *words, *hosts]) if words else ""
+
+
+_UNFINISHED = {Interrupted.kind: "interrupted", NotBegun.kind: "not begun"}
+
+
+def _others(outcomes: Sequence[Outcome[V]]) -> list[str]:
+    """How many hosts have no value, by what became of them."""
+    counts: dict[str, int] = {}
+    for outcome in outcomes:
+        if isinstance(outcome, Failed):
+            word = _UNFINISHED.get(outcome.failure.kind, "failed")
+        elif isinstance(outcome, Skipped):
+            word = "refused" if outcome.is_refusal else _UNFINISHED.get(outcome.kind, "skipped")
+        else:
+            continue
+        counts[word] = counts.get(word, 0) + 1
+    return [f"{counted(count, 'host')} {word}" for word, count in counts.items()]

@@ -1,0 +1,83 @@
+"""What is wrong with a value, in a sentence a person can act on. Pure.
+
+Rule: a validation library's own words never reach a person; a value that may be a secret is never repeated.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mpsbridge.models.harmless import harmless
+
+SHOWN = 60
+"""Characters of a value that are repeated."""
+_WORDS = {
+    "missing": "it is missing",
+    "extra_forbidden": "there is no such key",
+    "too_short": "it is empty",
+    "string_too_short": "it is empty",
+    "json_invalid": "it is not JSON",
+}
+"""Complaints that need no value."""
+_KINDS = {
+    "int": "a whole number",
+    "bool": "yes or no (1, 0, true, false)",
+    "string": "a text",
+    "tuple": "a list",
+    "list": "a list",
+    "dict": "a table",
+    "model": "a table",
+    "datetime": "a time",
+    "time": "a time",
+    "date": "a time",
+    "path": "the name of a file",
+}
+"""What a value should be, by the first word of the complaint's type."""
+_BOUNDS = {
+    "greater_than_equal": ("ge", "the least is"),
+    "less_than_equal": ("le", "the most is"),
+    "greater_than": ("gt", "it must be more than"),
+    "less_than": ("lt", "it must be less than"),
+}
+
+
+def complaint(problem: Mapping[str, Any], *, quotes: bool = True) -> str:
+    """One of the errors of a pydantic ``ValidationError``, without the place; with ``quotes`` it repeats the value."""
+    kind, context = str(problem["type"]), problem.get("ctx") or {}
+    if kind in {"value_error", "assertion_error"}:
+        return str(problem["msg"]).partition(", ")[2]
+    if kind in _WORDS:
+        return _WORDS[kind]
+    value = _shown(problem) if quotes else "the value"
+    if kind in {"enum", "literal_error"}:
+        known = re.findall(r"'([^']*)'", str(context.get("expected", "")))
+        return not_one_of(problem.get("input"), known) if quotes else f"{value} is not one of {', '.join(known)}"
+    if kind in _BOUNDS:
+        name, words = _BOUNDS[kind]
+        return f"{value} is not possible; {words} {context.get(name)}"
+    if kind == "string_too_long":
+        return f"it is longer than {context.get('max_length')} characters"
+    if (wanted := _KINDS.get(kind.partition("_")[0])) is not None and kind != "string_pattern_mismatch":
+        return f"{value} is not {wanted}"
+    return f"{value} does not have the right form"
+
+
+def not_one_of(value: object, known: Sequence[str]) -> str:
+    """The sentence about a word that is none of those that are known; the nearest one is named."""
+    near = difflib.get_close_matches(str(value).casefold(), known, n=1)
+    meant = f"; did you mean {near[0]}?" if near else ""
+    return f"{_quoted(value)} is not one of {', '.join(known)}{meant}"
+
+
+def _shown(problem: Mapping[str, Any]) -> str:
+    secret = any("password" in str(part) or "secret" in str(part) for part in problem["loc"])
+    return "the value" if secret else _quoted(problem.get("input"))
+
+
+def _quoted(value: object) -> str:
+    if isinstance(value, str | int | float | bool) or value is None:
+        return repr(harmless(value, limit=SHOWN)) if isinstance(value, str) else str(value)
+    return "the value"

@@ -1,0 +1,187 @@
+"""Calls and values that cannot be understood: one sentence that names the word at fault, and nothing is sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer.main
+from console import Command
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mpsbridge.cli.commands import app
+from mpsbridge.cli.main import run
+from mpsbridge.lab.server import Lab
+from mpsbridge.lab.worldfile import build_world
+from mpsbridge.version import __version__
+
+FOREIGN = re.compile(
+    r"Input should|should be a valid|Value error|unable to parse|pydantic|validation error|Invalid value|Traceback",
+    re.IGNORECASE,
+)
+"""Words of the libraries that read arguments and values."""
+VALUED = ("port", "timeout", "deadline", "concurrency", "auth", "output", "executor", "spn", "configuration")
+FLAGS = ("no_tls", "insecure_tls", "insecure_basic", "quiet", "verbose", "dry_run", "no_color", "csv_raw")
+
+
+@pytest.fixture
+def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    hosts = [{"name": "ts1", "sessions": [{"id": 2, "user": "alice"}, {"id": 3, "user": "bob"}]}]
+    with Lab(build_world({"hosts": hosts}), auth="ntlm") as running:
+        monkeypatch.setenv("MPSBRIDGE_INVENTORY", str(running.inventory))
+        monkeypatch.setenv("MPSBRIDGE_PASSWORD", running.password)
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("sesions ts1", "mpsbridge: there is no command 'sesions'; did you mean sessions?"),
+        ("bogus", "mpsbridge: there is no command 'bogus'"),
+        ("sessions", "mpsbridge sessions: HOST is missing"),
+        ("hold ts1", "mpsbridge hold: --reason is missing"),
+        ("sessions ts1 --usr bob", "mpsbridge sessions: there is no option --usr; did you mean --user?"),
+        ("sessions ts1 --watsh 5s", "mpsbridge sessions: there is no option --watsh; did you mean --watch?"),
+        ("sessions ts1 --zzz", "mpsbridge sessions: there is no option --zzz"),
+        ("sessions ts1 --user", "mpsbridge: --user needs a value"),
+        ("sessions ts1 --verbose=3", "mpsbridge: --verbose does not take a value"),
+        ("history a b", "mpsbridge history: 'b' is more than the command takes"),
+        ("sessions ts1 --session 2-4", "mpsbridge sessions: --session: '2-4' is not the id of a session"),
+        ("logoff ts1 --session x --yes", "mpsbridge logoff: --session: 'x' is not the id of a session"),
+        ("sessions ts1 --port x", "mpsbridge sessions: --port: 'x' is not a whole number"),
+        ("sessions ts1 --port 0", "mpsbridge sessions: --port: '0' is not possible; the least is 1"),
+        ("sessions ts1 -o jsn", "--output: 'jsn' is not one of table, json, jsonl, csv; did you mean json?"),
+        ("end ts1 --all --then restrt", "--then: 'restrt' is not one of nothing, restart, shutdown, console-mode"),
+        ("end ts1 --all --keep-running a/b", "mpsbridge end: --keep-running: 'a/b' is no program name"),
+        ("logons ts1 --set drian", "did you mean drain?"),
+        ("render end --params {", "mpsbridge render: --params: it is not JSON"),
+        ("lab --port 99999", "mpsbridge lab: --port: '99999' is not a port: 0 to 65535"),
+        ("sessions ts1 --spn x", "mpsbridge sessions: --spn: it is not the name of a service; write host/NAME"),
+    ],
+)
+def test_one_sentence_names_the_word_at_fault(mpsbridge: Command, lab: Lab, words: str, sentence: str) -> None:
+    found = mpsbridge(*words.split())
+    assert (found.code, lab.requests) == (2, [])
+    assert sentence in found.err
+    assert not FOREIGN.search(found.err)
+
+
+@pytest.mark.parametrize("words", [["help"], ["help", "sessions"], ["sessions", "--help"], ["-h"]])
+def test_help_is_help(mpsbridge: Command, words: list[str]) -> None:
+    found = mpsbridge(*words)
+    assert (found.code, "Usage: mpsbridge" in found.out) == (0, True)
+
+
+@pytest.mark.parametrize("words", [["version"], ["-V"], ["--version"]])
+def test_version_is_the_version(mpsbridge: Command, words: list[str]) -> None:
+    found = mpsbridge(*words)
+    assert (found.code, found.out) == (0, f"mpsbridge {__version__}\n")
+
+
+def test_several_names_and_ids_may_stand_in_one_word(mpsbridge: Command, lab: Lab) -> None:
+    for words in (["--user", "alice,bob"], ["--session", "2,3"], ["--user", "alice", "--user", "bob"]):
+        assert "2 of 2 sessions on 1 host match" in mpsbridge("sessions", "ts1", *words).out
+    assert "not found on any host: user zoe" in mpsbridge("logoff", "ts1", "--user", "alice,zoe", "--yes").err
+
+
+def test_hosts_without_a_word_are_all_of_the_inventory(
+    mpsbridge: Command, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert mpsbridge("hosts", "-o", "csv").out.splitlines()[1].startswith("ts1,")
+    monkeypatch.delenv("MPSBRIDGE_INVENTORY")
+    found = mpsbridge("hosts")
+    assert (found.code, "HOST is missing" in found.err) == (2, True)
+
+
+@given(name=st.sampled_from(VALUED), value=st.text(min_size=1, max_size=8).filter(lambda text: text[0] != "-"))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_value_of_an_option_brings_foreign_words(capsys: pytest.CaptureFixture[str], name: str, value: str) -> None:
+    code = run(["hosts", "ts1", f"--{name}", value])
+    printed = capsys.readouterr()
+    assert code in {0, 2}
+    assert not FOREIGN.search(printed.err.replace(value, ""))
+
+
+@given(name=st.sampled_from(VALUED + FLAGS), value=st.text(st.characters(exclude_characters="\0"), max_size=8))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_variable_brings_foreign_words(capsys: pytest.CaptureFixture[str], name: str, value: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        try:
+            patch.setenv(f"MPSBRIDGE_{name.upper()}", value)
+        except UnicodeEncodeError:  # no environment can hold it
+            return
+        code = run(["hosts", "ts1"])
+    printed = capsys.readouterr()
+    assert code in {0, 2}
+    assert not FOREIGN.search(printed.err)
+
+
+COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined] # a group, though typed as a command
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_refuses_an_option_that_is_not_there(mpsbridge: Command, name: str) -> None:
+    found = mpsbridge(name, "--no-such-option")
+    assert (found.code, "there is no option --no-such-option" in found.err) == (2, True)
+
+
+def test_a_report_that_cannot_be_written_stops_the_demo_before_it_begins(mpsbridge: Command) -> None:
+    found = mpsbridge("demo", "--report", "/nope/x")
+    assert (found.code, found.out) == (2, "")
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "json"])
+def test_a_held_host_is_refused_by_hold(mpsbridge: Command, lab: Lab, form: str) -> None:
+    assert mpsbridge("hold", "ts1", "--reason", "exam").code == 0
+    found = mpsbridge("hold", "ts1", "--reason", "mine", "-o", form)
+    assert found.code == 3
+    assert "the host is held already by a hold of" in found.out + found.err
+
+
+def test_csv_tells_a_refused_host_from_one_on_which_nobody_is(mpsbridge: Command, lab: Lab) -> None:
+    refused = mpsbridge("logoff", "ts1", "--user", "zoe", "--yes", "-o", "csv").out.splitlines()
+    assert refused[0].startswith("host,id,user,")
+    assert refused[1].startswith("ts1,,")
+    assert refused[1].endswith(",skipped,refused: not found on any host: user zoe")
+    with lab.world.changing() as hosts:
+        for session in list(hosts["ts1"].rows()):
+            hosts["ts1"].sessions.remove(session)
+    assert mpsbridge("sessions", "ts1", "-o", "csv").out.splitlines() == [refused[0].replace(",result,text,run", "")]
+
+
+def test_a_dry_run_says_what_people_would_be_told_and_when(mpsbridge: Command, lab: Lab) -> None:
+    words = ("end", "ts1", "--all", "--warn", "5m,1m", "--reason", "updates", "--dry-run")
+    found = mpsbridge(*words)
+    assert found.code == 0
+    told = re.findall(
+        r"ts1: notice (\w+) before the end, at \d\d:\d\d host time: Your session ends in (\d) min", found.err
+    )
+    assert told == [("5m", "5"), ("1m", "1")]
+    assert [change for change in lab.changes if change.act == "message"] == []
+    assert "no notice would be shown" in mpsbridge("end", "ts1", "--all", "--no-warning", "--dry-run").err
+
+
+def test_a_name_like_the_one_that_was_meant_is_told(mpsbridge: Command, lab: Lab) -> None:
+    found = mpsbridge("logoff", "ts1", "--user", "alise", "--yes")
+    assert "not found on any host: user alise; did you mean alice (session 2 on ts1)?" in found.err
+
+
+PLAN_KEYS = (
+    *("schema", "hosts", "reason", "then", "policy", "policy.settle", "policy.user", "policy.all", "policy.logons"),
+    *("policy.keep_running", "policy.nope", "notices.at", "waves.at_once", "waves.stop_after", "waves.not_after"),
+)
+PLAN_VALUES = ("5", "'x'", "true", "[]", "[1]", "{a = 1}", "1.5", "05:00:00", "-1", "''", "['a/b']")
+
+
+@pytest.mark.parametrize("value", PLAN_VALUES)
+@pytest.mark.parametrize("key", PLAN_KEYS)
+def test_no_value_of_a_plan_brings_foreign_words(mpsbridge: Command, tmp_path: Path, key: str, value: str) -> None:
+    lines = {"schema": "'mpsbridge-plan/1'", "hosts": "['no-such-host.invalid']", "reason": "'updates'"}
+    plan = tmp_path / "plan.toml"
+    plan.write_text("".join(f"{name} = {text}\n" for name, text in (lines | {key: value}).items()), encoding="utf-8")
+    found = mpsbridge("maintain", str(plan), "--timeout", "1s", "--dry-run")
+    assert found.code in {0, 1, 2, 3}
+    assert not FOREIGN.search(found.err)
