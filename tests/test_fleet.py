@@ -305,7 +305,7 @@ def test_an_outcome_has_the_documented_keys(status: str) -> None:
         ]
         (session,) = dumped["value"]["sessions"]
         assert " ".join(session) == (
-            "id user account session_name state state_text idle_s idle_text "
+            "id user user_text account session_name state state_text idle_s idle_text "
             "logon logon_text born own admin station client"
         )
 
