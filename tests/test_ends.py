@@ -57,7 +57,7 @@ MATRIX_CALLS: dict[str, tuple[str, ...]] = {
     "release": ("release", "alpha", "--yes"),
 }
 ANSWERS = {
-    "message": "message shown in 1 of 1 session on 1 host",
+    "message": "message shown in 3 of 3 sessions on 1 host",
     "disconnect": "1 of 1 session disconnected",
     "logoff": "1 of 1 session logged off",
     "logons": "logon mode of 1 host",

@@ -124,3 +124,12 @@ def test_with_yes_every_host_is_waited_for(mpsbridge: Command, monkeypatch: pyte
     assert found.code == 1
     assert "1 of 1 session logged off on 1 host, 1 host failed" in found.out
     assert "no answer in time" in found.err
+
+
+def test_hosts_that_an_interruption_kept_from_answering_have_not_failed() -> None:
+    with piped("sessions", *NAMES, "--timeout", "60s") as process:
+        lines_until(process, "carol")
+        process.send_signal(signal.SIGINT)
+        assert process.stdout is not None
+        assert process.stdout.read() == "3 sessions on 2 hosts, 1 host interrupted\n"
+        assert process.wait(timeout=30) == 130

@@ -21,7 +21,7 @@ from mpsbridge.cli.leaving import WORDS
 from mpsbridge.cli.progress import CallView
 from mpsbridge.cli.tables import counted, listed
 from mpsbridge.clock import SystemClock
-from mpsbridge.errors import Interrupted, NotBegun, NoTurn
+from mpsbridge.errors import Interrupted, NotBegun, NoTurn, Stopped, TransportClosed
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
 from mpsbridge.models.outcomes import Done, Failed, Outcome, Skipped
@@ -218,7 +218,13 @@ def repeat_for(hosts: Sequence[str]) -> str:
     return shlex.join(["mpsbridge", *words, *hosts]) if words else ""
 
 
-_UNFINISHED = {Interrupted.kind: "interrupted", NotBegun.kind: "not begun", NoTurn.kind: "not begun"}
+_UNFINISHED = {
+    TransportClosed.kind: "interrupted",
+    Interrupted.kind: "interrupted",
+    Stopped.kind: "interrupted",
+    NotBegun.kind: "not begun",
+    NoTurn.kind: "not begun",
+}
 
 
 def _others(outcomes: Sequence[Outcome[V]]) -> list[str]:
