@@ -82,7 +82,7 @@ def test_the_nearest_word_counts_and_is_named() -> None:
     ("text", "message"),
     [
         ("[hosts.a]\nprot = 5", ":2: hosts.a.prot: there is no such key"),
-        ('[hosts."a.b"]\ntls = true\nport = 70000', ":3: hosts.a.b.port: 70000 is not possible; the most is 65535"),
+        ('[hosts."a.b"]\ntls = true\nport = 70000', ":3: hosts.a.b.port: 70000 is not possible, the most is 65535"),
         ("[hosts.a]\naddress = '10.0.0.1:5985'", ":2: hosts.a.address: '10.0.0.1:5985' is no name or address"),
         ("x = 1", ":1: x: there is no such key"),
         ("[groups.g]\nvars = { adress = 1 }", ":2: groups.g.vars.adress: there is no such key"),

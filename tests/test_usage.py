@@ -52,7 +52,7 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
         ("sessions ts1 --session 2-4", "mpsbridge sessions: --session: '2-4' is not the id of a session"),
         ("logoff ts1 --session x --yes", "mpsbridge logoff: --session: 'x' is not the id of a session"),
         ("sessions ts1 --port x", "mpsbridge sessions: --port: 'x' is not a whole number"),
-        ("sessions ts1 --port 0", "mpsbridge sessions: --port: '0' is not possible; the least is 1"),
+        ("sessions ts1 --port 0", "mpsbridge sessions: --port: '0' is not possible, the least is 1"),
         ("sessions ts1 -o jsn", "--output: 'jsn' is not one of table, json, jsonl, csv; did you mean json?"),
         ("end ts1 --all --then restrt", "--then: 'restrt' is not one of nothing, restart, shutdown, console-mode"),
         ("end ts1 --all --keep-running a/b", "mpsbridge end: --keep-running: 'a/b' is no program name"),
