@@ -86,7 +86,7 @@ def test_a_session_is_the_row_joined_with_all_that_is_known_of_its_id() -> None:
             people=(0, 2, 3),
             births=[{"id": 2, "born": BORN_2}, {"id": 3, "born": BORN_3}],
             owners=[{"id": 2, "account": "CORP\\alice", "sid": "S-1-5-21-1-2-3-1001"}],
-            admins=["S-1-5-21-1-2-3-1001"],
+            admins=[{"sid": "S-1-5-21-1-2-3-1001", "kind": "user"}],
             logons={"mode": "drain"},
         ),
         ["a problem of the host"],
@@ -401,7 +401,8 @@ def test_w10_an_administrator_is_known_from_multipoint_or_by_direct_membership(
 ) -> None:
     view = {"generation": "2016", "sessions": [{"id": 2, "admin": wms}]}
     owners = [{"id": 2, "sid": "S-1-1"}]
-    assert only(observe(answer(ALICE, wms=view, owners=owners, admins=admins))).admin is admin
+    members = None if admins is None else [{"sid": sid, "kind": "group"} for sid in [*admins, "S-1-2"]]
+    assert only(observe(answer(ALICE, wms=view, owners=owners, admins=members))).admin is admin
 
 
 @pytest.mark.parametrize(

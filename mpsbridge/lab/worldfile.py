@@ -103,6 +103,7 @@ _HOST: dict[str, read.Reader] = {
     "ready_s": read.seconds,
     "reboot_s": read.seconds,
     "disk_protection": read.one_of("NotInstalled", "Passive", "Discard"),
+    "administrators": read.one_of("users", "group", "unnoted", "broken", "unreadable"),
     "lease": read.text,
     "lease_folder": read.one_of("ours", "writable"),
     "playback": read.text,
@@ -172,6 +173,7 @@ _SESSION: dict[str, read.Reader] = {
     "born": read.moment,
     "station": read.whole(1, 10**6),
     "admin": read.flag,
+    "admin_by_group": read.flag,
     "client": read.text,
     "programs": read.texts,
     "hung": read.flag,
@@ -264,6 +266,8 @@ def _agree(host: LabHost) -> None:
     """What the parts of one host must have in common: ids of their own, and seats that both sides name."""
     by_id = {each.id: each for each in host.sessions}
     by_number = {each.id: each for each in host.stations}
+    if any(each.admin_by_group for each in host.sessions) and host.facts.administrators == "users":
+        raise read.Wrong("an administrator by group needs administrators = 'group', 'unnoted', 'broken' or 'unreadable'")
     if len(by_id) != len(host.sessions):
         raise read.Wrong("a session id is there twice")
     if len(by_number) != len(host.stations):

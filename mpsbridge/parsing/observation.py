@@ -19,6 +19,7 @@ from mpsbridge.models.answers import BrokerAnswer, ObserveAnswer, OwnerAnswer, P
 from mpsbridge.models.bounds import LINES_LIMIT, TABLE_LIMIT, few
 from mpsbridge.models.harmless import harmless
 from mpsbridge.models.sessions import Observation, Row, Session, SessionGuard, State, from_cim
+from mpsbridge.parsing.administrators import is_administrator
 from mpsbridge.parsing.cells import width
 from mpsbridge.parsing.guard import USER_COLUMN, guard_of
 from mpsbridge.parsing.messages import Trouble
@@ -267,7 +268,13 @@ class _Host:
             logon_text=row.logon_raw,
             born=born,
             own=row.current or row.id == self.answer.caller.session_id,
-            admin=self._admin(row.id, wms),
+            admin=is_administrator(
+                self.owners.get(row.id),
+                self.answer.admins,
+                computer=self.answer.computer,
+                born=self.births.get(row.id),
+                multipoint=wms.admin if wms else None,
+            ),
             station=station,
             client=wms.client if wms else None,
             guard=self._guard(row, self.births.get(row.id)),
@@ -279,13 +286,6 @@ class _Host:
         if owner and owner.account:
             return owner.account
         return f"{wms.domain}\\{wms.user}" if wms and wms.domain and wms.user else None
-
-    def _admin(self, session_id: int, wms: WmsSessionAnswer | None) -> bool | None:
-        """MultiPoint's word, or direct membership by SID; nested membership is not seen, so that is never ``False``."""
-        owner = self.owners.get(session_id)
-        if owner and owner.sid and owner.sid in (self.answer.admins or ()):
-            return True
-        return wms.admin if wms else None
 
     def _guard(self, row: Row, birth: str | None) -> SessionGuard | None:
         """The bytes of the row's fields, as far as the host will find them in the same row of the same program."""
