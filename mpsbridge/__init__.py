@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mpsbridge.version import __version__
 
 if TYPE_CHECKING:
-    from mpsbridge.ending.plan import Act, Plan, Selector, make_plan
+    from mpsbridge.ending.plan import Act, Allowed, Plan, Selector, make_plan
     from mpsbridge.ending.policy import Closing, Policy
     from mpsbridge.errors import (
         AccessDenied,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from mpsbridge.transports.canned import CannedTransport
 
 _HOMES = {
-    "mpsbridge.ending.plan": ["Act", "Plan", "Selector", "make_plan"],
+    "mpsbridge.ending.plan": ["Act", "Allowed", "Plan", "Selector", "make_plan"],
     "mpsbridge.ending.policy": ["Closing", "Policy"],
     "mpsbridge.errors": [
         "AccessDenied",
@@ -81,6 +81,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "AccessDenied",
     "Act",
+    "Allowed",
     "Auth",
     "AuthRefused",
     "Blind",

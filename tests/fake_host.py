@@ -42,7 +42,7 @@ class Person:
     user: str
     born: datetime
     state: State = State.ACTIVE
-    admin: bool | None = None
+    admin: bool | None = False
     idle_s: int | None = None
     programs: tuple[str, ...] = ()
     hung: bool = False

@@ -51,9 +51,7 @@ LOCAL = owner("ts1\\alice")
         pytest.param(LOCAL, [ADMINISTRATOR, DOMAIN_ADMINS], False, id="a-local-account-is-in-no-domain-group"),
         pytest.param(LOCAL, [ADMINISTRATOR, SERVICES], None, id="a-local-account-may-be-in-a-windows-group"),
         pytest.param(owner(), [ADMINISTRATOR, DOMAIN_ADMINS], None, id="nothing-noted"),
-        pytest.param(
-            owner(groups=(), groups_at=EARLIER), [DOMAIN_ADMINS], None, id="noted-before-the-session-began"
-        ),
+        pytest.param(owner(groups=(), groups_at=EARLIER), [DOMAIN_ADMINS], None, id="noted-before-the-session-began"),
         pytest.param(owner(groups=()), [DOMAIN_ADMINS], None, id="noted-nobody-knows-when"),
         pytest.param(NONE_NOTED, [ADMINISTRATOR, NOT_READ], None, id="one-unread"),
         pytest.param(LOCAL, [ADMINISTRATOR, NOT_READ], None, id="local-and-one-unread"),
@@ -88,8 +86,10 @@ def test_w10_nobody_is_none_while_a_member_is_unread_and_multipoint_is_believed(
 ) -> None:
     admin = judged(who, members, multipoint=multipoint)
     if admin is False and multipoint is None:
-        assert who is not None and who.sid is not None
-        assert members is not None and all(member.sid is not None for member in members)
+        assert who is not None
+        assert who.sid is not None
+        assert members is not None
+        assert all(member.sid is not None for member in members)
         assert not {SID, *EVERYBODY} & {member.sid for member in members}
     if multipoint is not None:
         assert admin is multipoint or admin is True

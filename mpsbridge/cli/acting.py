@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.fleets import lost_answer, open_journal, open_workplace, present
 from mpsbridge.cli.leaving import leaving_behind
+from mpsbridge.cli.showing import note_once
 from mpsbridge.cli.tables import (
     RESULT_COLUMNS,
     SESSION_COLUMNS,
@@ -21,7 +22,7 @@ from mpsbridge.cli.tables import (
     result_row,
     session_row,
 )
-from mpsbridge.ending.plan import SAY_WHO, Act, Selector
+from mpsbridge.ending.plan import SAY_WHO, Act, Allowed, Selector
 from mpsbridge.errors import InputError
 from mpsbridge.models.outcomes import Outcome
 from mpsbridge.models.scripts import Effect
@@ -43,18 +44,19 @@ def message(call: Call, hosts: Sequence[str], text: str, who: Selector | None) -
     return _carry_out(call, hosts, Message(selector=who, text=text), yes=True)
 
 
-def disconnect(call: Call, hosts: Sequence[str], who: Selector | None, *, yes: bool) -> int:
+def disconnect(call: Call, hosts: Sequence[str], who: Selector | None, allowed: Allowed, *, yes: bool) -> int:
     """``disconnect``: suspend each chosen session."""
     if who is None:
         raise InputError(SAY_WHO)
-    return _carry_out(call, hosts, Disconnect(selector=who), yes=yes)
+    options = allowed.model_dump(include={"include_admins", "include_console"})
+    return _carry_out(call, hosts, Disconnect(selector=who, **options), yes=yes)
 
 
-def logoff(call: Call, hosts: Sequence[str], who: Selector | None, *, disconnected_ok: bool, yes: bool) -> int:
+def logoff(call: Call, hosts: Sequence[str], who: Selector | None, allowed: Allowed, *, yes: bool) -> int:
     """``logoff``: end each chosen session and look until it is gone."""
     if who is None:
         raise InputError(SAY_WHO)
-    return _carry_out(call, hosts, LogOff(selector=who, disconnected_ok=disconnected_ok), yes=yes)
+    return _carry_out(call, hosts, LogOff(selector=who, **allowed.model_dump()), yes=yes)
 
 
 _QUESTIONS = {
@@ -68,6 +70,7 @@ def _carry_out(call: Call, words: Sequence[str], operation: ActOn, *, yes: bool)
     targets = call.targets(words, operation.selector)
     with open_journal(call) as journal, open_workplace(call, targets, journal) as work:
         plan = work.plan(operation)
+        note_once(call, plan.notes)
         if call.settings.dry_run or work.is_interrupted:
             _show(call, plan.outcomes, operation.act)
             return judge(plan.outcomes, Effect.READ, interrupted=work.is_interrupted).exit_code

@@ -208,17 +208,19 @@ def selector(
     session: Sequence[int] | None,
     user: Sequence[str] | None,
     everyone: bool,
+    active: bool,
     disconnected: bool,
     disconnected_over: str | None,
     idle_over: str | None,
 ) -> Selector | None:
     """The selector that the options describe, ``None`` where none is given. Raises ``InputError``."""
-    if not any([session, user, everyone, disconnected, disconnected_over, idle_over]):
+    if not any([session, user, everyone, active, disconnected, disconnected_over, idle_over]):
         return None
     return Selector(
         session_ids=tuple(session or ()),
         users=tuple(user or ()),
         everyone=everyone,
+        active=active,
         disconnected=disconnected,
         disconnected_over_s=duration("--disconnected-over", disconnected_over),
         idle_over_s=duration("--idle-over", idle_over),

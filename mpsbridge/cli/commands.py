@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mpsbridge.cli.options import DisconnectedOk, Hosts, Shard, Yes, command, looking_back, on_hosts
+from mpsbridge.cli.options import (
+    DisconnectedOk,
+    Hosts,
+    IncludeAdmins,
+    IncludeConsole,
+    Shard,
+    Yes,
+    command,
+    looking_back,
+    on_hosts,
+)
 
 if TYPE_CHECKING:
     from mpsbridge.cli.call import Call
@@ -106,12 +116,16 @@ def disconnect(
     call: Call,
     hosts: Hosts,
     who: Selector | None,
+    include_admins: IncludeAdmins = False,
+    include_console: IncludeConsole = False,
     yes: Yes = False,
 ) -> int:
     """Disconnect (suspend) sessions now, without a warning. What runs in them goes on."""
     from mpsbridge.cli import acting
+    from mpsbridge.ending.plan import Allowed
 
-    return acting.disconnect(call, hosts, who, yes=yes)
+    allowed = Allowed(include_admins=include_admins, include_console=include_console)
+    return acting.disconnect(call, hosts, who, allowed, yes=yes)
 
 
 @app.command(rich_help_panel=ACT)
@@ -120,13 +134,17 @@ def logoff(
     call: Call,
     hosts: Hosts,
     who: Selector | None,
+    include_admins: IncludeAdmins = False,
+    include_console: IncludeConsole = False,
     disconnected_ok: DisconnectedOk = False,
     yes: Yes = False,
 ) -> int:
     """Log sessions off now, without a warning, and look until they are gone. Unsaved work is lost."""
     from mpsbridge.cli import acting
+    from mpsbridge.ending.plan import Allowed
 
-    return acting.logoff(call, hosts, who, disconnected_ok=disconnected_ok, yes=yes)
+    allowed = Allowed(include_admins=include_admins, include_console=include_console, disconnected_ok=disconnected_ok)
+    return acting.logoff(call, hosts, who, allowed, yes=yes)
 
 
 @app.command(rich_help_panel=LOOK_BACK)
@@ -186,8 +204,8 @@ def end(
     keep_running: Annotated[
         list[str] | None, typer.Option(metavar="PROGRAM", help="Keep sessions in which it runs.")
     ] = None,
-    include_admins: Annotated[bool, typer.Option("--include-admins", help="End administrators too.")] = False,
-    include_console: Annotated[bool, typer.Option("--include-console", help="End the console session too.")] = False,
+    include_admins: IncludeAdmins = False,
+    include_console: IncludeConsole = False,
     disconnected_ok: DisconnectedOk = False,
     unwarned_ok: Annotated[
         bool, typer.Option("--unwarned-ok", help="End those too who could not be shown a notice.")

@@ -35,11 +35,18 @@ DisconnectedOk = Annotated[
     bool, typer.Option("--disconnected-ok", help="Let --all and --idle-over end disconnected sessions too.")
 ]
 
+IncludeAdmins = Annotated[
+    bool,
+    typer.Option("--include-admins", help="Administrators too, and sessions of which that is unknown."),
+]
+IncludeConsole = Annotated[bool, typer.Option("--include-console", help="The console session too.")]
+
 
 def _selector(
     session: Annotated[list[int] | None, typer.Option(metavar="ID", help="The session with this id.")] = None,
     user: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Sessions of NAME or DOMAIN\\NAME.")] = None,
     everyone: Annotated[bool, typer.Option("--all", help="Every user session.")] = False,
+    active: Annotated[bool, typer.Option("--active", help="Those with somebody in front of them.")] = False,
     disconnected: Annotated[bool, typer.Option("--disconnected", help="Disconnected (suspended) ones.")] = False,
     disconnected_over: Annotated[
         str | None, typer.Option(metavar="2h", help="Disconnected, and idle for at least this long.")

@@ -9,6 +9,7 @@ from mpsbridge.cli.acting import set_logons
 from mpsbridge.cli.call import Call, duration
 from mpsbridge.cli.fleets import gather, open_reading, present
 from mpsbridge.cli.tables import SESSION_COLUMNS, STATION_COLUMNS, counted, session_row, station_row
+from mpsbridge.ending.exempt import unknown_idle
 from mpsbridge.ending.plan import Selector, matching
 from mpsbridge.errors import InputError
 from mpsbridge.host import Host
@@ -40,7 +41,10 @@ def sessions(call: Call, hosts: Sequence[str], who: Selector | None, watch: str 
 def _look(chosen: Selector, host: Host) -> Observation:
     seen = host.observe()
     found = matching(seen, chosen)
-    return seen.model_copy(update={"sessions": found, "left_out": len(seen.sessions) - len(found)})
+    passed_over = unknown_idle(seen) if chosen.idle_over_s is not None else ""
+    problems = (*seen.problems, *([passed_over] if passed_over else []))
+    changes = {"sessions": found, "left_out": len(seen.sessions) - len(found), "problems": problems}
+    return seen.model_copy(update=changes)
 
 
 def _who_is_left_out(seen: Observation) -> str:

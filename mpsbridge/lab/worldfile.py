@@ -185,6 +185,8 @@ _SESSION: dict[str, read.Reader] = {
 
 def _session(raw: Any, host: LabHost) -> LabSession:
     values = read.table(raw, _SESSION, required=("id", "user"))
+    if values.get("admin_by_group") and host.facts.administrators == "users":
+        raise read.Wrong("admin_by_group needs a host whose 'administrators' are not only users")
     logon = values["logon"] = _at_start(values.get("logon", timedelta(hours=1)), host)
     values["born"] = _at_start(values.get("born", born_before(logon)), host)
     account = values.setdefault("account", f"{host.facts.computer}\\{values['user']}")
@@ -266,8 +268,6 @@ def _agree(host: LabHost) -> None:
     """What the parts of one host must have in common: ids of their own, and seats that both sides name."""
     by_id = {each.id: each for each in host.sessions}
     by_number = {each.id: each for each in host.stations}
-    if any(each.admin_by_group for each in host.sessions) and host.facts.administrators == "users":
-        raise read.Wrong("an administrator by group needs administrators = 'group', 'unnoted', 'broken' or 'unreadable'")
     if len(by_id) != len(host.sessions):
         raise read.Wrong("a session id is there twice")
     if len(by_number) != len(host.stations):

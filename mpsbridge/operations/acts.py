@@ -7,13 +7,14 @@ take minutes to say yes (W42).
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydantic import JsonValue
 
 from mpsbridge.ending.lease import why_held
-from mpsbridge.ending.plan import Act, Plan, Selector, ask_again, make_plan
+from mpsbridge.ending.plan import NOT_SPECIFIED, Act, Allowed, Plan, Selector, ask_again, make_plan
 from mpsbridge.errors import MpsBridgeError
 from mpsbridge.host import Host
 from mpsbridge.models.frozen import Frozen, Given
@@ -38,6 +39,8 @@ class ActValue(Frozen):
     run: str
     dry_run: bool
     sessions: tuple[SessionResult, ...]
+    problems: tuple[str, ...] = ()
+    """What the person should know of the host."""
 
     @property
     def facts(self) -> HostFacts:
@@ -54,6 +57,8 @@ class ActPlan:
     outcomes: tuple[Outcome[ActValue], ...]
     plans: dict[int, Plan]
     """By the host's place in the order given; only of hosts on which something is to be done."""
+    notes: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """What the person should know of each host that could be looked at."""
 
     @property
     def sessions(self) -> list[tuple[str, Session]]:
@@ -90,8 +95,12 @@ class ActOn(Given):
         """What it does to people."""
         return Effect.DISRUPT
 
+    @property
+    def _allowed(self) -> Allowed:
+        return NOT_SPECIFIED
+
     def _plan(self, seen: Observation) -> Plan:
-        return make_plan(seen, self.selector, self.act)
+        return make_plan(seen, self.selector, self.act, self._allowed)
 
     def _do(self, host: Host, sessions: Sequence[Session], run: str) -> tuple[SessionResult, ...]:
         raise NotImplementedError
@@ -110,7 +119,8 @@ class ActOn(Given):
         with_work = {
             place: plan for place, plan in plans.items() if plan.acts and not isinstance(outcomes[place], Skipped)
         }
-        return ActPlan(operation=self, run=run, outcomes=tuple(outcomes), plans=with_work)
+        notes = tuple((looks[place].host, plan.notes) for place, plan in plans.items())
+        return ActPlan(operation=self, run=run, outcomes=tuple(outcomes), plans=with_work, notes=notes)
 
     def _before(
         self, run: str, look: Outcome[Observation], plan: Plan | None, nowhere: str, *, dry_run: bool
@@ -127,7 +137,8 @@ class ActOn(Given):
             reasons.append(f"session {verdict.session.id}, {verdict.session.user}: {verdict.reason}{lifted}")
         if reasons:
             return Skipped.instead_of(look, "refused: " + "; ".join(reasons))
-        value = ActValue(run=run, dry_run=dry_run, sessions=tuple(verdict.as_planned for verdict in plan.verdicts))
+        results = tuple(verdict.as_planned for verdict in plan.verdicts)
+        value = ActValue(run=run, dry_run=dry_run, sessions=results, problems=plan.notes)
         return Done[ActValue](host=look.host, address=look.address, elapsed_s=look.elapsed_s, value=value)
 
     def carry_out(self, work: Workplace, plan: ActPlan, watch: Watch) -> RunResult[ActValue]:
@@ -175,7 +186,7 @@ class ActOn(Given):
             or SessionResult(session=verdict.session, result=Result.KEPT, text=verdict.reason)
             for verdict in done.verdicts
         ]
-        return ActValue(run=run, dry_run=False, sessions=tuple(told))
+        return ActValue(run=run, dry_run=False, sessions=tuple(told), problems=plan.notes)
 
     def _send(self, work: Workplace, host: Host, plan: Plan, run: str) -> tuple[SessionResult, ...]:
         ids = tuple(session.id for session in plan.acts)
@@ -213,6 +224,13 @@ class Message(ActOn):
 class Disconnect(ActOn):
     """Suspend each session that is meant; its programs keep running."""
 
+    include_admins: bool = False
+    include_console: bool = False
+
+    @property
+    def _allowed(self) -> Allowed:
+        return Allowed(include_admins=self.include_admins, include_console=self.include_console)
+
     @property
     def act(self) -> Act:
         """Which act it is."""
@@ -225,6 +243,8 @@ class Disconnect(ActOn):
 class LogOff(ActOn):
     """Log each session off that is meant, now and without a warning, and look until it is gone."""
 
+    include_admins: bool = False
+    include_console: bool = False
     disconnected_ok: bool = False
 
     @property
@@ -232,8 +252,22 @@ class LogOff(ActOn):
         """Which act it is."""
         return Act.LOGOFF
 
-    def _plan(self, seen: Observation) -> Plan:
-        return make_plan(seen, self.selector, self.act, disconnected_ok=self.disconnected_ok)
+    @property
+    def _allowed(self) -> Allowed:
+        return Allowed(
+            include_admins=self.include_admins,
+            include_console=self.include_console,
+            disconnected_ok=self.disconnected_ok,
+        )
 
     def _do(self, host: Host, sessions: Sequence[Session], run: str) -> tuple[SessionResult, ...]:
-        return host.log_off(sessions, run=run)
+        return tuple(_what_helps(host, result) for result in host.log_off(sessions, run=run))
+
+
+def _what_helps(host: Host, result: SessionResult) -> SessionResult:
+    """A log-off that goes on, or hangs, with the call that sees it through."""
+    if result.result is not Result.UNKNOWN or not result.begun:
+        return result
+    name = shlex.quote(host.name)
+    helps = f"if it hangs: mpsbridge end {name} --session {result.session.id} --no-warning --force-after 10m"
+    return result.model_copy(update={"text": f"{result.text}; {helps}".removeprefix("; ")})

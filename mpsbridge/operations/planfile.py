@@ -37,6 +37,7 @@ class PolicyTable(Allowances):
 
     all: bool = False
     user: tuple[str, ...] = ()
+    active: bool = False
     disconnected: bool = False
     disconnected_over: Duration | None = None
     idle_over: Duration | None = None

@@ -203,10 +203,11 @@ def administrators(host: LabHost) -> list[tuple[str, str | None, str]]:
 
 def _members(host: LabHost, problems: Problems) -> list[dict[str, Any]] | None:
     if host.facts.administrators == "unreadable":
-        problems.append(f"administrators: {NO_GROUP}")
+        problems.append(f'administrators: Exception calling "Invoke" with "1" argument(s): "{NO_GROUP}"')
         return None
     found = administrators(host)
-    problems += [f"administrators: a member cannot be read: {NO_SID}" for _, sid, _ in found if sid is None]
+    failed = 'administrators: a member cannot be read: Exception calling "InvokeMember" with "5" argument(s): "{}"'
+    problems += [failed.format(NO_SID) for _, sid, _ in found if sid is None]
     return [{"sid": sid, "kind": kind.lower() if sid else "unknown"} for _, sid, kind in found]
 
 
