@@ -84,6 +84,7 @@ SPECIAL: list[dict[str, Any]] = [
         for kind in ("group", "unnoted", "broken", "unreadable")
     ),
     {"name": "administrators-rds", "rights": "rds", "administrators": "group", "sessions": PEOPLE},
+    {"name": "lacks", "lacks": ["chglogon.exe", "shutdown.exe"], "sessions": PEOPLE},
     {"name": "captured-ru", "language": "ru", "playback": "ru"},
     {"name": "captured-zh", "language": "zh-CN", "playback": "zh-CN"},
 ]
@@ -104,6 +105,7 @@ ORDERED = {
     "lease-damaged",
     "lease-planted",
     "folder-writable",
+    "lacks",
 }
 """Where orders about the whole host are tried, too: of MultiPoint, rights, logon mode and lease each kind is there."""
 CASES = [("", host["name"]) for host in HOSTS] + [("5.1", name) for name in IN_THE_OTHER_DIALECT]

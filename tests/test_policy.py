@@ -209,3 +209,13 @@ def test_w06_a_name_that_only_may_be_meant_refuses_the_host() -> None:
     found = plan(look(ALICE, cut), selector=Selector(users=("averyveryverylongname",)))
     assert decisions(found)["averyveryverylongnam"] == ("refuse", None)
     assert plan(look(ALICE), selector=Selector(users=("zoe",))).missing == ("user zoe",)
+
+
+def test_w20_where_logons_cannot_be_set_only_who_leaves_them_open_may_begin() -> None:
+    seen = look(ALICE, sets_logons=False, logon_mode=LogonMode.ENABLED)
+    (objection,) = plan(seen).objections
+    assert objection.lifted_by == "--logons leave"
+    assert plan(seen, closing=Closing.LEAVE).objections == ()
+    assert plan(seen, selector=Selector(users=("alice",))).objections == ()
+    assert plan(look(ALICE, sets_logons=False, logon_mode=LogonMode.DRAIN)).objections == ()
+    assert plan(look(ALICE, sets_logons=None, logon_mode=LogonMode.ENABLED)).objections == ()

@@ -919,3 +919,12 @@ def test_a_restart_by_others_is_said_and_not_told_as_people_who_left(stage: Stag
     assert any("was restarted, not by this run" in problem for problem in value.problems)
     assert [event.what.event for event in stage.events].count("restarted") == 1
     assert clean(host)
+
+
+def test_logons_that_were_never_closed_are_not_called_open_again(stage: Stage, host: FakeHost) -> None:
+    host.faults["logons-set"] = ("before", RemoteError("this host has no chglogon.exe", may_have_run=False))
+    with pytest.raises(RemoteError, match="chglogon") as raised:
+        stage.run()
+    assert not raised.value.may_have_run
+    assert clean(host)
+    assert [event.text for event in stage.events if event.event == "restored"] == ["logons are enabled"]

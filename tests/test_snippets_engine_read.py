@@ -81,6 +81,7 @@ def test_one_look_tells_everything(engine: Path, tmp_path: Path, dialect: str, g
     assert (answer.logons.mode, answer.logons.terminal_server_mode) == (LogonMode.ENABLED, 1)
     assert (answer.broker.active, answer.broker.agents) == (False, ())
     assert (answer.caller.account, answer.caller.elevated, answer.caller.session_id) == ("LAB\\admin", True, 0)
+    assert answer.sets_logons is True
     assert answer.pending_reboot == ()
     assert (answer.powershell.language, answer.powershell.bits) == ("FullLanguage", 64)
     assert answer.lease is None

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable
 from mpsbridge.models.sessions import Observation, Session
 
 UNKNOWN_ADMINISTRATOR = "whether an administrator: unknown"
+NO_LOGON_PROGRAM = "the host has no chglogon.exe"
 Exemption = tuple[str, str] | None
 """Why a session is spared, and the option that ends it all the same; ``None`` where it is not spared."""
 

@@ -14,7 +14,14 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from mpsbridge.ending.exempt import UNKNOWN_ADMINISTRATOR, administrator, console, returning_stations, unknown_idle
+from mpsbridge.ending.exempt import (
+    NO_LOGON_PROGRAM,
+    UNKNOWN_ADMINISTRATOR,
+    administrator,
+    console,
+    returning_stations,
+    unknown_idle,
+)
 from mpsbridge.ending.lease import holder, is_disbelieved, keeps_out
 from mpsbridge.ending.plan import Allowed, Selector, Verdict, back_in_use, choose, may_be_meant
 from mpsbridge.models.durations import format_duration
@@ -325,6 +332,8 @@ def _objections(seen: Observation, policy: Policy, run: str, ours: frozenset[int
     if seen.broker and policy.closing is not Closing.LOCAL and not policy.leaves_logons:
         reason = "a connection broker governs this host: drain it there first; its own flag is neither read nor changed"
         yield Objection(reason=reason, lifted_by="--logons local or --logons leave")
+    if seen.sets_logons is False and policy.mode_to_set(seen.logon_mode) is not None:
+        yield Objection(reason=f"{NO_LOGON_PROGRAM}, so new logons cannot be kept out", lifted_by="--logons leave")
     if policy.then in {Then.CONSOLE_MODE, Then.STATION_MODE} and seen.multipoint is None:
         yield Objection(reason="there is no MultiPoint on this host, so it has no modes to switch")
 

@@ -126,6 +126,8 @@ class HostFacts:
     ready_s: float = 0.0
     """From its return until its Remote Desktop service runs."""
     disk_protection: str = "NotInstalled"
+    lacks: tuple[str, ...] = ()
+    """Programs of Windows that are not there, such as ``chglogon.exe``."""
     administrators: str = "users"
     """Who stands in Administrators: ``users`` only; ``group``, a domain's group too, and Windows has noted everybody's
     groups; ``unnoted``, the same and it has not; ``broken``, a member whose SID cannot be read; ``unreadable``.

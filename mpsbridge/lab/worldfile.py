@@ -103,6 +103,7 @@ _HOST: dict[str, read.Reader] = {
     "ready_s": read.seconds,
     "reboot_s": read.seconds,
     "disk_protection": read.one_of("NotInstalled", "Passive", "Discard"),
+    "lacks": read.texts,
     "administrators": read.one_of("users", "group", "unnoted", "broken", "unreadable"),
     "lease": read.text,
     "lease_folder": read.one_of("ours", "writable"),

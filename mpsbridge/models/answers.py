@@ -187,6 +187,8 @@ class ObserveAnswer(Answer):
     witness: WitnessAnswer = WitnessAnswer()
     wms: WmsAnswer | None = None
     logons: LogonsAnswer = LogonsAnswer()
+    sets_logons: bool | None = None
+    """Whether the program that sets the logon mode is there; null where that could not be asked."""
     broker: BrokerAnswer = BrokerAnswer()
     caller: CallerAnswer = CallerAnswer()
     pending_reboot: tuple[Name, ...] | None = None

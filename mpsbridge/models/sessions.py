@@ -158,6 +158,8 @@ class Observation(Frozen):
     """(session id, program) for each program that was asked for (W38)."""
     lease: str | None = Field(default=None, exclude=True)
     """The lease file's text; null where there is none."""
+    sets_logons: bool | None = Field(default=None, exclude=True)
+    """Whether the program that sets the logon mode is there."""
     broker: bool | None = Field(default=None, exclude=True)
     """Whether a broker governs who may log on here (W21)."""
     pending_reboot: tuple[str, ...] | None = Field(default=None, exclude=True)

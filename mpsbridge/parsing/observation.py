@@ -89,6 +89,7 @@ def _observe(answer: ObserveAnswer, notes: list[str], check: Check) -> Observati
         births=tuple(sorted(host.born.items())),
         stations=stations_of(answer.wms) if answer.wms else (),
         logon_mode=answer.logons.mode,
+        sets_logons=answer.sets_logons,
         multipoint=answer.wms.generation if answer.wms else None,
         elevated=answer.caller.elevated,
         encoding=quser.encoding,

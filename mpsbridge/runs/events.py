@@ -416,10 +416,12 @@ class LogonsRestored(Happening):
 
     event: Literal["restored"] = "restored"
     logons: LogonMode | None
+    were_set: bool = True
+    """Whether the run had set them, or may have."""
 
     def text(self) -> str:
         """The mode."""
-        return f"logons are {self.logons or 'not told'} again"
+        return f"logons are {self.logons or 'not told'}{' again' if self.were_set else ''}"
 
 
 class LeaseReleased(Happening):

@@ -40,6 +40,12 @@ class Refusal(Exception):
         self.message = message
 
 
+def assert_program(host: LabHost, name: str) -> None:
+    """Refuse before anything is done where the program is not there."""
+    if name in host.facts.lacks:
+        raise Refusal("untouched", f"this host has no {name}; nothing was done")
+
+
 def cim(moment: datetime) -> str:
     """A CIM datetime in UTC."""
     return moment.astimezone(UTC).strftime("%Y%m%d%H%M%S.%f") + "+000"
@@ -93,6 +99,7 @@ def look(host: LabHost, _: Arguments, problems: Problems) -> Result:
         "births": [{"id": number, "born": born} for number, born in births(host).items()],
         "witness": {"before": witness, "after": witness},
         "logons": logons(host),
+        "sets_logons": "chglogon.exe" not in facts.lacks,
         "caller": caller(host),
         "lease": believed_lease(host, problems),
         "unready": host.unready(),
