@@ -89,6 +89,8 @@ class FakeHost:
     """Seconds from the order to log off until the reset."""
     stayed: set[str] = field(default_factory=set)
     """Who was reset, and was still there after that."""
+    others_order: str | None = None
+    """``restart`` or ``shutdown`` where somebody else has scheduled one."""
     away_until: datetime | None = None
     _boots_left: int = 0
 
@@ -317,6 +319,10 @@ class FakeHost:
         self._fault("power")
         self._demand(lease, run)
         left = self._left(allowed)
+        if self.others_order and not left:
+            said = "shutdown.exe ended with 1190: A system shutdown has already been scheduled.(1190)"
+            now = to_cim(self.clock.now())
+            return PowerAnswer(now=now, boot=to_cim(self.boot), accepted=False, going_down=True, text=said)
         if not left:
             self._go_down(action)
         self._late_fault("power")
@@ -340,6 +346,11 @@ class FakeHost:
             for person in self.people.values()
             if not {(person.id, born_of(person), leftover) for leftover in {False, not person.listed}} & stay
         )
+
+    def others_turn(self) -> None:
+        """What somebody else has scheduled comes."""
+        how, self.others_order = str(self.others_order), None
+        self._go_down(how)
 
     def _go_down(self, how: str) -> None:
         self.record.append(("down", how))
