@@ -129,6 +129,7 @@ class FakeHost:
             lease=self.lease,
             processes_in=tuple(self.people),
             leftovers=tuple(person.id for person in self.people.values() if not person.listed),
+            orphaned=tuple(person.id for person in self.people.values() if not person.listed),
             births=tuple((person.id, person.born) for person in self.people.values() if person.has_winlogon),
             stations=stations,
             multipoint="2016",

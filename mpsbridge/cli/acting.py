@@ -1,4 +1,4 @@
-"""``message``, ``disconnect`` and ``logoff`` on a terminal: plan, show who is hit, ask, act, and say what came of it.
+"""``message``, ``disconnect``, ``logoff`` and ``reset`` on a terminal: plan, show who is hit, ask, act, and say what came of it.
 
 Rule: nothing with effect ``disrupt`` is sent without a yes.
 """
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from pydantic import TypeAdapter, ValidationError
 
-from mpsbridge.cli.call import Call
+from mpsbridge.cli.call import Call, selector
 from mpsbridge.cli.fleets import lost_answer, open_journal, open_workplace, present
 from mpsbridge.cli.leaving import leaving_behind
 from mpsbridge.cli.showing import note_once
@@ -27,7 +27,7 @@ from mpsbridge.errors import InputError
 from mpsbridge.models.outcomes import Outcome
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import LogonMode, Logons, Result
-from mpsbridge.operations.acts import ActOn, ActPlan, ActValue, Disconnect, LogOff, Message
+from mpsbridge.operations.acts import ActOn, ActPlan, ActValue, Disconnect, LogOff, Message, Reset
 from mpsbridge.operations.logons import SetLogons
 from mpsbridge.operations.outcomes import judge
 from mpsbridge.snippets.parameters import MessageText
@@ -59,14 +59,24 @@ def logoff(call: Call, hosts: Sequence[str], who: Selector | None, allowed: Allo
     return _carry_out(call, hosts, LogOff(selector=who, **allowed.model_dump()), yes=yes)
 
 
+def reset(call: Call, hosts: Sequence[str], ids: Sequence[int], *, yes: bool) -> int:
+    """``reset``: end what is left of each orphaned session, by its birth."""
+    who = selector(session=ids)
+    if who is None:
+        raise InputError("name the orphaned session: --session ID")
+    return _carry_out(call, hosts, Reset(selector=who), yes=yes)
+
+
 _QUESTIONS = {
+    Act.RESET: "Reset {who} on {where} now? Unsaved data is lost, and a log-off that still goes on is cut off.",
     Act.DISCONNECT: "Disconnect {who} on {where} now, without a warning?",
     Act.LOGOFF: "Log off {who} on {where} now, without a warning? Unsaved work is lost.",
 }
+_DONE = {Act.MESSAGE: "shown", Act.DISCONNECT: "disconnected", Act.LOGOFF: "logged off", Act.RESET: "reset"}
 
 
 def _carry_out(call: Call, words: Sequence[str], operation: ActOn, *, yes: bool) -> int:
-    """The procedure that all three commands share."""
+    """The procedure that all these commands share."""
     targets = call.targets(words, operation.selector)
     with open_journal(call) as journal, open_workplace(call, targets, journal) as work:
         plan = work.plan(operation)
@@ -97,7 +107,7 @@ def _ask(call: Call, plan: ActPlan, *, yes: bool) -> None:
 def _show(call: Call, outcomes: Sequence[Outcome[ActValue]], act: Act) -> None:
     for outcome in outcomes:
         call.terminal.stream(outcome)
-    verb = {Act.MESSAGE: "shown", Act.DISCONNECT: "disconnected", Act.LOGOFF: "logged off"}[act]
+    verb = _DONE[act]
     good = {Result.SHOWN, Result.DISCONNECTED, Result.ENDED, Result.GONE}
 
     def summary(values: Sequence[ActValue]) -> str:

@@ -205,13 +205,13 @@ def duration(option: str, text: str | None) -> int | None:
 
 def selector(
     *,
-    session: Sequence[int] | None,
-    user: Sequence[str] | None,
-    everyone: bool,
-    active: bool,
-    disconnected: bool,
-    disconnected_over: str | None,
-    idle_over: str | None,
+    session: Sequence[int] | None = None,
+    user: Sequence[str] | None = None,
+    everyone: bool = False,
+    active: bool = False,
+    disconnected: bool = False,
+    disconnected_over: str | None = None,
+    idle_over: str | None = None,
 ) -> Selector | None:
     """The selector that the options describe, ``None`` where none is given. Raises ``InputError``."""
     if not any([session, user, everyone, active, disconnected, disconnected_over, idle_over]):

@@ -147,6 +147,20 @@ def logoff(
     return acting.logoff(call, hosts, who, allowed, yes=yes)
 
 
+@app.command(rich_help_panel=ACT)
+@command
+def reset(
+    call: Call,
+    hosts: Hosts,
+    session: Annotated[list[int], typer.Option("--session", metavar="ID", help="The orphaned session with this id.")],
+    yes: Yes = False,
+) -> int:
+    """Reset orphaned sessions (processes without a session row). Unsaved data is lost."""
+    from mpsbridge.cli import acting
+
+    return acting.reset(call, hosts, session, yes=yes)
+
+
 @app.command(rich_help_panel=LOOK_BACK)
 @looking_back
 def history(
@@ -211,7 +225,7 @@ def end(
         bool, typer.Option("--unwarned-ok", help="End those too who could not be shown a notice.")
     ] = False,
     leftover_ok: Annotated[
-        bool, typer.Option("--leftover-ok", help="Go on although half-dead sessions are there.")
+        bool, typer.Option("--leftover-ok", help="Go on although orphaned sessions are there.")
     ] = False,
     take_over: Annotated[bool, typer.Option("--take-over", help="Take somebody else's lease over.")] = False,
     logons: Annotated[

@@ -57,7 +57,6 @@ def maintain(
 def _selector(plan: Plan) -> Selector:
     policy = plan.policy
     chosen = selector(
-        session=None,
         user=policy.user,
         everyone=policy.all,
         active=policy.active,

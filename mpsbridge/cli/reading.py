@@ -10,6 +10,7 @@ from mpsbridge.cli.call import Call, duration
 from mpsbridge.cli.fleets import gather, open_reading, present
 from mpsbridge.cli.tables import SESSION_COLUMNS, STATION_COLUMNS, counted, session_row, station_row
 from mpsbridge.ending.exempt import unknown_idle
+from mpsbridge.ending.orphans import told
 from mpsbridge.ending.plan import Selector, matching
 from mpsbridge.errors import InputError
 from mpsbridge.host import Host
@@ -31,7 +32,7 @@ def sessions(call: Call, hosts: Sequence[str], who: Selector | None, watch: str 
     clock = call.clock
     with open_reading(call, targets, keep=every_s is not None) as fleet:
         while True:
-            outcomes = gather(call, fleet, functools.partial(_look, chosen), problems=lambda seen: seen.problems)
+            outcomes = gather(call, fleet, functools.partial(_look, chosen), problems=_remarks)
             _show_sessions(call, outcomes)
             if every_s is None or fleet.interrupted or call.terminal.is_unread or clock.wait(every_s, fleet.stop):
                 return judge(outcomes, Effect.READ, interrupted=fleet.interrupted).exit_code
@@ -45,6 +46,10 @@ def _look(chosen: Selector, host: Host) -> Observation:
     problems = (*seen.problems, *([passed_over] if passed_over else []))
     changes = {"sessions": found, "left_out": len(seen.sessions) - len(found), "problems": problems}
     return seen.model_copy(update=changes)
+
+
+def _remarks(seen: Observation) -> tuple[str, ...]:
+    return (*seen.problems, *told(seen))
 
 
 def _who_is_left_out(seen: Observation) -> str:

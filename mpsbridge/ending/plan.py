@@ -14,6 +14,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from mpsbridge.ending.exempt import Exemption, administrator, console, returning_stations, unknown_idle
+from mpsbridge.ending.orphans import orphan, what_is_left
 from mpsbridge.models.frozen import Frozen, Given
 from mpsbridge.models.sessions import Observation, Result, Session, SessionResult, State
 
@@ -27,6 +28,7 @@ class Act(StrEnum):
 
     MESSAGE = "message"
     DISCONNECT = "disconnect"
+    RESET = "reset"
     LOGOFF = "logoff"
 
 
@@ -202,7 +204,10 @@ def choose(seen: Observation, selector: Selector) -> tuple[list[Session], list[V
     if selector.session_ids:
         listed = {session.id: session for session in seen.sessions}
         for session_id in selector.session_ids:
-            if session_id not in listed:
+            if lost := orphan(seen, session_id):
+                reason = f"{what_is_left(seen, session_id)}; 'mpsbridge reset' ends what is left of it"
+                doubtful[session_id] = Verdict(session=lost, decision="refuse", reason=reason)
+            elif session_id not in listed:
                 missing.append(_missing_id(seen, session_id))
             elif selector.users and not any(_is_named(listed[session_id], user) for user in selector.users):
                 missing.append(f"session {session_id} of {' or '.join(selector.users)}")

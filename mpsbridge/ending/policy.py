@@ -162,7 +162,7 @@ def plan_host(
 ) -> HostPlan:
     """Judge every session of one host, and the host itself.
 
-    ``run`` is this run's id: its own lease is no objection. Nor is a half-dead session of ``ours``: one that this very
+    ``run`` is this run's id: its own lease is no objection. Nor is an orphaned session of ``ours``: one that this very
     run has logged off.
     """
     surely, doubtful, missing = choose(seen, policy.selector)
@@ -172,6 +172,8 @@ def plan_host(
         doubts.get(session.id) or _judge(_Case(host, seen, session, policy, session.id in chosen))
         for session in seen.sessions
     )
+    listed = {session.id for session in seen.sessions}
+    verdicts += tuple(verdict for verdict in doubtful if verdict.session.id not in listed)
     return HostPlan(
         verdicts=verdicts,
         objections=tuple(_objections(seen, policy, run, ours)),
@@ -324,7 +326,7 @@ def _objections(seen: Observation, policy: Policy, run: str, ours: frozenset[int
     leftovers = [number for number in seen.leftovers if number not in ours]
     if leftovers and not policy.leftover_ok:
         ids = ", ".join(map(str, leftovers))
-        yield Objection(reason=f"half-dead sessions without a row: {ids}", lifted_by="--leftover-ok")
+        yield Objection(reason=f"orphaned sessions (processes without a session row): {ids}", lifted_by="--leftover-ok")
     if seen.constrained:
         yield Objection(reason=seen.unguarded)
     if seen.elevated is not True:

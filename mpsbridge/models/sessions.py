@@ -141,6 +141,8 @@ class Observation(Frozen):
     logon_mode: LogonMode | None = None
     multipoint: Literal["2012", "2016"] | None = None
     elevated: bool | None = None
+    orphaned: tuple[int, ...] = ()
+    """Ids of sessions without a user: processes without a session row, and disconnected or dead rows of nobody."""
     problems: tuple[str, ...] = ()
     left_out: int = 0
     """Sessions that are there too, and were not asked for."""

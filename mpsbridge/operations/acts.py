@@ -1,4 +1,4 @@
-"""``message``, ``disconnect`` and ``logoff``: look everywhere, plan, and act now.
+"""``message``, ``disconnect``, ``logoff`` and ``reset``: look everywhere, plan, and act now.
 
 Rules: what is named and found on no host refuses the whole call; a refusal on a host means that nothing is sent to it;
 a session that was chosen for being idle or disconnected is looked at again right before the act, because a person may
@@ -15,6 +15,7 @@ from pydantic import JsonValue
 
 from mpsbridge.ending.lease import why_held
 from mpsbridge.ending.plan import NOT_SPECIFIED, Act, Allowed, Plan, Selector, ask_again, make_plan
+from mpsbridge.ending.resets import plan_resets
 from mpsbridge.errors import MpsBridgeError
 from mpsbridge.host import Host
 from mpsbridge.models.frozen import Frozen, Given
@@ -30,7 +31,12 @@ from mpsbridge.snippets.parameters import MessageText
 
 MESSAGE_SHOWN_S = 600
 """How long a message stays on the screen unless it is closed (W32)."""
-_STEPS = {Act.MESSAGE: Step.MESSAGE, Act.DISCONNECT: Step.DISCONNECT, Act.LOGOFF: Step.LOGOFF}
+_STEPS = {
+    Act.MESSAGE: Step.MESSAGE,
+    Act.DISCONNECT: Step.DISCONNECT,
+    Act.LOGOFF: Step.LOGOFF,
+    Act.RESET: Step.RESET,
+}
 
 
 class ActValue(Frozen):
@@ -81,7 +87,7 @@ class ActPlan:
 
 
 class ActOn(Given):
-    """What the three acts share."""
+    """What these acts share."""
 
     selector: Selector
 
@@ -262,6 +268,21 @@ class LogOff(ActOn):
 
     def _do(self, host: Host, sessions: Sequence[Session], run: str) -> tuple[SessionResult, ...]:
         return tuple(_what_helps(host, result) for result in host.log_off(sessions, run=run))
+
+
+class Reset(ActOn):
+    """End what is left of orphaned sessions, each by its birth; the selector names their ids."""
+
+    @property
+    def act(self) -> Act:
+        """Which act it is."""
+        return Act.RESET
+
+    def _plan(self, seen: Observation) -> Plan:
+        return plan_resets(seen, self.selector)
+
+    def _do(self, host: Host, sessions: Sequence[Session], run: str) -> tuple[SessionResult, ...]:
+        return host.reset(sessions, run=run)
 
 
 def _what_helps(host: Host, result: SessionResult) -> SessionResult:

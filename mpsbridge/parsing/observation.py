@@ -86,6 +86,7 @@ def _observe(answer: ObserveAnswer, notes: list[str], check: Check) -> Observati
         rows=(*quser.tables.rows, *(qwinsta.rows if qwinsta else ())),
         processes_in=tuple(sorted(before | after)),
         leftovers=tuple(sorted(missing)),
+        orphaned=tuple(sorted(missing | _userless(qwinsta.rows if qwinsta else (), listed))),
         births=tuple(sorted(host.born.items())),
         stations=stations_of(answer.wms) if answer.wms else (),
         logon_mode=answer.logons.mode,
@@ -222,6 +223,19 @@ def _user_rows(rows: Iterable[Row], notes: list[str]) -> list[Row]:
             raise ParseError(message, line=row.line, excerpt=harmless(row.text, limit=80), hint=_REPORT)
         found[row.id] = row
     return list(found.values())
+
+
+def _userless(rows: Iterable[Row], listed: set[int]) -> set[int]:
+    """Ids of sessions that have ended or broken off and kept a row, without a user. A logon screen is none of them."""
+    return {
+        row.id
+        for row in rows
+        if row.username is None
+        and row.state in {State.DISCONNECTED, State.DOWN}
+        and 0 < row.id <= HIGHEST_SESSION
+        and row.id not in listed
+        and (row.sessionname or "").lower() != "services"
+    }
 
 
 class _Host:
