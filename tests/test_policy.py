@@ -133,6 +133,20 @@ def test_w21_a_broker_is_an_objection() -> None:
     assert plan(look(ALICE, broker=True), selector=Selector(users=("alice",))).objections == ()
 
 
+@pytest.mark.parametrize(
+    ("agents", "name"),
+    [
+        ((), "Remote Desktop connection broker"),
+        (("RDAgentBootLoader",), "Azure Virtual Desktop (service RDAgentBootLoader)"),
+        (("BrokerAgent",), "Citrix"),
+        (("WSNM", "Other"), "Horizon (service WSNM) and a desktop broker (service Other)"),
+    ],
+)
+def test_w21_the_broker_is_named(agents: tuple[str, ...], name: str) -> None:
+    (objection,) = plan(look(ALICE, broker=True, agents=agents)).objections
+    assert name in objection.reason
+
+
 def test_a_mode_is_switched_only_where_there_is_multipoint() -> None:
     assert plan(look(ALICE), then=Then.CONSOLE_MODE).objections
     assert plan(look(ALICE, multipoint="2016"), then=Then.CONSOLE_MODE).objections == ()

@@ -62,6 +62,15 @@ def test_w08_a_reset_hits_the_very_session_and_no_other_with_its_number(engine: 
     ]
 
 
+def test_w13_a_guard_without_a_rows_texts_hits_an_orphan_and_nobody_with_a_row(engine: Path, tmp_path: Path) -> None:
+    orphan = Person(6, "carol", born=LATER, listed=False)
+    host = WindowsHost(tmp_path, engine, [ALICE, orphan])
+    none = {"user": "-", "logon": "-", "state": "-"}
+    found = results(host, script("reset", orphan.guard(**none), ALICE.guard(**none)))
+    assert found == [Result.ENDED, Result.UNKNOWN]
+    assert told(host) == [("rwinsta", "6")]
+
+
 def test_w04_a_reset_heeds_its_time_and_the_lease(engine: Path, tmp_path: Path) -> None:
     host = WindowsHost(tmp_path, engine, [ALICE])
     late = script("reset", ALICE.guard(), not_after="20200101000000.000000+000")

@@ -100,6 +100,19 @@ def test_one_look_tells_everything(engine: Path, tmp_path: Path, dialect: str, g
     assert host.record == []
 
 
+@pytest.mark.parametrize(("services", "found"), [((), False), (("WmsSvc",), True)])
+def test_without_multipoints_module_or_service_its_cmdlets_are_not_searched_for(
+    engine: Path, tmp_path: Path, services: tuple[str, ...], found: bool
+) -> None:
+    """Searching makes Windows PowerShell analyse every module; here one that nobody would look into holds them."""
+    host = WindowsHost(tmp_path, engine, [ALICE], generation="2016", wms=WMS, services=list(services))
+    other = tmp_path / "modules" / "Other"
+    (tmp_path / "modules" / "MultiPoint").rename(other)
+    (other / "MultiPoint.psm1").rename(other / "Other.psm1")
+    answer, envelope = look(host)
+    assert (answer.wms is not None, envelope.problems) == (found, ())
+
+
 def members(answer: ObserveAnswer) -> list[tuple[str | None, str]]:
     return [(member.sid, member.kind) for member in answer.admins or ()]
 

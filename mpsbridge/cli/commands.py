@@ -207,8 +207,9 @@ def end(
     ] = None,
     no_warning: Annotated[bool, typer.Option("--no-warning", help="Tell nobody and do not wait.")] = False,
     reason: Annotated[str, typer.Option(help="Why: for the people, the lease and the record.")] = "",
+    sender: Annotated[str, typer.Option(metavar="NAME", help="Who tells people; your user name if not given.")] = "",
     notice_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Your own text: {minutes} {time} {reason} {sender}.")
+        Path | None, typer.Option(metavar="FILE", help="Your own text: {left} {minutes} {time} {reason} {sender}.")
     ] = None,
     then: Annotated[
         str, typer.Option(metavar="nothing|restart|shutdown|console-mode|station-mode", help="What follows.")
@@ -256,6 +257,7 @@ def end(
     options = ending.Options(
         warn=ending.notices(warn, no_warning=no_warning),
         reason=reason,
+        sender=sender,
         then=then,
         keep_user=tuple(keep_user or ()),
         keep_session=tuple(keep_session or ()),

@@ -72,7 +72,14 @@ def _options(plan: Plan) -> Options:
     for name in ("all", "user", "active", "disconnected", "disconnected_over", "idle_over", "deadline"):
         del table[name]
     failsafe = not table.pop("no_failsafe")
-    return Options(warn=",".join(plan.notices.at), reason=plan.reason, then=plan.then.value, failsafe=failsafe, **table)
+    return Options(
+        warn=",".join(plan.notices.at),
+        reason=plan.reason,
+        sender=plan.notices.sender,
+        then=plan.then.value,
+        failsafe=failsafe,
+        **table,
+    )
 
 
 def _went_well(outcome: Outcome[EndValue]) -> bool:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from pydantic import Field
 
+from mpsbridge.ending.brokers import governor
 from mpsbridge.ending.exempt import (
     NO_LOGON_PROGRAM,
     UNKNOWN_ADMINISTRATOR,
@@ -28,6 +29,9 @@ from mpsbridge.models.durations import format_duration
 from mpsbridge.models.frozen import Frozen, Given
 from mpsbridge.models.sessions import LogonMode, Observation, Session, State
 from mpsbridge.models.then import Then
+
+SENDER = r"^[^\x00-\x1f\x7f-\x9f]*$"
+"""One line, for it stands in a box on people's screens."""
 
 
 class Closing(StrEnum):
@@ -58,6 +62,8 @@ class Policy(Allowances, Given):
     selector: Selector
     then: Then = Then.NOTHING
     reason: str = ""
+    sender: str = Field(default="", max_length=60, pattern=SENDER)
+    """Who tells people, as notices name them; the person at work where it is empty."""
     warn_s: tuple[int, ...] = (900, 300, 60)
     """Empty: no warning, said in so many words."""
     keep_users: tuple[str, ...] = ()
@@ -332,7 +338,8 @@ def _objections(seen: Observation, policy: Policy, run: str, ours: frozenset[int
     if seen.elevated is not True:
         yield Objection(reason="the lease and the logon mode need an elevated administrator, which this account is not")
     if seen.broker and policy.closing is not Closing.LOCAL and not policy.leaves_logons:
-        reason = "a connection broker governs this host: drain it there first; its own flag is neither read nor changed"
+        who = governor(seen.agents)
+        reason = f"{who} governs this host: drain it there first; its own flag is neither read nor changed"
         yield Objection(reason=reason, lifted_by="--logons local or --logons leave")
     if seen.sets_logons is False and policy.mode_to_set(seen.logon_mode) is not None:
         yield Objection(reason=f"{NO_LOGON_PROGRAM}, so new logons cannot be kept out", lifted_by="--logons leave")

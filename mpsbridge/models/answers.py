@@ -170,6 +170,8 @@ class ObserveAnswer(Answer):
     computer: Name | None = None
     now: CimTime
     utc_offset_min: int | None = None
+    offset_until: CimTime | None = None
+    """Until when that offset holds, to the hour; null where it does not change within a day."""
     boot: CimTime | None = None
     quser: ProgramAnswer
     qwinsta: ProgramAnswer

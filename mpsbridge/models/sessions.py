@@ -164,6 +164,8 @@ class Observation(Frozen):
     """Whether the program that sets the logon mode is there."""
     broker: bool | None = Field(default=None, exclude=True)
     """Whether a broker governs who may log on here (W21)."""
+    agents: tuple[str, ...] = Field(default=(), exclude=True)
+    """The services of desktop brokers that are there, by name."""
     pending_reboot: tuple[str, ...] | None = Field(default=None, exclude=True)
     unready: tuple[str, ...] = Field(default=(), exclude=True)
     """Why the host is not ready for people yet, though it has started (W26)."""
@@ -171,6 +173,8 @@ class Observation(Frozen):
     """MultiPoint's disk protection drops every change at restart (W23)."""
     mode: Literal["station", "console", "unknown"] | None = Field(default=None, exclude=True)
     """MultiPoint's mode; null without MultiPoint."""
+    offset_until: AwareDatetime | None = Field(default=None, exclude=True)
+    """Until when the host's offset from UTC is what it is now, to the hour, where it changes within a day."""
     locale: str | None = Field(default=None, exclude=True)
     """Of the host's people (``de-DE``), for notices."""
     encoding: str = Field(default="utf-8", exclude=True)

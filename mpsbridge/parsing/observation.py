@@ -98,11 +98,13 @@ def _observe(answer: ObserveAnswer, notes: list[str], check: Check) -> Observati
         running=tuple((entry.id, entry.name) for entry in answer.running),
         lease=answer.lease,
         broker=_governed(answer.broker),
+        agents=answer.broker.agents,
         pending_reboot=answer.pending_reboot,
         unready=answer.unready,
         discards_changes=answer.disk_protection == "Discard",
         mode=mode_of(answer.wms.mode) if answer.wms else None,
         locale=answer.patterns.locale,
+        offset_until=from_cim(answer.offset_until).astimezone(host.zone) if answer.offset_until else None,
         problems=few(notes),
     )
 

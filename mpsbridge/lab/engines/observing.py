@@ -91,6 +91,7 @@ def look(host: LabHost, _: Arguments, problems: Problems) -> Result:
     return {
         "now": cim(host.now()),
         "utc_offset_min": facts.utc_offset_min,
+        "offset_until": None,
         "boot": boot(host),
         "quser": _quser(host),
         "qwinsta": _qwinsta(host),
