@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from datetime import timedelta
-
-
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""``message``, ``disconnect``, ``logoff`` and ``reset`` on a terminal: plan, show who is hit, ask, act, and say what came of it.
+"""``message``, ``disconnect``, ``logoff`` and ``reset`` on a terminal: plan, show who is hit, ask, act, say the result.
 
 Rule: nothing with effect ``disrupt`` is sent without a yes.
 """
