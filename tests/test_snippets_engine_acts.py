@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from snippet_calls import box, mode
 from windows_host import Act, Person, WindowsHost, moved, run_script
 
-from mpsbridge.errors import CommandMissing, RemoteError
+from mpsbridge.errors import RemoteError
 from mpsbridge.models.sessions import LogonMode, Logons, Result
 from mpsbridge.snippets.catalogue import LOGONS_SET, MESSAGE, RESET
 from mpsbridge.snippets.envelope import open_envelope
@@ -409,8 +409,9 @@ def test_w17_a_mode_that_cannot_be_read_is_not_written(engine: Path, tmp_path: P
 def test_without_chglogon_nothing_is_set(engine: Path, tmp_path: Path) -> None:
     host = WindowsHost(tmp_path, engine, [])
     (tmp_path / "windows" / "System32" / "chglogon.exe").unlink()
-    with pytest.raises(CommandMissing, match="no chglogon"):
+    with pytest.raises(RemoteError, match="no chglogon") as caught:
         set_mode(host, LogonMode.DRAIN)
+    assert not caught.value.may_have_run
 
 
 def test_w04_setting_too_late_does_nothing(engine: Path, tmp_path: Path) -> None:

@@ -113,6 +113,29 @@ def test_without_multipoints_module_or_service_its_cmdlets_are_not_searched_for(
     assert (answer.wms is not None, envelope.problems) == (found, ())
 
 
+AUTUMN = """
+$env:TZ = 'Europe/Berlin'; [TimeZoneInfo]::ClearCachedData()
+function global:Get-Date {{ param($Date) [datetime]::SpecifyKind([datetime]'{now}', 'Utc') }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("now", "offset_min", "until"),
+    [
+        ("2026-10-24T22:10:00", 120, "20261025001000.000000+000"),
+        ("2026-10-25T01:10:00", 60, None),
+        ("2026-11-25T12:00:00", 60, None),
+    ],
+)
+def test_a_change_of_the_clock_within_a_day_is_told(
+    engine: Path, tmp_path: Path, now: str, offset_min: int, until: str | None
+) -> None:
+    script = OBSERVE.render(ObserveParameters()).text
+    output = WindowsHost(tmp_path, engine, [ALICE]).run(AUTUMN.format(now=now) + script, alone=True)
+    answer = open_envelope("observe", output).answer(ObserveAnswer)
+    assert (answer.utc_offset_min, answer.offset_until) == (offset_min, until)
+
+
 def members(answer: ObserveAnswer) -> list[tuple[str | None, str]]:
     return [(member.sid, member.kind) for member in answer.admins or ()]
 
