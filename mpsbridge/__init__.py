@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mpsbridge.models.sessions import LogonMode, Observation, Result, Session, SessionResult, State
     from mpsbridge.models.targets import Target
     from mpsbridge.models.then import Then
-    from mpsbridge.operations.acts import Disconnect, LogOff, Message
+    from mpsbridge.operations.acts import Disconnect, LogOff, Message, Reset
     from mpsbridge.operations.ending import End, Resume
     from mpsbridge.operations.holds import Hold, Release
     from mpsbridge.operations.logons import SetLogons
@@ -66,7 +66,7 @@ _HOMES = {
     "mpsbridge.models.sessions": ["LogonMode", "Observation", "Result", "Session", "SessionResult", "State"],
     "mpsbridge.models.targets": ["Target"],
     "mpsbridge.models.then": ["Then"],
-    "mpsbridge.operations.acts": ["Disconnect", "LogOff", "Message"],
+    "mpsbridge.operations.acts": ["Disconnect", "LogOff", "Message", "Reset"],
     "mpsbridge.operations.ending": ["End", "Resume"],
     "mpsbridge.operations.holds": ["Hold", "Release"],
     "mpsbridge.operations.logons": ["SetLogons"],
@@ -112,6 +112,7 @@ __all__ = [
     "Policy",
     "Release",
     "RemoteError",
+    "Reset",
     "Result",
     "Resume",
     "RunResult",
