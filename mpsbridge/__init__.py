@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mpsbridge.version import __version__
 
 if TYPE_CHECKING:
-    from mpsbridge.ending.plan import Act, Plan, Selector, make_plan
+    from mpsbridge.ending.plan import Act, Allowed, Plan, Selector, make_plan
     from mpsbridge.ending.policy import Closing, Policy
     from mpsbridge.errors import (
         AccessDenied,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mpsbridge.models.sessions import LogonMode, Observation, Result, Session, SessionResult, State
     from mpsbridge.models.targets import Target
     from mpsbridge.models.then import Then
-    from mpsbridge.operations.acts import Disconnect, LogOff, Message
+    from mpsbridge.operations.acts import Disconnect, LogOff, Message, Reset
     from mpsbridge.operations.ending import End, Resume
     from mpsbridge.operations.holds import Hold, Release
     from mpsbridge.operations.logons import SetLogons
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from mpsbridge.transports.canned import CannedTransport
 
 _HOMES = {
-    "mpsbridge.ending.plan": ["Act", "Plan", "Selector", "make_plan"],
+    "mpsbridge.ending.plan": ["Act", "Allowed", "Plan", "Selector", "make_plan"],
     "mpsbridge.ending.policy": ["Closing", "Policy"],
     "mpsbridge.errors": [
         "AccessDenied",
@@ -66,7 +66,7 @@ _HOMES = {
     "mpsbridge.models.sessions": ["LogonMode", "Observation", "Result", "Session", "SessionResult", "State"],
     "mpsbridge.models.targets": ["Target"],
     "mpsbridge.models.then": ["Then"],
-    "mpsbridge.operations.acts": ["Disconnect", "LogOff", "Message"],
+    "mpsbridge.operations.acts": ["Disconnect", "LogOff", "Message", "Reset"],
     "mpsbridge.operations.ending": ["End", "Resume"],
     "mpsbridge.operations.holds": ["Hold", "Release"],
     "mpsbridge.operations.logons": ["SetLogons"],
@@ -81,6 +81,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "AccessDenied",
     "Act",
+    "Allowed",
     "Auth",
     "AuthRefused",
     "Blind",
@@ -111,6 +112,7 @@ __all__ = [
     "Policy",
     "Release",
     "RemoteError",
+    "Reset",
     "Result",
     "Resume",
     "RunResult",

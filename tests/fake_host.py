@@ -42,7 +42,7 @@ class Person:
     user: str
     born: datetime
     state: State = State.ACTIVE
-    admin: bool | None = None
+    admin: bool | None = False
     idle_s: int | None = None
     programs: tuple[str, ...] = ()
     hung: bool = False
@@ -89,6 +89,8 @@ class FakeHost:
     """Seconds from the order to log off until the reset."""
     stayed: set[str] = field(default_factory=set)
     """Who was reset, and was still there after that."""
+    others_order: str | None = None
+    """``restart`` or ``shutdown`` where somebody else has scheduled one."""
     away_until: datetime | None = None
     _boots_left: int = 0
 
@@ -127,6 +129,7 @@ class FakeHost:
             lease=self.lease,
             processes_in=tuple(self.people),
             leftovers=tuple(person.id for person in self.people.values() if not person.listed),
+            orphaned=tuple(person.id for person in self.people.values() if not person.listed),
             births=tuple((person.id, person.born) for person in self.people.values() if person.has_winlogon),
             stations=stations,
             multipoint="2016",
@@ -317,6 +320,10 @@ class FakeHost:
         self._fault("power")
         self._demand(lease, run)
         left = self._left(allowed)
+        if self.others_order and not left:
+            said = "shutdown.exe ended with 1190: A system shutdown has already been scheduled.(1190)"
+            now = to_cim(self.clock.now())
+            return PowerAnswer(now=now, boot=to_cim(self.boot), accepted=False, going_down=True, text=said)
         if not left:
             self._go_down(action)
         self._late_fault("power")
@@ -340,6 +347,11 @@ class FakeHost:
             for person in self.people.values()
             if not {(person.id, born_of(person), leftover) for leftover in {False, not person.listed}} & stay
         )
+
+    def others_turn(self) -> None:
+        """What somebody else has scheduled comes."""
+        how, self.others_order = str(self.others_order), None
+        self._go_down(how)
 
     def _go_down(self, how: str) -> None:
         self.record.append(("down", how))

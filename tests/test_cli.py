@@ -136,7 +136,7 @@ def test_a_message_reaches_whoever_is_there(lab: Lab, mpsbridge: Command) -> Non
     found = mpsbridge("message", "alpha", "--all", "--text", 'Save, please: it\'s "noon"', "-o", "json")
     assert found.code == 0
     value = found.outcome("alpha")["value"]
-    assert list(value) == ["run", "dry_run", "sessions"]
+    assert list(value) == ["run", "dry_run", "sessions", "problems"]
     assert {each["session"]["user"]: each["result"] for each in value["sessions"]} == {
         "alice": "shown",
         "bob": "kept",
@@ -205,7 +205,7 @@ def test_w02_disconnected_ones_are_not_ended_by_the_way(lab: Lab, mpsbridge: Com
 
 
 def test_a_refused_host_beside_one_that_went_well_is_1(lab: Lab, mpsbridge: Command) -> None:
-    found = mpsbridge("logoff", "alpha", "beta", "--all", "--yes", "-o", "json")
+    found = mpsbridge("logoff", "alpha", "beta", "--all", "--include-console", "--yes", "-o", "json")
     assert found.code == 1
     assert [each["status"] for each in found.document["outcomes"]] == ["skipped", "done"]
     assert acts(lab) == [("beta", "logoff", "dave")]

@@ -30,6 +30,7 @@ ACTING = {
     "message": ["message", "beta", "--all", "--text", "hello"],
     "disconnect": ["disconnect", "beta", "--all"],
     "logoff": ["logoff", "beta", "--all"],
+    "reset": ["reset", "gamma", "--session", "7"],
     "end": ["end", "beta", "--all", "--no-warning"],
     "maintain": ["maintain", "plan.toml"],
     "resume": ["resume"],
@@ -38,7 +39,7 @@ ACTING = {
     "logons": ["logons", "beta", "--set", "drain"],
 }
 LOOKING = {name: [name, "beta"] for name in ("sessions", "stations", "doctor", "leases", "hosts")}
-ASKING = {"disconnect", "logoff", "end", "maintain", "resume", "release", "logons"}
+ASKING = {"disconnect", "logoff", "reset", "end", "maintain", "resume", "release", "logons"}
 PLAN = """schema = "mpsbridge-plan/1"
 hosts = ["beta"]
 reason = "updates"
@@ -55,13 +56,18 @@ def clock() -> HastyClock:
 
 @pytest.fixture
 def lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, clock: HastyClock) -> Iterator[Lab]:
-    """Alpha is held by a run that died; beta is free."""
+    """Alpha is held by a run that died; beta is free; gamma has an orphaned session."""
     free = {
         "name": "beta",
         "generation": "2016",
         "sessions": [{"id": 3, "user": "bob", "session_name": "rdp-tcp#1", "logon": "1h"}],
     }
-    with Lab(build_world({"hosts": [held_host(), free]}, clock), clock=clock) as running:
+    orphan = {"name": "gamma", "sessions": [{"id": 7, "user": "erin", "logon": "2h", "linger_s": 10**8}]}
+    world = build_world({"hosts": [held_host(), free, orphan]}, clock)
+    with world.changing() as hosts:
+        hosts["gamma"].log_off(7)
+        world.changes.clear()
+    with Lab(world, clock=clock) as running:
         monkeypatch.setenv("MPSBRIDGE_INVENTORY", str(running.inventory))
         monkeypatch.setenv("MPSBRIDGE_PASSWORD", running.password)
         monkeypatch.chdir(tmp_path)

@@ -16,6 +16,7 @@ from conftest import find_engine, missing
 from console import Command
 
 from mpsbridge.clock import HastyClock
+from mpsbridge.ending.notices import sender_of
 from mpsbridge.lab.engines.powershell.engine import PowerShellEngine
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.world import LabHost
@@ -98,7 +99,7 @@ class Ending:
         assert sorted(str(change.user) for change in ended) == people
         assert sorted(str(change.user) for change in boxes) == sorted(people * len(notices.split(",")))
         assert max(change.at for change in boxes) < min(change.at for change in ended)
-        for part in (WARNING[kind], "Windows updates", owner()):
+        for part in (WARNING[kind], "Windows updates", f"({sender_of(owner())})"):
             assert all(part in change.text for change in boxes)
 
     def orders(self, host: str) -> list[tuple[str, str]]:

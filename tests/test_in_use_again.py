@@ -16,7 +16,7 @@ from test_run import Stage, clean, results
 
 from mpsbridge.cli.terminal import Terminal
 from mpsbridge.clock import HastyClock
-from mpsbridge.ending.plan import Act, Selector, ask_again, make_plan
+from mpsbridge.ending.plan import Act, Allowed, Selector, ask_again, make_plan
 from mpsbridge.errors import Refused, Unreachable
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.world import LabHost
@@ -124,7 +124,7 @@ def test_a_run_that_goes_on_asks_again_too(stage: Stage) -> None:
 
 
 def test_the_plan_at_a_later_look() -> None:
-    plan = make_plan(seen(BOB, CAROL), IDLE, Act.LOGOFF, disconnected_ok=True)
+    plan = make_plan(seen(BOB, CAROL), IDLE, Act.LOGOFF, Allowed(disconnected_ok=True))
     assert [one.id for one in plan.acts] == [3, 4]
     later = ask_again(plan, seen(BOB.model_copy(update={"idle_s": 0})), IDLE)
     assert [(one.session.id, one.decision, one.reason) for one in later.verdicts] == [

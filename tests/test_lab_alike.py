@@ -75,6 +75,16 @@ SPECIAL: list[dict[str, Any]] = [
     {"name": "folder-writable", "lease_folder": "writable", "sessions": PEOPLE},
     {"name": "lease-damaged", "lease": "{'", "sessions": PEOPLE},
     {"name": "starting", "ready_s": 3600, "boots_twice": True, "sessions": PEOPLE},
+    *(
+        {
+            "name": f"administrators-{kind}",
+            "administrators": kind,
+            "sessions": [session(2, "alice", admin=True, admin_by_group=True), session(3, "bob"), *PEOPLE[2:3]],
+        }
+        for kind in ("group", "unnoted", "broken", "unreadable")
+    ),
+    {"name": "administrators-rds", "rights": "rds", "administrators": "group", "sessions": PEOPLE},
+    {"name": "lacks", "lacks": ["chglogon.exe", "shutdown.exe"], "sessions": PEOPLE},
     {"name": "captured-ru", "language": "ru", "playback": "ru"},
     {"name": "captured-zh", "language": "zh-CN", "playback": "zh-CN"},
 ]
@@ -95,6 +105,7 @@ ORDERED = {
     "lease-damaged",
     "lease-planted",
     "folder-writable",
+    "lacks",
 }
 """Where orders about the whole host are tried, too: of MultiPoint, rights, logon mode and lease each kind is there."""
 CASES = [("", host["name"]) for host in HOSTS] + [("5.1", name) for name in IN_THE_OTHER_DIALECT]

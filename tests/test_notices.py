@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mpsbridge.ending.lease import Damaged, Lease, holder, read_lease
-from mpsbridge.ending.notices import TEXTS, check_template, language_of, notice, schedule
+from mpsbridge.ending.notices import TEXTS, check_template, language_of, notice, schedule, sender_of
 from mpsbridge.errors import InputError
 from mpsbridge.models.sessions import LogonMode, to_cim
 from mpsbridge.snippets.parameters import TEXT_LIMIT
@@ -47,6 +47,46 @@ def test_a_text_of_ones_own_is_checked(text: str) -> None:
 
 def test_a_text_of_ones_own_may_leave_fields_out() -> None:
     assert check_template(" Noch {minutes} Minuten. \n".strip()) == "Noch {minutes} Minuten."
+
+
+@pytest.mark.parametrize(
+    ("left_s", "language", "said"),
+    [
+        (900, "en", "15 min"),
+        (119, "en", "2 min"),
+        (90, "en", "90 seconds"),
+        (61, "en", "1 min"),
+        (56, "de", "1 Min."),
+        (30, "en", "30 seconds"),
+        (29.6, "fr", "30 secondes"),
+        (2, "ja", "5秒"),
+    ],
+)
+def test_what_is_left_is_said_in_seconds_where_a_minute_would_not_be_so(
+    left_s: float, language: str, said: str
+) -> None:
+    text = notice(TEXTS[language], left_s=left_s, ends=ENDS, reason="", sender="alice", language=language)
+    assert said in text
+
+
+@pytest.mark.parametrize("before_s", [(120, 90, 60, 30, 10), (60, 45), (100, 70, 30)])
+def test_no_two_notices_say_the_same_time_left(before_s: tuple[int, ...]) -> None:
+    said = [notice("{left}", left_s=left_s, ends=ENDS, reason="", sender="a") for left_s in before_s]
+    assert len(set(said)) == len(said)
+    assert notice("{minutes} left", left_s=30, ends=ENDS, reason="", sender="a") == "<1 left"
+
+
+def test_an_hour_beyond_a_change_of_the_clock_is_named_with_its_offset() -> None:
+    text = notice(TEXTS["en"], left_s=300, ends=ENDS, reason="", sender="a", zoned=True)
+    assert "at 18:30 UTC+01:00" in text
+    assert "UTC" not in notice(TEXTS["en"], left_s=300, ends=ENDS, reason="", sender="a")
+
+
+@pytest.mark.parametrize(
+    ("owner", "sender"), [("root@vm", "root"), ("alice@school@vm", "alice@school"), ("bob", "bob")]
+)
+def test_people_are_told_by_a_person_and_not_by_a_machine(owner: str, sender: str) -> None:
+    assert sender_of(owner) == sender
 
 
 def test_notices_are_due_before_the_end() -> None:

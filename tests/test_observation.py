@@ -86,7 +86,7 @@ def test_a_session_is_the_row_joined_with_all_that_is_known_of_its_id() -> None:
             people=(0, 2, 3),
             births=[{"id": 2, "born": BORN_2}, {"id": 3, "born": BORN_3}],
             owners=[{"id": 2, "account": "CORP\\alice", "sid": "S-1-5-21-1-2-3-1001"}],
-            admins=["S-1-5-21-1-2-3-1001"],
+            admins=[{"sid": "S-1-5-21-1-2-3-1001", "kind": "user"}],
             logons={"mode": "drain"},
         ),
         ["a problem of the host"],
@@ -273,8 +273,22 @@ def test_w12_who_logs_on_or_off_meanwhile_is_no_proof_of_blindness_and_not_gone(
 @pytest.mark.parametrize("quser", [NOBODY, program(HEADER), program(HEADER + ALICE)])
 def test_w13_processes_without_a_row_are_leftovers_to_an_elevated_caller(quser: dict[str, Any]) -> None:
     observation = observe(answer(quser=quser, people=(0, 5), births=[{"id": 5, "born": BORN_3}]))
-    assert observation.leftovers == (5,)
+    assert (observation.leftovers, observation.orphaned) == ((5,), (5,))
     assert [(number, to_cim(born)) for number, born in observation.births] == [(5, BORN_3)]
+
+
+def test_w13_a_row_without_a_user_that_has_ended_is_orphaned_and_a_logon_screen_is_not() -> None:
+    rows = (
+        " console                                     1  Conn\r\n",
+        "                                             2  Disc\r\n",
+        " rdp-tcp#9                                   6  Down\r\n",
+    )
+    observation = observe(answer(ALICE, qwinsta=program(QHEADER + SERVICES + "".join(rows) + LISTENER), people=(0, 2)))
+    assert [session.id for session in observation.sessions] == [2]
+    assert observation.orphaned == (6,)
+    empty = observe(answer(quser=NOBODY, qwinsta=program(QHEADER + SERVICES + "".join(rows) + LISTENER), people=(7,)))
+    assert (empty.leftovers, empty.orphaned) == ((7,), (2, 6, 7))
+    assert empty.model_dump(mode="json")["orphaned"] == [2, 6, 7]
 
 
 @pytest.mark.parametrize("people", [(), (5,)])
@@ -402,7 +416,8 @@ def test_w10_an_administrator_is_known_from_multipoint_or_by_direct_membership(
 ) -> None:
     view = {"generation": "2016", "sessions": [{"id": 2, "admin": wms}]}
     owners = [{"id": 2, "sid": "S-1-1"}]
-    assert only(observe(answer(ALICE, wms=view, owners=owners, admins=admins))).admin is admin
+    members = None if admins is None else [{"sid": sid, "kind": "group"} for sid in [*admins, "S-1-2"]]
+    assert only(observe(answer(ALICE, wms=view, owners=owners, admins=members))).admin is admin
 
 
 @pytest.mark.parametrize(

@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mpsbridge.ending.plan import Act, Plan, Selector, make_plan, matching
+from mpsbridge.ending.plan import Act, Allowed, Plan, Selector, make_plan, matching
 from mpsbridge.errors import InputError
-from mpsbridge.models.sessions import Observation, Row, Session, SessionGuard, State
+from mpsbridge.models.sessions import Observation, Row, Session, SessionGuard, State, Station
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
 
 def session(id: int, user: str, state: State = State.ACTIVE, **more: object) -> Session:
     guard = SessionGuard(id=id, user=user, logon="1/1/2026 9:00 AM", state="Active")
-    values: dict[str, object] = {"state_text": "Active", "guard": guard, **more}
+    values: dict[str, object] = {"state_text": "Active", "guard": guard, "admin": False, **more}
     return Session.model_validate({"id": id, "user": user, "state": state, **values})
 
 
@@ -68,7 +68,7 @@ def test_w01_unknown_idle_is_never_selected() -> None:
 def test_w02_disconnected_sessions_are_refused_unless_asked_for() -> None:
     plan = logoff(ALICE, CAROL, everyone=True)
     assert [(verdict.session.id, verdict.lifted_by) for verdict in plan.refusals] == [(4, "--disconnected-ok")]
-    allowed = make_plan(seen(ALICE, CAROL), Selector(everyone=True), Act.LOGOFF, disconnected_ok=True)
+    allowed = make_plan(seen(ALICE, CAROL), Selector(everyone=True), Act.LOGOFF, Allowed(disconnected_ok=True))
     assert ids(allowed) == [2, 4]
     for asked in ({"users": ("carol",)}, {"session_ids": (4,)}, {"disconnected": True}, {"disconnected_over_s": 1}):
         assert ids(logoff(ALICE, CAROL, **asked)) == [4]
@@ -192,6 +192,59 @@ def test_whoever_is_acted_on_was_named_whole_and_is_nobody_else(
 
 @given(SESSIONS, st.sampled_from(list(Act)), st.booleans())
 def test_all_gives_every_session_exactly_one_verdict(sessions: list[Session], act: Act, ok: bool) -> None:
-    plan = make_plan(seen(*sessions), Selector(everyone=True), act, disconnected_ok=ok)
+    plan = make_plan(seen(*sessions), Selector(everyone=True), act, Allowed(disconnected_ok=ok))
     assert [verdict.session.id for verdict in plan.verdicts] == [found.id for found in sessions]
     assert not any(found.own for found in plan.acts)
+
+
+def test_the_active_are_those_with_somebody_in_front() -> None:
+    assert ids(logoff(ALICE, BOB, CAROL, active=True)) == [2, 3]
+    assert ids(logoff(ALICE, BOB, CAROL, active=True, idle_over_s=7200)) == [3]
+    assert matching(seen(ALICE, CAROL), Selector(active=True)) == (ALICE,)
+    with pytest.raises(InputError, match="active and disconnected"):
+        Selector(active=True, disconnected=True)
+
+
+def test_a_refusal_of_everybody_names_the_way_out() -> None:
+    (refusal,) = logoff(ALICE, CAROL, everyone=True).refusals
+    assert (refusal.lifted_by, "--active" in refusal.reason) == ("--disconnected-ok", True)
+
+
+@pytest.mark.parametrize("act", [Act.LOGOFF, Act.DISCONNECT])
+def test_w10_administrators_and_the_console_are_spared_unless_named_or_included(act: Act) -> None:
+    admin, maybe = session(5, "root", admin=True), session(6, "erin", admin=None)
+    console = session(7, "dave", session_name="console")
+    look = seen(ALICE, admin, maybe, console)
+    plan = make_plan(look, Selector(everyone=True), act)
+    assert ids(plan) == [2]
+    told = {verdict.session.user: verdict.as_planned for verdict in plan.verdicts}
+    assert {user for user, result in told.items() if result.result == "kept"} == {"root", "erin", "dave"}
+    assert "--include-admins" in told["root"].text
+    assert "unknown" in told["erin"].text
+    assert "--include-console" in told["dave"].text
+    assert ids(make_plan(look, Selector(everyone=True), act, Allowed(include_admins=True))) == [2, 5, 6]
+    assert ids(make_plan(look, Selector(everyone=True), act, Allowed(include_console=True))) == [2, 7]
+    assert ids(make_plan(look, Selector(users=("root", "erin")), act)) == [5, 6]
+    assert ids(make_plan(look, Selector(session_ids=(7,)), act)) == [7]
+    assert ids(make_plan(look, Selector(everyone=True), Act.MESSAGE)) == [2, 5, 6, 7]
+
+
+def test_w02_a_message_to_the_disconnected_reaches_nobody_and_is_refused() -> None:
+    plan = make_plan(seen(ALICE, CAROL), Selector(disconnected=True), Act.MESSAGE)
+    assert [verdict.session.user for verdict in plan.refusals] == ["carol"]
+
+
+def test_w01_whom_idle_over_cannot_judge_is_said() -> None:
+    look = seen(ALICE, BOB)
+    (note,) = make_plan(look, Selector(idle_over_s=60), Act.LOGOFF).notes
+    assert "session 2:" in note
+    assert make_plan(look, Selector(everyone=True), Act.LOGOFF).notes == ()
+    assert make_plan(seen(BOB), Selector(idle_over_s=60), Act.LOGOFF).notes == ()
+
+
+def test_w08_a_log_off_says_which_station_logs_on_again() -> None:
+    look = seen(ALICE, BOB).model_copy(update={"stations": (Station(id=9, session_id=2, auto_logon=True),)})
+    (note,) = make_plan(look, Selector(everyone=True), Act.LOGOFF).notes
+    assert "station 9" in note
+    assert make_plan(look, Selector(everyone=True), Act.DISCONNECT).notes == ()
+    assert make_plan(look, Selector(users=("bob",)), Act.LOGOFF).notes == ()

@@ -40,12 +40,23 @@ def test_everybody_gets_a_verdict_with_a_reason() -> None:
         "dave": ("keep", "--include-console"),
         "me": ("keep", None),
     }
-    assert all(verdict.reason for verdict in found.verdicts)
+    assert all(verdict.reason for verdict in found.verdicts if verdict.decision != "act")
 
 
 def test_w10_who_may_be_an_administrator_is_said() -> None:
-    (verdict,) = plan(look(ALICE)).verdicts
-    assert verdict.reason == "whether an administrator: unknown"
+    maybe = session(2, "alice", admin=None)
+    found = plan(look(maybe, BOB))
+    assert decisions(found) == {"alice": ("keep", "--include-admins"), "bob": ("act", None)}
+    assert any("session 2" in note and "--include-admins" in note for note in found.notes)
+    assert decisions(plan(look(maybe), then=Then.RESTART)) == {"alice": ("refuse", "--include-admins")}
+    for known in (
+        plan(look(maybe), include_admins=True),
+        plan(look(maybe), selector=Selector(users=("alice",))),
+        plan(look(maybe), selector=Selector(session_ids=(2,)), closing=Closing.LEAVE),
+    ):
+        (verdict,) = known.verdicts
+        assert (verdict.decision, verdict.reason) == ("act", "whether an administrator: unknown")
+        assert not any("--include-admins" in note for note in known.notes)
 
 
 def test_w30_in_a_constrained_language_even_an_empty_host_is_refused_with_the_way_out() -> None:
@@ -119,6 +130,21 @@ def test_w21_a_broker_is_an_objection() -> None:
     assert "broker" in plan(look(ALICE, broker=True)).objections[0].reason
     for closing in (Closing.LOCAL, Closing.LEAVE):
         assert plan(look(ALICE, broker=True), closing=closing).objections == ()
+    assert plan(look(ALICE, broker=True), selector=Selector(users=("alice",))).objections == ()
+
+
+@pytest.mark.parametrize(
+    ("agents", "name"),
+    [
+        ((), "Remote Desktop connection broker"),
+        (("RDAgentBootLoader",), "Azure Virtual Desktop (service RDAgentBootLoader)"),
+        (("BrokerAgent",), "Citrix"),
+        (("WSNM", "Other"), "Horizon (service WSNM) and a desktop broker (service Other)"),
+    ],
+)
+def test_w21_the_broker_is_named(agents: tuple[str, ...], name: str) -> None:
+    (objection,) = plan(look(ALICE, broker=True, agents=agents)).objections
+    assert name in objection.reason
 
 
 def test_a_mode_is_switched_only_where_there_is_multipoint() -> None:
@@ -146,10 +172,20 @@ def test_w23_what_disk_protection_undoes_is_said() -> None:
         (LogonMode.DRAIN, {"then": Then.RESTART}, None),
         (LogonMode.DISABLED, {}, None),
         (LogonMode.DRAIN_UNTIL_RESTART, {"then": Then.RESTART}, None),
+        (LogonMode.ENABLED, {"selector": Selector(users=("alice",))}, None),
+        (LogonMode.ENABLED, {"selector": Selector(session_ids=(2,))}, None),
+        (LogonMode.ENABLED, {"selector": Selector(idle_over_s=60)}, None),
+        (LogonMode.ENABLED, {"selector": Selector(users=("alice",)), "closing": Closing.DRAIN}, LogonMode.DRAIN),
+        (LogonMode.ENABLED, {"selector": Selector(users=("alice",)), "closing": Closing.LOCAL}, LogonMode.DRAIN),
+        (
+            LogonMode.ENABLED,
+            {"selector": Selector(users=("alice",)), "then": Then.RESTART},
+            LogonMode.DRAIN_UNTIL_RESTART,
+        ),
     ],
 )
 def test_w18_which_mode_is_set(found: LogonMode, policy: dict[str, Any], set_to: LogonMode | None) -> None:
-    assert Policy(selector=EVERYONE, **policy).mode_to_set(found) is set_to
+    assert Policy(**{"selector": EVERYONE, **policy}).mode_to_set(found) is set_to
 
 
 @given(
@@ -187,3 +223,13 @@ def test_w06_a_name_that_only_may_be_meant_refuses_the_host() -> None:
     found = plan(look(ALICE, cut), selector=Selector(users=("averyveryverylongname",)))
     assert decisions(found)["averyveryverylongnam"] == ("refuse", None)
     assert plan(look(ALICE), selector=Selector(users=("zoe",))).missing == ("user zoe",)
+
+
+def test_w20_where_logons_cannot_be_set_only_who_leaves_them_open_may_begin() -> None:
+    seen = look(ALICE, sets_logons=False, logon_mode=LogonMode.ENABLED)
+    (objection,) = plan(seen).objections
+    assert objection.lifted_by == "--logons leave"
+    assert plan(seen, closing=Closing.LEAVE).objections == ()
+    assert plan(seen, selector=Selector(users=("alice",))).objections == ()
+    assert plan(look(ALICE, sets_logons=False, logon_mode=LogonMode.DRAIN)).objections == ()
+    assert plan(look(ALICE, sets_logons=None, logon_mode=LogonMode.ENABLED)).objections == ()

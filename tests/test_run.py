@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from mpsbridge.errors import (
 )
 from mpsbridge.models.sessions import LogonMode, Observation, Result, SessionResult, State, to_cim
 from mpsbridge.models.then import Then
-from mpsbridge.runs.events import Event, HostStopped
+from mpsbridge.runs.events import WENT_QUIET, Event, HostStopped
 from mpsbridge.runs.journal import Journal
 
 
@@ -919,3 +919,62 @@ def test_a_restart_by_others_is_said_and_not_told_as_people_who_left(stage: Stag
     assert any("was restarted, not by this run" in problem for problem in value.problems)
     assert [event.what.event for event in stage.events].count("restarted") == 1
     assert clean(host)
+
+
+def test_logons_that_were_never_closed_are_not_called_open_again(stage: Stage, host: FakeHost) -> None:
+    host.faults["logons-set"] = ("before", RemoteError("this host has no chglogon.exe", may_have_run=False))
+    with pytest.raises(RemoteError, match="chglogon") as raised:
+        stage.run()
+    assert not raised.value.may_have_run
+    assert clean(host)
+    assert [event.what.text() for event in stage.events if event.what.event == "restored"] == ["logons are enabled"]
+
+
+def others_order_comes(host: FakeHost, how: str, *, after_s: float) -> None:
+    host.others_order = how
+    asked_at: list[datetime] = []
+
+    def on_look(where: FakeHost) -> None:
+        if "power" in stepped and not asked_at:
+            asked_at.append(where.clock.now())
+        if asked_at and where.others_order and where.clock.now() >= asked_at[0] + timedelta(seconds=after_s):
+            where.others_turn()
+
+    stepped: set[str] = set()
+    host.before_step, host.on_look = stepped.add, on_look
+
+
+def test_w24_somebody_elses_restart_is_waited_for_and_said_as_such(stage: Stage, host: FakeHost) -> None:
+    others_order_comes(host, "restart", after_s=1200)
+    assert stage.run(then=Then.RESTART).outcome == "back"
+    assert host.record.count(("down", "restart")) == 1
+    assert stage.steps.count("power") == 1
+    texts = [event.what.text() for event in stage.events]
+    assert any("not this run's" in text and "1190" in text for text in texts)
+    assert not any("restart ordered" in text for text in texts)
+    assert clean(host)
+
+
+def test_w24_somebody_elses_shutdown_that_comes_is_quiet(stage: Stage, host: FakeHost) -> None:
+    others_order_comes(host, "shutdown", after_s=600)
+    assert stage.run(then=Then.SHUTDOWN).outcome == WENT_QUIET
+
+
+@pytest.mark.parametrize("then", [Then.RESTART, Then.SHUTDOWN])
+def test_w24_somebody_elses_order_that_does_not_come_in_time_is_not_ours(
+    stage: Stage, host: FakeHost, then: Then
+) -> None:
+    host.others_order = "restart"
+    with pytest.raises(RemoteError, match="not this run's") as raised:
+        stage.run(then=then)
+    assert raised.value.kind == "remote"
+    assert "shutdown /a" in str(raised.value.hint)
+    assert "come back" not in str(raised.value)
+    assert stage.steps.count("power") == 1
+    assert clean(host)
+
+
+def test_w24_where_somebody_elses_shutdown_takes_the_host_its_silence_is_unknown(stage: Stage, host: FakeHost) -> None:
+    others_order_comes(host, "shutdown", after_s=60)
+    with pytest.raises(Interrupted, match="not this run's"):
+        stage.run(then=Then.RESTART)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from snippet_calls import box, mode
 from windows_host import Act, Person, WindowsHost, moved, run_script
 
-from mpsbridge.errors import CommandMissing, RemoteError
+from mpsbridge.errors import RemoteError
 from mpsbridge.models.sessions import LogonMode, Logons, Result
 from mpsbridge.snippets.catalogue import LOGONS_SET, MESSAGE, RESET
 from mpsbridge.snippets.envelope import open_envelope
@@ -60,6 +60,15 @@ def test_w08_a_reset_hits_the_very_session_and_no_other_with_its_number(engine: 
     assert [event.rpartition(": ")[2] for event in host.events] == [
         f"rwinsta.exe {each.id} for the session begun at {each.born}." for each in (ALICE, lingers)
     ]
+
+
+def test_w13_a_guard_without_a_rows_texts_hits_an_orphan_and_nobody_with_a_row(engine: Path, tmp_path: Path) -> None:
+    orphan = Person(6, "carol", born=LATER, listed=False)
+    host = WindowsHost(tmp_path, engine, [ALICE, orphan])
+    none = {"user": "-", "logon": "-", "state": "-"}
+    found = results(host, script("reset", orphan.guard(**none), ALICE.guard(**none)))
+    assert found == [Result.ENDED, Result.UNKNOWN]
+    assert told(host) == [("rwinsta", "6")]
 
 
 def test_w04_a_reset_heeds_its_time_and_the_lease(engine: Path, tmp_path: Path) -> None:
@@ -400,8 +409,9 @@ def test_w17_a_mode_that_cannot_be_read_is_not_written(engine: Path, tmp_path: P
 def test_without_chglogon_nothing_is_set(engine: Path, tmp_path: Path) -> None:
     host = WindowsHost(tmp_path, engine, [])
     (tmp_path / "windows" / "System32" / "chglogon.exe").unlink()
-    with pytest.raises(CommandMissing, match="no chglogon"):
+    with pytest.raises(RemoteError, match="no chglogon") as caught:
         set_mode(host, LogonMode.DRAIN)
+    assert not caught.value.may_have_run
 
 
 def test_w04_setting_too_late_does_nothing(engine: Path, tmp_path: Path) -> None:

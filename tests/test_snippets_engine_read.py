@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from windows_host import ENGINE, INTERNATIONAL, NLS, SESSION_MANAGER, Person, Wi
 from mpsbridge.errors import AccessDenied, CommandMissing, RemoteError
 from mpsbridge.models.answers import ObserveAnswer
 from mpsbridge.models.sessions import LogonMode, State
+from mpsbridge.parsing.observation import observe as parsed
 from mpsbridge.snippets.catalogue import CATALOGUE, LOGONS, OBSERVE, STATIONS
 from mpsbridge.snippets.envelope import Envelope, open_envelope
 from mpsbridge.snippets.parameters import LogonsParameters, ObserveParameters, StationsParameters
@@ -73,11 +75,13 @@ def test_one_look_tells_everything(engine: Path, tmp_path: Path, dialect: str, g
         (2, "LAB\\alice", "S-1-5-21-1-2-3-1002"),
         (5, "LAB\\bob", "S-1-5-21-1-2-3-1005"),
     ]
-    assert answer.admins == ("S-1-5-21-1-2-3-500", "S-1-5-21-1-2-3-512")
+    assert members(answer) == [("S-1-5-21-1-2-3-500", "user"), ("S-1-5-21-1-2-3-512", "group")]
+    assert [owner.groups for owner in answer.owners] == [None, None]
     assert (answer.witness.before, answer.witness.after) == ((2, 5), (2, 5))
     assert (answer.logons.mode, answer.logons.terminal_server_mode) == (LogonMode.ENABLED, 1)
     assert (answer.broker.active, answer.broker.agents) == (False, ())
     assert (answer.caller.account, answer.caller.elevated, answer.caller.session_id) == ("LAB\\admin", True, 0)
+    assert answer.sets_logons is True
     assert answer.pending_reboot == ()
     assert (answer.powershell.language, answer.powershell.bits) == ("FullLanguage", 64)
     assert answer.lease is None
@@ -94,6 +98,109 @@ def test_one_look_tells_everything(engine: Path, tmp_path: Path, dialect: str, g
     else:
         assert answer.wms is None
     assert host.record == []
+
+
+@pytest.mark.parametrize(("services", "found"), [((), False), (("WmsSvc",), True)])
+def test_without_multipoints_module_or_service_its_cmdlets_are_not_searched_for(
+    engine: Path, tmp_path: Path, services: tuple[str, ...], found: bool
+) -> None:
+    """Searching makes Windows PowerShell analyse every module; here one that nobody would look into holds them."""
+    host = WindowsHost(tmp_path, engine, [ALICE], generation="2016", wms=WMS, services=list(services))
+    other = tmp_path / "modules" / "Other"
+    (tmp_path / "modules" / "MultiPoint").rename(other)
+    (other / "MultiPoint.psm1").rename(other / "Other.psm1")
+    answer, envelope = look(host)
+    assert (answer.wms is not None, envelope.problems) == (found, ())
+
+
+AUTUMN = """
+$env:TZ = 'Europe/Berlin'; [TimeZoneInfo]::ClearCachedData()
+function global:Get-Date {{ param($Date) [datetime]::SpecifyKind([datetime]'{now}', 'Utc') }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("now", "offset_min", "until"),
+    [
+        ("2026-10-24T22:10:00", 120, "20261025001000.000000+000"),
+        ("2026-10-25T01:10:00", 60, None),
+        ("2026-11-25T12:00:00", 60, None),
+    ],
+)
+def test_a_change_of_the_clock_within_a_day_is_told(
+    engine: Path, tmp_path: Path, now: str, offset_min: int, until: str | None
+) -> None:
+    script = OBSERVE.render(ObserveParameters()).text
+    output = WindowsHost(tmp_path, engine, [ALICE]).run(AUTUMN.format(now=now) + script, alone=True)
+    answer = open_envelope("observe", output).answer(ObserveAnswer)
+    assert (answer.utc_offset_min, answer.offset_until) == (offset_min, until)
+
+
+def members(answer: ObserveAnswer) -> list[tuple[str | None, str]]:
+    return [(member.sid, member.kind) for member in answer.admins or ()]
+
+
+GROUPS = r"Registry::HKEY_USERS\{}\SOFTWARE\Microsoft\Windows\CurrentVersion\Group Policy\GroupMembership"
+APPLIED = (
+    r"Registry::HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows\CurrentVersion\Group Policy\State\{}"
+    r"\Extension-List\{{00000000-0000-0000-0000-000000000000}}"
+)
+ALICE_SID, BOB_SID = "S-1-5-21-1-2-3-1002", "S-1-5-21-1-2-3-1005"
+
+
+def test_w10_the_groups_that_windows_noted_tell_an_administrator_by_group(
+    engine: Path, tmp_path: Path, dialect: str
+) -> None:
+    host = WindowsHost(tmp_path, engine, [ALICE, BOB])
+    ticks = (datetime(2026, 11, 25, 8, 0, 20, tzinfo=UTC) - datetime(1601, 1, 1, tzinfo=UTC)) // timedelta(seconds=1)
+    high, low = divmod(ticks * 10_000_000, 1 << 32)
+    noted = {"Count": 3, "Group0": "S-1-1-0", "Group1": "S-1-5-21-1-2-3-512", "Group2": "S-1-5-32-544", "PSPath": "x"}
+    registry = host.world["registry"] | {
+        GROUPS.format(ALICE_SID): noted,
+        APPLIED.format(ALICE_SID): {"StartTimeHi": high, "StartTimeLo": low - (low >= 1 << 31) * (1 << 32)},
+        GROUPS.format(BOB_SID): {"Count": 1, "Group0": "S-1-1-0"},
+    }
+    host.write([ALICE, BOB], registry=registry)
+    answer, envelope = look(host, dialect)
+    alice, bob = answer.owners
+    assert (alice.groups, alice.groups_at) == (
+        ("S-1-5-32-544", "S-1-5-21-1-2-3-512"),
+        "20261125080020.000000+000",
+    )
+    assert (bob.groups, bob.groups_at) == (None, None)
+    assert envelope.problems == ()
+    sessions = {session.user: session.admin for session in parsed(answer).sessions}
+    assert sessions == {"alice": True, "bob": None}
+
+
+def test_w10_one_member_that_cannot_be_read_loses_none_of_the_others(
+    engine: Path, tmp_path: Path, dialect: str
+) -> None:
+    listed = [
+        {"Name": "gone", "objectSid": None, "Class": "User"},
+        {"Name": "alice", "objectSid": ALICE_SID, "Class": "User"},
+        {"Name": "S-1-5-21-7-7-7-1100", "objectSid": "S-1-5-21-7-7-7-1100", "Class": "User"},
+        {"Name": "odd", "objectSid": "S-1-5-21-1-2-3-999", "Class": None},
+    ]
+    host = WindowsHost(tmp_path, engine, [ALICE, BOB], admins=listed)
+    answer, envelope = look(host, dialect)
+    assert members(answer) == [
+        (None, "unknown"),
+        (ALICE_SID, "user"),
+        ("S-1-5-21-7-7-7-1100", "unknown"),
+        ("S-1-5-21-1-2-3-999", "unknown"),
+    ]
+    assert [problem.split(":")[0] for problem in envelope.problems] == ["administrators"]
+    assert {session.user: session.admin for session in parsed(answer).sessions} == {"alice": True, "bob": None}
+
+
+def test_w10_without_a_group_among_them_it_is_known_that_somebody_is_none(
+    engine: Path, tmp_path: Path, dialect: str
+) -> None:
+    listed = [{"Name": "Administrator", "objectSid": "S-1-5-21-1-2-3-500", "Class": "User"}]
+    answer, _ = look(WindowsHost(tmp_path, engine, [ALICE], admins=listed), dialect)
+    assert members(answer) == [("S-1-5-21-1-2-3-500", "user")]
+    assert [session.admin for session in parsed(answer).sessions] == [False]
 
 
 def test_what_parsing_makes_of_it(engine: Path, tmp_path: Path) -> None:

@@ -198,6 +198,7 @@ CMDLETS = {
     "Get-Column",  # inside Read-MpsbridgeMultiPoint
     "Get-Command",  # in the runspace of its own only
     "Get-ItemProperty",
+    "Get-Module",  # by name, which analyses no other module
     "Get-Process",
     "Get-ScheduledTask",
     "Get-ScheduledTaskInfo",

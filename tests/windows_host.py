@@ -138,7 +138,10 @@ class WindowsHost:
                 SESSION_MANAGER: {},
             },
             "services": [],
-            "admins": ["S-1-5-21-1-2-3-500", "S-1-5-21-1-2-3-512"],
+            "admins": [
+                {"Name": "Administrator", "objectSid": "S-1-5-21-1-2-3-500", "Class": "User"},
+                {"Name": "Domain Admins", "objectSid": "S-1-5-21-1-2-3-512", "Class": "Group"},
+            ],
             "changes": [],
             "slow": {},
             "wms": {},

@@ -1,4 +1,4 @@
-"""``message``, ``disconnect`` and ``logoff`` on a terminal: plan, show who is hit, ask, act, and say what came of it.
+"""``message``, ``disconnect``, ``logoff`` and ``reset`` on a terminal: plan, show who is hit, ask, act, say the result.
 
 Rule: nothing with effect ``disrupt`` is sent without a yes.
 """
@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 from pydantic import TypeAdapter, ValidationError
 
-from mpsbridge.cli.call import Call
+from mpsbridge.cli.call import Call, selector
 from mpsbridge.cli.fleets import lost_answer, open_journal, open_workplace
 from mpsbridge.cli.leaving import leaving_behind
 from mpsbridge.cli.listing import Layout, present
-from mpsbridge.cli.showing import sum_up
+from mpsbridge.cli.showing import note_once, sum_up
 from mpsbridge.cli.tables import (
     RESULT_COLUMNS,
     RESULT_FIELDS,
@@ -24,13 +24,13 @@ from mpsbridge.cli.tables import (
     result_row,
     session_row,
 )
-from mpsbridge.ending.plan import SAY_WHO, Act, Selector
+from mpsbridge.ending.plan import SAY_WHO, Act, Allowed, Selector
 from mpsbridge.errors import InputError
 from mpsbridge.models.complaints import complaint
 from mpsbridge.models.outcomes import Outcome
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import LogonMode, Logons
-from mpsbridge.operations.acts import ActOn, ActPlan, ActValue, Disconnect, LogOff, Message
+from mpsbridge.operations.acts import ActOn, ActPlan, ActValue, Disconnect, LogOff, Message, Reset
 from mpsbridge.operations.logons import SetLogons
 from mpsbridge.operations.outcomes import judge
 from mpsbridge.snippets.parameters import MessageText
@@ -47,39 +47,49 @@ def message(call: Call, hosts: Sequence[str], text: str, who: Selector | None) -
     return _carry_out(call, hosts, Message(selector=who, text=text), yes=True)
 
 
-def disconnect(call: Call, hosts: Sequence[str], who: Selector | None, *, yes: bool) -> int:
+def disconnect(call: Call, hosts: Sequence[str], who: Selector | None, allowed: Allowed, *, yes: bool) -> int:
     """``disconnect``: suspend each chosen session."""
     if who is None:
         raise InputError(SAY_WHO)
-    return _carry_out(call, hosts, Disconnect(selector=who), yes=yes)
+    options = allowed.model_dump(include={"include_admins", "include_console"})
+    return _carry_out(call, hosts, Disconnect(selector=who, **options), yes=yes)
 
 
-def logoff(call: Call, hosts: Sequence[str], who: Selector | None, *, disconnected_ok: bool, yes: bool) -> int:
+def logoff(call: Call, hosts: Sequence[str], who: Selector | None, allowed: Allowed, *, yes: bool) -> int:
     """``logoff``: end each chosen session and look until it is gone."""
     if who is None:
         raise InputError(SAY_WHO)
-    return _carry_out(call, hosts, LogOff(selector=who, disconnected_ok=disconnected_ok), yes=yes)
+    return _carry_out(call, hosts, LogOff(selector=who, **allowed.model_dump()), yes=yes)
+
+
+def reset(call: Call, hosts: Sequence[str], ids: Sequence[str], *, yes: bool) -> int:
+    """``reset``: end what is left of each orphaned session, by its birth."""
+    who = selector(session=ids)
+    if who is None:
+        raise InputError("name the orphaned session: --session ID")
+    return _carry_out(call, hosts, Reset(selector=who), yes=yes)
 
 
 _QUESTIONS = {
+    Act.RESET: "Reset {who} on {where} now? Unsaved data is lost, and a log-off that still goes on is cut off.",
     Act.DISCONNECT: "Disconnect {who} on {where} now, without a warning?",
     Act.LOGOFF: "Log off {who} on {where} now, without a warning? Unsaved work is lost.",
 }
-
-
 _BECAME = {
     Act.MESSAGE: "message {would_be}shown in {sessions}",
     Act.DISCONNECT: "{sessions} {would_be}disconnected",
     Act.LOGOFF: "{sessions} {would_be}logged off",
+    Act.RESET: "{sessions} {would_be}reset",
 }
 
 
 def _carry_out(call: Call, words: Sequence[str], operation: ActOn, *, yes: bool) -> int:
-    """The procedure that all three commands share."""
+    """The procedure that all these commands share."""
     targets = call.targets(words, operation.selector)
     asks = operation.act in _QUESTIONS and not yes
     with open_journal(call) as journal, open_workplace(call, targets, journal, asks=asks) as work:
         plan = work.plan(operation)
+        note_once(call, plan.notes)
         if call.settings.dry_run or work.is_interrupted:
             _show(call, plan.outcomes, operation.act)
             return judge(plan.outcomes, Effect.READ, interrupted=work.is_interrupted).exit_code

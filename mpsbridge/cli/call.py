@@ -217,20 +217,22 @@ def _session_ids(text: str) -> list[int]:
 
 def selector(
     *,
-    session: Sequence[str] | None,
-    user: Sequence[str] | None,
-    everyone: bool,
-    disconnected: bool,
-    disconnected_over: str | None,
-    idle_over: str | None,
+    session: Sequence[str] | None = None,
+    user: Sequence[str] | None = None,
+    everyone: bool = False,
+    active: bool = False,
+    disconnected: bool = False,
+    disconnected_over: str | None = None,
+    idle_over: str | None = None,
 ) -> Selector | None:
     """The selector that the options describe, ``None`` where none is given. Raises ``InputError``."""
-    if not any([session, user, everyone, disconnected, disconnected_over, idle_over]):
+    if not any([session, user, everyone, active, disconnected, disconnected_over, idle_over]):
         return None
     return Selector(
         session_ids=tuple(number for text in session or () for number in _session_ids(text)),
         users=tuple(name for text in user or () for name in several(text)),
         everyone=everyone,
+        active=active,
         disconnected=disconnected,
         disconnected_over_s=duration("--disconnected-over", disconnected_over),
         idle_over_s=duration("--idle-over", idle_over),

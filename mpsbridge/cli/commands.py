@@ -12,6 +12,8 @@ from mpsbridge.cli.examples import epilog
 from mpsbridge.cli.options import (
     DisconnectedOk,
     Hosts,
+    IncludeAdmins,
+    IncludeConsole,
     MaybeHosts,
     Shard,
     Yes,
@@ -137,12 +139,16 @@ def disconnect(
     call: Call,
     hosts: Hosts,
     who: Selector | None,
+    include_admins: IncludeAdmins = False,
+    include_console: IncludeConsole = False,
     yes: Yes = False,
 ) -> int:
     """Disconnect (suspend) sessions immediately, without a warning. Their programs keep running."""
     from mpsbridge.cli import acting
+    from mpsbridge.ending.plan import Allowed
 
-    return acting.disconnect(call, hosts, who, yes=yes)
+    allowed = Allowed(include_admins=include_admins, include_console=include_console)
+    return acting.disconnect(call, hosts, who, allowed, yes=yes)
 
 
 @listed(ACT)
@@ -151,13 +157,34 @@ def logoff(
     call: Call,
     hosts: Hosts,
     who: Selector | None,
+    include_admins: IncludeAdmins = False,
+    include_console: IncludeConsole = False,
     disconnected_ok: DisconnectedOk = False,
     yes: Yes = False,
 ) -> int:
     """Log off sessions immediately, without a warning, and wait until they are gone. Unsaved work is lost."""
     from mpsbridge.cli import acting
+    from mpsbridge.ending.plan import Allowed
 
-    return acting.logoff(call, hosts, who, disconnected_ok=disconnected_ok, yes=yes)
+    allowed = Allowed(include_admins=include_admins, include_console=include_console, disconnected_ok=disconnected_ok)
+    return acting.logoff(call, hosts, who, allowed, yes=yes)
+
+
+@listed(ACT)
+@acting
+def reset(
+    call: Call,
+    hosts: Hosts,
+    session: Annotated[
+        list[str],
+        typer.Option("--session", metavar="ID", help="Reset the orphaned session with this id (repeatable; one host)."),
+    ],
+    yes: Yes = False,
+) -> int:
+    """Reset orphaned sessions (processes without a session row). Unsaved data is lost."""
+    from mpsbridge.cli import acting
+
+    return acting.reset(call, hosts, session, yes=yes)
 
 
 @listed(LOOK_BACK)
@@ -214,11 +241,14 @@ def end(
     ] = None,
     no_warning: Annotated[bool, typer.Option("--no-warning", help="Show no notice and do not wait.")] = False,
     reason: Annotated[str, typer.Option(help="Give the reason: it stands in notices, lease and record.")] = "",
+    sender: Annotated[
+        str, typer.Option(metavar="NAME", help="Name this sender in notices (default: your user name).")
+    ] = "",
     notice_file: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Take the notice's text from this file: {minutes} {time} {reason} {sender} are filled in.",
+            help="Take the notice's text from this file: {left} {minutes} {time} {reason} {sender} are filled in.",
         ),
     ] = None,
     then: Annotated[
@@ -236,10 +266,8 @@ def end(
     keep_running: Annotated[
         list[str] | None, typer.Option(metavar="PROGRAM", help="Keep sessions in which this program runs (repeatable).")
     ] = None,
-    include_admins: Annotated[
-        bool, typer.Option("--include-admins", help="End sessions of administrators too.")
-    ] = False,
-    include_console: Annotated[bool, typer.Option("--include-console", help="End the console session too.")] = False,
+    include_admins: IncludeAdmins = False,
+    include_console: IncludeConsole = False,
     disconnected_ok: DisconnectedOk = False,
     unwarned_ok: Annotated[
         bool, typer.Option("--unwarned-ok", help="End active sessions too in which no notice could be shown.")
@@ -294,6 +322,7 @@ def end(
     options = ending.Options(
         warn=ending.notices(warn, no_warning=no_warning),
         reason=reason,
+        sender=sender,
         then=then,
         keep_user=tuple(keep_user or ()),
         keep_session=tuple(keep_session or ()),

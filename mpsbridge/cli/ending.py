@@ -38,6 +38,7 @@ class Options(NamedTuple):
 
     warn: str
     reason: str
+    sender: str
     then: str
     keep_user: tuple[str, ...]
     keep_session: tuple[str, ...]

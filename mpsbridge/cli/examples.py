@@ -10,6 +10,7 @@ EXAMPLES = {
     "message": ("mpsbridge message ts1 --all --text 'Restart at noon: please save your work.'",),
     "disconnect": ("mpsbridge disconnect ts1 --user alice",),
     "logoff": ("mpsbridge logoff ts1 ts2 --user alice", "mpsbridge logoff ts1 --session 3 --dry-run"),
+    "reset": ("mpsbridge reset ts1 --session 7",),
     "end": (
         "mpsbridge end ts1 --all --reason 'Windows updates' --then restart --dry-run",
         "mpsbridge end ts1 --idle-over 4h --warn 10m,1m --yes",

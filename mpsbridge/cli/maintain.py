@@ -57,9 +57,9 @@ def maintain(
 def _selector(plan: Plan) -> Selector:
     policy = plan.policy
     chosen = selector(
-        session=None,
         user=policy.user,
         everyone=policy.all,
+        active=policy.active,
         disconnected=policy.disconnected,
         disconnected_over=policy.disconnected_over,
         idle_over=policy.idle_over,
@@ -69,10 +69,17 @@ def _selector(plan: Plan) -> Selector:
 
 def _options(plan: Plan) -> Options:
     table = plan.policy.model_dump()
-    for name in ("all", "user", "disconnected", "disconnected_over", "idle_over", "deadline"):
+    for name in ("all", "user", "active", "disconnected", "disconnected_over", "idle_over", "deadline"):
         del table[name]
     failsafe = not table.pop("no_failsafe")
-    return Options(warn=",".join(plan.notices.at), reason=plan.reason, then=plan.then.value, failsafe=failsafe, **table)
+    return Options(
+        warn=",".join(plan.notices.at),
+        reason=plan.reason,
+        sender=plan.notices.sender,
+        then=plan.then.value,
+        failsafe=failsafe,
+        **table,
+    )
 
 
 def _went_well(outcome: Outcome[EndValue]) -> bool:

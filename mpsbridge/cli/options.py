@@ -39,6 +39,12 @@ DisconnectedOk = Annotated[
     bool, typer.Option("--disconnected-ok", help="End disconnected sessions too that --all or --idle-over choose.")
 ]
 
+IncludeAdmins = Annotated[
+    bool,
+    typer.Option("--include-admins", help="Administrators too, and sessions of which that is unknown."),
+]
+IncludeConsole = Annotated[bool, typer.Option("--include-console", help="The console session too.")]
+
 
 def _selector(
     session: Annotated[
@@ -49,6 +55,9 @@ def _selector(
         list[str] | None, typer.Option(metavar="NAME", help="Choose the sessions of NAME or DOMAIN\\NAME (repeatable).")
     ] = None,
     everyone: Annotated[bool, typer.Option("--all", help="Choose every user session.")] = False,
+    active: Annotated[
+        bool, typer.Option("--active", help="Choose sessions with a person in front of them (not disconnected).")
+    ] = False,
     disconnected: Annotated[
         bool, typer.Option("--disconnected", help="Choose disconnected (suspended) sessions.")
     ] = False,

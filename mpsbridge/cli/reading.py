@@ -18,6 +18,8 @@ from mpsbridge.cli.tables import (
     session_row,
     station_row,
 )
+from mpsbridge.ending.exempt import unknown_idle
+from mpsbridge.ending.orphans import told
 from mpsbridge.ending.plan import Selector, matching
 from mpsbridge.errors import InputError
 from mpsbridge.fleet import Fleet
@@ -45,7 +47,7 @@ def sessions(call: Call, hosts: Sequence[str], who: Selector | None, watch: str 
         if every_s is not None:
             return _watch(call, fleet, look, chosen, every_s)
         answer = Answer(call, _sessions(chosen))
-        outcomes = gather(call, fleet, look, problems=lambda seen: seen.problems, answer=answer)
+        outcomes = gather(call, fleet, look, problems=_remarks, answer=answer)
         answer.finish(outcomes)
         return judge(outcomes, Effect.READ, interrupted=fleet.interrupted).exit_code
 
@@ -53,7 +55,14 @@ def sessions(call: Call, hosts: Sequence[str], who: Selector | None, watch: str 
 def _look(chosen: Selector, host: Host) -> Observation:
     seen = host.observe()
     found = matching(seen, chosen)
-    return seen.model_copy(update={"sessions": found, "left_out": len(seen.sessions) - len(found)})
+    passed_over = unknown_idle(seen) if chosen.idle_over_s is not None else ""
+    problems = (*seen.problems, *([passed_over] if passed_over else []))
+    changes = {"sessions": found, "left_out": len(seen.sessions) - len(found), "problems": problems}
+    return seen.model_copy(update=changes)
+
+
+def _remarks(seen: Observation) -> tuple[str, ...]:
+    return (*seen.problems, *told(seen))
 
 
 def _sessions(chosen: Selector, age_s: Callable[[str], float | None] = lambda _: None) -> Layout[Observation]:

@@ -91,8 +91,8 @@ def _remarks(session: Session) -> list[str]:
     remarks = []
     if session.own:
         remarks.append("this call's own")
-    if session.admin:
-        remarks.append("administrator")
+    if session.admin is not False:
+        remarks.append("administrator" if session.admin else "administrator: unknown")
     if session.station is not None:
         remarks.append(f"station {session.station}")
     if session.client:

@@ -54,10 +54,12 @@ def cancellations(
         if (end := ends.get((number, born))) and session.state is State.ACTIVE and session.guard is not None:
             groups[end.astimezone(seen.observed.tzinfo)].append(session)
     text = CANCELLED[language_of(locale)]
-    return tuple(
-        Cancellation(tuple(group), notice(text, left_s=0, ends=end, reason="", sender=sender), end)
-        for end, group in groups.items()
-    )
+
+    def box(end: datetime, group: list[Session]) -> Cancellation:
+        zoned = seen.offset_until is not None and end > seen.offset_until
+        return Cancellation(tuple(group), notice(text, left_s=0, ends=end, reason="", sender=sender, zoned=zoned), end)
+
+    return tuple(box(end, group) for end, group in groups.items())
 
 
 def outstanding(told: Iterable[Told]) -> dict[tuple[int, str | None], datetime]:
@@ -83,7 +85,7 @@ def call_off(scene: Scene, people: People) -> None:
     if not is_of_run(seen.lease, scene.run):
         return  # whoever has the host now tells people what is to come
     there = seen.model_copy(update={"sessions": people.recognised(seen)})
-    for box in cancellations(there, told, locale=scene.locale, sender=scene.owner):
+    for box in cancellations(there, told, locale=scene.locale, sender=scene.sender):
         send_notice(scene, box.sessions, box.text, display_s=SHOWN_S, name=OFF, ends=box.ends)
 
 

@@ -25,10 +25,12 @@ from mpsbridge.models.sessions import AllowedSession, Observation, Session, to_c
 from mpsbridge.models.then import Then
 from mpsbridge.runs.events import (
     BACK,
+    OTHERS_ORDER,
     WENT_QUIET,
     Booted,
     OrderGiven,
     OrderUnanswered,
+    OthersOrder,
     Phase,
     Step,
     StepSent,
@@ -87,7 +89,9 @@ class Down:
 
     def _see_through(self, answer: PowerAnswer | ModeAnswer) -> str:
         scene, then = self._scene, self._scene.policy.then
-        if not answer.accepted and not (isinstance(answer, PowerAnswer) and answer.going_down):
+        if isinstance(answer, PowerAnswer) and answer.going_down:
+            return self._see_others_order(answer.text)
+        if not answer.accepted:
             left = f"; still there: session {', '.join(map(str, answer.left))}" if answer.left else ""
             raise RemoteError(f"the host did not take the order to {then.value}: {answer.text or 'no reason'}{left}")
         scene.tell(OrderGiven(then=then, said=answer.text))
@@ -96,6 +100,28 @@ class Down:
         if isinstance(answer, ModeAnswer) and not self._goes_away():
             return f"the mode is {answer.after or 'not told'}"
         return self.see_back()
+
+    def _see_others_order(self, said: str) -> str:
+        """Wait for a restart or shutdown that was scheduled by others, so that this run's order was not taken (W24).
+
+        Raises ``RemoteError`` where it does not come in time, ``Interrupted`` where the host does not come back.
+        """
+        scene = self._scene
+        scene.tell(OthersOrder(said=said))
+        end = scene.clock.monotonic() + scene.policy.return_timeout_s
+        seen: Observation | None = None
+        silent_since: float | None = None
+        while (now := scene.clock.monotonic()) < end:
+            seen = self._look()
+            if seen is not None and seen.boot not in {None, self._boot}:
+                return self.see_back()
+            silent_since = None if seen is not None else now if silent_since is None else silent_since
+            if silent_since is not None and scene.policy.then is Then.SHUTDOWN and now - silent_since >= QUIET_S:
+                return WENT_QUIET
+        if seen is None:
+            raise Interrupted(f"{OTHERS_ORDER}, and the host is silent since: look at it before you repeat")
+        hint = "Wait for it, or call it off on the host (shutdown /a); then repeat."
+        raise RemoteError(f"{OTHERS_ORDER}, and has not come yet: this run's order was not taken", hint=hint)
 
     def _see_whether(self, error: MpsBridgeError) -> str:
         """See through an order of which nobody knows whether it was carried out: only the host can tell.

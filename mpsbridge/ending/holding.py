@@ -51,6 +51,8 @@ class Holding:
         """Whether the host has said that the lease is this run's."""
         self._is_closed = False
         """Whether an earlier life of this run has closed logons."""
+        self._has_set = False
+        """Whether this run has set logons, or may have."""
         self.is_given_back = True
         """Whether neither the lease nor closed logons were left behind."""
         self.restarted = False
@@ -166,6 +168,15 @@ class Holding:
             self._leave_logons()
 
     def _set_logons(self, mode: LogonMode, *, expected: LogonMode | None, lease: Demand) -> Logons:
+        try:
+            done = self._send_logons(mode, expected=expected, lease=lease)
+        except MpsBridgeError as error:
+            self._has_set |= error.may_have_run
+            raise
+        self._has_set = True
+        return done
+
+    def _send_logons(self, mode: LogonMode, *, expected: LogonMode | None, lease: Demand) -> Logons:
         scene = self._scene
         return scene.step(
             StepSent(step=Step.LOGONS, logons=mode),
@@ -258,7 +269,7 @@ class Holding:
                 self._leave(f"logons are {mode}, and the lease is not this run's any more: left so")
                 return
             mode = self._set_logons(wanted, expected=mode, lease="free").mode
-        scene.tell(LogonsRestored(logons=mode))
+        scene.tell(LogonsRestored(logons=mode, were_set=self._has_set or self._is_closed))
 
     def _remove_failsafe(self) -> None:
         scene = self._scene

@@ -7,15 +7,20 @@ it names the option that lifts it, where one does.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from mpsbridge.ending.exempt import Exemption, administrator, console, returning_stations, unknown_idle
+from mpsbridge.ending.orphans import orphan, what_is_left
 from mpsbridge.models.frozen import Frozen, Given
 from mpsbridge.models.sessions import Observation, Result, Session, SessionResult, State
 
-SAY_WHO = "say who: --session ID, --user NAME, --all, --disconnected, --disconnected-over 2h or --idle-over 2h"
+SAY_WHO = (
+    "say who: --session ID, --user NAME, --all, --active, --disconnected, --disconnected-over 2h or --idle-over 2h"
+)
 
 
 USER = "user "
@@ -27,6 +32,7 @@ class Act(StrEnum):
 
     MESSAGE = "message"
     DISCONNECT = "disconnect"
+    RESET = "reset"
     LOGOFF = "logoff"
 
 
@@ -36,6 +42,8 @@ class Selector(Given):
     session_ids: tuple[int, ...] = ()
     users: tuple[str, ...] = ()
     everyone: bool = False
+    active: bool = False
+    """Somebody is in front of it, who sees a warning."""
     disconnected: bool = False
     disconnected_over_s: int | None = Field(default=None, ge=0)
     idle_over_s: int | None = Field(default=None, ge=0)
@@ -45,6 +53,8 @@ class Selector(Given):
         others = self.names_someone or self.goes_by_use
         if self.everyone and others:
             raise ValueError("--all stands alone; drop it or drop the other selectors")
+        if self.active and self.wants_disconnected:
+            raise ValueError("--active: a session is not active and disconnected; drop one of the two")
         if not (self.everyone or others):
             raise ValueError(SAY_WHO)
         for session_id in self.session_ids:
@@ -62,8 +72,8 @@ class Selector(Given):
 
     @property
     def goes_by_use(self) -> bool:
-        """Whether it asks how a session is used (idle, disconnected), which may be otherwise a moment later (W42)."""
-        return self.wants_disconnected or self.idle_over_s is not None
+        """Whether it asks how a session is used (active, idle, disconnected), which may change in a moment (W42)."""
+        return self.active or self.wants_disconnected or self.idle_over_s is not None
 
     @property
     def wants_disconnected(self) -> bool:
@@ -91,6 +101,8 @@ class Plan(Frozen):
 
     verdicts: tuple[Verdict, ...] = ()
     missing: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What the person should know of the host."""
 
     @property
     def acts(self) -> tuple[Session, ...]:
@@ -103,13 +115,33 @@ class Plan(Frozen):
         return tuple(verdict for verdict in self.verdicts if verdict.decision == "refuse")
 
 
-def make_plan(seen: Observation, selector: Selector, act: Act, *, disconnected_ok: bool = False) -> Plan:
+class Allowed(Frozen):
+    """What is spared or refused unless the administrator says otherwise: each field is the option of that name."""
+
+    include_admins: bool = False
+    include_console: bool = False
+    disconnected_ok: bool = False
+
+
+NOT_SPECIFIED = Allowed()
+
+
+def make_plan(seen: Observation, selector: Selector, act: Act, allowed: Allowed = NOT_SPECIFIED) -> Plan:
     """Give each chosen session of one host a verdict, in the order of the table."""
     chosen, doubtful, missing = choose(seen, selector)
-    verdicts = [_judge(seen, session, selector, act, disconnected_ok=disconnected_ok) for session in chosen]
-    if act is Act.MESSAGE and selector.names_someone and not any(verdict.decision == "act" for verdict in verdicts):
+    verdicts = [_judge(seen, session, selector, act, allowed) for session in chosen]
+    asks_for_them = selector.names_someone or selector.wants_disconnected
+    if act is Act.MESSAGE and asks_for_them and not any(verdict.decision == "act" for verdict in verdicts):
         verdicts = [verdict.model_copy(update={"decision": "refuse"}) for verdict in verdicts]
-    return Plan(verdicts=(*verdicts, *doubtful), missing=missing)
+    plan = Plan(verdicts=(*verdicts, *doubtful), missing=missing)
+    return plan.model_copy(update={"notes": tuple(_notes(seen, selector, act, plan.acts))})
+
+
+def _notes(seen: Observation, selector: Selector, act: Act, acts: Sequence[Session]) -> Iterable[str]:
+    if selector.idle_over_s is not None and (text := unknown_idle(seen)):
+        yield text
+    if act is Act.LOGOFF:
+        yield from returning_stations(seen, {session.id for session in acts})
 
 
 def matching(seen: Observation, selector: Selector) -> tuple[Session, ...]:
@@ -126,6 +158,8 @@ def back_in_use(session: Session, selector: Selector) -> str:
     """
     if _passes_filters(session, selector):
         return ""
+    if selector.active and session.state is not State.ACTIVE:
+        return "not active any more"
     unseen = session.idle_s is None and (session.state is State.DISCONNECTED or not selector.wants_disconnected)
     return "its idle time is unknown at the last look" if unseen else "in use again"
 
@@ -174,7 +208,10 @@ def choose(seen: Observation, selector: Selector) -> tuple[list[Session], list[V
     if selector.session_ids:
         listed = {session.id: session for session in seen.sessions}
         for session_id in selector.session_ids:
-            if session_id not in listed:
+            if lost := orphan(seen, session_id):
+                reason = f"{what_is_left(seen, session_id)}; 'mpsbridge reset' ends what is left of it"
+                doubtful[session_id] = Verdict(session=lost, decision="refuse", reason=reason)
+            elif session_id not in listed:
                 missing.append(_missing_id(seen, session_id))
             elif selector.users and not any(_is_named(listed[session_id], user) for user in selector.users):
                 missing.append(f"session {session_id} of {' or '.join(selector.users)}")
@@ -187,6 +224,8 @@ def choose(seen: Observation, selector: Selector) -> tuple[list[Session], list[V
 
 def _passes_filters(session: Session, selector: Selector) -> bool:
     if selector.wants_disconnected and session.state is not State.DISCONNECTED:
+        return False
+    if selector.active and session.state is not State.ACTIVE:
         return False
     limits = [limit for limit in (selector.disconnected_over_s, selector.idle_over_s) if limit is not None]
     return not limits or (session.idle_s is not None and session.idle_s >= max(limits))
@@ -244,11 +283,14 @@ def _missing_id(seen: Observation, session_id: int) -> str:
     return f"session {session_id}"
 
 
-def _judge(seen: Observation, session: Session, selector: Selector, act: Act, *, disconnected_ok: bool) -> Verdict:
+def _judge(seen: Observation, session: Session, selector: Selector, act: Act, allowed: Allowed) -> Verdict:
     """The verdict on one chosen session: an ordered list of small rules, the first that speaks wins."""
     named = selector.names_someone
     if session.own:
         return Verdict(session=session, decision="refuse" if named else "keep", reason="the session of this very call")
+    if act is not Act.MESSAGE and (spared := _exempt(session, allowed, is_named=named)):
+        reason, lifted_by = spared
+        return Verdict(session=session, decision="keep", reason=f"{reason} ({lifted_by} allows it)")
     if session.guard is None:
         return Verdict(session=session, decision="refuse", reason=seen.unguarded)
     if session.state is not State.DISCONNECTED:
@@ -257,7 +299,15 @@ def _judge(seen: Observation, session: Session, selector: Selector, act: Act, *,
         return Verdict(session=session, decision="keep", reason="disconnected: nobody would see it")
     if act is Act.DISCONNECT:
         return Verdict(session=session, decision="keep", reason="disconnected already")
-    if not (named or selector.wants_disconnected or disconnected_ok):
+    if not (named or selector.wants_disconnected or allowed.disconnected_ok):
         reason = "disconnected: unsaved work in it would be lost and nobody would see a warning"
+        if selector.everyone:
+            reason += "; --active leaves it alone"
         return Verdict(session=session, decision="refuse", reason=reason, lifted_by="--disconnected-ok")
     return Verdict(session=session, decision="act")
+
+
+def _exempt(session: Session, allowed: Allowed, *, is_named: bool) -> Exemption:
+    return administrator(session, include_admins=allowed.include_admins, is_named=is_named) or console(
+        session, include_console=allowed.include_console, is_named=is_named
+    )

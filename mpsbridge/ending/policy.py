@@ -14,12 +14,24 @@ from typing import NamedTuple
 
 from pydantic import AwareDatetime, Field
 
+from mpsbridge.ending.brokers import governor
+from mpsbridge.ending.exempt import (
+    NO_LOGON_PROGRAM,
+    UNKNOWN_ADMINISTRATOR,
+    administrator,
+    console,
+    returning_stations,
+    unknown_idle,
+)
 from mpsbridge.ending.lease import holder, is_disbelieved, keeps_out
-from mpsbridge.ending.plan import Selector, Verdict, back_in_use, choose, may_be_meant
+from mpsbridge.ending.plan import Allowed, Selector, Verdict, back_in_use, choose, may_be_meant
 from mpsbridge.models.durations import format_duration
 from mpsbridge.models.frozen import Frozen, Given
 from mpsbridge.models.sessions import LogonMode, Observation, Session, State
 from mpsbridge.models.then import Then
+
+SENDER = r"^[^\x00-\x1f\x7f-\x9f]*$"
+"""One line, for it stands in a box on people's screens."""
 
 
 class Closing(StrEnum):
@@ -33,15 +45,10 @@ class Closing(StrEnum):
     LOCAL = "local"
 
 
-class Allowances(Frozen):
-    """What is spared or refused unless the administrator says otherwise in so many words: each field is the option of
-    that name.
-    """
+class Allowances(Allowed):
+    """The same for the whole procedure."""
 
     keep_running: tuple[str, ...] = ()
-    include_admins: bool = False
-    include_console: bool = False
-    disconnected_ok: bool = False
     unwarned_ok: bool = False
     leftover_ok: bool = False
     take_over: bool = False
@@ -55,6 +62,8 @@ class Policy(Allowances, Given):
     selector: Selector
     then: Then = Then.NOTHING
     reason: str = ""
+    sender: str = Field(default="", max_length=60, pattern=SENDER)
+    """Who tells people, as notices name them; the person at work where it is empty."""
     warn_s: tuple[int, ...] = (900, 300, 60)
     """Empty: no warning, said in so many words."""
     keep_users: tuple[str, ...] = ()
@@ -83,6 +92,12 @@ class Policy(Allowances, Given):
         return self.selector.goes_by_use or bool(self.keep_running)
 
     @property
+    def leaves_logons(self) -> bool:
+        """Whether logons stay open: keeping everybody out belongs to ending everybody, and to what follows then."""
+        by_default = self.closing is Closing.DEFAULT and not (self.selector.everyone or self.restarts)
+        return by_default or self.closing is Closing.LEAVE
+
+    @property
     def patience_s(self) -> int:
         """How long log-offs may take until something is done about those that hang, or nothing more is done."""
         return self.settle_s if self.force_after_s is None else self.force_after_s
@@ -93,7 +108,7 @@ class Policy(Allowances, Given):
         What they closed until the next restart is closed enough, unless it is to last through ours: put back after a
         restart it would outlive what they asked for.
         """
-        if self.closing is Closing.LEAVE or found in {LogonMode.DISABLED, LogonMode.DRAIN}:
+        if self.leaves_logons or found in {LogonMode.DISABLED, LogonMode.DRAIN}:
             return None
         if self.closing in {Closing.DEFAULT, Closing.LOCAL}:
             wanted = LogonMode.DRAIN
@@ -156,7 +171,7 @@ def plan_host(
 ) -> HostPlan:
     """Judge every session of one host, and the host itself.
 
-    ``run`` is this run's id: its own lease is no objection. Nor is a half-dead session of ``ours``: one that this very
+    ``run`` is this run's id: its own lease is no objection. Nor is an orphaned session of ``ours``: one that this very
     run has logged off.
     """
     surely, doubtful, missing = choose(seen, policy.selector)
@@ -166,6 +181,8 @@ def plan_host(
         doubts.get(session.id) or _judge(_Case(host, seen, session, policy, session.id in chosen))
         for session in seen.sessions
     )
+    listed = {session.id for session in seen.sessions}
+    verdicts += tuple(verdict for verdict in doubtful if verdict.session.id not in listed)
     return HostPlan(
         verdicts=verdicts,
         objections=tuple(_objections(seen, policy, run, ours)),
@@ -234,7 +251,7 @@ def _judge(case: _Case) -> Verdict:
         if found := rule(case):
             reason, lifted_by = found
             return Verdict(session=case.session, decision="refuse", reason=reason, lifted_by=lifted_by)
-    remark = "whether an administrator: unknown" if case.session.admin is None else ""
+    remark = UNKNOWN_ADMINISTRATOR if case.session.admin is None else ""
     return Verdict(session=case.session, decision="act", reason=remark)
 
 
@@ -279,13 +296,13 @@ def _kept_program(case: _Case) -> Found:
 
 
 def _administrator(case: _Case) -> Found:
-    spared = case.session.admin and not case.policy.include_admins and not case.policy.selector.names_someone
-    return ("an administrator", "--include-admins") if spared else None
+    named = case.policy.selector.names_someone
+    return administrator(case.session, include_admins=case.policy.include_admins, is_named=named)
 
 
 def _console(case: _Case) -> Found:
-    spared = case.session.on_console and not case.policy.include_console and not case.policy.selector.names_someone
-    return ("on the console", "--include-console") if spared else None
+    named = case.policy.selector.names_someone
+    return console(case.session, include_console=case.policy.include_console, is_named=named)
 
 
 def _unrecognisable(case: _Case) -> Found:
@@ -325,18 +342,25 @@ def _objections(seen: Observation, policy: Policy, run: str, ours: frozenset[int
         yield Objection(reason=seen.unguarded)
     if seen.elevated is not True:
         yield Objection(reason="the lease and the logon mode need an elevated administrator, which this account is not")
-    if seen.broker and policy.closing not in {Closing.LOCAL, Closing.LEAVE}:
-        reason = "a connection broker governs this host: drain it there first; its own flag is neither read nor changed"
+    if seen.broker and policy.closing is not Closing.LOCAL and not policy.leaves_logons:
+        who = governor(seen.agents)
+        reason = f"{who} governs this host: drain it there first; its own flag is neither read nor changed"
         yield Objection(reason=reason, lifted_by="--logons local or --logons leave")
+    if seen.sets_logons is False and policy.mode_to_set(seen.logon_mode) is not None:
+        yield Objection(reason=f"{NO_LOGON_PROGRAM}, so new logons cannot be kept out", lifted_by="--logons leave")
     if policy.then in {Then.CONSOLE_MODE, Then.STATION_MODE} and seen.multipoint is None:
         yield Objection(reason="the host does not have MultiPoint Services, so there is no mode to switch")
 
 
 def _notes(seen: Observation, policy: Policy, verdicts: tuple[Verdict, ...]) -> Iterable[str]:
     acts = {verdict.session.id for verdict in verdicts if verdict.decision == "act"}
-    for station in seen.stations:
-        if station.auto_logon and station.session_id in acts:
-            yield f"station {station.id} logs on again by itself: its session is ended once, and not again"
+    yield from returning_stations(seen, acts)
+    if policy.selector.idle_over_s is not None and (text := unknown_idle(seen)):
+        yield text
+    unknown = [str(one.session.id) for one in verdicts if one.reason.startswith(UNKNOWN_ADMINISTRATOR)]
+    if unknown and not policy.include_admins and not policy.selector.names_someone:
+        ids = f"{'session' if len(unknown) == 1 else 'sessions'} {', '.join(unknown)}"
+        yield f"it is not known whether {ids} are administrators', so they are spared (--include-admins ends them)"
     if policy.restarts and seen.discards_changes:
         yield "disk protection is on: lease, task and logon mode are lost at the restart"
     if policy.force_after_s is not None and acts:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol, TypeVar
 
 from mpsbridge.clock import Clock
+from mpsbridge.ending.notices import sender_of
 from mpsbridge.ending.past import Past, ended_by_others
 from mpsbridge.ending.policy import Policy
 from mpsbridge.errors import HostReleased, MpsBridgeError, Stopped
@@ -141,6 +142,8 @@ class Scene:
         self.was_restarted = False
         """Whether the host has restarted before this run told it to."""
         self.locale: str | None = None
+        self.offset_until: datetime | None = None
+        """Until when the host's offset from UTC is what it is now, where it changes within a day."""
         self._journal: Record = journal
         self._on_event = on_event
         self._on_progress = on_progress
@@ -168,6 +171,11 @@ class Scene:
         until = None if for_s is None else self.clock.now() + timedelta(seconds=for_s)
         self._inform(self._on_progress, Progress(host=self.host.name, phase=self._phase, people=people, until=until))
 
+    @property
+    def sender(self) -> str:
+        """Who tells people, as they read it."""
+        return self.policy.sender or sender_of(self.owner)
+
     def observe(self) -> Observation:
         """All that one look tells."""
         seen = self._take_in(self.host.observe(programs=self.policy.keep_running))
@@ -180,6 +188,7 @@ class Scene:
 
     def _take_in(self, seen: Observation) -> Observation:
         self._ahead, self._zone = seen.observed - self.clock.now(), seen.observed.tzinfo
+        self.offset_until = seen.offset_until
         self.note(
             Looked(
                 observed=seen.observed,

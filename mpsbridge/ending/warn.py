@@ -86,12 +86,15 @@ def _tell(
     whom = [one for one in whom if told_as(one, mark_of(name, ends)) not in scene.past.told]
     if not whom or left_s <= 0:
         return
+    language = language_of(scene.locale)
     text = notice(
-        template or TEXTS[language_of(scene.locale)],
+        template or TEXTS[language],
         left_s=left_s,
-        ends=ends,
+        ends=ends.astimezone(scene.now().tzinfo),  # the clock on the wall may have been put back since
         reason=scene.policy.reason,
-        sender=scene.owner,
+        sender=scene.sender,
+        language=language,
+        zoned=scene.offset_until is not None and ends > scene.offset_until,
     )
     scene.check_stop()
     display_s = max(SHORTEST_S, min(LONGEST_S, int(left_s) - 10))

@@ -63,6 +63,8 @@ class LabSession:
     idle_text: str | None = None
     station: int | None = None
     admin: bool = False
+    admin_by_group: bool = False
+    """An administrator as a member of the domain's group, and not by name."""
     client: str | None = None
     programs: tuple[str, ...] = ()
     """What runs in it beside the desktop."""
@@ -124,6 +126,12 @@ class HostFacts:
     ready_s: float = 0.0
     """From its return until its Remote Desktop service runs."""
     disk_protection: str = "NotInstalled"
+    lacks: tuple[str, ...] = ()
+    """Programs of Windows that are not there, such as ``chglogon.exe``."""
+    administrators: str = "users"
+    """Who stands in Administrators: ``users`` only; ``group``, a domain's group too, and Windows has noted everybody's
+    groups; ``unnoted``, the same and it has not; ``broken``, a member whose SID cannot be read; ``unreadable``.
+    """
     lease_folder: str = "ours"
     """``writable`` where a standard user may write it too, so that what lies there proves nothing (W22)."""
 

@@ -103,6 +103,8 @@ _HOST: dict[str, read.Reader] = {
     "ready_s": read.seconds,
     "reboot_s": read.seconds,
     "disk_protection": read.one_of("NotInstalled", "Passive", "Discard"),
+    "lacks": read.texts,
+    "administrators": read.one_of("users", "group", "unnoted", "broken", "unreadable"),
     "lease": read.text,
     "lease_folder": read.one_of("ours", "writable"),
     "playback": read.text,
@@ -172,6 +174,7 @@ _SESSION: dict[str, read.Reader] = {
     "born": read.moment,
     "station": read.whole(1, 10**6),
     "admin": read.flag,
+    "admin_by_group": read.flag,
     "client": read.text,
     "programs": read.texts,
     "hung": read.flag,
@@ -183,6 +186,8 @@ _SESSION: dict[str, read.Reader] = {
 
 def _session(raw: Any, host: LabHost) -> LabSession:
     values = read.table(raw, _SESSION, required=("id", "user"))
+    if values.get("admin_by_group") and host.facts.administrators == "users":
+        raise read.Wrong("admin_by_group needs a host whose 'administrators' are not only users")
     logon = values["logon"] = _at_start(values.get("logon", timedelta(hours=1)), host)
     values["born"] = _at_start(values.get("born", born_before(logon)), host)
     account = values.setdefault("account", f"{host.facts.computer}\\{values['user']}")

@@ -50,11 +50,27 @@ class PatternsAnswer(Answer):
 
 
 class OwnerAnswer(Answer):
-    """Whose session an id is, read from a process or from the registry key ``LogonUI/SessionData`` (W6)."""
+    """Whose session an id is, read from a process or from the registry key ``LogonUI/SessionData`` (W6).
+
+    ``groups`` are those of the members of Administrators (and Administrators itself) that Windows noted among the
+    user's groups when it last applied Group Policy to them, which was at ``groups_at``; null where it noted none.
+    """
 
     id: int
     account: Name | None = None
     sid: Name | None = None
+    groups: tuple[Name, ...] | None = None
+    groups_at: CimTime | None = None
+
+
+class MemberAnswer(Answer):
+    """A direct member of Administrators (S-1-5-32-544); ``sid`` is null where it could not be read.
+
+    ``kind`` is ``unknown`` where the host does not tell a user from a group, as for one that no domain resolves.
+    """
+
+    sid: Name | None = None
+    kind: Literal["user", "group", "unknown"] = "unknown"
 
 
 class BirthAnswer(Answer):
@@ -154,6 +170,8 @@ class ObserveAnswer(Answer):
     computer: Name | None = None
     now: CimTime
     utc_offset_min: int | None = None
+    offset_until: CimTime | None = None
+    """Until when that offset holds, to the hour; null where it does not change within a day."""
     boot: CimTime | None = None
     quser: ProgramAnswer
     qwinsta: ProgramAnswer
@@ -166,11 +184,13 @@ class ObserveAnswer(Answer):
     patterns: PatternsAnswer = PatternsAnswer()
     births: tuple[BirthAnswer, ...] = ()
     owners: tuple[OwnerAnswer, ...] = ()
-    admins: tuple[Name, ...] | None = None
-    """SIDs that are direct members of Administrators (S-1-5-32-544), or null where they could not be read (W10)."""
+    admins: tuple[MemberAnswer, ...] | None = None
+    """The direct members of Administrators, or null where the group could not be read (W10)."""
     witness: WitnessAnswer = WitnessAnswer()
     wms: WmsAnswer | None = None
     logons: LogonsAnswer = LogonsAnswer()
+    sets_logons: bool | None = None
+    """Whether the program that sets the logon mode is there; null where that could not be asked."""
     broker: BrokerAnswer = BrokerAnswer()
     caller: CallerAnswer = CallerAnswer()
     pending_reboot: tuple[Name, ...] | None = None

@@ -161,6 +161,8 @@ class Observation(Frozen):
     logon_mode: LogonMode | None = None
     multipoint: Literal["2012", "2016"] | None = None
     elevated: bool | None = None
+    orphaned: tuple[int, ...] = ()
+    """Ids of sessions without a user: processes without a session row, and disconnected or dead rows of nobody."""
     problems: tuple[str, ...] = ()
     left_out: int = 0
     """Sessions that are there too, and were not asked for."""
@@ -178,8 +180,12 @@ class Observation(Frozen):
     """(session id, program) for each program that was asked for (W38)."""
     lease: str | None = Field(default=None, exclude=True)
     """The lease file's text; null where there is none."""
+    sets_logons: bool | None = Field(default=None, exclude=True)
+    """Whether the program that sets the logon mode is there."""
     broker: bool | None = Field(default=None, exclude=True)
     """Whether a broker governs who may log on here (W21)."""
+    agents: tuple[str, ...] = Field(default=(), exclude=True)
+    """The services of desktop brokers that are there, by name."""
     pending_reboot: tuple[str, ...] | None = Field(default=None, exclude=True)
     unready: tuple[str, ...] = Field(default=(), exclude=True)
     """Why the host is not ready for people yet, though it has started (W26)."""
@@ -187,6 +193,8 @@ class Observation(Frozen):
     """MultiPoint's disk protection drops every change at restart (W23)."""
     mode: Literal["station", "console", "unknown"] | None = Field(default=None, exclude=True)
     """MultiPoint's mode; null without MultiPoint."""
+    offset_until: AwareDatetime | None = Field(default=None, exclude=True)
+    """Until when the host's offset from UTC is what it is now, to the hour, where it changes within a day."""
     locale: str | None = Field(default=None, exclude=True)
     """Of the host's people (``de-DE``), for notices."""
     encoding: str = Field(default="utf-8", exclude=True)

@@ -1,4 +1,4 @@
-"""``message``, ``disconnect`` and ``logoff``: look everywhere, plan, and act now.
+"""``message``, ``disconnect``, ``logoff`` and ``reset``: look everywhere, plan, and act now.
 
 Rules: what is named and found on no host refuses the whole call; a refusal on a host means that nothing is sent to it;
 a session that was chosen for being idle or disconnected is looked at again right before the act, because a person may
@@ -7,13 +7,15 @@ take minutes to say yes (W42).
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydantic import JsonValue
 
 from mpsbridge.ending.lease import why_held
-from mpsbridge.ending.plan import Act, Plan, Selector, ask_again, choose, make_plan
+from mpsbridge.ending.plan import NOT_SPECIFIED, Act, Allowed, Plan, Selector, ask_again, choose, make_plan
+from mpsbridge.ending.resets import plan_resets
 from mpsbridge.errors import MpsBridgeError
 from mpsbridge.host import Host
 from mpsbridge.models.frozen import Frozen, Given
@@ -29,7 +31,12 @@ from mpsbridge.snippets.parameters import MessageText
 
 MESSAGE_SHOWN_S = 600
 """How long a message stays on the screen unless it is closed (W32)."""
-_STEPS = {Act.MESSAGE: Step.MESSAGE, Act.DISCONNECT: Step.DISCONNECT, Act.LOGOFF: Step.LOGOFF}
+_STEPS = {
+    Act.MESSAGE: Step.MESSAGE,
+    Act.DISCONNECT: Step.DISCONNECT,
+    Act.LOGOFF: Step.LOGOFF,
+    Act.RESET: Step.RESET,
+}
 
 
 class ActValue(Frozen):
@@ -38,6 +45,8 @@ class ActValue(Frozen):
     run: str
     dry_run: bool
     sessions: tuple[SessionResult, ...]
+    problems: tuple[str, ...] = ()
+    """What the person should know of the host."""
 
     @property
     def facts(self) -> HostFacts:
@@ -54,6 +63,8 @@ class ActPlan:
     outcomes: tuple[Outcome[ActValue], ...]
     plans: dict[int, Plan]
     """By the host's place in the order given; only of hosts on which something is to be done."""
+    notes: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """What the person should know of each host that could be looked at."""
 
     @property
     def sessions(self) -> list[tuple[str, Session]]:
@@ -76,7 +87,7 @@ class ActPlan:
 
 
 class ActOn(Given):
-    """What the three acts share."""
+    """What these acts share."""
 
     selector: Selector
 
@@ -90,8 +101,12 @@ class ActOn(Given):
         """What it does to people."""
         return Effect.DISRUPT
 
+    @property
+    def _allowed(self) -> Allowed:
+        return NOT_SPECIFIED
+
     def _plan(self, seen: Observation) -> Plan:
-        return make_plan(seen, self.selector, self.act)
+        return make_plan(seen, self.selector, self.act, self._allowed)
 
     def _do(self, host: Host, sessions: Sequence[Session], run: str) -> tuple[SessionResult, ...]:
         raise NotImplementedError
@@ -112,7 +127,8 @@ class ActOn(Given):
         with_work = {
             place: plan for place, plan in plans.items() if plan.acts and not isinstance(outcomes[place], Skipped)
         }
-        return ActPlan(operation=self, run=run, outcomes=tuple(outcomes), plans=with_work)
+        notes = tuple((looks[place].host, plan.notes) for place, plan in plans.items())
+        return ActPlan(operation=self, run=run, outcomes=tuple(outcomes), plans=with_work, notes=notes)
 
     def _before(
         self, run: str, look: Outcome[Observation], plan: Plan | None, nowhere: str, *, dry_run: bool
@@ -129,7 +145,8 @@ class ActOn(Given):
             reasons.append(f"session {verdict.session.id}, {verdict.session.user}: {verdict.reason}{lifted}")
         if reasons:
             return Skipped.instead_of(look, REFUSED + "; ".join(reasons))
-        value = ActValue(run=run, dry_run=dry_run, sessions=tuple(verdict.as_planned for verdict in plan.verdicts))
+        results = tuple(verdict.as_planned for verdict in plan.verdicts)
+        value = ActValue(run=run, dry_run=dry_run, sessions=results, problems=plan.notes)
         return Done[ActValue](host=look.host, address=look.address, elapsed_s=look.elapsed_s, value=value)
 
     def carry_out(self, work: Workplace, plan: ActPlan, watch: Watch) -> RunResult[ActValue]:
@@ -177,7 +194,7 @@ class ActOn(Given):
             or SessionResult(session=verdict.session, result=Result.KEPT, text=verdict.reason)
             for verdict in done.verdicts
         ]
-        return ActValue(run=run, dry_run=False, sessions=tuple(told))
+        return ActValue(run=run, dry_run=False, sessions=tuple(told), problems=plan.notes)
 
     def _send(self, work: Workplace, host: Host, plan: Plan, run: str) -> tuple[SessionResult, ...]:
         ids = tuple(session.id for session in plan.acts)
@@ -221,6 +238,13 @@ class Message(ActOn):
 class Disconnect(ActOn):
     """Suspend each session that is meant; its programs keep running."""
 
+    include_admins: bool = False
+    include_console: bool = False
+
+    @property
+    def _allowed(self) -> Allowed:
+        return Allowed(include_admins=self.include_admins, include_console=self.include_console)
+
     @property
     def act(self) -> Act:
         """Which act it is."""
@@ -233,6 +257,8 @@ class Disconnect(ActOn):
 class LogOff(ActOn):
     """Log each session off that is meant, now and without a warning, and look until it is gone."""
 
+    include_admins: bool = False
+    include_console: bool = False
     disconnected_ok: bool = False
 
     @property
@@ -240,8 +266,37 @@ class LogOff(ActOn):
         """Which act it is."""
         return Act.LOGOFF
 
-    def _plan(self, seen: Observation) -> Plan:
-        return make_plan(seen, self.selector, self.act, disconnected_ok=self.disconnected_ok)
+    @property
+    def _allowed(self) -> Allowed:
+        return Allowed(
+            include_admins=self.include_admins,
+            include_console=self.include_console,
+            disconnected_ok=self.disconnected_ok,
+        )
 
     def _do(self, host: Host, sessions: Sequence[Session], run: str) -> tuple[SessionResult, ...]:
-        return host.log_off(sessions, run=run)
+        return tuple(_what_helps(host, result) for result in host.log_off(sessions, run=run))
+
+
+class Reset(ActOn):
+    """End what is left of orphaned sessions, each by its birth; the selector names their ids."""
+
+    @property
+    def act(self) -> Act:
+        """Which act it is."""
+        return Act.RESET
+
+    def _plan(self, seen: Observation) -> Plan:
+        return plan_resets(seen, self.selector)
+
+    def _do(self, host: Host, sessions: Sequence[Session], run: str) -> tuple[SessionResult, ...]:
+        return host.reset(sessions, run=run)
+
+
+def _what_helps(host: Host, result: SessionResult) -> SessionResult:
+    """A log-off that goes on, or hangs, with the call that sees it through."""
+    if result.result is not Result.UNKNOWN or not result.begun:
+        return result
+    name = shlex.quote(host.name)
+    helps = f"if it hangs: mpsbridge end {name} --session {result.session.id} --no-warning --force-after 10m"
+    return result.model_copy(update={"text": f"{result.text}; {helps}".removeprefix("; ")})

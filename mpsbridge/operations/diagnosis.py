@@ -226,8 +226,8 @@ def _sight(raw: RawOutput) -> list[Check]:
             _check(
                 "sight",
                 ok=False,
-                text=f"{text}; left over without a row: {', '.join(map(str, seen.leftovers))}",
-                remedy="Half-dead sessions: look at them on the host; a restart clears them.",
+                text=f"{text}; orphaned (processes without a session row): {', '.join(map(str, seen.leftovers))}",
+                remedy="Reset them ('mpsbridge reset HOST --session ID'), or restart the host.",
             )
         ]
     return [_check("sight", ok=True, text=text)]

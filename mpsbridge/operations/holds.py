@@ -27,6 +27,7 @@ from mpsbridge.ending.lease import (
     is_of_run,
     read_lease,
 )
+from mpsbridge.ending.notices import sender_of
 from mpsbridge.errors import JournalError, JournalLost, MpsBridgeError, Refused, StillHeld
 from mpsbridge.host import Host
 from mpsbridge.models.frozen import Frozen, Given
@@ -299,7 +300,7 @@ def _call_off(work: Workplace, steps: Steps, lease: Lease, text: str | None, sai
     if not lease.notices:
         return text
     try:
-        count = release_notices(_Recorded(steps), lease, steps.host.observe(), sender=work.actor)
+        count = release_notices(_Recorded(steps), lease, steps.host.observe(), sender=sender_of(work.actor))
         left = steps.host.look().lease
     except MpsBridgeError as error:
         said.append(f"people could not be told that the log-off is cancelled: {error}")

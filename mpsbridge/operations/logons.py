@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
+from mpsbridge.ending.exempt import NO_LOGON_PROGRAM
 from mpsbridge.ending.lease import why_held
 from mpsbridge.errors import Refused
 from mpsbridge.host import Host
@@ -27,9 +28,18 @@ class SetLogons(Given):
 
     mode: LogonMode
 
+    def _look(self, host: Host) -> Logons:
+        """The mode as it is. Raises ``Refused`` where no script would change it."""
+        seen = host.look()
+        if held := why_held(seen):
+            raise Refused(held)
+        if seen.sets_logons is False and seen.logon_mode is not self.mode:
+            raise Refused(f"{NO_LOGON_PROGRAM}, so its logon mode cannot be set")
+        return Logons(mode=seen.logon_mode, was=None)
+
     def plan(self, work: Workplace) -> LogonsPlan:
-        """Read the mode of every host; one that is held is refused."""
-        found = [refused_is_skipped(outcome) for outcome in work.look(work.fleet(), _unless_held)]
+        """Read the mode of every host; one that is held, or where it cannot be set, is refused."""
+        found = [refused_is_skipped(outcome) for outcome in work.look(work.fleet(), self._look)]
         modes = {
             place: outcome.value.mode
             for place, outcome in enumerate(found)
@@ -90,14 +100,6 @@ class LogonsPlan:
                 elif place not in self.modes:
                     what = Finished(outcome="nothing to do", phase=Phase.PLAN)
                     work.record.record(self.run, outcome.host, what)
-
-
-def _unless_held(host: Host) -> Logons:
-    """The mode as it is. Raises ``Refused`` where no script would change it."""
-    seen = host.look()
-    if held := why_held(seen):
-        raise Refused(held)
-    return Logons(mode=seen.logon_mode, was=None)
 
 
 def _as_change(outcome: Outcome[Logons]) -> Outcome[Logons]:

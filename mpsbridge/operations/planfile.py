@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 
-from mpsbridge.ending.policy import Allowances, Closing
+from mpsbridge.ending.policy import SENDER, Allowances, Closing
 from mpsbridge.errors import InputError
 from mpsbridge.files import read_text
 from mpsbridge.models.durations import parse_duration
@@ -37,6 +37,7 @@ class PolicyTable(Allowances):
 
     all: bool = False
     user: tuple[str, ...] = ()
+    active: bool = False
     disconnected: bool = False
     disconnected_over: Duration | None = None
     idle_over: Duration | None = None
@@ -52,9 +53,12 @@ class PolicyTable(Allowances):
 
 
 class NoticesTable(Frozen):
-    """``[notices]``: when people are told before the end (an empty list: nobody is), and a text of one's own."""
+    """``[notices]``: when people are told before the end (an empty list: nobody is), a text of one's own, and
+    the ``sender`` that people read.
+    """
 
     at: tuple[Duration, ...] = ("15m", "5m", "1m")
+    sender: str = Field(default="", max_length=60, pattern=SENDER)
     file: Path | None = None
 
 

@@ -19,6 +19,7 @@ from mpsbridge.models.answers import BrokerAnswer, ObserveAnswer, OwnerAnswer, P
 from mpsbridge.models.bounds import LINES_LIMIT, TABLE_LIMIT, few
 from mpsbridge.models.harmless import harmless
 from mpsbridge.models.sessions import Observation, Row, Session, SessionGuard, State, from_cim, is_garbled
+from mpsbridge.parsing.administrators import is_administrator
 from mpsbridge.parsing.cells import width
 from mpsbridge.parsing.guard import USER_COLUMN, guard_of
 from mpsbridge.parsing.messages import Trouble
@@ -85,9 +86,11 @@ def _observe(answer: ObserveAnswer, notes: list[str], check: Check) -> Observati
         rows=(*quser.tables.rows, *(qwinsta.rows if qwinsta else ())),
         processes_in=tuple(sorted(before | after)),
         leftovers=tuple(sorted(missing)),
+        orphaned=tuple(sorted(missing | _userless(qwinsta.rows if qwinsta else (), listed))),
         births=tuple(sorted(host.born.items())),
         stations=stations_of(answer.wms) if answer.wms else (),
         logon_mode=answer.logons.mode,
+        sets_logons=answer.sets_logons,
         multipoint=answer.wms.generation if answer.wms else None,
         elevated=answer.caller.elevated,
         encoding=quser.encoding,
@@ -95,11 +98,13 @@ def _observe(answer: ObserveAnswer, notes: list[str], check: Check) -> Observati
         running=tuple((entry.id, entry.name) for entry in answer.running),
         lease=answer.lease,
         broker=_governed(answer.broker),
+        agents=answer.broker.agents,
         pending_reboot=answer.pending_reboot,
         unready=answer.unready,
         discards_changes=answer.disk_protection == "Discard",
         mode=mode_of(answer.wms.mode) if answer.wms else None,
         locale=answer.patterns.locale,
+        offset_until=from_cim(answer.offset_until).astimezone(host.zone) if answer.offset_until else None,
         problems=few(notes),
     )
 
@@ -222,6 +227,19 @@ def _user_rows(rows: Iterable[Row], notes: list[str]) -> list[Row]:
     return list(found.values())
 
 
+def _userless(rows: Iterable[Row], listed: set[int]) -> set[int]:
+    """Ids of sessions that have ended or broken off and kept a row, without a user. A logon screen is none of them."""
+    return {
+        row.id
+        for row in rows
+        if row.username is None
+        and row.state in {State.DISCONNECTED, State.DOWN}
+        and 0 < row.id <= HIGHEST_SESSION
+        and row.id not in listed
+        and (row.sessionname or "").lower() != "services"
+    }
+
+
 class _Host:
     """What is known of the host beside the rows, by session id."""
 
@@ -269,7 +287,13 @@ class _Host:
             logon_text=row.logon_raw,
             born=born,
             own=row.current or row.id == self.answer.caller.session_id,
-            admin=self._admin(row.id, wms),
+            admin=is_administrator(
+                self.owners.get(row.id),
+                self.answer.admins,
+                computer=self.answer.computer,
+                born=self.births.get(row.id),
+                multipoint=wms.admin if wms else None,
+            ),
             station=station,
             client=wms.client if wms else None,
             guard=self._guard(row, self.births.get(row.id)),
@@ -281,13 +305,6 @@ class _Host:
         if owner and owner.account:
             return owner.account
         return f"{wms.domain}\\{wms.user}" if wms and wms.domain and wms.user else None
-
-    def _admin(self, session_id: int, wms: WmsSessionAnswer | None) -> bool | None:
-        """MultiPoint's word, or direct membership by SID; nested membership is not seen, so that is never ``False``."""
-        owner = self.owners.get(session_id)
-        if owner and owner.sid and owner.sid in (self.answer.admins or ()):
-            return True
-        return wms.admin if wms else None
 
     def _guard(self, row: Row, birth: str | None) -> SessionGuard | None:
         """The bytes of the row's fields, as far as the host will find them in the same row of the same program."""

@@ -383,6 +383,23 @@ class OrderGiven(Happening):
         return f"{self.then} ordered{_in_brackets(self.said)}; waiting for the host {waits}"
 
 
+OTHERS_ORDER = "a restart or shutdown that is not this run's was scheduled on the host already"
+
+
+class OthersOrder(Happening):
+    """The host goes down, or will, by an order that is not this run's; this run's was not taken."""
+
+    is_shown: ClassVar[bool] = True
+
+    event: Literal["others"] = "others"
+    said: str = ""
+    """The words of the host's own program."""
+
+    def text(self) -> str:
+        """What is waited for."""
+        return f"{OTHERS_ORDER}{_in_brackets(self.said)}; waiting for that one"
+
+
 class OrderUnanswered(Happening):
     """No answer came to that order, so the host is looked at."""
 
@@ -416,10 +433,12 @@ class LogonsRestored(Happening):
 
     event: Literal["restored"] = "restored"
     logons: LogonMode | None
+    were_set: bool = True
+    """Whether the run had set them, or may have."""
 
     def text(self) -> str:
         """The mode."""
-        return f"logons are {self.logons or 'not told'} again"
+        return f"logons are {self.logons or 'not told'}{' again' if self.were_set else ''}"
 
 
 class LeaseReleased(Happening):
@@ -538,6 +557,7 @@ AnyHappening = Annotated[
     | RestartedByOthers
     | OrderGiven
     | OrderUnanswered
+    | OthersOrder
     | Booted
     | LogonsRestored
     | LeaseReleased

@@ -20,6 +20,7 @@ from mpsbridge.lab.engines.observing import (
     Problems,
     Refusal,
     Result,
+    assert_program,
     believed_lease,
     births,
     caller,
@@ -51,6 +52,7 @@ def set_logons(host: LabHost, arguments: Arguments, problems: Problems) -> Resul
         raise Refusal("expired" if refusal[0] == "expired" else "untouched", refusal[1])
     was = host.logon_mode
     if was != wanted and (not expected or expected == was):
+        assert_program(host, "chglogon.exe")
         if not elevated(host):
             raise Refusal("remote", f"logons are still {was}; chglogon.exe ended with 1: Error [5]:Access is denied.")
         host.set_logon_mode(wanted)

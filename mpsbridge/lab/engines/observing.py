@@ -25,6 +25,10 @@ Problems = list[str]
 """What a call could not find out, as sentences; it adds to them."""
 
 _NO_MULTIPOINT = "Access is denied."
+NO_GROUP = "The group name could not be found."
+NO_SID = "The directory property cannot be found in the cache."
+DOMAIN_ADMINS = sid_of("a domain", "Domain Admins")
+"""The group of the domain's administrators, which stands in Administrators of each computer that joins."""
 
 
 class Refusal(Exception):
@@ -34,6 +38,12 @@ class Refusal(Exception):
         super().__init__(message)
         self.kind = kind
         self.message = message
+
+
+def assert_program(host: LabHost, name: str) -> None:
+    """Refuse before anything is done where the program is not there."""
+    if name in host.facts.lacks:
+        raise Refusal("untouched", f"this host has no {name}; nothing was done")
 
 
 def cim(moment: datetime) -> str:
@@ -81,6 +91,7 @@ def look(host: LabHost, _: Arguments, problems: Problems) -> Result:
     return {
         "now": cim(host.now()),
         "utc_offset_min": facts.utc_offset_min,
+        "offset_until": None,
         "boot": boot(host),
         "quser": _quser(host),
         "qwinsta": _qwinsta(host),
@@ -89,6 +100,7 @@ def look(host: LabHost, _: Arguments, problems: Problems) -> Result:
         "births": [{"id": number, "born": born} for number, born in births(host).items()],
         "witness": {"before": witness, "after": witness},
         "logons": logons(host),
+        "sets_logons": "chglogon.exe" not in facts.lacks,
         "caller": caller(host),
         "lease": believed_lease(host, problems),
         "unready": host.unready(),
@@ -111,8 +123,11 @@ def observe(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
             "pm": facts.patterns.pm,
             "locale": facts.culture,
         },
-        "owners": [{"id": each.id, "account": each.account, "sid": each.sid} for each in _alive(host)],
-        "admins": sorted(administrators(host)),
+        "owners": [
+            {"id": each.id, "account": each.account, "sid": each.sid, **_noted_groups(host, each)}
+            for each in _alive(host)
+        ],
+        "admins": _members(host, problems),
         "wms": wms,
         "disk_protection": wms["disk_protection"] if wms else None,
         "running": _running(host, json.loads(arguments.get("programs", '{"programs":[]}'))["programs"]),
@@ -179,9 +194,45 @@ def caller(host: LabHost) -> Result:
     }
 
 
-def administrators(host: LabHost) -> set[str]:
-    """SIDs of the members of Administrators: the built-in account, and whoever is one in the world."""
-    return {sid_of(host.name, "Administrator"), *(each.sid for each in host.sessions if each.admin)}
+def administrators(host: LabHost) -> list[tuple[str, str | None, str]]:
+    """Name, SID (null where it cannot be read) and class of each member of Administrators.
+
+    The built-in account, whoever is one in the world by name, and the group of the domain's administrators.
+    """
+    by_name = {each.user: each.sid for each in host.sessions if each.admin and not each.admin_by_group}
+    found: list[tuple[str, str | None, str]] = [("Administrator", sid_of(host.name, "Administrator"), "User")]
+    found += [(name, sid, "User") for name, sid in sorted(by_name.items())]
+    if host.facts.administrators != "users":
+        found.append(("Domain Admins", DOMAIN_ADMINS, "Group"))
+    if host.facts.administrators == "broken":
+        found.append(("gone", None, "User"))
+    return found
+
+
+def _members(host: LabHost, problems: Problems) -> list[dict[str, Any]] | None:
+    if host.facts.administrators == "unreadable":
+        problems.append(f'administrators: Exception calling "Invoke" with "1" argument(s): "{NO_GROUP}"')
+        return None
+    found = administrators(host)
+    failed = 'administrators: a member cannot be read: Exception calling "InvokeMember" with "5" argument(s): "{}"'
+    problems += [failed.format(NO_SID) for _, sid, _ in found if sid is None]
+    return [{"sid": sid, "kind": kind.lower() if sid else "unknown"} for _, sid, kind in found]
+
+
+def noted_groups(host: LabHost, session: LabSession) -> list[str] | None:
+    """The groups that Windows has noted as a user's at its logon; null where it noted none."""
+    if host.facts.administrators in {"users", "unnoted"}:
+        return None
+    groups = ["S-1-1-0", "S-1-5-32-545", *(["S-1-5-32-544"] if session.admin else [])]
+    return groups + [DOMAIN_ADMINS] * session.admin_by_group
+
+
+def _noted_groups(host: LabHost, session: LabSession) -> dict[str, Any]:
+    noted = noted_groups(host, session) if elevated(host) else None
+    if noted is None or host.facts.administrators == "unreadable":
+        return {"groups": None, "groups_at": None}
+    theirs = [sid for sid in ("S-1-5-32-544", *(sid for _, sid, _ in administrators(host))) if sid in noted]
+    return {"groups": theirs, "groups_at": cim(session.born)}
 
 
 def multipoint(host: LabHost) -> dict[str, Any] | None:

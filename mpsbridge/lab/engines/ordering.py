@@ -21,6 +21,7 @@ from mpsbridge.lab.engines.observing import (
     Problems,
     Refusal,
     Result,
+    assert_program,
     believed_lease,
     births,
     boot,
@@ -98,6 +99,7 @@ def power(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
     if action not in {"restart", "shutdown", "abort"}:
         raise ValueError(f"{action!r} is no action")
     _unopposed(host, arguments, problems)
+    assert_program(host, "shutdown.exe")
     answer: Result = {"boot": boot(host), "accepted": False, "going_down": False, "left": [], "text": ""}
     if not elevated(host):
         problems.append(NO_BOOT)

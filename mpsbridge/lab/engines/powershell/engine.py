@@ -14,7 +14,7 @@ import shutil
 import sys
 import tempfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mpsbridge.lab.engines.powershell import facts
@@ -148,12 +148,26 @@ class _Site:
             "culture": culture,
             "modules": "" if generation == "none" else str(self._folder / "modules" / generation),
             "programs": str(folder / "programs"),
-            "windows": str(self._folder / "windows"),
+            "windows": str(self._windows_without(host.facts.lacks, folder) if host.facts.lacks else self._windows),
             "zone": str(write_zone(folder / "zone", host.facts.utc_offset_min)),
         }
 
+    @property
+    def _windows(self) -> Path:
+        return self._folder / "windows"
+
+    def _windows_without(self, programs: Sequence[str], folder: Path) -> Path:
+        """A Windows folder of a host's own, in which some programs are not there."""
+        system = folder / "windows" / "System32"
+        if not system.exists():
+            system.mkdir(parents=True)
+            for program in (self._windows / "System32").iterdir():
+                if program.name not in programs:
+                    (system / program.name).symlink_to(program)
+        return folder / "windows"
+
     def _write_programs(self) -> None:
-        system = self._folder / "windows" / "System32"
+        system = self._windows / "System32"
         system.mkdir(parents=True)
         for name in PROGRAMS:
             program = system / f"{name}.exe"

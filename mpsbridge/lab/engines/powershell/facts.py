@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -27,6 +27,11 @@ _PENDING = {
     rf"{_CURRENT_VERSION}\Component Based Servicing\RebootPending": "RebootPending",
     rf"{_CURRENT_VERSION}\WindowsUpdate\Auto Update\RebootRequired": "RebootRequired",
 }
+_POLICY = re.escape(r"SOFTWARE\Microsoft\Windows\CurrentVersion\Group Policy") + r"\\"
+_GROUPS = re.compile(
+    rf"Registry::(?:HKEY_USERS\\(?P<user>[S0-9-]+)\\{_POLICY}GroupMembership|"
+    rf"HKEY_LOCAL_MACHINE\\{_POLICY}State\\(?P<state>[S0-9-]+)\\Extension-List\\{{[0-]+}})"
+)
 _TASK = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
 _DIGITS = re.compile(r"\$found, \$set = ([0-3]), ([0-3]);")
 _ABOUT = re.compile(r"mpsbridge run (\S+) of (.*?) has set logons", re.DOTALL)
@@ -95,9 +100,22 @@ def registry_key(host: LabHost, key: str) -> dict[str, Any] | None:
         number = key.removeprefix(_SESSION_DATA)
         session = next((each for each in host.sessions if str(each.id) == number), None)
         return {"LoggedOnUserSID": session.sid, "LoggedOnSAMUser": session.account} if session else None
+    if noted := _GROUPS.fullmatch(key):
+        session = next((each for each in host.sessions if each.sid in noted.groups()), None)
+        groups = observing.noted_groups(host, session) if session and elevated(host) else None
+        if session is None or groups is None:
+            return None
+        return {f"Group{place}": sid for place, sid in enumerate(groups)} if noted["user"] else _filetime(session.born)
     if key == rf"{_CURRENT_VERSION}\Component Based Servicing\RebootInProgress":
         return {} if "RebootInProgress" in host.unready() else None
     return {} if _PENDING.get(key) in facts.pending_reboot else None
+
+
+def _filetime(moment: datetime) -> dict[str, int]:
+    """When Group Policy was applied, as the registry has it: two halves, of which PowerShell sees signed numbers."""
+    ticks = (moment - datetime(1601, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 10
+    low = ticks & 0xFFFFFFFF
+    return {"StartTimeHi": ticks >> 32, "StartTimeLo": low - (1 << 32) if low >= 1 << 31 else low}
 
 
 def multipoint(host: LabHost, _: str) -> dict[str, Any]:
@@ -118,9 +136,12 @@ def clock(host: LabHost, _: str) -> float:
     return (host.now() - SystemClock().now()).total_seconds()
 
 
-def administrators(host: LabHost, _: str) -> list[str]:
-    """SIDs of the members of Administrators."""
-    return sorted(observing.administrators(host))
+def administrators(host: LabHost, _: str) -> list[dict[str, str | None]]:
+    """The members of Administrators, as the directory of accounts tells their properties."""
+    if host.facts.administrators == "unreadable":
+        raise NotPermitted(observing.NO_GROUP)
+    found = observing.administrators(host)
+    return [{"Name": name, "objectSid": sid, "Class": kind} for name, sid, kind in found]
 
 
 def services(host: LabHost, _: str) -> list[dict[str, str]]:

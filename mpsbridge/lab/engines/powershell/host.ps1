@@ -180,7 +180,12 @@ class LabGroup {
     LabGroup([string]$Path) { }
     [object] Invoke([string]$Method) {
         return @(Get-LabFact 'administrators' | ForEach-Object {
-                $kind = [pscustomobject]@{ Sid = $_ } | Add-Member -PassThru -MemberType ScriptMethod -Name InvokeMember -Value { [Text.Encoding]::ASCII.GetBytes($this.Sid) }
+                $kind = [pscustomobject]@{ Member = $_ } | Add-Member -PassThru -MemberType ScriptMethod -Name InvokeMember -Value {
+                    param($Name)
+                    $value = $this.Member.$Name
+                    if ($null -eq $value) { throw 'The directory property cannot be found in the cache.' }
+                    if ($Name -eq 'objectSid') { [Text.Encoding]::ASCII.GetBytes($value) } else { $value }
+                }
                 [pscustomobject]@{ Kind = $kind } | Add-Member -PassThru -Force -MemberType ScriptMethod -Name GetType -Value { $this.Kind }
             })
     }

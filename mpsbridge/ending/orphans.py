@@ -1,0 +1,43 @@
+"""Orphaned sessions: processes without a session row (W13), and disconnected or dead rows without a user. Pure.
+
+Rule: whatever has a user's row is not an orphan, and neither is a logon screen that waits for somebody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mpsbridge.models.sessions import Observation, Session, State
+
+NOBODY = "no user"
+
+
+def orphan(seen: Observation, number: int) -> Session | None:
+    """The orphaned session with that id, so far as anything is known of it; ``None`` where it is not one."""
+    if number not in seen.orphaned:
+        return None
+    row = next((row for row in seen.rows if row.id == number), None)
+    return Session(
+        id=number,
+        user=NOBODY,
+        state=row.state if row else State.UNKNOWN,
+        state_text=row.state_raw if row else "",
+        born=dict(seen.births).get(number),
+    )
+
+
+def what_is_left(seen: Observation, number: int) -> str:
+    """What makes it an orphan, in words."""
+    if number in seen.leftovers:
+        return "orphaned: its processes run without a session row"
+    return "orphaned: its session row has no user"
+
+
+def told(seen: Observation) -> Iterable[str]:
+    """The orphaned sessions of a host, as sentences."""
+    rowless = [number for number in seen.orphaned if number in seen.leftovers]
+    userless = [number for number in seen.orphaned if number not in seen.leftovers]
+    if rowless:
+        yield f"orphaned sessions (processes without a session row): {', '.join(map(str, rowless))}"
+    if userless:
+        yield f"orphaned sessions (disconnected or down, without a user): {', '.join(map(str, userless))}"
