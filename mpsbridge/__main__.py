@@ -5,12 +5,16 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from mpsbridge.version import __version__
 
+if TYPE_CHECKING:
+    from mpsbridge.clock import Clock
 
-def main() -> None:
-    """Run the command line and exit with its code."""
+
+def main(clock: Clock | None = None) -> None:
+    """Run the command line, living by ``clock`` where one is given, and exit with its code."""
     try:
         from mpsbridge.cli.output import code_after, fill_descriptors, guarded_streams  # noqa: PLC0415 - see above
 
@@ -25,7 +29,7 @@ def main() -> None:
         gc.set_threshold(20_000)  # what is loaded stays: to look through it for garbage every 700 objects finds none
         from mpsbridge.cli.main import run  # noqa: PLC0415 - the same
 
-        code = run(sys.argv[1:])
+        code = run(sys.argv[1:], clock=clock)
         INTERRUPTION.is_held_back = True  # the code stands: a signal from here on changes nothing
     except KeyboardInterrupt:  # of a call that held nothing; whoever interrupts does not wait for threads
         os._exit(130)

@@ -102,6 +102,11 @@ class Settings(BaseSettings):
         return settings
 
     @classmethod
+    def of_its_own(cls, **values: Any) -> Settings:
+        """These values and nothing else: neither environment nor file. For a rehearsal."""
+        return cls.model_construct(**values)
+
+    @classmethod
     def settings_customise_sources(
         cls,
         settings_cls: type[BaseSettings],

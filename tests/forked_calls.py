@@ -101,7 +101,6 @@ def _serve() -> None:
 def _call(order: dict[str, object]) -> None:
     """One call, in a process of its own that ends here."""
     from mpsbridge.__main__ import main  # noqa: PLC0415 - see _serve
-    from mpsbridge.cli.call import CLOCK  # noqa: PLC0415 - the same
 
     code: object = 70
     try:
@@ -121,9 +120,8 @@ def _call(order: dict[str, object]) -> None:
             _kill_after(kill_after)
         if isinstance(largest := order["largest_file"], int):
             resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
-        CLOCK.set(SharedClock(Path(str(order["clock"]))))
         sys.argv[1:] = words
-        main()
+        main(SharedClock(Path(str(order["clock"]))))
     except SystemExit as leaving:
         code = leaving.code
     except BaseException:  # noqa: BLE001 - shown, and the process ends

@@ -161,8 +161,8 @@ def test_the_help_of_an_option_begins_with_a_verb(name: str) -> None:
 
 
 VERBS = (
-    " accept allow answer append ask block choose connect decode do end fill give go keep leave let limit listen look "
-    "play print read record report reset say set show sign skip take trust use wait write "
+    " accept allow answer append ask block choose connect decode do end fill give go include keep leave let limit "
+    "listen look play print read record report reset say set show sign skip take trust use wait write "
 )
 
 

@@ -26,7 +26,11 @@ SCHEMA = jsonschema.Draft202012Validator(event_schema())
 PACKAGE = ROOT / "mpsbridge"
 ELSEWHERE = {"lab", "snippets", "transports", "parsing", "models"}
 """What has steps, phases and events of its own, of another kind."""
-SPEAKERS = sorted(path for path in PACKAGE.rglob("*.py") if path.relative_to(PACKAGE).parts[0] not in ELSEWHERE)
+SPEAKERS = sorted(
+    path
+    for path in PACKAGE.rglob("*.py")
+    if path.relative_to(PACKAGE).parts[0] not in ELSEWHERE and path.name != "diagnosis.py"
+)
 MEMBERS = {"event", "step", "phase"}
 
 

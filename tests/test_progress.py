@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from fake_clock import FakeClock
 
-from mpsbridge.cli.call import HOST_WORDS
-from mpsbridge.cli.leaving import WORDS
+from mpsbridge.cli.call import Call
 from mpsbridge.cli.listing import repeat_for
 from mpsbridge.cli.progress import CallView, RunView
+from mpsbridge.cli.terminal import Terminal
 from mpsbridge.ending.scene import Progress
 from mpsbridge.models.sessions import LogonMode
 from mpsbridge.runs.events import (
@@ -22,6 +23,7 @@ from mpsbridge.runs.events import (
     LogonsRestored,
     Phase,
 )
+from mpsbridge.settings import Output, Settings
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
@@ -137,9 +139,6 @@ def test_without_a_terminal_lines_come_at_growing_intervals() -> None:
 def test_how_to_repeat_a_call_for_the_hosts_that_failed(
     words: tuple[str, ...], hosts: tuple[str, ...], expected: str
 ) -> None:
-    before = WORDS.set(words), HOST_WORDS.set(hosts)
-    try:
-        assert repeat_for(["b", "c"]) == expected
-    finally:
-        WORDS.reset(before[0])
-        HOST_WORDS.reset(before[1])
+    terminal = Terminal(command="sessions", output=Output.TABLE)
+    call = Call("sessions", Settings(), terminal, FakeClock(), typed=words, typed_hosts=hosts)
+    assert repeat_for(call, ["b", "c"]) == expected

@@ -6,11 +6,11 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mpsbridge.cli.leaving import Surroundings
 from mpsbridge.cli.tables import counted, listed
 from mpsbridge.cli.terminal import Terminal
 from mpsbridge.clock import Clock, SystemClock
@@ -28,27 +28,25 @@ from mpsbridge.models.harmless import harmless
 from mpsbridge.models.targets import Target
 from mpsbridge.settings import Output, Settings, load_settings, settings_path, unknown_variables
 
-CLOCK: ContextVar[Clock | None] = ContextVar("CLOCK", default=None)
-"""What commands live by; only a rehearsal sets one."""
-HOST_WORDS: ContextVar[tuple[str, ...]] = ContextVar("HOST_WORDS", default=())
-"""The HOST words of the call that runs."""
 
-
-@dataclass(frozen=True)
+@dataclass
 class Call:
-    """What every command gets."""
+    """What every command gets. ``typed`` are the arguments, so that a call can say how to repeat itself."""
 
     command: str
     settings: Settings
     terminal: Terminal
     clock: Clock
+    typed: tuple[str, ...] = ()
+    typed_hosts: tuple[str, ...] = ()
+    """The HOST words among them."""
 
     def targets(self, words: Sequence[str], who: Selector | None = None, *, shard: str | None = None) -> list[Target]:
         """Resolve HOST words, asking for a password where one is needed and none is set.
 
         With ``who`` it also refuses an id that is looked for on more than one host. Of a ``shard`` there may be none.
         """
-        HOST_WORDS.set(tuple(words))
+        self.typed_hosts = tuple(words)
         meant = self.meant(words, who, shard=shard)
         for path in {one.target.ca_file for one in meant if one.target.tls and one.target.ca_file}:
             self.look_at("CA file", path)
@@ -137,6 +135,7 @@ def answer(
     flags: Mapping[str, Any],
     selection: Mapping[str, Any],
     values: dict[str, Any],
+    surroundings: Surroundings,
 ) -> int:
     """Run one command; the exit code."""
     terminal = Terminal(command=name, output=_output_of(flags), color=not flags["no_color"])
@@ -151,7 +150,7 @@ def answer(
         )
         _log_to_stderr(settings.verbose)
         _warn(terminal, settings)
-        call = Call(name, settings, terminal, CLOCK.get() or SystemClock())
+        call = Call(name, settings, terminal, surroundings.clock or SystemClock(), surroundings.typed)
         call.look_at("settings file", settings_path())
         if selection:
             values["who"] = selector(**selection)

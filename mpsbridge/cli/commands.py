@@ -242,7 +242,7 @@ def end(
     no_warning: Annotated[bool, typer.Option("--no-warning", help="Show no notice and do not wait.")] = False,
     reason: Annotated[str, typer.Option(help="Give the reason: it stands in notices, lease and record.")] = "",
     sender: Annotated[
-        str, typer.Option(metavar="NAME", help="Name this sender in notices (default: your user name).")
+        str, typer.Option(metavar="NAME", help="Give this name as the sender of notices (default: your user name).")
     ] = "",
     notice_file: Annotated[
         Path | None,

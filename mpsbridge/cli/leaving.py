@@ -16,9 +16,8 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from types import FrameType
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from mpsbridge.cli.output import INTERRUPTED, say_at_once
 from mpsbridge.clock import Clock, SystemClock
@@ -26,9 +25,13 @@ from mpsbridge.clock import Clock, SystemClock
 SAME_WISH_S = 2.0
 """Signals that come so soon after the first one mean the same."""
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-WORDS: ContextVar[tuple[str, ...]] = ContextVar("WORDS", default=())
-"""The arguments of the call that runs, so that it can say how to repeat itself."""
-_left_behind: list[Callable[[], Sequence[str]]] = []
+
+
+class Surroundings(NamedTuple):
+    """What a call is made with: its arguments, and the clock that it lives by where that is not the system's."""
+
+    typed: tuple[str, ...] = ()
+    clock: Clock | None = None
 
 
 class Exit(Exception):
@@ -47,6 +50,8 @@ class Interruption:
         """Whether a first signal came."""
         self.is_held_back = False
         """Whether a first signal is told by :attr:`came` alone, and raises nothing."""
+        self.left_behind: list[Callable[[], Sequence[str]]] = []
+        """What knows, as sentences, what would be left behind if the process ended now."""
         self._since_s = 0.0
         self._clock: Clock = SystemClock()
 
@@ -84,11 +89,11 @@ INTERRUPTION = Interruption()
 @contextmanager
 def leaving_behind(tell: Callable[[], Sequence[str]]) -> Iterator[None]:
     """While the block runs, ``tell`` knows what would be left behind if the process ended now, as sentences."""
-    _left_behind.append(tell)
+    INTERRUPTION.left_behind.append(tell)
     try:
         yield
     finally:
-        _left_behind.remove(tell)
+        INTERRUPTION.left_behind.remove(tell)
 
 
 def heed_signals(clock: Clock | None = None) -> None:
@@ -108,7 +113,7 @@ def leave(code: int) -> NoReturn:
 
 def _leave_now() -> NoReturn:
     lines: list[str] = []
-    for tell in _left_behind:
+    for tell in INTERRUPTION.left_behind:
         try:
             lines += tell()
         except Exception:  # noqa: BLE001 - another thread changed what it reads; the process ends all the same

@@ -16,8 +16,7 @@ from typing import Generic, TypeVar
 
 from rich.cells import cell_len
 
-from mpsbridge.cli.call import HOST_WORDS, Call
-from mpsbridge.cli.leaving import WORDS
+from mpsbridge.cli.call import Call
 from mpsbridge.cli.progress import CallView
 from mpsbridge.cli.tables import counted, listed
 from mpsbridge.clock import SystemClock
@@ -92,7 +91,7 @@ class Answer(Generic[V]):
             terminal.failures(outcomes)
             return
         self.piece(outcomes)
-        for line in _grouped([outcome for outcome in outcomes if isinstance(outcome, Failed)]):
+        for line in _grouped(self._call, [outcome for outcome in outcomes if isinstance(outcome, Failed)]):
             terminal.note(line)
         if not self._call.settings.quiet:
             values = [outcome.value for outcome in outcomes if isinstance(outcome, Done)]
@@ -193,7 +192,7 @@ def watched(call: Call, fleet: Fleet) -> Iterator[CallView]:
         thread.join()
 
 
-def _grouped(failures: Sequence[Failed]) -> list[str]:
+def _grouped(call: Call, failures: Sequence[Failed]) -> list[str]:
     """Many failures by their kind, and the call that repeats them."""
     if len(failures) < MANY_FAILURES:
         return []
@@ -201,17 +200,17 @@ def _grouped(failures: Sequence[Failed]) -> list[str]:
     for outcome in failures:
         kinds.setdefault(outcome.failure.kind, []).append(outcome.host)
     by_kind = sorted(kinds.items(), key=lambda kind: (-len(kind[1]), kind[0]))
-    again = repeat_for([outcome.host for outcome in failures])
+    again = repeat_for(call, [outcome.host for outcome in failures])
     return [
         *(f"{kind}: {counted(len(hosts), 'host')} ({listed(hosts)})" for kind, hosts in by_kind),
         *([f"again for these: {again}"] if again else []),
     ]
 
 
-def repeat_for(hosts: Sequence[str]) -> str:
+def repeat_for(call: Call, hosts: Sequence[str]) -> str:
     """This very call for other hosts, as one would type it; empty where it cannot be told."""
-    words = list(WORDS.get())
-    for given in HOST_WORDS.get():
+    words = list(call.typed)
+    for given in call.typed_hosts:
         if given not in words:
             return ""
         words.remove(given)

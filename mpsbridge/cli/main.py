@@ -16,7 +16,7 @@ from typer.main import get_command_name
 from typer.models import CommandInfo
 
 from mpsbridge.cli.commands import app
-from mpsbridge.cli.leaving import INTERRUPTION, WORDS, Exit
+from mpsbridge.cli.leaving import INTERRUPTION, Exit, Surroundings
 from mpsbridge.cli.output import INTERRUPTED, code_after, guarded_streams
 from mpsbridge.cli.usage import sentence, understood
 
@@ -34,22 +34,13 @@ def _top(version: Annotated[bool, typer.Option("--version", "-V", help="Print th
 
 def run(arguments: Sequence[str], *, clock: Clock | None = None) -> int:
     """Run one call, living by ``clock`` where one is given; the exit code. Nothing is raised but by a signal."""
-    WORDS.set(tuple(arguments))
-    if clock is not None:
-        from mpsbridge.cli.call import CLOCK
-
-        before = CLOCK.set(clock)
-        try:
-            return run(arguments)
-        finally:
-            CLOCK.reset(before)
     if INTERRUPTION.came:  # during an earlier call of this process
         return INTERRUPTED
     held_back = INTERRUPTION.is_held_back
     raised = False
     with guarded_streams() as streams:
         try:
-            code = _run(arguments)
+            code = _run(arguments, Surroundings(tuple(arguments), clock))
         except KeyboardInterrupt:
             code, raised = INTERRUPTED, True
         streams.out.flush()
@@ -57,10 +48,11 @@ def run(arguments: Sequence[str], *, clock: Clock | None = None) -> int:
     return code_after(code, streams.out, was_interrupted=raised or INTERRUPTION.came)
 
 
-def _run(given: Sequence[str]) -> int:
+def _run(given: Sequence[str], surroundings: Surroundings) -> int:
     arguments = understood(given)
     try:
-        code: Any = app_for(arguments)(args=list(arguments) or ["--help"], prog_name="mpsbridge", standalone_mode=False)
+        words = list(arguments) or ["--help"]
+        code: Any = app_for(arguments)(args=words, prog_name="mpsbridge", standalone_mode=False, obj=surroundings)
     except Exit as leaving:
         return leaving.code
     except Exception as error:  # noqa: BLE001 - a person gets a sentence, whatever it is

@@ -41,9 +41,9 @@ DisconnectedOk = Annotated[
 
 IncludeAdmins = Annotated[
     bool,
-    typer.Option("--include-admins", help="Administrators too, and sessions of which that is unknown."),
+    typer.Option("--include-admins", help="Include sessions of administrators, and those of which that is unknown."),
 ]
-IncludeConsole = Annotated[bool, typer.Option("--include-console", help="The console session too.")]
+IncludeConsole = Annotated[bool, typer.Option("--include-console", help="Include the console session.")]
 
 
 def _selector(
@@ -184,11 +184,17 @@ def command(
 
         flags = {key: values.pop(key) for key in shared}
         selection = {key: values.pop(key) for key in who}
+        context = values.pop("context")
         name = function.__name__.replace("_", "-")
-        raise Exit(answer(function, name, flags=flags, selection=selection, values=values))
+        code = answer(function, name, flags=flags, selection=selection, values=values, surroundings=context.obj)
+        raise Exit(code)
 
     keyword = inspect.Parameter.KEYWORD_ONLY
-    parameters = [*own.values(), *(entry.replace(kind=keyword) for entry in {**who, **shared}.values())]
+    parameters = [
+        inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context),
+        *own.values(),
+        *(entry.replace(kind=keyword) for entry in {**who, **shared}.values()),
+    ]
     wrapper.__dict__["__signature__"] = inspect.Signature(parameters)
     wrapper.__annotations__ = {entry.name: entry.annotation for entry in parameters}
     del wrapper.__dict__["__wrapped__"]  # typer would follow it

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import signal
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, cast
 
+from pydantic import SecretStr
+
+from mpsbridge.cli import acting, reading
 from mpsbridge.cli.call import Call
+from mpsbridge.cli.fleets import open_journal
+from mpsbridge.cli.leaving import INTERRUPTION
 from mpsbridge.cli.output import INTERRUPTED
+from mpsbridge.cli.running import run_end
 from mpsbridge.cli.tables import counted
+from mpsbridge.cli.terminal import Terminal
 from mpsbridge.clock import Clock, HastyClock
-from mpsbridge.errors import InputError
+from mpsbridge.ending.plan import Allowed, Selector
+from mpsbridge.ending.policy import Policy
+from mpsbridge.errors import InputError, MpsBridgeError
 from mpsbridge.files import open_for_owner
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.world import World
 from mpsbridge.lab.worldfile import demo_world, load_world
 from mpsbridge.models.complaints import not_one_of
+from mpsbridge.models.credentials import Auth
+from mpsbridge.models.then import Then
+from mpsbridge.operations.ending import End
 from mpsbridge.reports.page import page
 from mpsbridge.reports.summary import make_report
 from mpsbridge.runs.journal import Journal
+from mpsbridge.settings import Output, Settings
 
 ENGINES = ("scripted", "powershell")
 MOST_PORT = 65535
@@ -151,49 +163,95 @@ def demo(call: Call, report: Path) -> int:
     with (
         tempfile.TemporaryDirectory(prefix="mpsbridge-demo-") as folder,
         _lab(demo_world(clock), auth="ntlm", port=0, tls=False, record=None, clock=clock) as running,
-        _variables(_environment(running) | _of_its_own(Path(folder))),
     ):
-        record = Path(os.environ["MPSBRIDGE_JOURNAL"])
+        record = Path(folder) / "journal.sqlite"
+        stage = _Stage(call, clock, _settings(running, record))
         names = [place.name for place in running.hosts]
         say(f"{counted(len(names), 'make-believe host')} on the loopback speak real WinRM (NTLM, sealed messages);")
         say("seven of them show tables that real Windows printed, in seven languages. Who is on?")
-        show = functools.partial(_show, call, clock)
-        codes = [
-            show("sessions", *names),
-            show("message", DEMO_HOST, "--user", DEMO_USER, "--text", "Please save your work: restart at noon."),
-            show("logoff", DEMO_HOST, "--user", DEMO_USER, "--yes"),
-        ]
+        codes = [stage.sessions(names), stage.message(), stage.log_off()]
         say()
         say("Restart one for updates? A dry run says who would be hit, and what speaks against it:")
-        refused = show("end", MAINTAINED, *_WHY, "--dry-run")
+        refused = stage.end(dry_run=True)
         say()
         say("Said in so many words, it is done: people are warned, new ones kept out, sessions ended, the host")
         say("restarted, and all is put back. (Only here the clock hurries: a wait takes seconds, not minutes.)")
-        codes.append(show("end", MAINTAINED, *_WHY, "--include-console", "--disconnected-ok", "--yes"))
+        codes.append(stage.end())
         codes.append(_write_report(call, record, report))
         done = _judge(call, running) and not any(codes) and refused == 3
     return 0 if done else 1
 
 
-def _of_its_own(folder: Path) -> dict[str, str]:
-    """A record and settings (none) that are not the person's."""
-    (folder / "settings.toml").touch()
-    return {
-        "MPSBRIDGE_JOURNAL": str(folder / "journal.sqlite"),
-        "MPSBRIDGE_SETTINGS": str(folder / "settings.toml"),
-    }
+def _settings(running: Lab, record: Path) -> Settings:
+    """How every command reaches this lab; none of the person's own settings, and a record apart."""
+    return Settings.of_its_own(
+        inventory=running.inventory,
+        username=running.user,
+        password=SecretStr(running.password),
+        auth=Auth.NTLM,
+        no_tls=True,
+        journal=record,
+    )
 
 
-def _show(call: Call, clock: Clock, *words: str) -> int:
-    from mpsbridge.cli.main import run  # noqa: PLC0415 - main lists this command
+class _Stage:
+    """Shows a call as a person would type it, and carries it out."""
 
-    call.terminal.say()
-    shown = " ".join(f'"{word}"' if " " in word else word for word in words)
-    call.terminal.say(f"$ mpsbridge {shown}", style="bold")
-    code = run(words, clock=clock)
-    if code == INTERRUPTED:
-        raise KeyboardInterrupt
-    return code
+    def __init__(self, call: Call, clock: Clock, settings: Settings) -> None:
+        self._call = call
+        self._clock = clock
+        self._settings = settings
+
+    def sessions(self, names: Sequence[str]) -> int:
+        """Who is on, everywhere."""
+        typed = ("sessions", *names)
+        return self._show(typed, lambda call: reading.sessions(call, names, None, None, None))
+
+    def message(self) -> int:
+        """Tell one user."""
+        text, who = "Please save your work: restart at noon.", Selector(users=(DEMO_USER,))
+        typed = ("message", DEMO_HOST, "--user", DEMO_USER, "--text", text)
+        return self._show(typed, lambda call: acting.message(call, [DEMO_HOST], text, who))
+
+    def log_off(self) -> int:
+        """Log that user off."""
+        typed, who = ("logoff", DEMO_HOST, "--user", DEMO_USER, "--yes"), Selector(users=(DEMO_USER,))
+        return self._show(typed, lambda call: acting.logoff(call, [DEMO_HOST], who, Allowed(), yes=True))
+
+    def end(self, *, dry_run: bool = False) -> int:
+        """The whole procedure, with a restart."""
+        allowed = () if dry_run else ("--include-console", "--disconnected-ok")
+        typed = ("end", MAINTAINED, *_WHY, *allowed, "--dry-run" if dry_run else "--yes")
+        policy = Policy(
+            selector=Selector(everyone=True),
+            then=Then.RESTART,
+            reason=_WHY[-1],
+            include_console=not dry_run,
+            disconnected_ok=not dry_run,
+        )
+
+        def end(call: Call) -> int:
+            with open_journal(call) as journal:
+                operation = End(policy=policy)
+                code, _ = run_end(call, journal, call.targets([MAINTAINED]), operation, events=None, yes=True)
+                return code
+
+        return self._show(typed, end, dry_run=dry_run)
+
+    def _show(self, typed: tuple[str, ...], act: Callable[[Call], int], *, dry_run: bool = False) -> int:
+        call = self._call
+        call.terminal.say()
+        shown = " ".join(f'"{word}"' if " " in word else word for word in typed)
+        call.terminal.say(f"$ mpsbridge {shown}", style="bold")
+        terminal = Terminal(command=typed[0], output=Output.TABLE, color=not call.settings.no_color)
+        settings = self._settings.model_copy(update={"dry_run": dry_run})
+        try:
+            code = act(Call(typed[0], settings, terminal, self._clock, typed))
+        except MpsBridgeError as error:
+            code = terminal.error(error)
+        if INTERRUPTION.came or code == INTERRUPTED:
+            raise KeyboardInterrupt
+        return code
 
 
 def _write_report(call: Call, record: Path, path: Path) -> int:
@@ -229,18 +287,3 @@ def _judge(call: Call, running: Lab) -> bool:
     told = f"ended {len(ended)} people's sessions, restarted once, and logons are as they were"
     call.terminal.say(f"{MAINTAINED} itself says: {told if restarted else 'NOT ALL OF IT HAPPENED'}.")
     return gone and restarted
-
-
-@contextmanager
-def _variables(values: dict[str, str]) -> Iterator[None]:
-    """These environment variables, and no other setting, for a while."""
-    before = {name: value for name, value in os.environ.items() if name.startswith("MPSBRIDGE_")}
-    for name in before:
-        del os.environ[name]
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name in values:
-            os.environ.pop(name, None)
-        os.environ.update(before)
