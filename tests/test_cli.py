@@ -255,7 +255,7 @@ def test_logons_are_read_and_set(lab: Lab, mpsbridge: Command) -> None:
         (["sessions"], "HOST"),
         (["sessions"], "Try 'mpsbridge sessions --help'"),
         (["sessions", "alpa"], "did you mean alpha?"),
-        (["sessions", "al pha"], "is no host"),
+        (["sessions", "al pha"], "is not a host name"),
         (["sessions", "alpha", "--timeout", "5"], "write 5s, 5m or 5h"),
         (["sessions", "alpha", "--idle-over", "2"], "--idle-over: '2' is not a duration"),
         (["sessions", "alpha", "beta", "--session", "2"], "exactly one host"),
@@ -521,4 +521,4 @@ def test_an_encoding_that_reads_no_text_is_one_sentence(encoding: str, mpsbridge
 @pytest.mark.parametrize("folder", ["", "C:\\a\nb", 'C:\\a"b', "C:\\a|b", "D:x"])
 def test_a_folder_that_no_windows_has_is_refused(folder: str, mpsbridge: Command, tmp_path: Path) -> None:
     said = mpsbridge("jea", str(tmp_path / "module"), "--transcripts", folder)
-    assert (said.code, "is no folder of Windows" in said.err) == (2, True)
+    assert (said.code, "is not a folder of Windows" in said.err) == (2, True)

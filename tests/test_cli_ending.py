@@ -306,7 +306,7 @@ def test_a_run_goes_on_on_the_hosts_that_are_named_and_stays_open_for_the_others
         assert (found.code, found.out) == (0, "run r-1 has nothing left to do there, but on beta\n"), words
     unknown = mpsbridge("resume", "r-1", "bets", "--yes")
     assert unknown.code == 2
-    assert "'bets' is no host or group of run r-1; did you mean beta?" in unknown.err
+    assert "'bets' is not a host or group of run r-1; did you mean beta?" in unknown.err
     with Journal(tmp_path / "journal.sqlite") as journal:
         assert [run.id for run in journal.runs(only_open=True)] == ["r-1"]
     assert mpsbridge("resume", "r-1", "be*", "--yes").code == 0

@@ -84,7 +84,7 @@ def test_without_the_extra_one_message_says_what_to_install(
     done = mpsbridge("sessions", "ts1", "--executor", "dask", "--scheduler", "tcp://127.0.0.1:9")
     assert done.code == 2
     warned, *said = done.err.splitlines()
-    assert "whoever answers there, and anybody in between, can run code here" in warned
+    assert "a program that answers there, or stands in between, can run code here" in warned
     assert said == [
         "mpsbridge sessions: --executor dask needs an extra",
         "  pip install 'mpsbridge[dask]'",

@@ -83,7 +83,7 @@ def test_the_nearest_word_counts_and_is_named() -> None:
     [
         ("[hosts.a]\nprot = 5", ":2: hosts.a.prot: there is no such key"),
         ('[hosts."a.b"]\ntls = true\nport = 70000', ":3: hosts.a.b.port: 70000 is not possible, the most is 65535"),
-        ("[hosts.a]\naddress = '10.0.0.1:5985'", ":2: hosts.a.address: '10.0.0.1:5985' is no name or address"),
+        ("[hosts.a]\naddress = '10.0.0.1:5985'", ":2: hosts.a.address: '10.0.0.1:5985' is not a name or address"),
         ("x = 1", ":1: x: there is no such key"),
         ("[groups.g]\nvars = { adress = 1 }", ":2: groups.g.vars.adress: there is no such key"),
         ("[groups.g.vars]\naddress = 'x'", ":2: groups.g.vars.address: there is no such key"),
@@ -91,17 +91,20 @@ def test_the_nearest_word_counts_and_is_named() -> None:
         ("[hosts.a]\nkeyring = true\npassword_env = 'A'", "one of password_env, password_file and keyring is enough"),
         ("[hosts.a]\nkeyring = false", ":2: hosts.a.keyring: "),
         ("[hosts.a]\npassword_env = '$A'", ":2: hosts.a.password_env: "),
-        ("[hosts.'a b']", ":1: 'a b' is no name of a host"),
-        ("[hosts.local]", ":1: 'local' is no name of a host"),
-        ("[hosts.all]", ":1: 'all' is no name of a host"),
-        ("[groups.all]", ":1: 'all' is no name of a group"),
+        ("[hosts.'a b']", ":1: 'a b' is not a name of a host"),
+        ("[hosts.local]", ":1: 'local' is not a name of a host"),
+        ("[hosts.all]", ":1: 'all' is not a name of a host"),
+        ("[groups.all]", ":1: 'all' is not a group name"),
         ("[hosts.'ts[3:1]']", ":1: 'ts[3:1]': the range ends before it begins"),
         ("[hosts.'ts[1:2]']\naddress = 'x'", ":1: 2 hosts cannot have one address"),
         ("[hosts.a]\nport = 1\n[hosts.A]\nport = 2", ":3: A is listed twice with different settings, as a too"),
         ("[hosts.ts2]\nport = 1\n[hosts.'ts[1:2]']", ":3: ts2 is listed twice"),
-        ("[groups.g]\nhosts = ['a*']", ":2: groups.g.hosts: 'a*' is no name of a host"),
+        ("[groups.g]\nhosts = ['a*']", ":2: groups.g.hosts: 'a*' is not a name of a host"),
         ("[groups.g]\nhosts = ['a[2:1]']", ":2: groups.g.hosts: 'a[2:1]': the range ends"),
-        ("[groups.ab]\nchildren = ['ac']\n[groups.acc]", "ab has the child ac, which is no group; did you mean acc?"),
+        (
+            "[groups.ab]\nchildren = ['ac']\n[groups.acc]",
+            "ab has the child ac, which is not a group; did you mean acc?",
+        ),
         ("[groups.a]\nchildren = ['a']", "groups contain each other: a > a"),
         (
             "[groups.a]\nchildren = ['b']\n[groups.b]\nchildren = ['c']\n[groups.c]\nchildren = ['b']",
@@ -155,7 +158,7 @@ def test_a_list_of_names_is_an_inventory(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=":2: ts1 is listed twice with different ports"):
         read_inventory(path)
     path.write_text("ts1\nts 2\n", encoding="utf-8")
-    with pytest.raises(InputError, match=":2: 'ts 2' is no host"):
+    with pytest.raises(InputError, match=":2: 'ts 2' is not a host name"):
         read_inventory(path)
 
 

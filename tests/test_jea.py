@@ -77,13 +77,13 @@ def test_only_named_groups_get_anything_and_each_its_widest_role() -> None:
 
 @pytest.mark.parametrize("group", ["Teachers", "\\Teachers", "SCHOOL\\", "A\\B\\C", "SCHOOL\\a\nb", ""])
 def test_a_group_without_its_domain_is_refused(group: str) -> None:
-    with pytest.raises(InputError, match="is no group"):
+    with pytest.raises(InputError, match="is not a group"):
         export({Role.LOOK: [group]})
 
 
 @pytest.mark.parametrize("folder", ["", "transcripts", "/var/log", "\\\\server\\share"])
 def test_a_folder_without_its_drive_is_refused(folder: str) -> None:
-    with pytest.raises(InputError, match="no folder of Windows"):
+    with pytest.raises(InputError, match="not a folder of Windows"):
         export({}, transcripts=folder)
 
 

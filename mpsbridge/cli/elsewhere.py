@@ -48,8 +48,8 @@ def _by_dask(call: Call, targets: Sequence[Target]) -> Elsewhere:
     variable = settings.worker_password_variable
     if settings.scheduler.startswith("tcp://"):
         call.terminal.warn(
-            f"--scheduler {settings.scheduler}: whoever answers there, and anybody in between, can run code here; use "
-            "tls:// where that is not this machine"
+            f"--scheduler {settings.scheduler}: a program that answers there, or stands in between, can run code "
+            "here; use tls:// where that is not this machine"
         )
     executor = DaskExecutor(settings.scheduler)
     try:

@@ -144,7 +144,7 @@ class People:
         """Everybody in a look, by id and birth."""
         if seen.elevated is False:
             raise AccessDenied(
-                "the account is no elevated administrator any more, so nobody can be recognised for sure"
+                "the account is no longer an elevated administrator; sessions cannot be identified reliably"
             )
         return tuple(self._as_judged(self._with_birth(session)) for session in seen.sessions)
 

@@ -76,7 +76,7 @@ def _parse(path: Path, text: str) -> _Listing:
     try:
         document = json.loads(text)
         if not isinstance(document, dict):
-            raise InputError(f"{path} is no inventory: not a JSON object")
+            raise InputError(f"{path} is not an inventory: not a JSON object")
         meta = document.pop("_meta", None) or {}
         lists = {name: {"hosts": group} if isinstance(group, list) else group for name, group in document.items()}
         return _Listing.model_validate({"meta": meta.get("hostvars") or {}, "groups": lists})
@@ -85,7 +85,7 @@ def _parse(path: Path, text: str) -> _Listing:
         if isinstance(error, ValidationError):
             problem = error.errors()[0]
             reason = f"{'.'.join(map(str, problem['loc'][1:]))}: {complaint(problem)}"
-        raise InputError(f"{path} is no output of 'ansible-inventory --list': {reason}") from error
+        raise InputError(f"{path} is not the output of 'ansible-inventory --list': {reason}") from error
 
 
 def _by_depth(groups: Mapping[str, _Group], children: Mapping[str, tuple[str, ...]]) -> list[str]:
@@ -124,14 +124,14 @@ def _address(value: Any) -> str | None:
     if text.startswith("[") and is_address(text[1:-1]):
         text = text[1:-1]
     if text and not is_name(text):
-        raise _Unusable("is no name or address")
+        raise _Unusable("is not a name or address")
     return text or None
 
 
 def _port(value: Any) -> int:
     text = str(value).strip()
     if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
-        raise _Unusable("is no port (1 to 65535)")
+        raise _Unusable("is not a port (1 to 65535)")
     return int(text)
 
 
@@ -139,7 +139,7 @@ def _endpoint(value: Any) -> str:
     try:
         return TypeAdapter[str](EndpointName).validate_python(str(value))
     except ValidationError as error:
-        raise _Unusable("is no name of a session configuration") from error
+        raise _Unusable("is not a name of a session configuration") from error
 
 
 def _service_name(value: Any) -> str | None:
@@ -148,7 +148,7 @@ def _service_name(value: Any) -> str | None:
     try:
         return TypeAdapter[str](ServiceName).validate_python(f"host/{value}")
     except ValidationError as error:
-        raise _Unusable("is no name of a host in Kerberos") from error
+        raise _Unusable("is not a name of a host in Kerberos") from error
 
 
 def _scheme(value: Any) -> bool:
@@ -178,7 +178,7 @@ def _auth(value: Any) -> Auth:
     for word in words:
         if word in _AUTHS:
             return _AUTHS[word]
-    raise _Unusable("is no way to sign in that mpsbridge knows: negotiate, ntlm, kerberos or basic")
+    raise _Unusable("is not a way to sign in that mpsbridge knows: negotiate, ntlm, kerberos or basic")
 
 
 _COMMON: dict[str, _Reader] = {
@@ -301,7 +301,7 @@ def _rendered(value: Any, scope: Mapping[str, Any], depth: int = 0) -> Any:
             raise _Unusable("is encrypted by ansible-vault; write it in clear, or say it with an option")
         if set(value) == {"__ansible_unsafe"}:
             return value["__ansible_unsafe"]
-        raise _Unusable("is no single value")
+        raise _Unusable("is not a single value")
     if not isinstance(value, str) or not ("{{" in value or "{%" in value):
         return value
 

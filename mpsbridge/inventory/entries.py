@@ -92,7 +92,7 @@ class Inventory(Frozen):
         """The error for a name that is none of its hosts and groups."""
         near = difflib.get_close_matches(word.casefold(), {**self.host_names, **self.group_names}, n=1)
         advice = f"; did you mean {near[0]}?" if near else ""
-        return InputError(f"{word!r} is no host or group of {self.path}{advice}")
+        return InputError(f"{word!r} is not a host or group of {self.path}{advice}")
 
 
 def build(
@@ -107,7 +107,7 @@ def build(
         seen: dict[str, str] = {}
         for name in names:
             if not name.isprintable() or not name.strip():
-                raise InputError(f"{path}: {name!r} is no name of a {kind}")
+                raise InputError(f"{path}: {name!r} is not a name of a {kind}")
             before = seen.setdefault(name.casefold(), name)
             if before != name:
                 raise InputError(f"{path}: {before!r} and {name!r} are the same {kind}, for case does not count")
@@ -119,14 +119,14 @@ def flatten(
 ) -> dict[str, tuple[str, ...]]:
     """Groups with all their hosts: their own first, then those of children, generation by generation.
 
-    Raises ``InputError`` for a child that is no group, and for groups that contain themselves.
+    Raises ``InputError`` for a child that is not a group, and for groups that contain themselves.
     """
     for group, names in children.items():
         for child in names:
             if child not in direct:
                 near = difflib.get_close_matches(child, direct, n=1)
                 advice = f"; did you mean {near[0]}?" if near else ""
-                raise InputError(f"{path}: the group {group} has the child {child}, which is no group{advice}")
+                raise InputError(f"{path}: the group {group} has the child {child}, which is not a group{advice}")
     _refuse_circles(path, children)
     return {
         group: tuple(dict.fromkeys(host for one in descendants(group, children) for host in direct[one]))

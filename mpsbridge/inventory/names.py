@@ -47,7 +47,7 @@ def split(word: str) -> tuple[str, int | None]:
     if word.startswith("["):
         host, closed, rest = word[1:].partition("]")
         if not closed or (rest and not rest.startswith(":")) or not is_address(host):
-            raise InputError(f"{quoted(word)} is no host; write IPv6 as [address] or [address]:port")
+            raise InputError(f"{quoted(word)} is not a host name; write IPv6 as [address] or [address]:port")
         port = rest[1:]
         if rest and not port:
             raise InputError(f"{quoted(word)}: the port is missing")
@@ -58,11 +58,11 @@ def split(word: str) -> tuple[str, int | None]:
     elif ":" in word and is_address(word):
         return word, None
     if not is_name(host):
-        raise InputError(f"{quoted(word)} is no host: write name, name:port, IPv4[:port] or [IPv6]:port")
+        raise InputError(f"{quoted(word)} is not a host name: write name, name:port, IPv4[:port] or [IPv6]:port")
     if not port:
         return host, None
     if not (re.fullmatch(r"[0-9]{1,5}", port) and 1 <= int(port) <= 65535):
-        raise InputError(f"{quoted(word)}: what stands behind the colon is no port (1 to 65535)")
+        raise InputError(f"{quoted(word)}: what stands behind the colon is not a port (1 to 65535)")
     return host, int(port)
 
 

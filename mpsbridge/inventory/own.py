@@ -57,7 +57,7 @@ def _names(values: Sequence[str]) -> tuple[str, ...]:
         raise ValueError(str(error)) from error
     for name in names:
         if not is_name(name) or name.casefold() in {EVERY, LOCAL}:
-            raise ValueError(f"{name!r} is no name of a host")
+            raise ValueError(f"{name!r} is not a name of a host")
     return names
 
 
@@ -102,7 +102,7 @@ class Variables(Frozen):
 def _address(text: str) -> str:
     plain = text[1:-1] if text.startswith("[") and is_address(text[1:-1]) else text
     if not is_name(plain):
-        raise ValueError(f"{text!r} is no name or address; a port has a key of its own")
+        raise ValueError(f"{text!r} is not a name or address; a port has a key of its own")
     return plain
 
 
@@ -140,7 +140,7 @@ def read_toml(path: Path, text: str) -> Inventory:
     groups = document.groups
     for group in groups:
         if not is_name(group) or group.casefold() in {EVERY, LOCAL}:
-            raise InputError(f"{_place(path, text, 'groups', group)}: {group!r} is no name of a group")
+            raise InputError(f"{_place(path, text, 'groups', group)}: {group!r} is not a group name")
     members = flatten(
         path,
         {name: _fold_names(tables, group.hosts) for name, group in groups.items()},

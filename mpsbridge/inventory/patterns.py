@@ -128,7 +128,7 @@ def _pieces(word: str, inventory: Inventory | None) -> Iterator[Term]:
             if not item or item[0] in "!&~" or _is_list(item):
                 raise InputError(_odd(word, item))
             if place and not sign and not _GLOB.search(item) and not _is_known(item, inventory):
-                raise InputError(f"{quoted(word)}: {quoted(item)} is no port and no name of an inventory")
+                raise InputError(f"{quoted(word)}: {quoted(item)} is neither a port nor a name of an inventory")
             yield Term(sign, (item,))
 
 
@@ -139,7 +139,7 @@ def _odd(word: str, item: str) -> str:
         return f"{quoted(word)}: regular expressions are not understood; use ts*, ts[01:40] or a group"
     if _is_list(item):
         return f"{quoted(word)}: a list (@FILE or -) is a word of its own, and is not named in a list"
-    return f"{quoted(word)} is no host: write name, name:port, IPv4[:port] or [IPv6]:port"
+    return f"{quoted(word)} is not a host name: write name, name:port, IPv4[:port] or [IPv6]:port"
 
 
 def _split_at(separator: str, text: str) -> list[str]:

@@ -37,8 +37,8 @@ class Meant(Frozen):
 def resolve(words: Iterable[str], settings: Settings, *, read_stdin: Callable[[], str]) -> list[Meant]:
     """The hosts that the words mean, in order and without doubles.
 
-    Raises :class:`~mpsbridge.errors.InputError` for a word that is no host, a name that is not in the inventory (with
-    "did you mean"), an unreadable file, a setting that cannot be used, and when no host is left.
+    Raises :class:`~mpsbridge.errors.InputError` for a word that is not a host name, a name that is not in the
+    inventory (with "did you mean"), an unreadable file, a setting that cannot be used, and when no host is left.
     """
     inventory = None
     if settings.inventory:

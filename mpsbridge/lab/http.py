@@ -86,7 +86,7 @@ def _read_head(head: bytes, size: int) -> tuple[str, str, dict[str, str], int]:
         raise BadRequest(411, "bodies need a Content-Length here")
     length = headers.get("content-length", "0")
     if not (length.isascii() and length.isdigit()):
-        raise BadRequest(400, "the Content-Length is no number")
+        raise BadRequest(400, "the Content-Length is not a number")
     if int(length) > MAX_BODY:
         raise BadRequest(413, "the body is too large")
     return parts[0], parts[1], headers, size

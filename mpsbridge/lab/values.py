@@ -1,7 +1,7 @@
 """Readers of single values in a world file: each takes what TOML or JSON gave and returns a value, or says what is
 wrong.
 
-Nothing is converted silently: a number in quotes is no number, and a word that is nearly right is an error.
+Nothing is converted silently: a number in quotes is not a number, and a word that is nearly right is an error.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def page(value: Any) -> int:
     try:
         "x".encode(f"cp{page}")
     except LookupError as error:
-        raise Wrong(f"{page} is no code page known here") from error
+        raise Wrong(f"{page} is not a code page known here") from error
     return int(page)
 
 
@@ -141,7 +141,7 @@ def address(value: Any) -> str:
     try:
         address = IPv4Address(text(value))
     except ValueError as error:
-        raise Wrong(f"{value!r} is no IPv4 address") from error
+        raise Wrong(f"{value!r} is not an IPv4 address") from error
     if address not in _LOOPBACK:
         raise Wrong(f"{value} is not on the loopback (127.0.0.0/8), and make-believe hosts live nowhere else")
     return str(address)
@@ -159,7 +159,7 @@ def moment(value: Any) -> datetime | timedelta:
         except ValueError as error:
             raise Wrong(f"{value!r} is neither an ISO time nor a duration such as 2h15m") from error
     if not isinstance(value, datetime):
-        raise Wrong(f"{value!r} is no time; write it like 2026-11-25T08:00:00, or 2h15m for ago")
+        raise Wrong(f"{value!r} is not a time; write it like 2026-11-25T08:00:00, or 2h15m for ago")
     return value
 
 

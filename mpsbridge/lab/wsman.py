@@ -388,7 +388,7 @@ def _uuid(text: str) -> uuid.UUID:
     try:
         return uuid.UUID(text)
     except ValueError as error:
-        raise WsmanFault(f"{text!r} is no CommandId.", code=None, subcode="w:InvalidParameter") from error
+        raise WsmanFault(f"{text!r} is not a CommandId.", code=None, subcode="w:InvalidParameter") from error
 
 
 def _shown(command: uuid.UUID) -> str:

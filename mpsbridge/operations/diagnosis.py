@@ -120,7 +120,7 @@ def _connected(host: Host, signed_in: str = "") -> list[Check]:
 
 
 def _signed_in(target: Target, method: str) -> str:
-    text = f"{target.username or 'whoever has the ticket'} by {method or target.auth}"
+    text = f"{target.username or 'the ticket'} by {method or target.auth}"
     if method != Auth.KERBEROS:
         return text
     from mpsbridge.transports.signin.kerberos import describe  # noqa: PLC0415 - an optional extra
@@ -209,7 +209,7 @@ def _rights(answer: ObserveAnswer) -> Check:
         return _check("rights", ok=True, text=f"{who} is an elevated administrator")
     remedy = "Acts need a local administrator, or the RDS rights Logoff, Disconnect and Message."
     unknown = answer.caller.elevated is None
-    text = f"whether {who} is an administrator is not known" if unknown else f"{who} is no elevated administrator"
+    text = f"whether {who} is an administrator is not known" if unknown else f"{who} is not an elevated administrator"
     return _check("rights", ok=None if unknown else False, text=text, remedy=remedy)
 
 

@@ -143,7 +143,7 @@ def _unwrapped(value: Any, name: str = "", depth: int = 0) -> Any:
 
 def _text(text: str, name: str) -> str:
     if name == "lease" and len(text) > LEASE_FILE_LIMIT:
-        return text[:EXCERPT] + "..."  # what is cut so is no lease, and counts as damaged: held (W22)
+        return text[:EXCERPT] + "..."  # what is cut so is not a lease, and counts as damaged: held (W22)
     if name not in _CUT and len(text) > _LONGER.get(name, TEXT_LIMIT):
         raise ParseError(f"a text of the answer ({harmless(name, limit=40)!r}) has {len(text)} characters")
     return text

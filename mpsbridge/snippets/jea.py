@@ -73,7 +73,7 @@ def export(groups: Mapping[Role, Iterable[str]], *, transcripts: str = TRANSCRIP
     """
     if not re.fullmatch(r"[A-Za-z]:\\[^\x00-\x1f\x7f\"<>|?*]*", transcripts):
         raise InputError(
-            f"{harmless(transcripts)!r} is no folder of Windows; write it with its drive, as {TRANSCRIPTS}"
+            f"{harmless(transcripts)!r} is not a folder of Windows; write it with its drive, as {TRANSCRIPTS}"
         )
     files = {
         f"{MODULE}/{MODULE}.psm1": _module(),
@@ -153,7 +153,7 @@ def _granted(groups: Mapping[Role, Iterable[str]]) -> dict[str, Role]:
     granted: dict[str, Role] = {}
     for group, role in named or [(f"DOMAIN\\mpsbridge-{role}", role) for role in Role]:
         if not _ACCOUNT.fullmatch(group):
-            raise InputError(f"{harmless(group)!r} is no group; write DOMAIN\\NAME or COMPUTER\\NAME")
+            raise InputError(f"{harmless(group)!r} is not a group; write DOMAIN\\NAME or COMPUTER\\NAME")
         granted[spelled.setdefault(group.lower(), group)] = role
     return granted
 

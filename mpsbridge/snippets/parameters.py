@@ -53,7 +53,7 @@ def _run_id(text: str) -> str:
 def _program_name(text: str) -> str:
     name = text.lower().removesuffix(".exe")
     if not _PROGRAM.fullmatch(name):
-        raise ValueError(f"{text!r} is no program name; write it like winword or winword.exe")
+        raise ValueError(f"{text!r} is not a program name; write it like winword or winword.exe")
     return name
 
 
@@ -159,7 +159,7 @@ class MessageParameters(ActParameters):
 class LeaseParameters(Given):
     """``Set-MpsbridgeLease``: compare-and-set of the lease file (W22).
 
-    ``text`` null removes it, ``expected`` null demands that there is none. A text that is no lease is refused on the
+    ``text`` null removes it, ``expected`` null demands that there is none. A text that is not a lease is refused on the
     host; one that could not be read there is ``""``, as in an observation; ``sha256:`` and 64 hexadecimal digits stand
     for the text with that digest (as UTF-8), which need not be one that a script can carry. ``run`` is whoever asks.
     """

@@ -47,7 +47,7 @@ def set_logons(host: LabHost, arguments: Arguments, problems: Problems) -> Resul
     """The result of ``Set-MpsbridgeLogonMode``: compare-and-set (W17)."""
     wanted, expected = arguments["mode"], arguments.get("expected")
     if wanted not in MODES or expected not in {*MODES, None, ""}:
-        raise ValueError(f"{wanted!r} or {expected!r} is no logon mode")
+        raise ValueError(f"{wanted!r} or {expected!r} is not a logon mode")
     if refusal := objection_of(host, arguments, problems, demand_of(arguments)):
         raise Refusal("expired" if refusal[0] == "expired" else "untouched", refusal[1])
     was = host.logon_mode

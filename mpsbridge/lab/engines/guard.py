@@ -18,7 +18,7 @@ _BETWEEN = re.compile(r" +(?:(?P<name>[^ ]*[^ 0-9][^ ]*) +)?(?P<id>[0-9]{1,5}) +
 _TIME = re.compile(
     r"(?!0000)[0-9]{4}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])([01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]\.[0-9]{6}\+000"
 )
-"""A lease's end that can be compared; one that is no time is never over (W22)."""
+"""A lease's end that can be compared; one that is not a time is never over (W22)."""
 
 Standing = tuple[str, str]
 """A result (``same`` where the session may be acted on) and why."""

@@ -47,7 +47,7 @@ def lease(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
     text, expected = arguments["text"], arguments["expected"]
     _unopposed(host, arguments, problems, "any")
     if text is not None and not _is_lease(text):
-        raise Refusal("untouched", "the text is no lease; nothing was done")
+        raise Refusal("untouched", "the text is not a lease; nothing was done")
     if host.facts.lease_folder != "ours" and (text is not None or host.lease is not None):
         raise Refusal("untouched", f"{OTHERS_WRITE}; nothing was done")
     found = believed_lease(host, problems)
@@ -67,7 +67,7 @@ def failsafe(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
     """The result of ``Register-MpsbridgeFailsafe`` (W19)."""
     found, to, owner = arguments["found"], arguments["set"], str(arguments["owner"])
     if not {found, to} <= MODES.keys():
-        raise ValueError(f"{found!r} or {to!r} is no logon mode")
+        raise ValueError(f"{found!r} or {to!r} is not a logon mode")
     _unopposed(host, arguments, problems)
     if _run_of(believed_lease(host, problems)) != arguments["run"]:
         raise Refusal("untouched", "this run has no lease here, so its failsafe would act at once; nothing was done")
@@ -97,7 +97,7 @@ def power(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
     """The result of ``Invoke-MpsbridgePower``."""
     action, reason = arguments["action"], arguments.get("reason") or ""
     if action not in {"restart", "shutdown", "abort"}:
-        raise ValueError(f"{action!r} is no action")
+        raise ValueError(f"{action!r} is not an action")
     _unopposed(host, arguments, problems)
     assert_program(host, "shutdown.exe")
     answer: Result = {"boot": boot(host), "accepted": False, "going_down": False, "left": [], "text": ""}
@@ -127,7 +127,7 @@ def mode(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
     """The result of ``Set-MpsbridgeMode`` (W27)."""
     wanted = arguments["mode"]
     if wanted not in _OTHER_WORD:
-        raise ValueError(f"{wanted!r} is no mode")
+        raise ValueError(f"{wanted!r} is not a mode")
     _unopposed(host, arguments, problems)
     if host.facts.generation == "none":
         raise Refusal("missing-command", "this host has no MultiPoint module, so it has no modes")
