@@ -107,8 +107,15 @@ def test_the_plan_in_the_readme_is_as_its_schema_says() -> None:
     (text,) = [part.partition("```")[0] for part in readme.split("```toml\n")[1:] if part.startswith("schema")]
     plan = json.loads(json.dumps(tomllib.loads(text), default=str))
     documents("plan").validate(plan)
-    with pytest.raises(ValidationError):
-        documents("plan").validate(plan | {"host": ["ts1"]})
+    for spoilt in (
+        {"host": ["ts1"]},
+        {"notices": {"at": ["15"]}},
+        {"policy": {"settle": "soon"}},
+        {"waves": {"floor": "a half"}},
+        {"waves": {"at_once": -1}},
+    ):
+        with pytest.raises(ValidationError):
+            documents("plan").validate(plan | spoilt)
 
 
 # --- nothing leaves that is not declared ------------------------------------------------------------------------------

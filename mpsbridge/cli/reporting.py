@@ -99,14 +99,14 @@ def _form(call: Call, form: str | None) -> Form:
 
 def _show_runs(call: Call, runs: list[Run], at_work: AbstractSet[str], unreadable: Sequence[str]) -> None:
     terminal, output = call.terminal, call.settings.output
-    told = [ListedRun.listed(run, at_work=run.id in at_work) for run in runs]
+    told = (ListedRun.listed(run, at_work=run.id in at_work) for run in runs)
     if output is Output.JSON:
-        terminal.document(RunsDocument.listing(told, unreadable).as_json())
+        terminal.document(RunsDocument.listing(tuple(told), unreadable).as_json())
     elif output is Output.JSONL:
-        for run in told:
-            terminal.line(run.as_json())
+        for each in told:
+            terminal.line(each.as_json())
     elif output is Output.CSV:
-        records = [{**run.as_json(), "options": json_text(run.options)} for run in told]
+        records = [{**each.as_json(), "options": json_text(each.options)} for each in told]
         terminal.csv(records, fields=list(ListedRun.model_fields))
     elif runs:
         terminal.table(RUN_COLUMNS, [_run_row(run, at_work) for run in runs])

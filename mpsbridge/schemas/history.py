@@ -50,7 +50,7 @@ class ListedRun(Run):
     @classmethod
     def listed(cls, run: RecordedRun, *, at_work: bool) -> Self:
         """A run of the record, and whether it is at work."""
-        return cls.model_validate({**Run.of(run).model_dump(), "at_work": at_work})
+        return cls(**dict(Run.of(run)), at_work=at_work)
 
 
 class RunsDocument(Document):
