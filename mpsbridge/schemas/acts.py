@@ -1,5 +1,5 @@
-"""The answers of commands that act on sessions: ``message``, ``disconnect``, ``logoff``; ``end``, ``maintain``,
-``resume``.
+"""The answers of commands that act on sessions: ``message``, ``disconnect``, ``logoff`` and ``reset``, and those of the
+whole procedure, ``end``, ``maintain`` and ``resume``.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ _VALUES = {
     "message": ("acts", "ActValue"),
     "disconnect": ("acts", "ActValue"),
     "logoff": ("acts", "ActValue"),
+    "reset": ("acts", "ActValue"),
     "end": ("acts", "EndValue"),
     "maintain": ("acts", "EndValue"),
     "resume": ("acts", "EndValue"),
@@ -33,7 +34,9 @@ _VALUES = {
     "hosts": ("hosts", "HostValue"),
 }
 COMMANDS = tuple(_VALUES)
-ACTING = frozenset({"logons", "message", "disconnect", "logoff", "end", "maintain", "resume", "hold", "release"})
+ACTING = frozenset(
+    {"logons", "message", "disconnect", "logoff", "reset", "end", "maintain", "resume", "hold", "release"}
+)
 """Commands whose document has a verdict; ``logons`` only where it sets."""
 
 

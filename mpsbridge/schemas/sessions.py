@@ -36,7 +36,10 @@ class Session(Published):
 
 
 class SessionsValue(Value):
-    """Who is on at one host; ``observed`` is its own time, ``left_out`` counts sessions that were not asked for."""
+    """Who is on at one host; ``observed`` is its own time, ``left_out`` counts sessions that were not asked for.
+
+    ``orphaned`` are ids of sessions without a user: processes without a row, and disconnected or dead rows of nobody.
+    """
 
     sessions: tuple[Session, ...]
     observed: AwareDatetime
@@ -44,6 +47,7 @@ class SessionsValue(Value):
     logon_mode: LogonMode | None
     multipoint: Literal["2012", "2016"] | None
     elevated: bool | None
+    orphaned: tuple[int, ...]
     problems: tuple[str, ...]
     left_out: int
 
