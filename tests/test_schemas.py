@@ -17,15 +17,24 @@ from conftest import ROOT
 from console import Command
 from contract import check_document, documents, lines
 from jsonschema import Draft202012Validator, ValidationError
+from pydantic import BaseModel
 from typer.main import get_command_name
 
 from mpsbridge.cli.commands import app
+from mpsbridge.ending.run import EndValue
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.models import outcomes, sessions
 from mpsbridge.operations.acts import ActValue
-from mpsbridge.schemas import answers
+from mpsbridge.operations.diagnosis import Check, Diagnosis
+from mpsbridge.operations.holds import LeaseValue
+from mpsbridge.runs.journal import Run
+from mpsbridge.runs.verdict import RunVerdict
+from mpsbridge.schemas import acts, answers, base, doctor, history, leases
+from mpsbridge.schemas import sessions as schemas
+from mpsbridge.schemas import stations as schemas_of_stations
 from mpsbridge.schemas.catalogue import DIALECT, NAMES, json_schema
+from mpsbridge.schemas.logons import LogonsValue
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 WITHOUT_JSON = {"lab", "demo"}
@@ -156,6 +165,33 @@ def test_what_is_needed_to_act_stays_inside() -> None:
     assert set(answers.fields("logoff")) == {*record, "result", "text", "run"}
     skipped = outcomes.Skipped(host="ts1", address="ts1", elapsed_s=0.0, reason="refused", kind="refused")
     assert set(answers.line("logoff", skipped)) == {"status", "host", "address", "elapsed_s", "reason"}
+
+
+INSIDE: dict[type[BaseModel], tuple[type[BaseModel], set[str]]] = {
+    sessions.Session: (schemas.Session, {"guard", "cut"}),
+    sessions.SessionResult: (acts.SessionResult, {"begun"}),
+    sessions.Station: (schemas_of_stations.Station, set()),
+    sessions.Stations: (schemas_of_stations.StationsValue, set()),
+    sessions.Logons: (LogonsValue, set()),
+    ActValue: (acts.ActValue, set()),
+    EndValue: (acts.EndValue, set()),
+    LeaseValue: (leases.LeaseValue, set()),
+    Check: (doctor.Check, set()),
+    Diagnosis: (doctor.DoctorValue, {"raw"}),
+    Run: (history.Run, set()),
+    RunVerdict: (history.RunVerdict, set()),
+    outcomes.Failure: (base.Failure, set()),
+    outcomes.Failed: (base.Failed, set()),
+    outcomes.Skipped: (base.Skipped, {"kind"}),
+    outcomes.Done: (base.Done, set()),
+}
+"""What the domain knows -> what leaves of it, and what stays inside."""
+
+
+@pytest.mark.parametrize("domain", INSIDE, ids=lambda domain: domain.__name__)
+def test_what_the_domain_learns_anew_is_published_or_kept_on_purpose(domain: type[BaseModel]) -> None:
+    published, inside = INSIDE[domain]
+    assert set(domain.model_fields) - inside == set(published.model_fields)
 
 
 def test_a_note_stands_only_where_there_is_one() -> None:

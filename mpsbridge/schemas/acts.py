@@ -20,9 +20,7 @@ class SessionResult(Published):
     text: str
 
 
-class ActValue(Value):
-    """What became of the sessions of one host. In a dry run those that would be acted on are ``would``."""
-
+class _OfSessions(Value):
     run: str
     dry_run: bool
     sessions: tuple[SessionResult, ...]
@@ -38,7 +36,13 @@ class ActValue(Value):
         return [{**session, "result": one.result, "text": one.text, "run": self.run} for session, one in told]
 
 
-class EndValue(ActValue):
+class ActValue(_OfSessions):
+    """What became of the sessions of one host. In a dry run those that would be acted on are ``would``."""
+
+    problems: tuple[str, ...]
+
+
+class EndValue(_OfSessions):
     """The same after the whole procedure; ``given_back``: nothing that keeps people or runs out was left there."""
 
     then: Then
