@@ -112,12 +112,15 @@ def fake_clock() -> FakeClock:
 
 @pytest.fixture
 def mpsbridge(capsys: pytest.CaptureFixture[str]) -> Command:
-    """The command line, in this process."""
-    from mpsbridge.cli.main import run  # noqa: PLC0415 - only tests of the command line load it
+    """The command line, in this process; what it prints for programs is held against its schema."""
+    import contract  # noqa: PLC0415 - only tests of the command line load it
+
+    from mpsbridge.cli.main import run  # noqa: PLC0415
 
     def call(*words: str, clock: Clock | None = None) -> Console:
         code = run(words, clock=clock)
         printed = capsys.readouterr()
+        contract.check(words, printed.out)
         return Console(code, printed.out, printed.err)
 
     return call

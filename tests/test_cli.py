@@ -335,7 +335,7 @@ def test_parse_reads_a_saved_table(mpsbridge: Command, tmp_path: Path) -> None:
     )
     found = mpsbridge("parse", str(saved), "-o", "json")
     assert found.code == 0
-    assert list(found.document) == ["schema", "command", "rows"]
+    assert list(found.document) == ["schema", "command", "rows", "trouble"]
     (row,) = found.document["rows"]
     assert list(row) == [
         "username",

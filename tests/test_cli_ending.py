@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from console import Command
+from contract import documents
 
 from mpsbridge.clock import HastyClock, SystemClock
 from mpsbridge.ending.history import unfinished
@@ -91,6 +92,7 @@ def test_the_procedure_warns_waits_ends_and_gives_everything_back(
         ("logons", None),
     ]
     told = [json.loads(line) for line in events.read_text(encoding="utf-8").splitlines()]
+    assert not [error for each in told for error in documents("events").iter_errors(each)]
     assert list(told[0]) == [
         *("schema", "at", "run", "host", "event", "phase", "session", "born", "user", "account"),
         *("state", "decision", "reason", "text"),

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from console import Command
 
-from mpsbridge.cli.terminal import Terminal
+from mpsbridge.cli import listing
+from mpsbridge.cli.call import Call
 from mpsbridge.lab import Lab, build_world
 from mpsbridge.models.outcomes import Done
 from mpsbridge.models.sessions import Observation
@@ -102,16 +103,16 @@ def test_every_reading_command_can_read_on_a_cluster(mpsbridge: Command, farm: L
 def test_streamed_outcomes_are_not_kept(mpsbridge: Command, farm: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[weakref.ref[Any]] = []
     most = 0
-    stream = Terminal.stream
+    stream = listing.stream
 
-    def watched(terminal: Terminal, outcome: Any) -> None:
+    def watched(call: Call, outcome: Any) -> None:
         nonlocal most
         told.append(weakref.ref(outcome.value))
         gc.collect()
         most = max(most, sum(seen() is not None for seen in told))
-        stream(terminal, outcome)
+        stream(call, outcome)
 
-    monkeypatch.setattr(Terminal, "stream", watched)
+    monkeypatch.setattr(listing, "stream", watched)
     done = mpsbridge("sessions", *GOOD, "--output", "jsonl", "--concurrency", "1")
     assert (done.code, len(done.out.splitlines()), len(told)) == (0, 12, 12)
     assert most <= 2  # the one that is being told, and perhaps the one before

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from acting import ALICE, BOB, script, told
+from contract import check_document
 from endpoints import endpoint
 from lab_target import reach
 from snippet_calls import CALLS
@@ -84,7 +85,9 @@ def mpsbridge(lab: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
     def call(*words: str) -> tuple[int, dict[str, Any]]:
         code = run([*words, "--output", "json"])
-        (outcome,) = json.loads(capsys.readouterr().out)["outcomes"]
+        document = json.loads(capsys.readouterr().out)
+        check_document(document)
+        (outcome,) = document["outcomes"]
         return code, outcome
 
     return call

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from acting import ALICE, BOB, told
+from contract import check_document
 from windows_host import ENGINE, WindowsHost
 
 from mpsbridge.cli.main import run
@@ -32,7 +33,9 @@ Command = Callable[..., tuple[int, dict[str, Any]]]
 def mpsbridge(capsys: pytest.CaptureFixture[str]) -> Command:
     def call(*words: str) -> tuple[int, dict[str, Any]]:
         code = run([*words, "--output", "json"])
-        (outcome,) = json.loads(capsys.readouterr().out)["outcomes"]
+        document = json.loads(capsys.readouterr().out)
+        check_document(document)
+        (outcome,) = document["outcomes"]
         return code, outcome
 
     return call

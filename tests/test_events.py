@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from wild_records import any_of
 
 from mpsbridge.models.harmless import json_text
-from mpsbridge.runs.events import HAPPENINGS, Event, Happening, event_schema, read_happening
+from mpsbridge.runs.events import HAPPENINGS, Event, Happening, read_happening
 from mpsbridge.runs.journal import Journal
 from mpsbridge.runs.journal_file import IN_MEMORY
+from mpsbridge.schemas.events import event_json, event_schema
 
 ANY = st.sampled_from(HAPPENINGS).flatmap(any_of)
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -50,7 +51,7 @@ def test_an_event_is_read_as_it_was_written(what: Happening) -> None:
 
 @given(ANY.filter(lambda what: what.is_told))
 def test_a_line_of_events_is_what_the_schema_says(what: Happening) -> None:
-    line = json.loads(json_text(Event(at=NOW, run="r-1", host="ts1", what=what).as_json()))
+    line = json.loads(json_text(event_json(Event(at=NOW, run="r-1", host="ts1", what=what))))
     SCHEMA.validate(line)
 
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import pytest
 from conftest import PROFILE
 from console import Command
+from contract import check_document
 from lying_host import ENGINE_LIES, WIRE_LIES, LyingEngine, honest, lying_between, surrogates
 from rude_host import RudeHost
 
@@ -82,7 +83,9 @@ class Called(NamedTuple):
 
     @property
     def outcomes(self) -> dict[str, dict[str, Any]]:
-        return {outcome["host"]: outcome for outcome in json.loads(self.out)["outcomes"]}
+        document = json.loads(self.out)
+        check_document(document)
+        return {outcome["host"]: outcome for outcome in document["outcomes"]}
 
     @property
     def others_s(self) -> float:

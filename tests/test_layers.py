@@ -25,6 +25,7 @@ ORDER = [
     {"ending"},
     {"reports"},
     {"operations"},
+    {"schemas"},
     {"lab"},
     {"cli"},
     {"__main__"},
@@ -34,6 +35,7 @@ NARROW = {
     "models": {"errors", "models"},
     "parsing": {"errors", "models", "parsing"},
     "transports": {"errors", "clock", "once", "models", "processes", "psrp_pipes", "transports"},
+    "schemas": {"errors", "models", "parsing", "runs", "reports", "operations", "schemas"},
     "lab": {"errors", "clock", "processes", "files", "psrp_pipes", "lab"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))

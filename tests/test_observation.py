@@ -25,6 +25,7 @@ from mpsbridge.models.bounds import TABLE_LIMIT
 from mpsbridge.models.sessions import Observation, Session, SessionGuard, State, Station, Stations, to_cim
 from mpsbridge.parsing.observation import observe
 from mpsbridge.parsing.wms import stations
+from mpsbridge.schemas.sessions import Session as PublishedSession
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 HEADER = " USERNAME              SESSIONNAME        ID  STATE   IDLE TIME  LOGON TIME\r\n"
@@ -92,7 +93,7 @@ def test_a_session_is_the_row_joined_with_all_that_is_known_of_its_id() -> None:
         ["a problem of the host"],
     )
     alice, bob = observation.sessions
-    assert alice.model_dump(mode="json") == {
+    assert PublishedSession.of(alice).as_json() == {
         "id": 2,
         "user": "alice",
         "user_text": "alice",
@@ -179,7 +180,7 @@ def as_text(text: str = "", *, err: str = "", page: int | None = 850, exit: int 
 def test_w30_text_in_place_of_bytes_makes_the_same_sessions_and_none_to_act_on() -> None:
     told = observe(answer(ALICE, BOB))
     seen = observe(answer(quser=as_text(HEADER + ALICE + BOB), qwinsta=as_text(QHEADER + SERVICES + LISTENER)))
-    assert [each.model_dump() for each in seen.sessions] == [each.model_dump() for each in told.sessions]
+    assert list(map(PublishedSession.of, seen.sessions)) == list(map(PublishedSession.of, told.sessions))
     assert [each.guard for each in seen.sessions] == [None, None]
     assert (told.constrained, seen.constrained) == (False, True)
     (problem,) = seen.problems

@@ -16,13 +16,14 @@ import pytest
 from console import Command
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel
 
 from mpsbridge.cli.output import Stream, code_after, encodable, guarded_streams, say_at_once
-from mpsbridge.cli.terminal import json_line
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
+from mpsbridge.models.harmless import json_text
+from mpsbridge.models.outcomes import Skipped
 from mpsbridge.runs.journal import Journal
+from mpsbridge.schemas import answers
 
 PETROV = "ПЕТРОВ"
 HOSTS: list[dict[str, Any]] = [
@@ -97,12 +98,10 @@ def test_json_reads_back_what_an_encoding_lacked(text: str, encoding: str) -> No
     assert json.loads(left.decode(encoding)) == json.loads(json.dumps({"user": text}))
 
 
-def test_a_model_with_a_lone_surrogate_is_a_json_line() -> None:
-    class Account(BaseModel):
-        name: str
-
-    line = json_line(Account(name="DOM\\e\ud800ve"))
-    assert json.loads(encodable(line, "utf-8").encode()) == {"name": "DOM\\e\ud800ve"}
+def test_an_outcome_with_a_lone_surrogate_is_a_json_line() -> None:
+    outcome = Skipped(host="ts1", address="ts1", elapsed_s=0.0, reason="DOM\\e\ud800ve")
+    line = json_text(answers.line("sessions", outcome))
+    assert json.loads(encodable(line, "utf-8").encode())["reason"] == "DOM\\e\ud800ve"
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

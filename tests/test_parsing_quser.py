@@ -19,9 +19,10 @@ from mpsbridge.errors import ParseError
 from mpsbridge.models.sessions import Row, State
 from mpsbridge.parsing.cells import width
 from mpsbridge.parsing.messages import Trouble
-from mpsbridge.parsing.quser import Tables, as_json, parse
+from mpsbridge.parsing.quser import Tables, parse
 from mpsbridge.parsing.text import decode
 from mpsbridge.parsing.vocabulary import Kind, state_of
+from mpsbridge.schemas.offline import parsed_rows
 
 CORPUS = SHARED / "corpus" / "quser"
 SAMPLES: list[dict[str, Any]] = (
@@ -61,6 +62,11 @@ def invented() -> dict[str, tuple[str, list[str]]]:
 
 
 INVENTED = invented()
+
+
+def as_json(tables: Tables) -> list[dict[str, Any]]:
+    """The rows as ``parse`` prints them."""
+    return [row.as_json() for row in parsed_rows(tables)]
 
 
 # --- captures ---------------------------------------------------------------------------------------------------------

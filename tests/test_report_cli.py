@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from contract import check
 from junitparser import JUnitXml
 from past_runs import RUN, eventful_run
 
@@ -28,8 +29,10 @@ def journal(tmp_path: Path) -> Path:
 @pytest.fixture
 def mpsbridge(capsys: pytest.CaptureFixture[str]) -> Command:
     def call(*words: object) -> tuple[int, str, str]:
-        code = run([str(word) for word in words])
+        typed = [str(word) for word in words]
+        code = run(typed)
         printed = capsys.readouterr()
+        check(typed, printed.out)
         return code, printed.out, printed.err
 
     return call
@@ -109,9 +112,12 @@ def test_forms_that_do_not_exist_or_do_not_fit(mpsbridge: Command, journal: Path
     assert mpsbridge("report", "-o", "csv", "--journal", journal)[0] == 2
 
 
-def test_the_schema_is_printed_without_a_journal(mpsbridge: Command, tmp_path: Path) -> None:
+def test_the_schema_is_printed_without_a_journal(
+    mpsbridge: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     missing = tmp_path / "none.sqlite"
-    code, out, _ = mpsbridge("report", "--schema", "--journal", missing)
+    monkeypatch.setenv("MPSBRIDGE_JOURNAL", str(missing))
+    code, out, _ = mpsbridge("schema", "report")
     assert code == 0
     assert json.loads(out)["properties"]["schema"]["const"] == "mpsbridge-report/1"
     assert not missing.exists()

@@ -26,7 +26,7 @@ from mpsbridge.models.then import Then
 from mpsbridge.reports.junit import junit_xml
 from mpsbridge.reports.markdown import markdown
 from mpsbridge.reports.page import page
-from mpsbridge.reports.report import Fate, HostReport, Report, report_json, report_schema
+from mpsbridge.reports.report import Fate, HostReport, Report, report_json
 from mpsbridge.reports.summary import judge, make_report
 from mpsbridge.runs.events import (
     Finished,
@@ -41,6 +41,7 @@ from mpsbridge.runs.events import (
 )
 from mpsbridge.runs.journal import Entry, Journal, Run
 from mpsbridge.runs.verdict import Verdict
+from mpsbridge.schemas.catalogue import json_schema
 
 
 @cache
@@ -321,7 +322,7 @@ def test_a_run_without_entries_is_a_report(tmp_path: Path) -> None:
 def test_the_json_is_what_the_schema_says(told: Report) -> None:
     text = report_json(told)
     assert Report.model_validate_json(text) == told
-    plain, schema = json.loads(text), report_schema()
+    plain, schema = json.loads(text), json_schema("report")
     assert plain["schema"] == "mpsbridge-report/1"
     assert set(plain) == set(schema["properties"]) == set(schema["required"])
     host = schema["$defs"]["HostReport"]

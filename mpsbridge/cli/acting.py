@@ -12,15 +12,13 @@ from pydantic import TypeAdapter, ValidationError
 from mpsbridge.cli.call import Call, selector
 from mpsbridge.cli.fleets import lost_answer, open_journal, open_workplace
 from mpsbridge.cli.leaving import leaving_behind
-from mpsbridge.cli.listing import Layout, present
+from mpsbridge.cli.listing import Layout, present, stream
 from mpsbridge.cli.showing import note_once, sum_up
 from mpsbridge.cli.tables import (
     RESULT_COLUMNS,
-    RESULT_FIELDS,
     SESSION_COLUMNS,
     counted,
     listed,
-    result_record,
     result_row,
     session_row,
 )
@@ -33,6 +31,7 @@ from mpsbridge.models.sessions import LogonMode, Logons
 from mpsbridge.operations.acts import ActOn, ActPlan, ActValue, Disconnect, LogOff, Message, Reset
 from mpsbridge.operations.logons import SetLogons
 from mpsbridge.operations.outcomes import judge
+from mpsbridge.runs.verdict import RunVerdict
 from mpsbridge.snippets.parameters import MessageText
 
 
@@ -91,8 +90,9 @@ def _carry_out(call: Call, words: Sequence[str], operation: ActOn, *, yes: bool)
         plan = work.plan(operation)
         note_once(call, plan.notes)
         if call.settings.dry_run or work.is_interrupted:
-            _show(call, plan.outcomes, operation.act)
-            return judge(plan.outcomes, Effect.READ, interrupted=work.is_interrupted).exit_code
+            planned = judge(plan.outcomes, Effect.READ, interrupted=work.is_interrupted)
+            _show(call, plan.outcomes, planned, operation.act)
+            return planned.exit_code
         if plan.plans and operation.act in _QUESTIONS:
             if asks:
                 call.terminal.failures(plan.outcomes)
@@ -101,7 +101,7 @@ def _carry_out(call: Call, words: Sequence[str], operation: ActOn, *, yes: bool)
         tell = [f"run {run}: what was sent may go on; 'mpsbridge history {run}' tells which steps have no answer"]
         with leaving_behind(lambda: tell):
             result = work.carry_out(plan)
-        _show(call, result.outcomes, operation.act)
+        _show(call, result.outcomes, result.verdict, operation.act)
         code = call.terminal.code(result.verdict.exit_code)
         lost_answer(call, journal, run)
         return code
@@ -115,33 +115,31 @@ def _ask(call: Call, plan: ActPlan, *, yes: bool) -> None:
     call.terminal.confirm(question, yes=yes)
 
 
-def _show(call: Call, outcomes: Sequence[Outcome[ActValue]], act: Act) -> None:
+def _show(call: Call, outcomes: Sequence[Outcome[ActValue]], verdict: RunVerdict, act: Act) -> None:
     for outcome in outcomes:
-        call.terminal.stream(outcome)
+        stream(call, outcome)
     dry_run, became = call.settings.dry_run, _BECAME[act]
     layout = Layout[ActValue](
         columns=RESULT_COLUMNS,
         rows=lambda host, value: [result_row(host, result) for result in value.sessions],
-        fields=RESULT_FIELDS,
-        records=lambda value: [result_record(value.run, result) for result in value.sessions],
         summary=lambda values: sum_up([value.sessions for value in values], became, dry_run=dry_run),
     )
-    present(call, outcomes, layout)
+    present(call, outcomes, layout, verdict)
 
 
 def set_logons(
     call: Call, hosts: Sequence[str], mode: LogonMode, *, yes: bool
-) -> tuple[Sequence[Outcome[Logons]], int]:
-    """``logons --set``: what became of each host, and the exit code."""
+) -> tuple[Sequence[Outcome[Logons]], RunVerdict]:
+    """``logons --set``: what became of each host, and of all of them."""
     with open_journal(call) as journal, open_workplace(call, call.targets(hosts), journal) as work:
         plan = work.plan(SetLogons(mode=mode))
         if call.settings.dry_run and plan.modes:
             call.terminal.note(f"logons would be set to {mode} on {listed(plan.hosts)}")
         if call.settings.dry_run or not plan.modes or work.is_interrupted:
             verdict = judge(plan.outcomes, Effect.DISRUPT, interrupted=work.is_interrupted)
-            return plan.outcomes, verdict.exit_code
+            return plan.outcomes, verdict
         call.terminal.confirm(f"Set logons to {mode} on {listed(plan.hosts)}?", yes=yes)
         result = work.carry_out(plan)
         for outcome in result.outcomes:
-            call.terminal.stream(outcome)
-        return result.outcomes, result.verdict.exit_code
+            stream(call, outcome)
+        return result.outcomes, result.verdict

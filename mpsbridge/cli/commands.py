@@ -218,12 +218,11 @@ def report(
             help="Write the report in this form (default markdown, with -o json: json).",
         ),
     ] = None,
-    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of the report instead.")] = False,
 ) -> int:
     """Write what a run did: an HTML page, JUnit XML, Markdown or JSON."""
     from mpsbridge.cli import reporting
 
-    return reporting.report(call, run, form, schema=schema)
+    return reporting.report(call, run, form)
 
 
 @listed(ACT)
@@ -488,6 +487,21 @@ def jea(
     from mpsbridge.cli import offline
 
     return offline.jea(call, folder, look=look, notify=notify, end=end, transcripts=transcripts)
+
+
+@listed(OFFLINE)
+@command
+def schema(
+    call: Call,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="A command, or events, plan, error (default: list the names)."),
+    ] = None,
+) -> int:
+    """Print the JSON Schema of a command's JSON output, of events or of plan files."""
+    from mpsbridge.cli import schema as work
+
+    return work.schema(call, name)
 
 
 @listed(OFFLINE)

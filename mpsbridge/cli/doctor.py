@@ -10,15 +10,14 @@ from pathlib import Path
 
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.fleets import open_reading
-from mpsbridge.cli.listing import gather
+from mpsbridge.cli.listing import for_programs, gather
 from mpsbridge.errors import InputError
 from mpsbridge.files import open_for_owner
 from mpsbridge.models.harmless import json_text
 from mpsbridge.models.outcomes import Done, Outcome
 from mpsbridge.models.scripts import Effect
-from mpsbridge.operations.diagnosis import Check, Diagnosis, diagnose, tables_of
+from mpsbridge.operations.diagnosis import Diagnosis, diagnose, tables_of
 from mpsbridge.operations.outcomes import judge
-from mpsbridge.settings import Output
 from mpsbridge.version import __version__
 
 
@@ -29,14 +28,7 @@ def doctor(call: Call, hosts: Sequence[str], save: Path | None, shard: str | Non
     with open_reading(call, call.targets(hosts, shard=shard)) as fleet:
         outcomes = gather(call, fleet, diagnose, keep=True)
         code = _save(call, save, outcomes) if save is not None else 0
-        if call.settings.output is Output.JSON:
-            dumped = [outcome.model_dump(mode="json", exclude={"value": {"raw"}}) for outcome in outcomes]
-            call.terminal.document({"outcomes": dumped})
-        elif call.settings.output is Output.CSV:
-            call.terminal.csv(
-                [{"host": host, **check.model_dump()} for host, found in _done(outcomes) for check in found.checks],
-                fields=("host", *Check.model_fields),
-            )
+        for_programs(call, outcomes)
         _show(call, outcomes)
         failed = any(check.ok is False for _, found in _done(outcomes) for check in found.checks)
         return judge(outcomes, Effect.READ, interrupted=fleet.interrupted).exit_code or int(failed) or code

@@ -28,6 +28,7 @@ EXAMPLES = {
     "hosts": ("mpsbridge hosts 'school:!ts07' --inventory hosts.toml",),
     "parse": ("quser | mpsbridge parse", "mpsbridge parse saved.txt --encoding cp850"),
     "render": ("mpsbridge render observe",),
+    "schema": ("mpsbridge schema", "mpsbridge schema sessions > sessions.schema.json"),
     "jea": ("mpsbridge jea export --look 'SCHOOL\\Teachers' --end 'SCHOOL\\Helpdesk'",),
     "lab": ("mpsbridge lab --world hosts.toml --ready-file ready.json",),
     "demo": ("mpsbridge demo",),

@@ -23,6 +23,7 @@ from mpsbridge.errors import InputError
 from mpsbridge.files import open_for_owner
 from mpsbridge.models.harmless import json_text
 from mpsbridge.runs.events import Event
+from mpsbridge.schemas.events import event_json
 
 LAST_NEWS_S = 5.0
 """How long a run that is over waits for an output that takes its news slowly."""
@@ -68,7 +69,7 @@ class Follower:
         """Tell what happens until all is over."""
         while (event := self._news.get()) is not None:
             if self._stream is not None:
-                self._stream.write(json_text(event.as_json()) + "\n")
+                self._stream.write(json_text(event_json(event)) + "\n")
                 self._stream.flush()
             if event.what.is_shown:
                 self._call.terminal.note(f"{event.at.astimezone():%H:%M:%S} {event.host}: {event.what.text()}")

@@ -12,8 +12,9 @@ from mpsbridge.inventory.entries import EVERY
 from mpsbridge.inventory.passwords import where
 from mpsbridge.inventory.resolve import Meant
 from mpsbridge.models.credentials import KeyTable
-from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.outcomes import Done
+from mpsbridge.schemas import answers
+from mpsbridge.schemas.hosts import HostValue, Setting
 from mpsbridge.settings import Output, Settings
 
 SETTINGS = {
@@ -32,23 +33,6 @@ SETTINGS = {
 """What is shown, by the names of the inventory -> the target's names."""
 
 
-class Setting(Frozen):
-    """One setting and where it comes from: a table or variable of the inventory, an option, a variable, a file, or
-    ``HOST`` (the word itself). A password has no value here, only the place where it will be looked for.
-    """
-
-    value: str | int | bool | None
-    source: str
-
-
-class HostValue(Frozen):
-    """The value of ``hosts`` for one host."""
-
-    kind: str
-    groups: tuple[str, ...]
-    settings: dict[str, Setting]
-
-
 def hosts(call: Call, words: Sequence[str], shard: str | None) -> int:
     """``hosts``: a row for each host; for a single one, or with ``-v``, a row for each of its settings."""
     if not words and not call.settings.inventory:
@@ -62,10 +46,10 @@ def hosts(call: Call, words: Sequence[str], shard: str | None) -> int:
     ]
     terminal, output = call.terminal, call.settings.output
     if output is Output.JSON:
-        terminal.document({"outcomes": [each.model_dump(mode="json") for each in found]})
+        terminal.document(answers.document(call.command, found))
     elif output is Output.JSONL:
         for each in found:
-            terminal.stream(each)
+            terminal.line(answers.line(call.command, each))
     elif output is Output.CSV:
         terminal.csv([_record(each) for each in found], fields=("host", "groups", *SETTINGS, "password_from"))
     elif len(found) == 1 or call.settings.verbose:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.fleets import lost_answer, open_journal, open_reading, open_workplace, record_path
-from mpsbridge.cli.listing import Answer, Layout, gather, present
+from mpsbridge.cli.listing import Answer, Layout, gather, present, stream
 from mpsbridge.cli.tables import counted, listed, when
 from mpsbridge.errors import InputError
 from mpsbridge.models.scripts import Effect
@@ -56,8 +56,8 @@ def _carry_out(call: Call, work: Workplace, plan: LeasePlan) -> int:
         result = work.carry_out(plan)
         outcomes, verdict = result.outcomes, result.verdict
     for outcome in outcomes:
-        call.terminal.stream(outcome)
-    present(call, outcomes, _LAYOUT)
+        stream(call, outcome)
+    present(call, outcomes, _LAYOUT, verdict)
     code = call.terminal.code(verdict.exit_code)
     if not call.settings.dry_run and plan.values:
         lost_answer(call, work.record, plan.run)
@@ -80,7 +80,5 @@ def _row(host: str, value: LeaseValue) -> Sequence[object]:
 _LAYOUT = Layout[LeaseValue](
     columns=("HOST", "HELD BY", "UNTIL", "LOGONS", ""),
     rows=lambda host, value: [_row(host, value)],
-    fields=tuple(LeaseValue.model_fields),
-    records=lambda value: [value.model_dump(mode="json")],
     summary=lambda values: f"{sum(value.is_held for value in values)} of {counted(len(values), 'host')} held",
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shlex
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -24,6 +24,7 @@ from mpsbridge.errors import Interrupted, NotBegun, NoTurn, Stopped, TransportCl
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
 from mpsbridge.models.outcomes import Done, Failed, Outcome, Skipped
+from mpsbridge.runs.verdict import RunVerdict
 from mpsbridge.settings import Output
 
 V = TypeVar("V")
@@ -35,16 +36,13 @@ SILENCE_S, MOST_S = 1.0, 5.0
 
 @dataclass(frozen=True)
 class Layout(Generic[V]):
-    """How the values of a command look.
+    """How the values of a command look to people; what programs get is told in :mod:`mpsbridge.schemas`.
 
-    ``rows`` are a host's cells for people, ``records`` the same as named values for programs, with the names
-    ``fields``; ``summary`` counts what was found, ``empty`` is said of a host that has no row.
+    ``rows`` are a host's cells, ``summary`` counts what was found, ``empty`` is said of a host that has no row.
     """
 
     columns: Sequence[str]
     rows: Callable[[str, V], Sequence[Sequence[object]]]
-    fields: Sequence[str]
-    records: Callable[[V], Sequence[Mapping[str, object]]]
     summary: Callable[[Sequence[V]], str]
     empty: Callable[[V], str] = lambda _: ""
 
@@ -77,17 +75,11 @@ class Answer(Generic[V]):
                 terminal.say(f"{outcome.host}: {said}")
         terminal.failures(new)
 
-    def finish(self, outcomes: Sequence[Outcome[V]]) -> None:
-        """Tell what was not told yet, and sum up."""
-        terminal, output = self._call.terminal, self._call.settings.output
-        if output is Output.JSON:
-            terminal.document({"outcomes": [outcome.model_dump(mode="json") for outcome in outcomes]})
-        elif output is Output.CSV:
-            terminal.csv(
-                [record for outcome in outcomes for record in self._records(outcome)],
-                fields=("host", *self._layout.fields, "status", "failure"),
-            )
-        if output is not Output.TABLE:
+    def finish(self, outcomes: Sequence[Outcome[V]], verdict: RunVerdict | None = None) -> None:
+        """Tell what was not told yet, and sum up; of a call that acts, programs get the ``verdict``."""
+        terminal = self._call.terminal
+        for_programs(self._call, outcomes, verdict)
+        if self._call.settings.output is not Output.TABLE:
             terminal.failures(outcomes)
             return
         self.piece(outcomes)
@@ -98,18 +90,31 @@ class Answer(Generic[V]):
             found = [self._layout.summary(values)] if values or not outcomes else []
             terminal.say(", ".join([*found, *_others(outcomes)]))
 
-    def _records(self, outcome: Outcome[V]) -> list[dict[str, object]]:
-        head, tail = {"host": outcome.host}, {"status": outcome.status}
-        if isinstance(outcome, Done):
-            return [{**head, **record, **tail, "failure": None} for record in self._layout.records(outcome.value)]
-        return [
-            {**head, **tail, "failure": outcome.reason if isinstance(outcome, Skipped) else outcome.failure.message}
-        ]
 
-
-def present(call: Call, outcomes: Sequence[Outcome[V]], layout: Layout[V]) -> None:
+def present(call: Call, outcomes: Sequence[Outcome[V]], layout: Layout[V], verdict: RunVerdict | None = None) -> None:
     """Print outcomes in the form asked for: a table with a line that sums up, one JSON document, or CSV."""
-    Answer(call, layout).finish(outcomes)
+    Answer(call, layout).finish(outcomes, verdict)
+
+
+def for_programs(call: Call, outcomes: Sequence[Outcome[V]], verdict: RunVerdict | None = None) -> None:
+    """Print outcomes as one JSON document, or as CSV, where that was asked for."""
+    if call.settings.output not in {Output.JSON, Output.CSV}:
+        return
+    from mpsbridge.schemas import answers  # noqa: PLC0415 - 10 ms, and no table needs it
+
+    if call.settings.output is Output.JSON:
+        call.terminal.document(answers.document(call.command, outcomes, verdict))
+    else:
+        records = [record for outcome in outcomes for record in answers.records(call.command, outcome)]
+        call.terminal.csv(records, fields=answers.fields(call.command))
+
+
+def stream(call: Call, outcome: Outcome[V]) -> None:
+    """Print an outcome as a JSON line, as soon as it is known; nothing in the other forms."""
+    if call.settings.output is Output.JSONL:
+        from mpsbridge.schemas import answers  # noqa: PLC0415 - 10 ms, and no table needs it
+
+        call.terminal.line(answers.line(call.command, outcome))
 
 
 def gather(
@@ -137,7 +142,7 @@ def gather(
             if each is not None:
                 place, outcome = each
                 view.settled(well=isinstance(outcome, Done))
-                call.terminal.stream(outcome)
+                stream(call, outcome)
                 if keep or not streams or not isinstance(outcome, Done):
                     found[place] = outcome
                 if streams:

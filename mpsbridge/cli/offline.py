@@ -5,18 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from mpsbridge.cli.call import Call
 from mpsbridge.errors import InputError, ParseError
 from mpsbridge.models.complaints import complaint
-from mpsbridge.models.harmless import json_text
-from mpsbridge.parsing.messages import Trouble
-from mpsbridge.parsing.quser import as_json
 from mpsbridge.parsing.quser import parse as parse_tables
 from mpsbridge.parsing.text import decode
+from mpsbridge.schemas.offline import JeaDocument, ParseDocument, ParsedRow, RenderDocument
 from mpsbridge.settings import Output
 from mpsbridge.snippets.catalogue import snippet
 from mpsbridge.snippets.jea import CONFIGURATION, TRANSCRIPTS, Role, export
@@ -24,20 +21,9 @@ from mpsbridge.snippets.jea import CONFIGURATION, TRANSCRIPTS, Role, export
 SAVED_LIMIT = 64 * 1024 * 1024
 """Bytes of saved text that are read."""
 
-ROW_FIELDS = ("username", "sessionname", "id", "state_raw", "state", "idle_raw", "logon_raw", "current")
-_TROUBLES = {
-    Trouble.NOBODY_OR_NOT_PERMITTED: "Windows says that nobody is on, or that this account may not look",
-    Trouble.HEADER_ONLY: "a heading without any row",
-    Trouble.DENIED: "access was denied",
-    Trouble.RPC_UNAVAILABLE: "the host's RPC service was not reached",
-    Trouble.SECURITY_PACKAGE: "the sign-in failed in a security package",
-    Trouble.USAGE: "the usage text: the command was called wrongly",
-    Trouble.OTHER: "an error of Windows",
-}
-
 
 def parse(call: Call, file: str, encoding: str | None) -> int:
-    """``parse``: rows of a saved table, keyed as in a whole answer's tables."""
+    """``parse``: rows of a saved table; 1 where the text tells neither of a session nor that nobody is on."""
     text = _decoded(_bytes_of(file), encoding)
     try:
         tables = parse_tables(text)
@@ -46,23 +32,23 @@ def parse(call: Call, file: str, encoding: str | None) -> int:
             raise
         place = f"line {error.line}: " if error.line else ""
         raise ParseError(f"{place}{error.message}", line=error.line, excerpt=error.excerpt, hint=error.hint) from error
-    rows = as_json(tables)
-    if tables.trouble is not None:
-        number = f" (error {tables.number})" if tables.number is not None else ""
-        call.terminal.note(f"{_TROUBLES[tables.trouble]}{number}")
+    told = ParseDocument.of_tables(tables)
+    if told.trouble is not None:
+        number = f" (error {told.trouble.number})" if told.trouble.number is not None else ""
+        call.terminal.note(f"{told.trouble.text}{number}")
     if call.settings.output is Output.JSON:
-        call.terminal.document({"rows": rows})
+        call.terminal.document(told.as_json())
     elif call.settings.output is Output.JSONL:
-        for row in rows:
-            call.terminal.raw(json_text(row) + "\n")
+        for row in told.rows:
+            call.terminal.line(row.as_json())
     elif call.settings.output is Output.CSV:
-        call.terminal.csv(rows, fields=list(rows[0]) if rows else ROW_FIELDS)
+        call.terminal.csv([row.as_json() for row in told.rows], fields=told.fields)
     else:
-        _show_rows(call, rows)
-    return 0
+        _show_rows(call, told.rows)
+    return 0 if told.is_an_answer else 1
 
 
-def _show_rows(call: Call, rows: list[dict[str, Any]]) -> None:
+def _show_rows(call: Call, rows: Sequence[ParsedRow]) -> None:
     if not rows:
         call.terminal.say("no rows")
         return
@@ -71,13 +57,13 @@ def _show_rows(call: Call, rows: list[dict[str, Any]]) -> None:
         columns,
         [
             (
-                row["username"],
-                row["sessionname"],
-                row["id"],
-                row["state"],
-                row["idle_raw"],
-                row["logon_raw"],
-                "current" if row["current"] else "",
+                row.username,
+                row.sessionname,
+                row.id,
+                row.state,
+                row.idle_raw,
+                row.logon_raw,
+                "current" if row.current else "",
             )
             for row in rows
         ],
@@ -119,7 +105,7 @@ def render(call: Call, name: str, params: str) -> int:
         raise InputError(f"--params: {place}{complaint(problem)}", hint=f"Parameters of {name}: {wanted}.") from error
     script = found.render(parameters)
     if call.settings.output is Output.JSON:
-        call.terminal.document({"script": script.model_dump(mode="json") | {"text": script.text}})
+        call.terminal.document(RenderDocument.of_script(script).as_json())
     else:
         call.terminal.raw(script.text)
     return 0
@@ -150,7 +136,7 @@ def jea(
     if not any(groups.values()):
         call.terminal.note(f"No group was named (--look, --notify, --end): put yours into {CONFIGURATION}.")
     if call.settings.output is Output.JSON:
-        call.terminal.document({"folder": str(folder), "files": list(files)})
+        call.terminal.document(JeaDocument(command=call.command, folder=str(folder), files=tuple(files)).as_json())
     else:
         call.terminal.raw("".join(f"{folder / name}\n" for name in files))
     return 0

@@ -8,10 +8,9 @@ from collections.abc import Callable, Sequence
 from mpsbridge.cli.acting import set_logons
 from mpsbridge.cli.call import Call, duration
 from mpsbridge.cli.fleets import open_reading
-from mpsbridge.cli.listing import Answer, Layout, gather, present, say_beside
+from mpsbridge.cli.listing import Answer, Layout, gather, present, say_beside, stream
 from mpsbridge.cli.tables import (
     SESSION_COLUMNS,
-    SESSION_FIELDS,
     STATION_COLUMNS,
     counted,
     counted_on,
@@ -28,7 +27,7 @@ from mpsbridge.models.complaints import not_one_of
 from mpsbridge.models.durations import format_duration
 from mpsbridge.models.outcomes import Outcome
 from mpsbridge.models.scripts import Effect
-from mpsbridge.models.sessions import LogonMode, Logons, Observation, Station, Stations
+from mpsbridge.models.sessions import LogonMode, Logons, Observation, Stations
 from mpsbridge.operations.outcomes import judge
 from mpsbridge.settings import Output
 
@@ -78,8 +77,6 @@ def _sessions(chosen: Selector, age_s: Callable[[str], float | None] = lambda _:
     return Layout(
         columns=SESSION_COLUMNS,
         rows=lambda host, value: [session_row(host, session, age_s=age_s(host)) for session in value.sessions],
-        fields=SESSION_FIELDS,
-        records=lambda value: [session.model_dump(mode="json") for session in value.sessions],
         summary=summary,
         empty=lambda seen: "" if seen.left_out else "nobody",
     )
@@ -96,7 +93,7 @@ def _watch(call: Call, fleet: Fleet, look: Callable[[Host], Observation], chosen
         if each is not None:
             known[each[0]] = each[1]
             came_s[each[1].host] = clock.monotonic()
-            call.terminal.stream(each[1])
+            stream(call, each[1])
             say_beside(call, each[1], lambda seen: seen.problems)
         now_s = clock.monotonic()
         is_due = now_s >= next_s or (is_first and len(known) == len(fleet.targets))
@@ -125,16 +122,12 @@ def _show_picture(
 _STATIONS = Layout[Stations](
     columns=STATION_COLUMNS,
     rows=lambda host, value: [station_row(host, station) for station in value.stations],
-    fields=tuple(Station.model_fields),
-    records=lambda value: [station.model_dump(mode="json") for station in value.stations],
     summary=lambda values: counted_on(sum(len(value.stations) for value in values), "station", len(values)),
     empty=lambda _: "no stations",
 )
 _LOGONS = Layout[Logons](
     columns=("HOST", "LOGONS", "WAS"),
     rows=lambda host, value: [(host, value.mode or "unknown", value.was)],
-    fields=tuple(Logons.model_fields),
-    records=lambda value: [value.model_dump(mode="json")],
     summary=lambda values: f"logon mode of {counted(len(values), 'host')}",
 )
 
@@ -157,9 +150,9 @@ def logons(call: Call, hosts: Sequence[str], wanted: str | None, shard: str | No
     if mode is not None and shard is not None:
         raise InputError("--shard is for looking, and --set acts: name the hosts that it shall act on")
     if mode is not None:
-        outcomes, code = set_logons(call, hosts, mode, yes=yes)
-        present(call, outcomes, _LOGONS)
-        return code
+        outcomes, verdict = set_logons(call, hosts, mode, yes=yes)
+        present(call, outcomes, _LOGONS, verdict)
+        return verdict.exit_code
     with open_reading(call, call.targets(hosts, shard=shard)) as fleet:
         answer = Answer(call, _LOGONS)
         found = gather(call, fleet, Host.logons, answer=answer)

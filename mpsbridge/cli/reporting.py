@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from enum import StrEnum
@@ -17,9 +16,11 @@ from mpsbridge.reports import words
 from mpsbridge.reports.junit import junit_xml
 from mpsbridge.reports.markdown import markdown
 from mpsbridge.reports.page import page
-from mpsbridge.reports.report import Report, report_json, report_schema
+from mpsbridge.reports.report import Report, report_json
 from mpsbridge.reports.summary import make_report
 from mpsbridge.runs.journal import Entry, Journal, Run
+from mpsbridge.schemas.events import event_json
+from mpsbridge.schemas.history import ListedRun, RunDocument, RunsDocument
 from mpsbridge.settings import Output
 
 
@@ -53,12 +54,9 @@ def history(call: Call, prefix: str | None) -> int:
         return _say_unreadable(call, journal)
 
 
-def report(call: Call, prefix: str | None, form: str | None, *, schema: bool) -> int:
+def report(call: Call, prefix: str | None, form: str | None) -> int:
     """``report``: one run in the form asked for, on standard output."""
     writer = _WRITERS[_form(call, form)]
-    if schema:
-        call.terminal.raw(json.dumps(report_schema(), indent=2) + "\n")
-        return 0
     with open_journal(call) as journal:
         run = _found(journal, prefix)
         told = make_report(run, journal.entries(run.id, whole=False))
@@ -101,15 +99,15 @@ def _form(call: Call, form: str | None) -> Form:
 
 def _show_runs(call: Call, runs: list[Run], at_work: AbstractSet[str], unreadable: Sequence[str]) -> None:
     terminal, output = call.terminal, call.settings.output
+    told = (ListedRun.listed(run, at_work=run.id in at_work) for run in runs)
     if output is Output.JSON:
-        documents = [{**run.model_dump(mode="json"), "at_work": run.id in at_work} for run in runs]
-        terminal.document({"runs": documents, "unreadable": list(unreadable)})
+        terminal.document(RunsDocument.listing(tuple(told), unreadable).as_json())
     elif output is Output.JSONL:
-        for run in runs:
-            terminal.stream(run)
+        for each in told:
+            terminal.line(each.as_json())
     elif output is Output.CSV:
-        records = [{**run.model_dump(mode="json"), "options": json_text(run.options)} for run in runs]
-        terminal.csv(records, fields=list(Run.model_fields))
+        records = [{**each.as_json(), "options": json_text(each.options)} for each in told]
+        terminal.csv(records, fields=list(ListedRun.model_fields))
     elif runs:
         terminal.table(RUN_COLUMNS, [_run_row(run, at_work) for run in runs])
     else:
@@ -128,10 +126,10 @@ def _run_row(run: Run, at_work: AbstractSet[str]) -> tuple[object, ...]:
 def _show_entries(call: Call, run: Run, entries: list[Entry]) -> None:
     terminal, output = call.terminal, call.settings.output
     if output is Output.JSON:
-        terminal.document({"run": run.model_dump(mode="json"), "entries": [entry.as_json() for entry in entries]})
+        terminal.document(RunDocument.telling(run, entries).as_json())
     elif output is Output.JSONL:
         for entry in entries:
-            terminal.raw(json_text(entry.as_json()) + "\n")
+            terminal.line(event_json(entry))
     elif output is Output.CSV:
         cells = [_entry_cells(entry) for entry in entries]
         terminal.csv(cells, fields=ENTRY_FIELDS)

@@ -72,8 +72,9 @@ def _say_notes(call: Call, plan: EndPlan) -> None:
 
 def _only_planned(call: Call, work: Workplace, plan: EndPlan) -> Ended:
     outcomes = plan.outcomes(call.clock.now(), dry_run=call.settings.dry_run)
-    show(call, outcomes, dry_run=call.settings.dry_run)
-    return judge(outcomes, Effect.READ, interrupted=work.is_interrupted).exit_code, outcomes
+    verdict = judge(outcomes, Effect.READ, interrupted=work.is_interrupted)
+    show(call, outcomes, verdict, dry_run=call.settings.dry_run)
+    return verdict.exit_code, outcomes
 
 
 def _follow(
@@ -82,7 +83,7 @@ def _follow(
     """Carry a plan out, tell what happens as it happens, and then what came of it."""
     with following(call, stream, run, hosts) as follower:
         result = work.carry_out(plan, on_event=follower.event, on_progress=follower.progress)
-    show(call, result.outcomes, dry_run=False)
+    show(call, result.outcomes, result.verdict, dry_run=False)
     code = call.terminal.code(result.verdict.exit_code) or int(follower.is_incomplete)
     lost_answer(call, work.record, run)
     if result.is_open:

@@ -11,14 +11,12 @@ from datetime import timedelta
 from pathlib import Path
 
 from mpsbridge.cli.call import Call
-from mpsbridge.cli.listing import Layout, present
+from mpsbridge.cli.listing import Layout, present, stream
 from mpsbridge.cli.tables import (
     RESULT_COLUMNS,
-    RESULT_FIELDS,
     SESSION_COLUMNS,
     counted,
     listed,
-    result_record,
     result_row,
     session_row,
 )
@@ -34,6 +32,7 @@ from mpsbridge.operations.ending import EndPlan
 from mpsbridge.reports.markdown import append_summary, markdown
 from mpsbridge.reports.summary import make_report
 from mpsbridge.runs.journal import Journal, owner
+from mpsbridge.runs.verdict import RunVerdict
 
 GONE_OR_WOULD_BE = {False: "{sessions} gone", True: "{sessions} {would_be}ended"}
 """What is said of the sessions of the procedure, by whether it was a dry run."""
@@ -86,19 +85,17 @@ def note_notices(call: Call, plan: EndPlan) -> None:
     note_once(call, notes)
 
 
-def show(call: Call, outcomes: Sequence[Outcome[EndValue]], *, dry_run: bool) -> None:
+def show(call: Call, outcomes: Sequence[Outcome[EndValue]], verdict: RunVerdict, *, dry_run: bool) -> None:
     """Results in the form asked for, and what should be known of them."""
     for outcome in outcomes:
-        call.terminal.stream(outcome)
+        stream(call, outcome)
 
     layout = Layout[EndValue](
         columns=RESULT_COLUMNS,
         rows=lambda host, value: [result_row(host, result) for result in value.sessions],
-        fields=RESULT_FIELDS,
-        records=lambda value: [result_record(value.run, result) for result in value.sessions],
         summary=lambda values: sum_up([value.sessions for value in values], GONE_OR_WOULD_BE[dry_run], dry_run=dry_run),
     )
-    present(call, outcomes, layout)
+    present(call, outcomes, layout, verdict)
     for outcome in outcomes:
         if isinstance(outcome, Done):
             call.terminal.say(f"{outcome.host}: {outcome.value.facts.in_words(outcome.value.outcome)}")

@@ -13,8 +13,6 @@ SESSION_COLUMNS = ("HOST", "ID", "USER", "SESSION", "STATE", "IDLE", "LOGON", "A
 RESULT_COLUMNS = ("HOST", "ID", "USER", "STATION", "RESULT", "")
 HOST_COLUMNS = ("HOST", "ADDRESS", "PORT", "TLS", "AUTH", "USER", "GROUPS")
 STATION_COLUMNS = ("HOST", "STATION", "NAME", "ID", "USER", "")
-SESSION_FIELDS = tuple(name for name, field in Session.model_fields.items() if not field.exclude)
-RESULT_FIELDS = (*SESSION_FIELDS, "result", "text", "run")
 RUN_COLUMNS = ("RUN", "STARTED", "TOOK", "COMMAND", "HOSTS", "BY", "RESULT", "REASON")
 
 
@@ -45,12 +43,6 @@ def host_row(target: Target, groups: Sequence[str]) -> tuple[object, ...]:
         return target.host, "this machine", None, None, None, None, None
     tls = "no" if not target.tls else "unchecked" if target.insecure_tls else "yes"
     return target.host, target.address, target.port, tls, target.auth.value, target.username, ", ".join(groups)
-
-
-def result_record(run: str, result: SessionResult) -> dict[str, object]:
-    """The same as named values, with the run that it belongs to."""
-    session = result.session.model_dump(mode="json")
-    return {**session, "result": result.result, "text": result.text, "run": run}
 
 
 def station_row(host: str, station: Station) -> tuple[object, ...]:

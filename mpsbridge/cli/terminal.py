@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, SecretStr
+from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 log = logging.getLogger(__name__)
-SCHEMA = "mpsbridge/1"
 MOST_NAMED = 20
 """So many hosts are named of which the same is told."""
 UNLIMITED = 10_000
@@ -176,13 +175,12 @@ class Terminal:
             console.file.flush()
 
     def document(self, content: Mapping[str, Any]) -> None:
-        """The one JSON document of this command."""
-        self.raw(json_text({"schema": SCHEMA, "command": self.command, **content}) + "\n")
+        """The one JSON document of this command; its shape is told in :mod:`mpsbridge.schemas`."""
+        self.raw(json_text(content) + "\n")
 
-    def stream(self, outcome: BaseModel) -> None:
-        """One outcome as a JSON line, as soon as it is known; nothing in the other forms."""
-        if self.output is Output.JSONL:
-            self.raw(json_line(outcome))
+    def line(self, content: Mapping[str, Any]) -> None:
+        """A JSON line."""
+        self.raw(json_text(content) + "\n")
 
     def csv(self, records: Sequence[Mapping[str, object]], *, fields: Sequence[str]) -> None:
         """Records as CSV under a heading of all ``fields``; a formula becomes text, unless ``csv_raw``."""
@@ -218,7 +216,9 @@ class Terminal:
         """An error that stops the whole command; the exit code that belongs to it."""
         failure = Failure.of(error)
         if self.output is Output.JSON:
-            self.document({"error": failure.model_dump(mode="json")})
+            from mpsbridge.schemas.base import ErrorDocument  # noqa: PLC0415 - 8 ms, and only for programs
+
+            self.document(ErrorDocument.model_validate({"command": self.command, "error": failure}).as_json())
         self._failure(failure.message, prefix=" ".join(filter(None, ("mpsbridge", self.command))) + ": ")
         self._hint(failure.hint)
         if isinstance(error, Refused):
@@ -270,11 +270,6 @@ def without_host(host: str, message: str) -> str:
         address, _, said = rest.removeprefix(f"{host} ").partition("): ")
         return f"{said} {address})"
     return rest
-
-
-def json_line(model: BaseModel) -> str:
-    """A model as a JSON line, whatever stands in its texts (pydantic's own writer refuses lone surrogates)."""
-    return json_text(model.model_dump(mode="json")) + "\n"
 
 
 def _console(stream: Any, *, color: bool) -> Console:

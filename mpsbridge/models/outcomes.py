@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field
 
 from mpsbridge.errors import MpsBridgeError, Refused
 from mpsbridge.models.frozen import Frozen
@@ -29,15 +29,9 @@ class Failure(Frozen):
 
 
 class _OfOneHost(Frozen):
-    """``note`` says what was unusual on the way to the outcome; it is left out of every dump where it is empty."""
+    """``note`` says what was unusual on the way to the outcome."""
 
     note: str = Field(default="", repr=False)
-
-    @model_serializer(mode="wrap")
-    def _without_an_empty_note(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        dumped: dict[str, Any] = dump(self)
-        note = dumped.pop("note", "")
-        return dumped | {"note": note} if note else dumped
 
 
 class Done(_OfOneHost, Generic[V]):
@@ -68,7 +62,7 @@ class Skipped(_OfOneHost):
     address: str
     elapsed_s: float
     reason: str
-    kind: str = Field(default=Refused.kind, exclude=True, repr=False)
+    kind: str = Field(default=Refused.kind, repr=False)
     """The kind of the error that stands behind it: it was refused, or its turn never came."""
 
     @property

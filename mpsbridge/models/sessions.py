@@ -119,9 +119,9 @@ class Session(Frozen):
     station: int | None = None
     client: str | None = None
 
-    guard: SessionGuard | None = Field(default=None, exclude=True, repr=False)
+    guard: SessionGuard | None = Field(default=None, repr=False)
     """``None`` where the row cannot be matched on the host; such a session is never acted on."""
-    cut: bool = Field(default=False, exclude=True, repr=False)
+    cut: bool = Field(default=False, repr=False)
     """The user name fills its column, so it may be cut (quser prints 20 characters)."""
 
     @model_validator(mode="before")
@@ -167,38 +167,38 @@ class Observation(Frozen):
     left_out: int = 0
     """Sessions that are there too, and were not asked for."""
 
-    rows: tuple[Row, ...] = Field(default=(), exclude=True, repr=False)
+    rows: tuple[Row, ...] = Field(default=(), repr=False)
     """Every row of both tables: listeners, ``services`` and session 0 too, which are never candidates."""
-    processes_in: tuple[int, ...] = Field(default=(), exclude=True)
+    processes_in: tuple[int, ...] = ()
     """Session ids, other than 0, in which a person's processes run (W12)."""
-    leftovers: tuple[int, ...] = Field(default=(), exclude=True)
+    leftovers: tuple[int, ...] = ()
     """Session ids with a person's processes but without a row (W13)."""
-    births: tuple[tuple[int, AwareDatetime], ...] = Field(default=(), exclude=True, repr=False)
+    births: tuple[tuple[int, AwareDatetime], ...] = Field(default=(), repr=False)
     """(session id, creation time of its ``winlogon``) where that could be read, of leftovers and logon screens too."""
-    stations: tuple[Station, ...] = Field(default=(), exclude=True)
-    running: tuple[tuple[int, str], ...] = Field(default=(), exclude=True)
+    stations: tuple[Station, ...] = ()
+    running: tuple[tuple[int, str], ...] = ()
     """(session id, program) for each program that was asked for (W38)."""
-    lease: str | None = Field(default=None, exclude=True)
+    lease: str | None = None
     """The lease file's text; null where there is none."""
-    sets_logons: bool | None = Field(default=None, exclude=True)
+    sets_logons: bool | None = None
     """Whether the program that sets the logon mode is there."""
-    broker: bool | None = Field(default=None, exclude=True)
+    broker: bool | None = None
     """Whether a broker governs who may log on here (W21)."""
-    agents: tuple[str, ...] = Field(default=(), exclude=True)
+    agents: tuple[str, ...] = ()
     """The services of desktop brokers that are there, by name."""
-    pending_reboot: tuple[str, ...] | None = Field(default=None, exclude=True)
-    unready: tuple[str, ...] = Field(default=(), exclude=True)
+    pending_reboot: tuple[str, ...] | None = None
+    unready: tuple[str, ...] = ()
     """Why the host is not ready for people yet, though it has started (W26)."""
-    discards_changes: bool = Field(default=False, exclude=True)
+    discards_changes: bool = False
     """MultiPoint's disk protection drops every change at restart (W23)."""
-    mode: Literal["station", "console", "unknown"] | None = Field(default=None, exclude=True)
+    mode: Literal["station", "console", "unknown"] | None = None
     """MultiPoint's mode; null without MultiPoint."""
-    offset_until: AwareDatetime | None = Field(default=None, exclude=True)
+    offset_until: AwareDatetime | None = None
     """Until when the host's offset from UTC is what it is now, to the hour, where it changes within a day."""
-    locale: str | None = Field(default=None, exclude=True)
+    locale: str | None = None
     """Of the host's people (``de-DE``), for notices."""
-    encoding: str = Field(default="utf-8", exclude=True)
-    constrained: bool = Field(default=False, exclude=True)
+    encoding: str = "utf-8"
+    constrained: bool = False
     """Only text came home, because PowerShell's language there lets a script look but not act (W30)."""
 
     @property
@@ -253,7 +253,7 @@ class SessionResult(Frozen):
     session: Session
     result: Result
     text: str = ""
-    begun: bool = Field(default=False, exclude=True)
+    begun: bool = False
     """Whether the host said that it began the act; an ``unknown`` one that was not begun did not happen."""
 
 

@@ -29,7 +29,10 @@ def _duration(text: str) -> str:
     return text
 
 
-Duration = Annotated[str, AfterValidator(_duration)]
+Duration = Annotated[
+    str, AfterValidator(_duration), Field(json_schema_extra={"pattern": r"^\s*([0-9]+[dhmsDHMS])+\s*$"})
+]
+"""As people write it: ``15m``, ``1h30m``."""
 
 
 class PolicyTable(Allowances):

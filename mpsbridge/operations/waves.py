@@ -12,21 +12,27 @@ from collections.abc import Sequence
 from datetime import datetime, time, timedelta
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator
 
 from mpsbridge.clock import Clock
 from mpsbridge.errors import NotBegun, NoTurn
 from mpsbridge.models.frozen import Frozen
 
+_PART = r"(100|[1-9]?[0-9])%"
+
 
 def _amount(value: object) -> object:
     whole = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-    if whole or (isinstance(value, str) and re.fullmatch(r"(100|[1-9]?[0-9])%", value)):
+    if whole or (isinstance(value, str) and re.fullmatch(_PART, value)):
         return value
     raise ValueError('it is a number of hosts, or a part of them such as "25%"')
 
 
-Amount = Annotated[int | str, BeforeValidator(_amount)]
+Amount = Annotated[
+    int | str,
+    BeforeValidator(_amount),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": f"^{_PART}$"}]}),
+]
 """A number of hosts, or a part of the plan's."""
 
 

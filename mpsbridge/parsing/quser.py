@@ -11,8 +11,6 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from pydantic import JsonValue
-
 from mpsbridge.errors import ParseError
 from mpsbridge.models.bounds import LINE_LIMIT
 from mpsbridge.models.frozen import Frozen
@@ -63,27 +61,6 @@ def parse(text: str, *, check: Callable[[], None] = lambda: None) -> Tables:
     if reader.rows and error is None:
         trouble = None
     return Tables(rows=tuple(reader.rows), trouble=trouble, number=error, ignored=len(reader.others))
-
-
-def as_json(tables: Tables) -> list[dict[str, JsonValue]]:
-    """The rows as plain data.
-
-    ``table`` stands only where a text holds both kinds, ``block`` only where it holds one kind more than once.
-    """
-    kinds = {row.table for row in tables.rows}
-    blocks = {(row.table, row.block) for row in tables.rows}
-    result: list[dict[str, JsonValue]] = []
-    for row in tables.rows:
-        data: dict[str, JsonValue] = row.model_dump(
-            mode="json",
-            include={"username", "sessionname", "id", "state_raw", "state", "idle_raw", "logon_raw", "current"},
-        )
-        if len(kinds) > 1:
-            data["table"] = row.table
-        if len(blocks) > len(kinds):
-            data["block"] = row.block
-        result.append(data)
-    return result
 
 
 @dataclass

@@ -178,15 +178,10 @@ class Report(Told):
     totals: Totals
 
     def as_json(self) -> dict[str, Any]:
-        """The report as plain data, keyed as :func:`report_schema` says."""
+        """The report as plain data, keyed as ``mpsbridge schema report`` says."""
         return self.model_dump(mode="json", by_alias=True)
 
 
 def report_json(report: Report) -> str:
     """The report as JSON text; see :mod:`mpsbridge.models.harmless`."""
     return json_text(report.as_json(), indent=2) + "\n"
-
-
-def report_schema() -> dict[str, Any]:
-    """The JSON schema of :func:`report_json`."""
-    return Report.model_json_schema(by_alias=True, mode="serialization")

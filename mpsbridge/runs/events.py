@@ -12,7 +12,6 @@ from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import AwareDatetime, Field, JsonValue, TypeAdapter
-from pydantic.json_schema import models_json_schema
 
 from mpsbridge.models.durations import format_duration
 from mpsbridge.models.frozen import Frozen
@@ -580,43 +579,6 @@ class Event(Frozen):
     run: str
     host: str
     what: AnyHappening
-
-    def as_json(self) -> dict[str, Any]:
-        """What ``--events`` writes, flat: the fields of :func:`event_schema`."""
-        return {
-            "schema": EVENT_SCHEMA,
-            **self.model_dump(mode="json", exclude={"what"}),
-            **self.what.model_dump(mode="json"),
-            "text": self.what.text(),
-        }
-
-
-EVENT_SCHEMA = "mpsbridge-event/1"
-
-
-def event_schema() -> dict[str, Any]:
-    """The JSON Schema of one line of ``--events``."""
-    told = [kind for kind in HAPPENINGS if kind.is_told]
-    _, schema = models_json_schema([(kind, "serialization") for kind in told])
-    for kind in told:
-        fields = schema["$defs"][kind.__name__]
-        fields["properties"] = {**_ON_EVERY_LINE, **fields["properties"]}
-        fields["required"] = list(fields["properties"])
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": EVENT_SCHEMA,
-        "oneOf": [{"$ref": f"#/$defs/{kind.__name__}"} for kind in told],
-        **schema,
-    }
-
-
-_ON_EVERY_LINE: dict[str, Any] = {
-    "schema": {"const": EVENT_SCHEMA},
-    "at": {"type": "string", "format": "date-time"},
-    "run": {"type": "string"},
-    "host": {"type": "string"},
-    "text": {"type": "string", "description": "the event in a sentence for people"},
-}
 
 
 def read_happening(values: Mapping[str, object]) -> AnyHappening:

@@ -1,0 +1,51 @@
+"""The answers of commands that act on sessions: ``message``, ``disconnect``, ``logoff`` and ``reset``, and those of the
+whole procedure, ``end``, ``maintain`` and ``resume``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mpsbridge.models.sessions import Result
+from mpsbridge.models.then import Then
+from mpsbridge.schemas.base import Published, Value
+from mpsbridge.schemas.sessions import Session
+
+
+class SessionResult(Published):
+    """One session and what became of it; ``text`` is for people."""
+
+    session: Session
+    result: Result
+    text: str
+
+
+class _OfSessions(Value):
+    run: str
+    dry_run: bool
+    sessions: tuple[SessionResult, ...]
+
+    @classmethod
+    def fields(cls) -> tuple[str, ...]:
+        """Those of a session, and what became of it."""
+        return (*Session.model_fields, "result", "text", "run")
+
+    def records(self) -> list[dict[str, Any]]:
+        """A row for each session, with the run that it belongs to."""
+        told = [(one.session.as_json(), one) for one in self.sessions]
+        return [{**session, "result": one.result, "text": one.text, "run": self.run} for session, one in told]
+
+
+class ActValue(_OfSessions):
+    """What became of the sessions of one host. In a dry run those that would be acted on are ``would``."""
+
+    problems: tuple[str, ...]
+
+
+class EndValue(_OfSessions):
+    """The same after the whole procedure; ``given_back``: nothing that keeps people or runs out was left there."""
+
+    then: Then
+    outcome: str
+    problems: tuple[str, ...]
+    given_back: bool
