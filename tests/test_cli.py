@@ -129,7 +129,7 @@ def test_a_listing_never_says_nobody_where_people_are_on(lab: Lab, mpsbridge: Co
     assert mpsbridge("sessions", "alpha", "--user", "alice").out.splitlines()[-1] == "1 of 3 sessions on 1 host matches"
     assert mpsbridge("sessions", "alpha", "--idle-over", "9h").out == "0 of 3 sessions on 1 host match\n"
     found = mpsbridge(*filtered, "-o", "json")
-    assert [found.outcome(host)["value"]["left_out"] for host in ("alpha", "empty")] == [3, 0]
+    assert [found.outcome(host)["value"]["others"] for host in ("alpha", "empty")] == [3, 0]
 
 
 def test_a_message_reaches_whoever_is_there(lab: Lab, mpsbridge: Command) -> None:

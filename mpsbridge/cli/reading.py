@@ -56,7 +56,7 @@ def _look(chosen: Selector, host: Host) -> Observation:
     found = matching(seen, chosen)
     passed_over = unknown_idle(seen) if chosen.idle_over_s is not None else ""
     problems = (*seen.problems, *([passed_over] if passed_over else []))
-    changes = {"sessions": found, "left_out": len(seen.sessions) - len(found), "problems": problems}
+    changes = {"sessions": found, "others": len(seen.sessions) - len(found), "problems": problems}
     return seen.model_copy(update=changes)
 
 
@@ -68,17 +68,17 @@ def _sessions(chosen: Selector, age_s: Callable[[str], float | None] = lambda _:
     """How a listing looks; ``age_s`` is how old the look at a host is, where that is told."""
 
     def summary(values: Sequence[Observation]) -> str:
-        shown, left_out = sum(len(value.sessions) for value in values), sum(value.left_out for value in values)
+        shown, others = sum(len(value.sessions) for value in values), sum(value.others for value in values)
         if chosen.everyone:
             return counted_on(shown, "session", len(values))
         match = "matches" if shown == 1 else "match"
-        return f"{shown} of {counted_on(shown + left_out, 'session', len(values))} {match}"
+        return f"{shown} of {counted_on(shown + others, 'session', len(values))} {match}"
 
     return Layout(
         columns=SESSION_COLUMNS,
         rows=lambda host, value: [session_row(host, session, age_s=age_s(host)) for session in value.sessions],
         summary=summary,
-        empty=lambda seen: "" if seen.left_out else "nobody",
+        empty=lambda seen: "" if seen.others else "nobody",
     )
 
 

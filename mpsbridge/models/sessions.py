@@ -164,7 +164,7 @@ class Observation(Frozen):
     orphaned: tuple[int, ...] = ()
     """Ids of sessions without a user: processes without a session row, and disconnected or dead rows of nobody."""
     problems: tuple[str, ...] = ()
-    left_out: int = 0
+    others: int = 0
     """Sessions that are there too, and were not asked for."""
 
     rows: tuple[Row, ...] = Field(default=(), repr=False)

@@ -36,7 +36,7 @@ class Session(Published):
 
 
 class SessionsValue(Value):
-    """Who is on at one host; ``observed`` is its own time, ``left_out`` counts sessions that were not asked for.
+    """Who is on at one host; ``observed`` is its own time, ``others`` counts sessions that were not asked for.
 
     ``orphaned`` are ids of sessions without a user: processes without a row, and disconnected or dead rows of nobody.
     """
@@ -49,7 +49,7 @@ class SessionsValue(Value):
     elevated: bool | None
     orphaned: tuple[int, ...]
     problems: tuple[str, ...]
-    left_out: int
+    others: int
 
     @classmethod
     def fields(cls) -> tuple[str, ...]:
