@@ -1,25 +1,22 @@
-"""``history`` and ``report``: what past runs did, from the record alone. No host is contacted."""
+"""``report``: what a past run did, from the record alone. No host is contacted."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable
 from enum import StrEnum
 
 from mpsbridge.cli.call import Call
-from mpsbridge.cli.fleets import open_journal, record_path
-from mpsbridge.cli.tables import RUN_COLUMNS, counted, listed, when
+from mpsbridge.cli.fleets import open_journal
+from mpsbridge.cli.tables import counted, listed
 from mpsbridge.errors import InputError
 from mpsbridge.models.complaints import not_one_of
-from mpsbridge.models.harmless import json_text
-from mpsbridge.reports import words
 from mpsbridge.reports.junit import junit_xml
 from mpsbridge.reports.markdown import markdown
 from mpsbridge.reports.page import page
 from mpsbridge.reports.report import Report, report_json, report_schema
 from mpsbridge.reports.summary import make_report
-from mpsbridge.runs.journal import Entry, Journal, Run
+from mpsbridge.runs.journal import Journal, Run
 from mpsbridge.settings import Output
 
 
@@ -40,19 +37,6 @@ _WRITERS: dict[Form, Callable[[Report], str]] = {
 }
 
 
-def history(call: Call, prefix: str | None) -> int:
-    """``history``: all runs, the newest first, or the entries of one; 1 where something of it cannot be read."""
-    with open_journal(call) as journal:
-        if prefix is None:
-            runs = journal.runs()
-            at_work = {run.id for run in runs if not run.ended and journal.is_at_work(run.id)}
-            _show_runs(call, runs, at_work, journal.unreadable)
-        else:
-            run = _found(journal, prefix)
-            _show_entries(call, run, journal.entries(run.id, whole=False))
-        return _say_unreadable(call, journal)
-
-
 def report(call: Call, prefix: str | None, form: str | None, *, schema: bool) -> int:
     """``report``: one run in the form asked for, on standard output."""
     writer = _WRITERS[_form(call, form)]
@@ -60,14 +44,15 @@ def report(call: Call, prefix: str | None, form: str | None, *, schema: bool) ->
         call.terminal.raw(json.dumps(report_schema(), indent=2) + "\n")
         return 0
     with open_journal(call) as journal:
-        run = _found(journal, prefix)
-        told = make_report(run, journal.entries(run.id, whole=False))
-        code = _say_unreadable(call, journal)
+        run = found_run(journal, prefix)
+        at_work = not run.ended and journal.is_at_work(run.id)
+        told = make_report(run, journal.entries(run.id, whole=False), at_work=at_work)
+        code = say_unreadable(call, journal)
     call.terminal.raw(writer(told))
     return code
 
 
-def _say_unreadable(call: Call, journal: Journal) -> int:
+def say_unreadable(call: Call, journal: Journal) -> int:
     """Name the rows that were passed over; the exit code: 1 where the answer is not whole."""
     if not journal.unreadable:
         return 0
@@ -76,7 +61,7 @@ def _say_unreadable(call: Call, journal: Journal) -> int:
     return 1
 
 
-def _found(journal: Journal, prefix: str | None) -> Run:
+def found_run(journal: Journal, prefix: str | None) -> Run:
     """The run that is meant, the newest without a prefix; what cannot be read of others is none of its matter."""
     if prefix is not None:
         run = journal.find(prefix)
@@ -97,59 +82,3 @@ def _form(call: Call, form: str | None) -> Form:
     if call.settings.output not in {Output.TABLE, Output.JSON} or (wants_json and found is not Form.JSON):
         raise InputError("--output says how a command answers; a report is written by --format")
     return found
-
-
-def _show_runs(call: Call, runs: list[Run], at_work: AbstractSet[str], unreadable: Sequence[str]) -> None:
-    terminal, output = call.terminal, call.settings.output
-    if output is Output.JSON:
-        documents = [{**run.model_dump(mode="json"), "at_work": run.id in at_work} for run in runs]
-        terminal.document({"runs": documents, "unreadable": list(unreadable)})
-    elif output is Output.JSONL:
-        for run in runs:
-            terminal.stream(run)
-    elif output is Output.CSV:
-        records = [{**run.model_dump(mode="json"), "options": json_text(run.options)} for run in runs]
-        terminal.csv(records, fields=list(Run.model_fields))
-    elif runs:
-        terminal.table(RUN_COLUMNS, [_run_row(run, at_work) for run in runs])
-    else:
-        terminal.say(f"no runs in {record_path(call)}")
-
-
-def _run_row(run: Run, at_work: AbstractSet[str]) -> tuple[object, ...]:
-    hosts = run.options.get("hosts")
-    names = [str(name) for name in hosts] if isinstance(hosts, list) else []
-    took = words.took(run.started, run.ended)
-    said = str(run.verdict) if run.verdict else "at work" if run.id in at_work else "died"
-    result = said if run.ended or not run.verdict else f"open, {said}"
-    return run.id, when(run.started), took, run.command, listed(names, most=3), run.owner, result, run.reason
-
-
-def _show_entries(call: Call, run: Run, entries: list[Entry]) -> None:
-    terminal, output = call.terminal, call.settings.output
-    if output is Output.JSON:
-        terminal.document({"run": run.model_dump(mode="json"), "entries": [entry.as_json() for entry in entries]})
-    elif output is Output.JSONL:
-        for entry in entries:
-            terminal.raw(json_text(entry.as_json()) + "\n")
-    elif output is Output.CSV:
-        cells = [_entry_cells(entry) for entry in entries]
-        terminal.csv(cells, fields=ENTRY_FIELDS)
-    else:
-        for name, value in words.facts_of(make_report(run, entries)):
-            terminal.say(f"{name}: {value}")
-        columns = ("TIME", "HOST", "EVENT", "")
-        terminal.table(columns, [_entry_row(entry) for entry in entries])
-
-
-ENTRY_FIELDS = ("at", "run", "host", "number", "event", "phase", "detail")
-
-
-def _entry_cells(entry: Entry) -> dict[str, object]:
-    values = entry.what.model_dump(mode="json", exclude={"event", "phase"}, exclude_defaults=True)
-    head = entry.model_dump(mode="json", exclude={"what"})
-    return {**head, "event": entry.what.event, "phase": entry.what.phase or "", "detail": json_text(values)}
-
-
-def _entry_row(entry: Entry) -> tuple[object, ...]:
-    return f"{entry.at.astimezone():%H:%M:%S}", entry.host, entry.what.event, words.plain(entry.what.text())
