@@ -73,8 +73,8 @@ def _show_runs(call: Call, runs: Sequence[Run], journal: Journal) -> None:
         terminal.csv(records, fields=[*Run.model_fields, "at_work"])
     elif runs:
         zone, name = _zone(call)
-        columns = [f"STARTED ({name})" if column == "STARTED" else column for column in RUN_COLUMNS]
-        terminal.table(columns, [_run_row(run, zone, is_at_work=at_work[run.id]) for run in runs])
+        terminal.table(RUN_COLUMNS, [_run_row(run, zone, is_at_work=at_work[run.id]) for run in runs])
+        terminal.say(f"times are {name}")
     else:
         terminal.say(f"no runs in {record_path(call)}")
 
@@ -104,9 +104,10 @@ def _show_deeds(call: Call, found: Sequence[Deed]) -> None:
         terminal.csv(documents, fields=list(Deed.model_fields))
     elif found:
         zone, name = _zone(call)
-        columns = (f"WHEN ({name})", "RUN", "COMMAND", "BY", "HOST", "USER", "RESULT", "REASON")
+        columns = ("WHEN", "RUN", "COMMAND", "BY", "HOST", "USER", "RESULT", "REASON")
         newest_first = sorted(found, key=lambda deed: deed.at, reverse=True)
         terminal.table(columns, [_deed_row(deed, zone) for deed in newest_first])
+        terminal.say(f"times are {name}")
     else:
         terminal.say("no such sessions in the record")
 
