@@ -72,6 +72,8 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in list(os.environ):
         if name.startswith("MPSBRIDGE_") and name not in {"MPSBRIDGE_PWSH", "MPSBRIDGE_SHARED"}:
             monkeypatch.delenv(name)
+    for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "TF_BUILD"):
+        monkeypatch.delenv(name, raising=False)
     settings_file = tmp_path / "empty-settings.toml"
     settings_file.touch()
     monkeypatch.setenv("MPSBRIDGE_SETTINGS", str(settings_file))

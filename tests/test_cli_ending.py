@@ -231,7 +231,7 @@ def test_a_host_where_nothing_is_to_be_done_stands_in_the_record(lab: Lab, mpsbr
     assert (found.code, found.outcome("beta")["value"]["dry_run"]) == (0, False)
     with Journal(tmp_path / "journal.sqlite") as journal:
         (run,) = journal.runs()
-        assert [entry.what.text() for entry in journal.entries(run.id, host="beta")] == ["nothing to do"]
+        assert [entry.what.text() for entry in journal.entries(run.id, host="beta")] == ["finished: nothing to do"]
 
 
 def test_a_look_before_anything_was_sent_is_never_unknown(

@@ -1,4 +1,4 @@
-"""``history`` and ``report`` from the command line, on the record of a whole run."""
+"""``history`` for programs and ``report``, from the command line, on the record of a whole run."""
 
 from __future__ import annotations
 
@@ -36,25 +36,6 @@ def mpsbridge(capsys: pytest.CaptureFixture[str]) -> Command:
         return code, printed.out, printed.err
 
     return call
-
-
-def test_history_lists_the_runs(mpsbridge: Command, journal: Path) -> None:
-    code, out, err = mpsbridge("history", "--journal", journal)
-    assert (code, err) == (0, "")
-    heading, row = out.splitlines()
-    assert heading.split() == ["RUN", "STARTED", "TOOK", "COMMAND", "HOSTS", "BY", "RESULT", "REASON"]
-    assert row.split()[0] == RUN
-    assert "school-1, school-2, school-3 and 2 more" in row
-    assert row.endswith("unknown: 1 of 5 hosts done, 1 stopped, 2 unknown, 1 failed  security updates")
-
-
-def test_history_of_a_run_tells_everything_in_order(mpsbridge: Command, journal: Path) -> None:
-    code, out, _ = mpsbridge("history", "20261125", "--journal", journal)
-    assert code == 0
-    assert "reason: security updates" in out
-    assert "hosts: 1 done, 2 unknown, 1 failed, 1 stopped" in out
-    (order,) = [line for line in out.splitlines() if "intent" in line and " power: " in line]
-    assert order.split()[1:] == ["school-1", "intent", "power:", "restart"]
 
 
 def test_history_for_programs(mpsbridge: Command, journal: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import re
+from datetime import UTC, datetime
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,7 +17,7 @@ from markdown_it import MarkdownIt
 from past_runs import eventful_run
 from wild_records import WILD, records
 
-from mpsbridge.errors import InputError
+from mpsbridge.errors import InputError, Stopped
 from mpsbridge.reports import words
 from mpsbridge.reports.junit import junit_xml
 from mpsbridge.reports.markdown import append_summary, markdown
@@ -23,7 +25,9 @@ from mpsbridge.reports.page import page
 from mpsbridge.reports.report import Report
 from mpsbridge.reports.summary import make_report
 from mpsbridge.reports.timeline import LEAST, MOST_LANES, timeline
+from mpsbridge.runs.events import HostStopped, LeaseReleased, LeaseTaken, Step, StepAnswered, StepSent
 from mpsbridge.runs.journal import Entry, Run
+from mpsbridge.runs.verdict import RunVerdict, Verdict
 
 RENDERER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
@@ -238,3 +242,67 @@ def test_who_does_not_fit_on_the_picture_is_counted() -> None:
     line = timeline(host.model_copy(update={"people": host.people * 20}))
     assert line is not None
     assert (len(line.lanes), line.more) == (MOST_LANES, 100 - MOST_LANES)
+
+
+# What is the same of many hosts, and the same every night.
+
+
+def test_a_remark_that_hosts_share_is_said_once_with_the_hosts() -> None:
+    told, shared = eventful(), "drain does not keep everybody out"
+    hosts = tuple(
+        host.model_copy(update={"host": f"ts{number}", "problems": (shared, f"disk {number} is full")})
+        for number, host in enumerate(told.hosts[:1] * 12)
+    )
+    told = told.model_copy(update={"hosts": hosts})
+    text = html.unescape(markdown(told))
+    assert text.count(shared) == 1
+    assert f"- ts0, ts1, ts2, ts3, ts4, ts5, ts6, ts7 and 4 more: {shared}\n" in text
+    assert "- ts3: disk 3 is full\n" in text
+    drawn = page(told)
+    assert drawn.count(shared) == 1
+    assert drawn.count("disk 3 is full") == 1
+
+
+def test_junit_names_are_the_same_every_night() -> None:
+    """A server tells a test's history by its names: so they hold neither an id of a session nor one of a run."""
+    told = eventful()
+    later = told.model_copy(
+        update={
+            "run": told.run.model_copy(update={"id": "20261126-110000-beef"}),
+            "hosts": tuple(
+                host.model_copy(
+                    update={
+                        "people": tuple(one.model_copy(update={"id": one.id + 40, "born": None}) for one in host.people)
+                    }
+                )
+                for host in told.hosts
+            ),
+        }
+    )
+
+    def names(report: Report) -> list[tuple[str, ...]]:
+        document = JUnitXml.fromstring(junit_xml(report).encode())
+        cases = [(suite.name, case.classname, case.name) for suite in document for case in suite]
+        return [(document.name,), *cases]
+
+    assert names(later) == names(told)
+
+
+def test_a_run_that_was_stopped_and_left_a_host_held_does_not_say_that_all_was_given_back() -> None:
+    start = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+    run = Run(
+        id="r-1", command="end", reason="", owner="root@box", pid=1, job=None, options={}, started=start,
+        verdict=RunVerdict(verdict=Verdict.STOPPED, is_interrupted=True),
+    )  # fmt: skip
+    lease = StepSent(step=Step.LEASE)
+    what = [
+        lease,
+        StepAnswered(step=Step.LEASE, intent=1),
+        LeaseTaken(expires=start),
+        HostStopped(why="stopped", error=Stopped.kind),
+    ]
+    entries = [Entry(number=n, run="r-1", at=start, host="ts1", what=each) for n, each in enumerate(what, 1)]
+    assert make_report(run, entries).summary == "It was broken off, and not everything was given back: ts1."
+    given_back = Entry(number=9, run="r-1", at=start, host="ts1", what=LeaseReleased())
+    told = make_report(run, [*entries[:3], given_back, entries[3]])
+    assert told.summary == "It was broken off, and everything was given back."

@@ -5,12 +5,13 @@ Rule: nothing with effect ``disrupt`` is sent without a yes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pydantic import TypeAdapter, ValidationError
 
 from mpsbridge.cli.call import Call, selector
-from mpsbridge.cli.fleets import lost_answer, open_journal, open_workplace
+from mpsbridge.cli.conclusion import conclude
+from mpsbridge.cli.fleets import open_journal, open_workplace
 from mpsbridge.cli.leaving import leaving_behind
 from mpsbridge.cli.listing import Layout, present, stream
 from mpsbridge.cli.showing import note_once, sum_up
@@ -31,6 +32,7 @@ from mpsbridge.models.sessions import LogonMode, Logons
 from mpsbridge.operations.acts import ActOn, ActPlan, ActValue, Disconnect, LogOff, Message, Reset
 from mpsbridge.operations.logons import SetLogons
 from mpsbridge.operations.outcomes import judge
+from mpsbridge.operations.workplace import Workplace
 from mpsbridge.runs.verdict import RunVerdict
 from mpsbridge.snippets.parameters import MessageText
 
@@ -97,14 +99,17 @@ def _carry_out(call: Call, words: Sequence[str], operation: ActOn, *, yes: bool)
             if asks:
                 call.terminal.failures(plan.outcomes)
             _ask(call, plan, yes=yes)
-        run = plan.run
-        tell = [f"run {run}: what was sent may go on; 'mpsbridge history {run}' tells which steps have no answer"]
-        with leaving_behind(lambda: tell):
-            result = work.carry_out(plan)
-        _show(call, result.outcomes, result.verdict, operation.act)
-        code = call.terminal.code(result.verdict.exit_code)
-        lost_answer(call, journal, run)
-        return code
+        return carry_out(call, work, plan)
+
+
+def carry_out(call: Call, work: Workplace, plan: ActPlan) -> int:
+    """Act as it was planned, and say what came of it; the exit code."""
+    run = plan.run
+    tell = [f"run {run}: what was sent may go on; 'mpsbridge history {run}' tells which steps have no answer"]
+    with leaving_behind(lambda: tell):
+        result = work.carry_out(plan)
+    _show(call, result.outcomes, result.verdict, plan.operation.act)
+    return conclude(call, work.record, result)
 
 
 def _ask(call: Call, plan: ActPlan, *, yes: bool) -> None:
@@ -128,18 +133,25 @@ def _show(call: Call, outcomes: Sequence[Outcome[ActValue]], verdict: RunVerdict
 
 
 def set_logons(
-    call: Call, hosts: Sequence[str], mode: LogonMode, *, yes: bool
-) -> tuple[Sequence[Outcome[Logons]], RunVerdict]:
-    """``logons --set``: what became of each host, and of all of them."""
+    call: Call,
+    hosts: Sequence[str],
+    mode: LogonMode,
+    *,
+    yes: bool,
+    show: Callable[[Sequence[Outcome[Logons]], RunVerdict], None],
+) -> int:
+    """``logons --set``: change the mode, and ``show`` what became of each host; the exit code."""
     with open_journal(call) as journal, open_workplace(call, call.targets(hosts), journal) as work:
         plan = work.plan(SetLogons(mode=mode))
         if call.settings.dry_run and plan.modes:
             call.terminal.note(f"logons would be set to {mode} on {listed(plan.hosts)}")
         if call.settings.dry_run or not plan.modes or work.is_interrupted:
             verdict = judge(plan.outcomes, Effect.DISRUPT, interrupted=work.is_interrupted)
-            return plan.outcomes, verdict
+            show(plan.outcomes, verdict)
+            return verdict.exit_code
         call.terminal.confirm(f"Set logons to {mode} on {listed(plan.hosts)}?", yes=yes)
         result = work.carry_out(plan)
         for outcome in result.outcomes:
             stream(call, outcome)
-        return result.outcomes, result.verdict
+        show(result.outcomes, result.verdict)
+        return conclude(call, journal, result)

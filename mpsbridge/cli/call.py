@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mpsbridge.cli.annotations import annotate_error
 from mpsbridge.cli.leaving import Surroundings
 from mpsbridge.cli.tables import counted, listed
 from mpsbridge.cli.terminal import Terminal
@@ -156,6 +157,7 @@ def answer(
             values["who"] = selector(**selection)
         return function(call, **values)
     except MpsBridgeError as error:
+        annotate_error(terminal, error)
         return terminal.error(error)
 
 

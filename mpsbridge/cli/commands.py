@@ -195,11 +195,18 @@ def history(
         str | None,
         typer.Argument(metavar="RUN", help="Show this run: its id, or the beginning of it (default: list all runs)."),
     ] = None,
+    user: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Show what was done to this user's sessions, one line a session.")
+    ] = None,
+    host: Annotated[str | None, typer.Option(metavar="HOST", help="Show what was done on this host.")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Show runs that ended within this time, e.g. 7d.")
+    ] = None,
 ) -> int:
-    """List all runs, or everything that one run did."""
-    from mpsbridge.cli import reporting
+    """List all runs, everything that one run did, or who logged a user off and why."""
+    from mpsbridge.cli import history as work
 
-    return reporting.history(call, run)
+    return work.history(call, run, user=user, host=host, since=since)
 
 
 @listed(LOOK_BACK)

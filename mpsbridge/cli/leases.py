@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mpsbridge.cli.call import Call
-from mpsbridge.cli.fleets import lost_answer, open_journal, open_reading, open_workplace, record_path
+from mpsbridge.cli.conclusion import conclude
+from mpsbridge.cli.fleets import open_journal, open_reading, open_workplace, record_path
 from mpsbridge.cli.listing import Answer, Layout, gather, present, stream
 from mpsbridge.cli.tables import counted, listed, when
 from mpsbridge.errors import InputError
@@ -13,7 +14,7 @@ from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import from_cim
 from mpsbridge.operations.holds import Hold, LeasePlan, LeaseValue, Release, lease_of
 from mpsbridge.operations.outcomes import judge
-from mpsbridge.operations.workplace import Workplace
+from mpsbridge.operations.workplace import RunResult, Workplace
 from mpsbridge.runs.runlock import is_at_work
 
 
@@ -49,19 +50,13 @@ def release(call: Call, hosts: Sequence[str], *, yes: bool) -> int:
 
 def _carry_out(call: Call, work: Workplace, plan: LeasePlan) -> int:
     """Do what is planned, unless there is nothing to do or it is a rehearsal."""
-    if call.settings.dry_run or not plan.values or work.is_interrupted:
-        outcomes = plan.outcomes
-        verdict = judge(outcomes, Effect.DISRUPT, interrupted=work.is_interrupted)
-    else:
-        result = work.carry_out(plan)
-        outcomes, verdict = result.outcomes, result.verdict
-    for outcome in outcomes:
+    acts = bool(plan.values) and not (call.settings.dry_run or work.is_interrupted)
+    verdict = judge(plan.outcomes, Effect.DISRUPT, interrupted=work.is_interrupted)
+    result = work.carry_out(plan) if acts else RunResult(plan.run, plan.outcomes, verdict)
+    for outcome in result.outcomes:
         stream(call, outcome)
-    present(call, outcomes, _LAYOUT, verdict)
-    code = call.terminal.code(verdict.exit_code)
-    if not call.settings.dry_run and plan.values:
-        lost_answer(call, work.record, plan.run)
-    return code
+    present(call, result.outcomes, _LAYOUT, result.verdict)
+    return conclude(call, work.record, result) if acts else call.terminal.code(verdict.exit_code)
 
 
 def _say_who_is_at_work(call: Call, plan: LeasePlan) -> None:

@@ -16,6 +16,7 @@ from typing import Generic, TypeVar
 
 from rich.cells import cell_len
 
+from mpsbridge.cli.annotations import annotate
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.progress import CallView
 from mpsbridge.cli.tables import counted, listed
@@ -79,11 +80,14 @@ class Answer(Generic[V]):
         """Tell what was not told yet, and sum up; of a call that acts, programs get the ``verdict``."""
         terminal = self._call.terminal
         for_programs(self._call, outcomes, verdict)
+        acts = terminal.streams.out.must_arrive and not self._call.settings.dry_run
         if self._call.settings.output is not Output.TABLE:
             terminal.failures(outcomes)
+            annotate(terminal, outcomes, acts=acts)
             return
         self.piece(outcomes)
-        for line in _grouped(self._call, [outcome for outcome in outcomes if isinstance(outcome, Failed)]):
+        annotate(terminal, outcomes, acts=acts)
+        for line in _grouped(self._call, [outcome for outcome in outcomes if isinstance(outcome, Failed)], acts=acts):
             terminal.note(line)
         if not self._call.settings.quiet:
             values = [outcome.value for outcome in outcomes if isinstance(outcome, Done)]
@@ -197,15 +201,16 @@ def watched(call: Call, fleet: Fleet) -> Iterator[CallView]:
         thread.join()
 
 
-def _grouped(call: Call, failures: Sequence[Failed]) -> list[str]:
-    """Many failures by their kind, and the call that repeats them."""
+def _grouped(call: Call, failures: Sequence[Failed], *, acts: bool) -> list[str]:
+    """Many failures by their kind, and the call that repeats them: never what may have run, or was broken off."""
     if len(failures) < MANY_FAILURES:
         return []
     kinds: dict[str, list[str]] = {}
     for outcome in failures:
         kinds.setdefault(outcome.failure.kind, []).append(outcome.host)
     by_kind = sorted(kinds.items(), key=lambda kind: (-len(kind[1]), kind[0]))
-    again = repeat_for(call, [outcome.host for outcome in failures])
+    is_in_doubt = any(one.failure.may_have_run or one.failure.kind == Stopped.kind for one in failures)
+    again = "" if acts and is_in_doubt else repeat_for(call, [outcome.host for outcome in failures])
     return [
         *(f"{kind}: {counted(len(hosts), 'host')} ({listed(hosts)})" for kind, hosts in by_kind),
         *([f"again for these: {again}"] if again else []),

@@ -47,10 +47,10 @@ def maintain(
         known=(*every, *known_hosts(call, policy, targets)),
     )
     with open_journal(call) as journal:
-        code, outcomes = run_end(call, journal, targets, operation, events=events, yes=yes)
-    failed = [outcome.host for outcome in outcomes if not _went_well(outcome)]
+        code, result = run_end(call, journal, targets, operation, events=events, yes=yes)
+    failed = [outcome.host for outcome in result.outcomes if not _went_well(outcome)]
     if failed and not call.settings.dry_run:
-        _offer_again(call, file, failed, failed_to)
+        _offer_again(call, file, failed, failed_to, is_next=not result.is_open)
     return code
 
 
@@ -86,9 +86,15 @@ def _went_well(outcome: Outcome[EndValue]) -> bool:
     return isinstance(outcome, Done) and all(one.result.went_well for one in outcome.value.sessions)
 
 
-def _offer_again(call: Call, file: Path, hosts: list[str], failed_to: Path | None) -> None:
-    """The hosts that are left, as a plan that can be run again: in a file, or printed."""
+def _offer_again(call: Call, file: Path, hosts: list[str], failed_to: Path | None, *, is_next: bool) -> None:
+    """The hosts that are left, as a plan that can be run again: in a file, or printed.
+
+    A run that can be resumed is gone on with before any plan is run again: then a file that was asked for is written,
+    and nothing is said of it.
+    """
     text = again(file, hosts)
+    if failed_to is None and not is_next:
+        return
     if failed_to is None:
         call.terminal.lines(f"# The hosts that are left, as a plan (--failed-to FILE writes it):\n{text}")
         return
@@ -98,4 +104,5 @@ def _offer_again(call: Call, file: Path, hosts: list[str], failed_to: Path | Non
     except OSError as error:
         call.terminal.warn(f"{failed_to} cannot be written: {error.strerror or error}")
         return
-    call.terminal.note(f"the hosts that are left: mpsbridge maintain {failed_to}")
+    if is_next:
+        call.terminal.note(f"the hosts that are left: mpsbridge maintain {failed_to}")

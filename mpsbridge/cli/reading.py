@@ -150,9 +150,9 @@ def logons(call: Call, hosts: Sequence[str], wanted: str | None, shard: str | No
     if mode is not None and shard is not None:
         raise InputError("--shard is for looking, and --set acts: name the hosts that it shall act on")
     if mode is not None:
-        outcomes, verdict = set_logons(call, hosts, mode, yes=yes)
-        present(call, outcomes, _LOGONS, verdict)
-        return verdict.exit_code
+        return set_logons(
+            call, hosts, mode, yes=yes, show=lambda outcomes, verdict: present(call, outcomes, _LOGONS, verdict)
+        )
     with open_reading(call, call.targets(hosts, shard=shard)) as fleet:
         answer = Answer(call, _LOGONS)
         found = gather(call, fleet, Host.logons, answer=answer)

@@ -10,21 +10,21 @@ from pathlib import Path
 from typing import TypeAlias
 
 from mpsbridge.cli.call import Call
-from mpsbridge.cli.fleets import lost_answer, open_workplace
+from mpsbridge.cli.conclusion import conclude
+from mpsbridge.cli.fleets import open_workplace
 from mpsbridge.cli.following import events_to, following
 from mpsbridge.cli.output import Stream
-from mpsbridge.cli.showing import ask, note_notices, note_once, show, summarise
+from mpsbridge.cli.showing import ask, note_notices, note_once, show, show_waves
 from mpsbridge.ending.run import EndValue
-from mpsbridge.models.outcomes import Outcome
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.targets import Target
 from mpsbridge.operations.ending import End, EndPlan, Resume
 from mpsbridge.operations.outcomes import judge
-from mpsbridge.operations.workplace import Planned, Workplace
+from mpsbridge.operations.workplace import Planned, RunResult, Workplace
 from mpsbridge.runs.journal import Journal
 
-Ended: TypeAlias = "tuple[int, Sequence[Outcome[EndValue]]]"
-"""The exit code, and what became of each host."""
+Ended: TypeAlias = "tuple[int, RunResult[EndValue]]"
+"""The exit code, and what became of the run; of a rehearsal, what would."""
 
 
 def run_end(
@@ -74,7 +74,9 @@ def _only_planned(call: Call, work: Workplace, plan: EndPlan) -> Ended:
     outcomes = plan.outcomes(call.clock.now(), dry_run=call.settings.dry_run)
     verdict = judge(outcomes, Effect.READ, interrupted=work.is_interrupted)
     show(call, outcomes, verdict, dry_run=call.settings.dry_run)
-    return verdict.exit_code, outcomes
+    if call.settings.dry_run and plan.operation.command == "maintain":
+        show_waves(call, plan)
+    return verdict.exit_code, RunResult(plan.run, tuple(outcomes), verdict)
 
 
 def _follow(
@@ -84,9 +86,7 @@ def _follow(
     with following(call, stream, run, hosts) as follower:
         result = work.carry_out(plan, on_event=follower.event, on_progress=follower.progress)
     show(call, result.outcomes, result.verdict, dry_run=False)
-    code = call.terminal.code(result.verdict.exit_code) or int(follower.is_incomplete)
-    lost_answer(call, work.record, run)
+    code = conclude(call, work.record, result) or int(follower.is_incomplete)
     if result.is_open:
         call.terminal.note(f"run {run} is open; 'mpsbridge resume {run}' goes on with it")
-    summarise(call, work.record, run)
-    return code, result.outcomes
+    return code, result

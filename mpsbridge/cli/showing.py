@@ -5,10 +5,8 @@ Rule: what is the same of many hosts is said once.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from datetime import timedelta
-from pathlib import Path
 
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.listing import Layout, present, stream
@@ -23,15 +21,14 @@ from mpsbridge.cli.tables import (
 from mpsbridge.ending.notices import TEXTS, language_of, notice, schedule
 from mpsbridge.ending.policy import Policy
 from mpsbridge.ending.run import EndValue
-from mpsbridge.errors import InputError, JournalLost
 from mpsbridge.models.durations import format_duration
 from mpsbridge.models.outcomes import Done, Outcome
 from mpsbridge.models.sessions import Result, SessionResult
 from mpsbridge.models.then import Then
 from mpsbridge.operations.ending import EndPlan
-from mpsbridge.reports.markdown import append_summary, markdown
-from mpsbridge.reports.summary import make_report
-from mpsbridge.runs.journal import Journal, owner
+from mpsbridge.operations.forecast import waves_of
+from mpsbridge.operations.waves import limits
+from mpsbridge.runs.journal import owner
 from mpsbridge.runs.verdict import RunVerdict
 
 GONE_OR_WOULD_BE = {False: "{sessions} gone", True: "{sessions} {would_be}ended"}
@@ -125,10 +122,20 @@ def sum_up(hosts: Sequence[Sequence[SessionResult]], became: str, *, dry_run: bo
     return f"{said} on {counted(count, 'host')}{beside}"
 
 
-def summarise(call: Call, journal: Journal, run: str) -> None:
-    """Add the run to the summary of a CI job that has one (GitHub names its file)."""
-    if path := os.environ.get("GITHUB_STEP_SUMMARY"):
-        try:
-            append_summary(Path(path), markdown(make_report(journal.find(run), journal.entries(run))))
-        except (InputError, JournalLost) as error:
-            call.terminal.warn(str(error))
+def show_waves(call: Call, plan: EndPlan) -> None:
+    """In which order the hosts of a plan would begin, how many at a time, and when, as far as that can be said."""
+    waves, policy = waves_of(plan, call.clock.now()), plan.operation.policy
+    if not waves:
+        return
+    limit = limits(plan.operation.waves, plan.hosts_in_all, call.clock.now())
+    call.terminal.say(
+        f"waves: at most {limit.at_once} of {counted(plan.hosts_in_all, 'host')} at a time,"
+        f" {limit.available} must serve; the fewest people first"
+    )
+    for number, wave in enumerate(waves, 1):
+        begins = f"after {format_duration(wave.begins_s)}" if wave.begins_s else "immediately"
+        call.terminal.say(f"  {number}. {begins}: {listed(wave.hosts, most=20)}")
+    end = format_duration(max(wave.ends_s for wave in waves))
+    limit_s = format_duration(policy.return_timeout_s)
+    beside = f"; restarts are not counted (each at most {limit_s})" if policy.then is Then.RESTART else ""
+    call.terminal.say(f"notices and log-offs take until {end} after the start at the latest{beside}")

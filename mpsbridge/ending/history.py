@@ -44,6 +44,12 @@ def serves(journal: Journal, run: str, host: str) -> bool:
     return not _acted(entries) and last.error in {Refused.kind, NotBegun.kind, NoTurn.kind}
 
 
+def is_silent(journal: Journal, run: str, host: str) -> bool:
+    """Whether the record tells neither of a step on the host nor what became of it."""
+    entries = journal.entries(run, host=host)
+    return _last_word(entries) is None and not _acted(entries)
+
+
 def is_held(journal: Journal, run: str, host: str) -> bool:
     """Whether a host on which the run failed still holds something of it, or a step there has no answer."""
     entries = journal.entries(run, host=host)

@@ -156,6 +156,10 @@ class HostPlan(Frozen):
         return tuple(sentences)
 
 
+NOT_CHOSEN = "not chosen"
+"""Why a session is kept that no selector meant."""
+
+
 def refusal_of(verdict: Verdict) -> str:
     """A verdict that refuses, as a sentence with the option that lifts it."""
     who = f"session {verdict.session.id}, {verdict.session.user}"
@@ -263,7 +267,7 @@ def _spared(case: _Case, reason: str, lifted_by: str | None) -> Verdict:
 
 
 def _not_chosen(case: _Case) -> Found:
-    return None if case.chosen else ("not chosen", "--all")
+    return None if case.chosen else (NOT_CHOSEN, "--all")
 
 
 def _back_in_use(case: _Case) -> Found:

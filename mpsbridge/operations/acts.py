@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from pydantic import JsonValue
@@ -16,13 +17,13 @@ from pydantic import JsonValue
 from mpsbridge.ending.lease import why_held
 from mpsbridge.ending.plan import NOT_SPECIFIED, Act, Allowed, Plan, Selector, ask_again, choose, make_plan
 from mpsbridge.ending.resets import plan_resets
-from mpsbridge.errors import MpsBridgeError
+from mpsbridge.errors import JournalLost, MpsBridgeError
 from mpsbridge.host import Host
 from mpsbridge.models.frozen import Frozen, Given
 from mpsbridge.models.outcomes import REFUSED, Done, Outcome, Skipped
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import Observation, Result, Session, SessionResult
-from mpsbridge.operations.outcomes import judge, never_begun, not_found, refusals_of
+from mpsbridge.operations.outcomes import judge, never_begun, not_found, refusals_of, refused_is_skipped
 from mpsbridge.operations.workplace import RunResult, Watch, Workplace, nothing_is_sent
 from mpsbridge.runs.events import Finished, Phase, Step, StepSent
 from mpsbridge.runs.recording import recorded
@@ -153,14 +154,14 @@ class ActOn(Given):
         """Act on the sessions of the plan, and say what became of each."""
         del watch  # over in a moment
         fleet, outcomes = work.fleet(), list(plan.outcomes)
-        places = [] if fleet.interrupted else list(plan.plans)
+        places = list(plan.plans)
         self._begin(work, plan)
         by_host = {fleet.targets[place].host: plan.plans[place] for place in places}
         acted = fleet.run(lambda host: self._on(work, host, by_host[host.name], plan.run), only=places)
         for place, outcome in zip(places, acted, strict=True):
-            outcomes[place] = outcome
+            outcomes[place] = refused_is_skipped(outcome)
         verdict = judge(outcomes, self.effect, interrupted=fleet.interrupted)
-        work.end_record(plan.run, verdict)
+        work.end_record(plan.run, verdict, outcomes)
         return RunResult(plan.run, tuple(outcomes), verdict)
 
     def _begin(self, work: Workplace, plan: ActPlan) -> None:
@@ -174,7 +175,9 @@ class ActOn(Given):
             for place, outcome in enumerate(plan.outcomes):
                 if not isinstance(outcome, Done):
                     work.record_not_sent(plan.run, outcome)
-                elif place not in plan.plans:
+                    continue
+                work.record_kept(plan.run, outcome.host, outcome.value.sessions)
+                if place not in plan.plans:
                     nothing = Finished(outcome="nothing to do", phase=Phase.PLAN)
                     work.record.record(plan.run, outcome.host, nothing)
 
@@ -183,6 +186,9 @@ class ActOn(Given):
             now = plan
             if self.selector.goes_by_use and self.effect is Effect.DISRUPT:
                 now = ask_again(plan, _last_look(host), self.selector)
+                newly_kept = [one for one in now.verdicts if one not in plan.verdicts]
+                with suppress(JournalLost):  # the step that follows says so, and is not sent then
+                    work.record_kept(run, host.name, (one.as_planned for one in newly_kept))
             return now, self._send(work, host, now, run) if now.acts else ()
 
         done, results = work.told(

@@ -167,7 +167,7 @@ class EndPlan:
             else self._planned(plan, dry_run=False)
             for place, plan in enumerate(self.plans)
         ]
-        return _end(work, self.run, outcomes, late=late.is_set())
+        return _end(work, self.run, outcomes, [plan.host for plan in self.plans], late=late.is_set())
 
     def _record_the_others(self, work: Workplace) -> None:
         """A host that refuses, could not be looked at, or has nothing to be done, stands in the record as well."""
@@ -175,6 +175,7 @@ class EndPlan:
             if place in self.ready:
                 continue
             if isinstance(plan, Done):
+                work.record_kept(self.run, plan.host, (one.as_planned for one in plan.value.verdicts))
                 what = Finished(outcome="nothing to do", problems=tuple(plan.value.notes), phase=Phase.PLAN)
                 work.record.record(self.run, plan.host, what)
             else:
@@ -217,7 +218,7 @@ class Resume(Given):
             turns = _Turns(order=order, hosts=len(self.hosts), out=out)
             job = _job(work, self.run, self.end, watch, turns)
             outcomes = [not_begun_is_skipped(outcome) for outcome in fleet.run(job)]
-        return _end(work, self.run, outcomes, late=late.is_set(), is_resumed=True, others=others)
+        return _end(work, self.run, outcomes, self.hosts, late=late.is_set(), is_resumed=True, others=others)
 
 
 def not_serving(work: Workplace, run: str, hosts: Sequence[str], order: Collection[str]) -> int:
@@ -387,22 +388,25 @@ def _end(
     work: Workplace,
     run: str,
     outcomes: Sequence[Outcome[EndValue]],
+    hosts: Sequence[str],
     *,
     late: bool,
     is_resumed: bool = False,
     others: Sequence[str] = (),
 ) -> RunResult[EndValue]:
-    """End the run if nothing of it is open; ``others`` are hosts that it was not resumed on."""
+    """End the run, of these ``hosts`` in all, if nothing of it is open; on ``others`` it was not resumed."""
     interrupted = work.fleet(gives_back=True).interrupted
     verdict = of_the_run = judge(outcomes, Effect.DISRUPT, interrupted=interrupted and not late)
     try:
-        is_open = interrupted or bool(others) or _is_unsettled(work, run, outcomes)
+        work.record_silent(run, outcomes)
+        left = unfinished(work.record, run, hosts) if interrupted else others
+        is_open = bool(left) or _is_unsettled(work, run, outcomes)
         if is_resumed:  # what became of the run is what became of all its hosts, not only of those it went on with
             of_the_run = _of_all_hosts(work, run, interrupted=verdict.is_interrupted)
     except (JournalLost, JournalError) as error:
         work.sinks.warn(str(error))
         is_open = True
-    is_recorded = work.end_record(run, of_the_run, stays_open=is_open)
+    is_recorded = work.end_record(run, of_the_run, (), stays_open=is_open)
     return RunResult(run, tuple(outcomes), verdict, is_open=is_open or not is_recorded)
 
 

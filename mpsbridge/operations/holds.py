@@ -37,7 +37,7 @@ from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import LogonMode, Observation, Session, SessionResult, to_cim
 from mpsbridge.operations.outcomes import judge, refused_is_skipped
 from mpsbridge.operations.workplace import RunResult, Watch, Workplace
-from mpsbridge.runs.events import Happening, Step, StepSent
+from mpsbridge.runs.events import Finished, Happening, Phase, Step, StepSent
 from mpsbridge.runs.recording import BestEffort, Record, recorded
 from mpsbridge.snippets.catalogue import load_templates
 
@@ -126,8 +126,10 @@ class LeasePlan:
         outcomes, fleet = list(self.outcomes), work.fleet()
         record = self.operation.open_record(work, self.run, [outcome.host for outcome in outcomes])
         for place, outcome in enumerate(outcomes):
-            if place not in self.values and not isinstance(outcome, Done):
+            if not isinstance(outcome, Done):
                 work.record_not_sent(self.run, outcome, record=record)
+            elif place not in self.values:
+                record.record(self.run, outcome.host, Finished(outcome="nothing to do", phase=Phase.PLAN))
         found = self.found
 
         def job(host: Host) -> LeaseValue:
@@ -138,11 +140,11 @@ class LeasePlan:
 
             return work.told(record, self.run, host, act, lambda value: value.text)
 
-        places = [] if fleet.interrupted else list(self.values)
+        places = list(self.values)
         for place, outcome in zip(places, fleet.run(job, only=places), strict=True):
             outcomes[place] = refused_is_skipped(outcome)
         verdict = judge(outcomes, Effect.DISRUPT, interrupted=fleet.interrupted)
-        work.end_record(self.run, verdict)
+        work.end_record(self.run, verdict, outcomes)
         return RunResult(self.run, tuple(outcomes), verdict)
 
 

@@ -66,7 +66,7 @@ class LogonsPlan:
         """Change them."""
         del watch  # over in a moment
         fleet, outcomes, wanted = work.fleet(), list(self.outcomes), self.operation.mode
-        places = [] if fleet.interrupted else list(self.modes)
+        places = list(self.modes)
         self._begin(work)
         modes = {self.outcomes[place].host: mode for place, mode in self.modes.items()}
 
@@ -84,9 +84,9 @@ class LogonsPlan:
             return work.told(work.record, self.run, host, lambda: change(host), lambda now: f"logons are {now.mode}")
 
         for place, outcome in zip(places, fleet.run(job, only=places), strict=True):
-            outcomes[place] = outcome
+            outcomes[place] = refused_is_skipped(outcome)
         verdict = judge(outcomes, Effect.DISRUPT, interrupted=fleet.interrupted)
-        work.end_record(self.run, verdict)
+        work.end_record(self.run, verdict, outcomes)
         return RunResult(self.run, tuple(outcomes), verdict)
 
     def _begin(self, work: Workplace) -> None:

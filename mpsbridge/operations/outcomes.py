@@ -30,12 +30,13 @@ class Judged(Protocol):
 
 def judge(outcomes: Sequence[object], effect: Effect, *, interrupted: bool = False) -> RunVerdict:
     """What became of a call; one that only reads leaves nothing unknown."""
-    facts = [_facts_of(outcome, effect) for outcome in outcomes]
+    facts = [facts_of(outcome, effect) for outcome in outcomes]
     results = (result for host in facts for result in host.results)
     return RunVerdict.of((host.verdict for host in facts), results, interrupted=interrupted)
 
 
-def _facts_of(outcome: object, effect: Effect) -> HostFacts:
+def facts_of(outcome: object, effect: Effect) -> HostFacts:
+    """What the verdict on a host is made of, by its outcome."""
     match outcome:
         case Failed(failure=failure):
             return HostFacts(error=failure.kind, may_have_run=failure.may_have_run and effect is not Effect.READ)

@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from mpsbridge.clock import Clock, SystemClock
+from mpsbridge.ending.history import is_silent
+from mpsbridge.ending.policy import NOT_CHOSEN
 from mpsbridge.ending.scene import Progress
-from mpsbridge.errors import JournalError, JournalLost, MpsBridgeError, Refused
+from mpsbridge.errors import JournalError, JournalLost, MpsBridgeError, Refused, Unexpected
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
 from mpsbridge.models.outcomes import REFUSED, Failed, Failure, Outcome, Skipped
+from mpsbridge.models.sessions import Result, SessionResult
 from mpsbridge.models.targets import Target
 from mpsbridge.processes import allow_open_files
-from mpsbridge.runs.events import Event, Finished, HostStopped, Phase
+from mpsbridge.runs.events import Event, Finished, HostStopped, Phase, SessionJudged
 from mpsbridge.runs.journal import Journal, journal_path, owner
 from mpsbridge.runs.recording import Record
 from mpsbridge.runs.verdict import RunVerdict
@@ -211,7 +214,8 @@ class Workplace:
         """
         try:
             value = act()
-        except MpsBridgeError as error:
+        except BaseException as raised:
+            error = raised if isinstance(raised, MpsBridgeError) else Unexpected.of(raised)
             is_refused = error.kind == Refused.kind and not error.may_have_run
             stopped = HostStopped(
                 why=error.message,
@@ -221,7 +225,9 @@ class Workplace:
             )
             with suppress(JournalLost):
                 record.record(run, host.name, stopped)
-            raise
+            if error is raised or isinstance(raised, KeyboardInterrupt):  # a person's wish, and not a fault
+                raise
+            raise error from raised
         with suppress(JournalLost):
             record.record(run, host.name, Finished(outcome=outcome(value), phase=Phase.ACT))
         return value
@@ -234,11 +240,36 @@ class Workplace:
             what = HostStopped(why=outcome.failure.message, error=outcome.failure.kind, phase=Phase.PLAN)
         (record or self.record).record(run, outcome.host, what)
 
-    def end_record(self, run: str, verdict: RunVerdict, *, stays_open: bool = False) -> bool:
+    def record_kept(self, run: str, host: str, planned: Iterable[SessionResult]) -> None:
+        """Record the sessions that are kept, of a host on which the work itself does not tell of them.
+
+        Those that nobody meant are left out: one name looked for on a farm would put everybody into the record.
+        """
+        for one in planned:
+            if one.result is Result.KEPT and one.text != NOT_CHOSEN:
+                who = SessionJudged.identity_of(one.session)
+                what = SessionJudged(**who, state=one.session.state, decision="keep", reason=one.text, phase=Phase.PLAN)
+                self.record.record(run, host, what)
+
+    def record_silent(self, run: str, outcomes: Sequence[Outcome[Any]]) -> None:
+        """Record what became of a host where the work itself did not: it failed before its first step, or hangs there.
+
+        Raises ``JournalLost`` and ``JournalError``.
+        """
+        for outcome in outcomes:
+            if isinstance(outcome, Failed) and is_silent(self.record, run, outcome.host):
+                failure = outcome.failure
+                what = HostStopped(why=failure.message, error=failure.kind, may_have_run=failure.may_have_run)
+                self.record.record(run, outcome.host, what)
+
+    def end_record(
+        self, run: str, verdict: RunVerdict, outcomes: Sequence[Outcome[Any]], *, stays_open: bool = False
+    ) -> bool:
         """Record what became of a run; whether that was possible. Where it was not, that is said."""
         try:
+            self.record_silent(run, outcomes)
             self.record.end(run, verdict, stays_open=stays_open)
-        except JournalLost as error:
+        except (JournalLost, JournalError) as error:
             self.sinks.warn(str(error))
             return False
         return True

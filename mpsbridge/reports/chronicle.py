@@ -13,7 +13,7 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from mpsbridge.ending.scene import Identity
-from mpsbridge.errors import NotBegun
+from mpsbridge.errors import HostReleased, NotBegun
 from mpsbridge.models.sessions import LogonMode, Result
 from mpsbridge.reports.report import Fate, HostReport, Mark, Notice, Person, PhaseSpan, Seen, StepReport
 from mpsbridge.runs.events import (
@@ -57,13 +57,14 @@ _MARKS = (
     WentWrong,
 )
 """What has no length on a picture of time."""
+_UNTOUCHED = HostFacts(error=NotBegun.kind)
 _DECIDED = {"act": None, "keep": Result.KEPT, "refuse": Result.REFUSED}
 
 
 def host_report(host: str, entries: Sequence[Entry], *, command: str) -> HostReport:
     """Tell what the record says of one host."""
     if not entries:
-        return HostReport(host=host, status=HostFacts(error=NotBegun.kind).verdict, outcome="nothing was sent")
+        return HostReport(host=host, status=_UNTOUCHED.verdict, outcome="nothing was sent")
     reader = _Reader(entries, command)
     reader.settle()
     return reader.report(host)
@@ -86,6 +87,7 @@ class _Reader:
         self._marks: list[Mark] = []
         self._seen: list[Seen] = []
         self._problems: list[str] = []
+        self._is_held = False
         self._ordered: datetime | None = None
         self._booted: datetime | None = None
         for entry in entries:
@@ -124,10 +126,14 @@ class _Reader:
                 self._ordered = self._ordered or at
             case Booted():
                 self._booted = at
+            case LeaseTaken() | LeaseReleased():
+                self._is_held = isinstance(what, LeaseTaken)
             case WentWrong():
                 self._problems.append(what.why)
             case Finished() | HostStopped():
                 self.last = what
+                has_left = isinstance(what, HostStopped) and what.error == HostReleased.kind
+                self._is_held &= not (has_left or (isinstance(what, Finished) and what.given_back))
                 self._problems += [each for each in what.problems if each not in self._problems]
             case _:
                 pass
@@ -270,6 +276,8 @@ class _Reader:
             if self.last.phase is Phase.PLAN:
                 facts = HostFacts.refused_or_not_begun(self.last.error)
             return facts, facts.verdict.value, self.last.why
+        if not self.steps:  # each is in the record before it is sent
+            return _UNTOUCHED, "nothing was sent", None
         return HostFacts(may_have_run=True), "the record ends in the middle", None
 
     def report(self, host: str) -> HostReport:
@@ -299,6 +307,7 @@ class _Reader:
             boots=tuple(dict.fromkeys(seen.boot for seen in self._seen if seen.boot)),
             logons_before=logons[0] if logons else None,
             logons_after=logons[-1] if logons else None,
+            held=self._is_held,
             problems=tuple(self._problems),
         )
 

@@ -1,8 +1,9 @@
 """A report as JUnit XML, for the test page of a CI server: a suite for each host, a case for it, each person and step.
 
 Rules: what failed or was refused is a failure, what nobody knows an error, what was kept or not touched is skipped, so
-the page is red where the call's exit code is not 0; a case has the same name every night (host and user, never an id),
-so that a server can tell its history; the XML is well formed whatever a host or a person wrote.
+the page is red where the call's exit code is not 0 (but of a call that was stopped when all was done); a case has the
+same name every night (host and user, never an id), so that a server can tell its history; the XML is well formed
+whatever a host or a person wrote.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _FAILED = {Result.CHANGED, Result.EXPIRED, Result.REFUSED}
 
 def junit_xml(report: Report) -> str:
     """The whole run as one document."""
-    document = JUnitXml(words.plain(f"mpsbridge {report.run.command} {report.run.id}"))
+    document = JUnitXml(words.plain(f"mpsbridge {report.run.command}"))
     for host in report.hosts:
         document.add_testsuite(_suite(report, host))
     document.update_statistics()  # type: ignore[no-untyped-call] # the library's own types have gaps

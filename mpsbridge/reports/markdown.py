@@ -44,7 +44,8 @@ def markdown(report: Report) -> str:
             for host, one in people
         ],
     )
-    troubles = [line for host in report.hosts for line in _troubles(host)]
+    troubles = [f"{words.hosts_in_short(hosts)}: {text}" for text, hosts in words.remarks_of(report).items()]
+    troubles += [line for host in report.hosts for line in _lost_steps(host)]
     if troubles:
         lines += ["", "Remarks", "", *(f"- {_safe(line)}" for line in troubles[:MOST_ROWS])]
         lines += _more(len(troubles))
@@ -65,9 +66,7 @@ def _host_row(host: HostReport) -> tuple[str, ...]:
     return _SIGNS[host.status], host.host, words.outcome_of(host), words.people_of(host), took
 
 
-def _troubles(host: HostReport) -> Iterable[str]:
-    for problem in host.problems:
-        yield f"{host.host}: {problem}"
+def _lost_steps(host: HostReport) -> Iterable[str]:
     for step in host.steps:
         if step.fate is not Fate.DONE:
             error = f" ({step.error})" if step.error else ""

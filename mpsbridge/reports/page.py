@@ -30,6 +30,7 @@ def page(report: Report) -> str:
         report=report,
         hosts=[(f"h{place}", host, timeline(host)) for place, host in enumerate(report.hosts, 1)],
         facts=list(words.facts_of(report)),
+        shared={text: names for text, names in words.remarks_of(report).items() if len(names) > 1},
         words=words,
         Fate=Fate,
         style=style,

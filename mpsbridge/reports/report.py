@@ -147,6 +147,8 @@ class HostReport(Told):
     boots: tuple[AwareDatetime, ...] = ()
     logons_before: LogonMode | None = None
     logons_after: LogonMode | None = None
+    held: bool = False
+    """Whether the record tells that the run took the host, and does not tell that it gave everything back."""
     problems: tuple[str, ...] = ()
     """What the plan remarked and what went wrong on the side, as sentences."""
 
@@ -166,11 +168,15 @@ class Totals(Told):
 
 
 class Report(Told):
-    """A whole run. ``open``: it has not ended; from the record alone nobody can tell whether it is at work or died."""
+    """A whole run. ``open``: it has not ended: it is ``at_work``, it was stopped and can be resumed, or it died."""
 
     schema_: Literal["mpsbridge-report/1"] = Field(default="mpsbridge-report/1", alias="schema")
     run: Run
     open: bool
+    at_work: bool = False
+    """Whether a process was carrying it out when the report was made."""
+    last: AwareDatetime | None = None
+    """When the last thing was recorded."""
     status: Verdict
     summary: str
     """What became of it in one sentence, with counts where not everything is the same."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from mpsbridge.models.sessions import Result
 from mpsbridge.reports.chronicle import host_report
 from mpsbridge.reports.report import HostReport, Report, Totals
+from mpsbridge.reports.words import hosts_in_short
 from mpsbridge.runs.journal import Entry, Run
 from mpsbridge.runs.verdict import RunVerdict, Verdict
 
 
-def make_report(run: Run, entries: Iterable[Entry]) -> Report:
+def make_report(run: Run, entries: Sequence[Entry], *, at_work: bool = False) -> Report:
     """Tell what a run did, as far as its record goes; a record that was cut off anywhere gives a report that says so.
 
     Hosts come in the order in which the run was given them, where the record tells it.
@@ -25,8 +26,10 @@ def make_report(run: Run, entries: Iterable[Entry]) -> Report:
     return Report(
         run=run,
         open=run.ended is None,
+        at_work=at_work,
+        last=entries[-1].at if entries else None,
         status=verdict.verdict,
-        summary=meaning_of(verdict),
+        summary=meaning_of(verdict, held=[host.host for host in hosts if host.held]),
         hosts=hosts,
         totals=_totals(hosts),
     )
@@ -36,7 +39,7 @@ _MEANINGS = {
     Verdict.DONE: "Everything was done.",
     Verdict.PARTLY: "Not everything was done.",
     Verdict.REFUSED: "The plan refused; nothing was sent.",
-    Verdict.STOPPED: "It was broken off; what was held was given back.",
+    Verdict.STOPPED: "It was broken off, and everything was given back.",
     Verdict.UNKNOWN: "Not everything is known: look at the hosts before you repeat anything.",
     Verdict.FAILED: "Not everything was done.",
 }
@@ -48,11 +51,14 @@ def judge(hosts: Sequence[HostReport], *, interrupted: bool = False) -> RunVerdi
     return RunVerdict.of((host.status for host in hosts), results, interrupted=interrupted)
 
 
-def meaning_of(verdict: RunVerdict) -> str:
-    """What a verdict means to a reader, with counts where not everything is the same."""
+def meaning_of(verdict: RunVerdict, *, held: Sequence[str] = ()) -> str:
+    """What a verdict means to a reader, with counts where not everything is the same; ``held`` was not given back."""
     said = verdict.sentence
+    meaning = _MEANINGS[verdict.verdict]
+    if held and verdict.verdict is Verdict.STOPPED:
+        meaning = f"It was broken off, and not everything was given back: {hosts_in_short(held)}."
     counts = f" {said[0].upper()}{said[1:]}." if said != verdict.verdict else ""
-    return _MEANINGS[verdict.verdict] + counts
+    return meaning + counts
 
 
 def _asked_for(run: Run) -> list[str]:

@@ -7,7 +7,7 @@ so no form has to think of it; what a form's own syntax needs is that form's wor
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from mpsbridge.models.durations import format_duration
@@ -15,6 +15,10 @@ from mpsbridge.models.harmless import harmless
 from mpsbridge.models.sessions import Result
 from mpsbridge.reports.report import HostReport, Notice, Person, Report, StepReport
 
+RESUMABLE = frozenset({"end", "maintain"})
+"""The commands whose runs can be resumed."""
+MOST_NAMED = 8
+"""Hosts that are named where many share something."""
 LONGEST = 500
 """Characters of one text; what is longer stands in the record."""
 
@@ -78,8 +82,13 @@ def moment_of(moment: datetime | None) -> str:
     """Date, time and offset."""
     if moment is None:
         return ""
+    return f"{moment:%Y-%m-%d %H:%M:%S} {zone_of(moment)}"
+
+
+def zone_of(moment: datetime) -> str:
+    """``UTC+01:00``."""
     offset = moment.strftime("%z")
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC" + (f"{offset[:3]}:{offset[3:]}" if offset.strip("+-0") else "")
+    return "UTC" + (f"{offset[:3]}:{offset[3:]}" if offset.strip("+-0") else "")
 
 
 def took(start: datetime | None, end: datetime | None) -> str:
@@ -100,11 +109,35 @@ def outcome_of(host: HostReport) -> str:
     return plain(host.error or host.outcome)
 
 
+def how_it_ended(report: Report) -> tuple[str, str]:
+    """When a run ended; of one that did not: how it stands, and the one thing to do about it."""
+    run = report.run
+    if run.ended:
+        return "ended", moment_of(run.ended)
+    if report.at_work:
+        return "at work", f"the last entry is of {moment_of(report.last)}" if report.last else "since it started"
+    next_step = f"'mpsbridge resume {run.id}' goes on with it" if run.command in RESUMABLE else "look at the hosts"
+    return "stopped" if run.verdict else "died", "; ".join(filter(None, (moment_of(report.last), next_step)))
+
+
+def remarks_of(report: Report) -> dict[str, list[str]]:
+    """What was remarked, each text once, with the hosts that share it."""
+    remarks: dict[str, list[str]] = {}
+    for host in report.hosts:
+        for problem in dict.fromkeys(host.problems):
+            remarks.setdefault(problem, []).append(host.host)
+    return remarks
+
+
+def hosts_in_short(names: Sequence[str]) -> str:
+    """``ts1, ts2 and 46 more``."""
+    shown = ", ".join(map(plain, names[:MOST_NAMED]))
+    return shown if len(names) <= MOST_NAMED else f"{shown} and {len(names) - MOST_NAMED} more"
+
+
 def facts_of(report: Report) -> Iterable[tuple[str, str]]:
     """Who, why and when, as pairs for a heading; what is not known is left out."""
     run = report.run
-    open_as = f"open; 'mpsbridge resume {run.id}' goes on with it" if run.verdict else "still at work, or it died"
-    ended = moment_of(run.ended) if run.ended else f"not ended: {open_as}"
     facts = [
         ("run", run.id),
         ("command", run.command),
@@ -112,8 +145,8 @@ def facts_of(report: Report) -> Iterable[tuple[str, str]]:
         ("by", run.owner),
         ("job", run.job or ""),
         ("started", moment_of(run.started)),
-        ("ended", ended),
-        ("took", took(run.started, run.ended)),
+        how_it_ended(report),
+        ("took", took(run.started, run.ended or report.last)),
         ("hosts", counts({str(name): number for name, number in report.totals.hosts.items()})),
         ("people", counts({str(name): number for name, number in report.totals.people.items()})),
         ("notices shown", str(report.totals.notices_shown or "")),

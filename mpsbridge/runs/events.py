@@ -189,11 +189,10 @@ class StepAnswered(Happening):
 
     def text(self) -> str:
         """What came of it, in short."""
-        return (
-            f"not run: {self.error}"
-            if self.error is not None
-            else ", ".join(f"{one.user or one.id} {one.result} {one.text}".rstrip() for one in self.sessions)
-        )
+        if self.error is not None:
+            return f"{self.step} did not run: {self.error}"
+        told = ", ".join(f"{one.result}{_in_brackets(one.text)} {one.user or one.id}" for one in self.sessions)
+        return f"{self.step}: {told or 'done'}"
 
 
 class StepUnanswered(Happening):
@@ -208,7 +207,7 @@ class StepUnanswered(Happening):
 
     def text(self) -> str:
         """The error."""
-        return f"{self.step}: {self.error}"
+        return f"{self.step} has no answer: {self.error}"
 
 
 # What is seen and decided.
@@ -228,7 +227,11 @@ class Looked(Happening):
 
     def text(self) -> str:
         """How many sessions there are, and whether logons are open."""
-        return f"sessions {len(self.sessions)}, logons {self.logons or 'not told'}"
+        count = "1 session" if len(self.sessions) == 1 else f"{len(self.sessions)} sessions"
+        return f"seen: {count}, logons {self.logons or 'not told'}"
+
+
+_DECIDED = {"act": "is to be ended", "keep": "is kept", "refuse": "refuses"}
 
 
 class SessionJudged(_OfSession):
@@ -240,8 +243,8 @@ class SessionJudged(_OfSession):
     reason: str = ""
 
     def text(self) -> str:
-        """``keep console: ...``."""
-        return f"{self.decision} {self.reason}".strip()
+        """What is meant to become of it, and why; the user last."""
+        return f"session {self.session} {_DECIDED[self.decision]}{_in_brackets(self.reason)}: {self.name}"
 
 
 class EndAnnounced(Happening):
@@ -500,7 +503,7 @@ class NoticesMarked(Happening):
 
     def text(self) -> str:
         """How many."""
-        return f"{len(self.marks)} notices"
+        return f"the lease knew of {len(self.marks)} notices"
 
 
 # What became of a host.
@@ -523,7 +526,7 @@ class Finished(Happening):
 
     def text(self) -> str:
         """The outcome."""
-        return self.outcome
+        return f"finished: {self.outcome}"
 
 
 class HostStopped(Happening):
@@ -537,7 +540,7 @@ class HostStopped(Happening):
 
     def text(self) -> str:
         """Why."""
-        return self.why
+        return f"stopped: {self.why}"
 
 
 AnyHappening = Annotated[

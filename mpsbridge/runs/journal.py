@@ -29,6 +29,7 @@ from mpsbridge.errors import InputError, JournalError, JournalLost
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.harmless import harmless
 from mpsbridge.runs.events import Event, Happening, StepAnswered, StepSent, read_happening
+from mpsbridge.runs.job import job_of
 from mpsbridge.runs.journal_file import IN_MEMORY, open_file, state_of
 from mpsbridge.runs.runlock import RunLock, is_at_work
 from mpsbridge.runs.verdict import RunVerdict
@@ -36,7 +37,6 @@ from mpsbridge.runs.verdict import RunVerdict
 LONGEST_TEXT = 16 * 1024 * 1024
 """Characters of JSON in one row; a run over 100,000 hosts has a tenth of it."""
 
-_JOB_VARIABLES = ("GITHUB_RUN_ID", "CI_JOB_URL", "BUILD_URL", "BUILD_BUILDURI")
 _EVENT = "event"
 """The kind of an entry that is neither the intent of a step nor its outcome."""
 _KINDS = frozenset({_EVENT, *(kind.model_fields["event"].default for kind in (StepSent, StepAnswered))})
@@ -108,7 +108,7 @@ class Journal:
             reason=reason,
             owner=owner(),
             pid=os.getpid(),
-            job=next((os.environ[name] for name in _JOB_VARIABLES if os.environ.get(name)), None),
+            job=job_of(os.environ),
             options=dict(options),
             started=self._clock.now(),
         )

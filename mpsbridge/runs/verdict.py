@@ -27,7 +27,7 @@ class Verdict(StrEnum):
     REFUSED = "refused"
     """The plan refused, by its verdicts or its waves; nothing was sent."""
     STOPPED = "stopped"
-    """It was broken off, or its turn never came; all that was held was given back."""
+    """It was broken off between two steps, or its turn never came."""
     UNKNOWN = "unknown"
     """Something may have happened, and only a look at the host can tell."""
     FAILED = "failed"
@@ -94,7 +94,7 @@ class RunVerdict(Frozen):
     hosts: dict[Verdict, int] = Field(default_factory=dict)
     sessions: dict[Result, int] = Field(default_factory=dict)
     is_interrupted: bool = False
-    """Whether a person broke it off, or it died."""
+    """Whether a person, or the machine, wanted it to stop, or it died."""
     note: str = ""
     """What else is to be known of it: that its answer was lost."""
 
@@ -122,6 +122,8 @@ class RunVerdict(Frozen):
     def __str__(self) -> str:
         """The word, and the sentence where that says more."""
         said = [self.verdict.value, *([self.sentence] if self.sentence != self.verdict else []), self.note]
+        if self.is_interrupted and self.verdict is Verdict.DONE:
+            said.append("interrupted when all was done")
         return ": ".join(each for each in said if each)
 
 
@@ -149,7 +151,7 @@ def _of_all(verdicts: Sequence[Verdict], *, interrupted: bool) -> Verdict:
     found = set(verdicts)
     if Verdict.UNKNOWN in found:
         return Verdict.UNKNOWN
-    if interrupted:
+    if interrupted and found != {Verdict.DONE}:  # one that comes when all is done breaks nothing off
         return Verdict.STOPPED
     if found <= {Verdict.DONE}:
         return Verdict.DONE

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from mpsbridge.errors import InputError
 from mpsbridge.operations.planfile import Plan
+from mpsbridge.reports.history import Deed
 from mpsbridge.reports.report import Report
 from mpsbridge.schemas import answers, history, offline
 from mpsbridge.schemas.base import Document, ErrorDocument
@@ -57,8 +58,10 @@ def _found(name: str) -> dict[str, Any]:
 
 
 def _history() -> dict[str, Any]:
-    """All runs or one; a line is a run, or an entry of the one."""
-    found = _of_command("history", [history.RunsDocument, history.RunDocument], TypeAdapter(history.ListedRun))
+    """All runs, one, or sessions; a line is a run, a session, or an entry of the one."""
+    kinds: list[type[Document]] = [history.RunsDocument, history.RunDocument, history.DeedsDocument]
+    line: TypeAdapter[Any] = TypeAdapter(history.ListedRun | Deed)
+    found = _of_command("history", kinds, line)
     entry = entry_schema()
     defs = found["$defs"]
     defs |= entry.pop("$defs") | {"entry": entry}

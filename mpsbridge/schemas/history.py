@@ -1,4 +1,4 @@
-"""The answers of ``history``: all runs, or all that one did."""
+"""The answers of ``history``: all runs, all that one did, or what was done to sessions."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Self
 from pydantic import AwareDatetime, JsonValue
 
 from mpsbridge.models.sessions import Result
+from mpsbridge.reports.history import Deed
 from mpsbridge.runs.journal import Entry
 from mpsbridge.runs.journal import Run as RecordedRun
 from mpsbridge.runs.verdict import Verdict
@@ -75,3 +76,14 @@ class RunDocument(Document):
     def telling(cls, run: RecordedRun, entries: Sequence[Entry]) -> Self:
         """The answer of ``history RUN``."""
         return cls(command="history", run=Run.of(run), entries=tuple(event_json(entry) for entry in entries))
+
+
+class DeedsDocument(Document):
+    """What runs did to sessions: one entry for each, in the order of the runs, the newest first."""
+
+    sessions: tuple[Deed, ...]
+
+    @classmethod
+    def about(cls, deeds: Sequence[Deed]) -> Self:
+        """The answer of ``history --user`` and ``--host``."""
+        return cls(command="history", sessions=tuple(deeds))

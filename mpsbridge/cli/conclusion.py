@@ -1,0 +1,37 @@
+"""What a call that acted says at its end, the same for all of them: the verdict, what was lost, and the job's summary.
+
+Rule: it is said after the answer, and nothing that goes wrong here changes what was done.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from mpsbridge.cli.call import Call
+from mpsbridge.cli.fleets import lost_answer
+from mpsbridge.errors import InputError, JournalError, JournalLost
+from mpsbridge.operations.workplace import RunResult
+from mpsbridge.reports.markdown import append_summary, markdown
+from mpsbridge.reports.summary import make_report
+from mpsbridge.runs.journal import Journal
+
+
+def conclude(call: Call, journal: Journal, result: RunResult[Any]) -> int:
+    """Say what became of the run, where that is not simply that all was done; the exit code."""
+    if result.verdict.exit_code and not call.terminal.quiet:
+        call.terminal.say(f"run {result.run}: {result.verdict}")
+    code = call.terminal.code(result.verdict.exit_code)
+    lost_answer(call, journal, result.run)
+    _summarise(call, journal, result.run)
+    return code
+
+
+def _summarise(call: Call, journal: Journal, run: str) -> None:
+    """Add the run to the summary of a CI job that has one (GitHub names its file)."""
+    if path := os.environ.get("GITHUB_STEP_SUMMARY"):
+        try:
+            append_summary(Path(path), markdown(make_report(journal.find(run), journal.entries(run, whole=False))))
+        except (InputError, JournalError, JournalLost) as error:
+            call.terminal.warn(str(error))

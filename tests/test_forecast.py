@@ -1,0 +1,88 @@
+"""What a plan's waves come to, before they are carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from console import Command
+from fake_clock import FakeClock
+
+from mpsbridge.ending.plan import Selector, Verdict
+from mpsbridge.ending.policy import HostPlan, Policy
+from mpsbridge.lab.server import Lab
+from mpsbridge.lab.worldfile import build_world
+from mpsbridge.models.outcomes import Done
+from mpsbridge.models.sessions import Session, State
+from mpsbridge.models.then import Then
+from mpsbridge.operations.ending import End, EndPlan
+from mpsbridge.operations.forecast import Wave, waves_of
+from mpsbridge.operations.waves import WavesTable
+
+
+def planned(people: list[int], waves: WavesTable, *, then: Then = Then.RESTART) -> EndPlan:
+    """A plan for hosts with so many people each."""
+    hosts = [
+        HostPlan(
+            verdicts=tuple(
+                Verdict(session=Session(id=id, user="alice", state=State.ACTIVE, state_text=""), decision="act")
+                for id in range(2, 2 + count)
+            )
+        )
+        for count in people
+    ]
+    outcomes = tuple(
+        Done[HostPlan](host=f"ts{place}", address="", elapsed_s=0, value=host) for place, host in enumerate(hosts)
+    )
+    policy = Policy(selector=Selector(everyone=True), warn_s=(600, 60), settle_s=120, then=then)
+    return EndPlan(End(policy=policy, waves=waves), "r-1", outcomes, tuple(range(len(people))), len(people), 0)
+
+
+def waves(plan: EndPlan) -> list[Wave]:
+    return waves_of(plan, FakeClock().now())
+
+
+def test_so_many_at_a_time_begin_one_after_another() -> None:
+    assert waves(planned([1, 1, 2], WavesTable(at_once=2))) == [
+        Wave(("ts0", "ts1"), 0, 720),
+        Wave(("ts2",), 720, 1440),
+    ]
+
+
+def test_a_host_without_people_waits_for_nobody() -> None:
+    assert waves(planned([0, 1], WavesTable(at_once=1))) == [Wave(("ts0", "ts1"), 0, 720)]
+
+
+def test_without_limits_all_begin_at_once_and_who_never_may_is_left_out() -> None:
+    assert waves(planned([1, 1], WavesTable())) == [Wave(("ts0", "ts1"), 0, 720)]
+    assert waves(planned([1, 1], WavesTable(floor=2))) == []
+    assert waves(planned([1, 1, 1], WavesTable(floor=1), then=Then.SHUTDOWN)) == [Wave(("ts0", "ts1"), 0, 720)]
+
+
+@pytest.fixture
+def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    person = {"id": 2, "user": "alice", "session_name": "rdp-tcp#2", "logon": "1h"}
+    hosts = [{"name": name, "sessions": [person]} for name in ("alpha", "beta", "gamma")]
+    with Lab(build_world({"hosts": hosts}), auth="ntlm") as running:
+        monkeypatch.setenv("MPSBRIDGE_INVENTORY", str(running.inventory))
+        monkeypatch.setenv("MPSBRIDGE_PASSWORD", running.password)
+        yield running
+
+
+def test_a_dry_run_of_a_plan_shows_its_waves(lab: Lab, mpsbridge: Command, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.toml"
+    plan.write_text(
+        'schema = "mpsbridge-plan/1"\nhosts = ["alpha", "beta", "gamma"]\nreason = "updates"\nthen = "restart"\n'
+        '[notices]\nat = ["10m"]\n[waves]\nat_once = 2\nfloor = 1\n',
+        "utf-8",
+    )
+    found = mpsbridge("maintain", str(plan), "--dry-run")
+    assert found.code == 0, found.err
+    assert found.out.splitlines()[-4:] == [
+        "waves: at most 2 of 3 hosts at a time, 1 must serve; the fewest people first",
+        "  1. immediately: alpha, beta",
+        "  2. after 12m: gamma",
+        "notices and log-offs take until 24m after the start at the latest; restarts are not counted (each at most 1h)",
+    ]
+    assert lab.changes == []
