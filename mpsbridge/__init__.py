@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 from mpsbridge.version import __version__
 
 if TYPE_CHECKING:
-    from mpsbridge.ending.plan import Act, Allowed, Plan, Selector, make_plan
-    from mpsbridge.ending.policy import Closing, Policy
     from mpsbridge.errors import (
         AccessDenied,
         AuthRefused,
@@ -38,14 +36,16 @@ if TYPE_CHECKING:
     from mpsbridge.operations.holds import Hold, Release
     from mpsbridge.operations.logons import SetLogons
     from mpsbridge.operations.workplace import RunResult, Workplace
+    from mpsbridge.planning.policy import Closing, Policy
+    from mpsbridge.planning.selection import Act, Allowed, Plan, Selector, make_plan
     from mpsbridge.runs.events import Event
     from mpsbridge.runs.journal import Journal
     from mpsbridge.runs.verdict import RunVerdict
     from mpsbridge.transports.canned import CannedTransport
 
 _HOMES = {
-    "mpsbridge.ending.plan": ["Act", "Allowed", "Plan", "Selector", "make_plan"],
-    "mpsbridge.ending.policy": ["Closing", "Policy"],
+    "mpsbridge.planning.selection": ["Act", "Allowed", "Plan", "Selector", "make_plan"],
+    "mpsbridge.planning.policy": ["Closing", "Policy"],
     "mpsbridge.errors": [
         "AccessDenied",
         "AuthRefused",

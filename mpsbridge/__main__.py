@@ -23,9 +23,9 @@ def main(clock: Clock | None = None) -> None:
             with guarded_streams() as streams:
                 streams.out.write(f"mpsbridge {__version__}\n")
             sys.exit(code_after(0, streams.out))
-        from mpsbridge.cli.leaving import INTERRUPTION, heed_signals, leave  # noqa: PLC0415 - the same
+        from mpsbridge.cli.leaving import INTERRUPTION, install_signal_handlers, leave  # noqa: PLC0415 - the same
 
-        heed_signals()
+        install_signal_handlers()
         gc.set_threshold(20_000)  # what is loaded stays: to look through it for garbage every 700 objects finds none
         from mpsbridge.cli.main import run  # noqa: PLC0415 - the same
 

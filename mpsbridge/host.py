@@ -74,7 +74,7 @@ from mpsbridge.snippets.parameters import (
     EndParameters,
     FailsafeParameters,
     FailsafeRemoveParameters,
-    Holding,
+    LeaseDemand,
     LeaseParameters,
     LogonsParameters,
     LogonsSetParameters,
@@ -192,7 +192,9 @@ class Host:
         """The logon mode; changes nothing."""
         return self.ask(LOGONS, LogonsParameters())
 
-    def set_logons(self, mode: LogonMode, *, expected: LogonMode | None, run: str, lease: Holding = "free") -> Logons:
+    def set_logons(
+        self, mode: LogonMode, *, expected: LogonMode | None, run: str, lease: LeaseDemand = "free"
+    ) -> Logons:
         """Set the logon mode if it is still ``expected`` (W17), and read it back."""
         parameters = LogonsSetParameters(
             mode=mode, expected=expected, not_after=self._not_after(), run=run, lease=lease
@@ -222,7 +224,9 @@ class Host:
         parameters = ActParameters(sessions=_guards(sessions), not_after=self._not_after(), run=run)
         return _results(sessions, self.ask(DISCONNECT, parameters))
 
-    def log_off(self, sessions: Sequence[Session], *, run: str, lease: Holding = "free") -> tuple[SessionResult, ...]:
+    def log_off(
+        self, sessions: Sequence[Session], *, run: str, lease: LeaseDemand = "free"
+    ) -> tuple[SessionResult, ...]:
         """Log each session off and look until it is gone (W9).
 
         Whom the script has seen go needs one look more, two seconds later; for others it is looked at once, then after
@@ -231,7 +235,7 @@ class Host:
         parameters = EndParameters(sessions=_guards(sessions), not_after=self._not_after(), run=run, lease=lease)
         return self._until_gone(_results(sessions, self.ask(END, parameters)))
 
-    def reset(self, sessions: Sequence[Session], *, run: str, lease: Holding = "free") -> tuple[SessionResult, ...]:
+    def reset(self, sessions: Sequence[Session], *, run: str, lease: LeaseDemand = "free") -> tuple[SessionResult, ...]:
         """End each session by force and look until it is gone; what it has not saved is lost (W9).
 
         Only a session whose birth is known: nothing else proves who it is once its row has gone (W8).
@@ -253,7 +257,7 @@ class Host:
         return self.ask(FAILSAFE_REMOVE, FailsafeRemoveParameters(not_after=self._not_after(), run=run))
 
     def power(
-        self, action: str, *, allowed: Sequence[AllowedSession], reason: str, run: str, lease: Holding = "free"
+        self, action: str, *, allowed: Sequence[AllowedSession], reason: str, run: str, lease: LeaseDemand = "free"
     ) -> PowerAnswer:
         """Look a last time and, where nobody but ``allowed`` is left, restart or shut down (W24)."""
         parameters = PowerParameters.model_validate(
@@ -269,7 +273,7 @@ class Host:
         return self.ask(POWER, parameters)
 
     def set_mode(
-        self, mode: str, *, allowed: Sequence[AllowedSession], run: str, lease: Holding = "free"
+        self, mode: str, *, allowed: Sequence[AllowedSession], run: str, lease: LeaseDemand = "free"
     ) -> ModeAnswer:
         """Look a last time and switch MultiPoint's mode (W27)."""
         parameters = ModeParameters.model_validate(

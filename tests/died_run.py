@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mpsbridge.ending.lease import Lease
-from mpsbridge.ending.plan import Selector
-from mpsbridge.ending.policy import Policy
 from mpsbridge.models.sessions import LogonMode
+from mpsbridge.planning.lease import Lease
+from mpsbridge.planning.policy import Policy
+from mpsbridge.planning.selection import Selector
 from mpsbridge.runs.journal import Journal
 
 RUN = "20261125-120000-dead"

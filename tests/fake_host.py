@@ -12,8 +12,6 @@ from typing import Any
 
 from fake_clock import FakeClock
 
-from mpsbridge.ending.lease import Lease, NoticeMark, read_lease
-from mpsbridge.ending.notices import end_of
 from mpsbridge.errors import ConnectionLost, MpsBridgeError, Unreachable
 from mpsbridge.models.answers import FailsafeAnswer, LeaseAnswer, ModeAnswer, PowerAnswer
 from mpsbridge.models.sessions import (
@@ -29,7 +27,9 @@ from mpsbridge.models.sessions import (
     Station,
     to_cim,
 )
-from mpsbridge.snippets.parameters import Holding
+from mpsbridge.planning.lease import Lease, NoticeMark, read_lease
+from mpsbridge.procedure.notices import end_of
+from mpsbridge.snippets.parameters import LeaseDemand
 
 FIRST_BOOT = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -67,7 +67,7 @@ class Person:
 
 @dataclass
 class FakeHost:
-    """Satisfies ``HostHands``."""
+    """Satisfies ``HostActions``."""
 
     clock: FakeClock
     name: str = "ts1"
@@ -213,7 +213,7 @@ class FakeHost:
         )
         self.lease = lease.model_copy(update={"notices": (*lease.notices, mark)}).text()
 
-    def log_off(self, sessions: Sequence[Session], *, run: str, lease: Holding) -> tuple[SessionResult, ...]:
+    def log_off(self, sessions: Sequence[Session], *, run: str, lease: LeaseDemand) -> tuple[SessionResult, ...]:
         self._pass_time()
         self._fault("end")
         self._demand(lease, run)
@@ -239,7 +239,7 @@ class FakeHost:
         self._late_fault("end")
         return tuple(results)
 
-    def reset(self, sessions: Sequence[Session], *, run: str, lease: Holding) -> tuple[SessionResult, ...]:
+    def reset(self, sessions: Sequence[Session], *, run: str, lease: LeaseDemand) -> tuple[SessionResult, ...]:
         self._pass_time()
         self._fault("reset")
         self._demand(lease, run)
@@ -261,7 +261,7 @@ class FakeHost:
         self._late_fault("reset")
         return tuple(results)
 
-    def _demand(self, demand: Holding, run: str) -> None:
+    def _demand(self, demand: LeaseDemand, run: str) -> None:
         lease = read_lease(self.lease)
         assert demand == "free" or (isinstance(lease, Lease) and lease.run == run)
 
@@ -270,7 +270,7 @@ class FakeHost:
         if person.user in self.station_users.values():  # and there they are again
             self.log_on(person.id + 100, person.user)
 
-    def set_logons(self, mode: LogonMode, *, expected: LogonMode | None, run: str, lease: Holding) -> Logons:
+    def set_logons(self, mode: LogonMode, *, expected: LogonMode | None, run: str, lease: LeaseDemand) -> Logons:
         self._pass_time()
         self._fault("logons-set")
         self._demand(lease, run)
@@ -314,7 +314,7 @@ class FakeHost:
         allowed: Sequence[AllowedSession],
         reason: str,  # noqa: ARG002 - for people
         run: str,
-        lease: Holding,
+        lease: LeaseDemand,
     ) -> PowerAnswer:
         self._pass_time()
         self._fault("power")
@@ -329,7 +329,7 @@ class FakeHost:
         self._late_fault("power")
         return PowerAnswer(now=to_cim(self.clock.now()), boot=to_cim(self.boot), accepted=not left, left=left)
 
-    def set_mode(self, mode: str, *, allowed: Sequence[AllowedSession], run: str, lease: Holding) -> ModeAnswer:
+    def set_mode(self, mode: str, *, allowed: Sequence[AllowedSession], run: str, lease: LeaseDemand) -> ModeAnswer:
         self._pass_time()
         self._fault("mode")
         self._demand(lease, run)

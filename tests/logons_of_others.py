@@ -10,8 +10,8 @@ from story import Story
 from watched_host import Deed
 from wire import Exchange
 
-from mpsbridge.ending.lease import Lease, read_lease
 from mpsbridge.models.sessions import LogonMode
+from mpsbridge.planning.lease import Lease, read_lease
 
 
 class LogonsOfOthers:

@@ -13,10 +13,6 @@ from typing import Any, cast
 from fake_clock import FakeClock
 from hypothesis import strategies as st
 
-from mpsbridge.ending.plan import Plan, Selector, Verdict
-from mpsbridge.ending.policy import HostPlan, Policy
-from mpsbridge.ending.run import EndValue
-from mpsbridge.ending.scene import Scene
 from mpsbridge.errors import (
     AccessDenied,
     ConnectionLost,
@@ -39,6 +35,10 @@ from mpsbridge.operations.ending import End, EndPlan
 from mpsbridge.operations.holds import Hold, LeasePlan, LeaseValue
 from mpsbridge.operations.logons import LogonsPlan, SetLogons
 from mpsbridge.operations.workplace import RunResult, Workplace
+from mpsbridge.planning.policy import HostPlan, Policy
+from mpsbridge.planning.selection import Plan, Selector, Verdict
+from mpsbridge.procedure.context import ProcedureContext
+from mpsbridge.procedure.procedure import EndValue
 from mpsbridge.runs.events import SessionJudged, SessionSettled, Step, StepSent
 from mpsbridge.runs.journal import Journal
 from mpsbridge.runs.journal_file import IN_MEMORY
@@ -217,13 +217,13 @@ class MadeLogOff(LogOff):
         return tuple(one for one in there.made.told if one.result is not Result.KEPT)
 
 
-def procedure_of_a_made_host(scene: Scene, template: str | None, ordered_at: object) -> EndValue:
+def procedure_of_a_made_host(context: ProcedureContext, template: str | None, ordered_at: object) -> EndValue:
     """Stands where the procedure of a run is carried out; what is around it is the product's."""
     del template, ordered_at
-    there = cast("_Connection", scene.host)
+    there = cast("_Connection", context.host)
     made = there.made
     for verdict in made.verdicts():
-        scene.tell(
+        context.tell(
             SessionJudged(
                 **SessionJudged.identity_of(verdict.session), state=State.ACTIVE, decision=cast("Any", verdict.decision)
             )
@@ -234,11 +234,11 @@ def procedure_of_a_made_host(scene: Scene, template: str | None, ordered_at: obj
         there.does()
         return told
 
-    scene.step(StepSent(step=Step.LOGOFF, sessions=tuple(one.session.id for one in told)), act)
+    context.step(StepSent(step=Step.LOGOFF, sessions=tuple(one.session.id for one in told)), act)
     for one in told:
-        scene.tell(SessionSettled.of(one))
+        context.tell(SessionSettled.of(one))
     return EndValue(
-        run=scene.run,
+        run=context.run,
         dry_run=False,
         sessions=made.told,
         then=Then.NOTHING,

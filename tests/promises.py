@@ -14,10 +14,10 @@ from story import NAME, Life, RunStory, Story, life_of
 from watched_host import Deed, Guest
 from wire import Exchange, named
 
-from mpsbridge.ending.lease import Lease, read_lease
-from mpsbridge.ending.policy import Policy
 from mpsbridge.models.sessions import Result, SessionResult, to_cim
 from mpsbridge.models.then import Then
+from mpsbridge.planning.lease import Lease, read_lease
+from mpsbridge.planning.policy import Policy
 from mpsbridge.runs.events import StepAnswered, StepSent
 
 REPEATED_ONLY_AFTER_A_LOOK = {"end", "reset", "power", "mode"}

@@ -21,9 +21,6 @@ from records import DONE
 from watched_host import Deed, WatchedHost
 from wire import TIMEOUT_S, Exchange, Wire
 
-from mpsbridge.ending.history import unfinished
-from mpsbridge.ending.policy import Policy
-from mpsbridge.ending.run import EndValue
 from mpsbridge.errors import Interrupted, JournalLost, MpsBridgeError, NotSent
 from mpsbridge.host import Host
 from mpsbridge.lab.world import HostFacts, World
@@ -32,7 +29,10 @@ from mpsbridge.models.targets import Target
 from mpsbridge.operations.ending import End, on_one_host
 from mpsbridge.operations.holds import Hold, LeaseValue, NoRecord, Release, Steps, lease_of
 from mpsbridge.operations.workplace import Watch, Workplace
+from mpsbridge.planning.policy import Policy
+from mpsbridge.procedure.procedure import EndValue
 from mpsbridge.runs.events import EndAnnounced, Happening, StepSent
+from mpsbridge.runs.history import unfinished
 from mpsbridge.runs.journal import Entry, Journal
 from mpsbridge.transports.canned import CannedTransport
 

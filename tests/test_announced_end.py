@@ -17,15 +17,15 @@ from watched_host import Guest
 from wire import Fate, Fault
 
 from mpsbridge.clock import HastyClock
-from mpsbridge.ending.cancellation import cancellations, outstanding
-from mpsbridge.ending.lease import Lease, NoticeMark
-from mpsbridge.ending.notices import CANCELLED, TEXTS, check_template, end_of, mark_of
-from mpsbridge.ending.plan import Selector
-from mpsbridge.ending.policy import Policy
 from mpsbridge.errors import HostReleased
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.models.sessions import LogonMode, Session, to_cim
+from mpsbridge.planning.lease import Lease, NoticeMark
+from mpsbridge.planning.policy import Policy
+from mpsbridge.planning.selection import Selector
+from mpsbridge.procedure.cancellation import cancellations, outstanding
+from mpsbridge.procedure.notices import CANCELLED, TEXTS, check_template, end_of, mark_of
 from mpsbridge.runs.events import LeaseTaken, Phase, Step, StepAnswered, StepSent
 from mpsbridge.runs.journal import Journal
 from mpsbridge.snippets.parameters import TEXT_LIMIT

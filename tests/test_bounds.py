@@ -17,7 +17,6 @@ from fake_clock import FakeClock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mpsbridge.ending.lease import Damaged, read_lease
 from mpsbridge.errors import Interrupted, ParseError, TimedOut
 from mpsbridge.host import Host
 from mpsbridge.models import bounds
@@ -28,6 +27,7 @@ from mpsbridge.models.sessions import Observation
 from mpsbridge.models.targets import Target
 from mpsbridge.parsing.observation import observe
 from mpsbridge.parsing.quser import parse
+from mpsbridge.planning.lease import Damaged, read_lease
 from mpsbridge.snippets.envelope import Envelope, open_envelope
 from mpsbridge.transports.fragments import Messages, in_one_fragment
 from mpsbridge.transports.reply import BadAnswer, read_answer

@@ -15,14 +15,14 @@ from console import Command
 from contract import documents
 
 from mpsbridge.clock import HastyClock, SystemClock
-from mpsbridge.ending.history import unfinished
-from mpsbridge.ending.lease import Lease
-from mpsbridge.ending.plan import Selector
-from mpsbridge.ending.policy import Policy
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.models.sessions import LogonMode
+from mpsbridge.planning.lease import Lease
+from mpsbridge.planning.policy import Policy
+from mpsbridge.planning.selection import Selector
 from mpsbridge.runs.events import Finished, HostStopped, Step, StepSent
+from mpsbridge.runs.history import unfinished
 from mpsbridge.runs.journal import Journal
 
 HOSTS: list[dict[str, Any]] = [

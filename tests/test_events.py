@@ -94,6 +94,7 @@ def test_no_event_step_or_phase_is_known_by_a_word(path: Path) -> None:
 def test_the_test_above_sees_a_word(tmp_path: Path) -> None:
     path = tmp_path / "bad.py"
     path.write_text(
-        'if entry.step == "end" or what.event in {"settled"}:\n    scene.phase = "warn"\n    scene.tell("left", why)\n'
+        'if entry.step == "end" or what.event in {"settled"}:\n'
+        '    context.phase = "warn"\n    context.tell("left", why)\n'
     )
     assert sorted(word for _, words in _spoken(path) for word in words) == ["end", "left", "settled", "warn"]

@@ -9,8 +9,6 @@ import pytest
 from console import Command
 from fake_clock import FakeClock
 
-from mpsbridge.ending.plan import Selector, Verdict
-from mpsbridge.ending.policy import HostPlan, Policy
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.models.outcomes import Done
@@ -19,6 +17,8 @@ from mpsbridge.models.then import Then
 from mpsbridge.operations.ending import End, EndPlan
 from mpsbridge.operations.forecast import Wave, waves_of
 from mpsbridge.operations.waves import WavesTable
+from mpsbridge.planning.policy import HostPlan, Policy
+from mpsbridge.planning.selection import Selector, Verdict
 
 
 def planned(people: list[int], waves: WavesTable, *, then: Then = Then.RESTART) -> EndPlan:

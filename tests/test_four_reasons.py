@@ -16,11 +16,11 @@ from conftest import find_engine, missing
 from console import Command
 
 from mpsbridge.clock import HastyClock
-from mpsbridge.ending.notices import sender_of
 from mpsbridge.lab.engines.powershell.engine import PowerShellEngine
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.world import LabHost
 from mpsbridge.lab.worldfile import build_world
+from mpsbridge.procedure.notices import sender_of
 from mpsbridge.runs.journal import owner
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("reasons")]

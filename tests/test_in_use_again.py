@@ -16,13 +16,13 @@ from test_run import Stage, clean, results
 
 from mpsbridge.cli.terminal import Terminal
 from mpsbridge.clock import HastyClock
-from mpsbridge.ending.plan import Act, Allowed, Selector, ask_again, make_plan
 from mpsbridge.errors import Refused, Unreachable
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.world import LabHost
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.models.sessions import State
 from mpsbridge.models.then import Then
+from mpsbridge.planning.selection import Act, Allowed, Selector, ask_again, make_plan
 from mpsbridge.runs.journal import Journal
 
 IDLE = Selector(idle_over_s=7200)

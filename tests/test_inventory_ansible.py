@@ -23,7 +23,7 @@ from mpsbridge.inventory.ansible import read_listing
 from mpsbridge.inventory.entries import Inventory, InventoryHost
 from mpsbridge.inventory.patterns import choose
 from mpsbridge.inventory.reading import read_inventory
-from mpsbridge.inventory.resolve import Meant, resolve
+from mpsbridge.inventory.resolve import ResolvedHost, resolve
 from mpsbridge.models.credentials import Auth
 from mpsbridge.settings import load_settings
 
@@ -43,7 +43,7 @@ def meant(tmp_path: Path) -> Any:
     """Words -> what is meant, with the inventory of the given host variables."""
     path = tmp_path / "hosts.json"
 
-    def call(*words: str, variables: dict[str, dict[str, Any]], **flags: object) -> list[Meant]:
+    def call(*words: str, variables: dict[str, dict[str, Any]], **flags: object) -> list[ResolvedHost]:
         path.write_text(listing(**variables), encoding="utf-8")
         return resolve(words, load_settings({"inventory": path, **flags}), read_stdin=str)
 

@@ -12,10 +12,6 @@ from fake_clock import FakeClock
 from kerberos_lab import COMMAND, OPENING, make_lab, steps, to
 from lab_target import TestEngine, script
 
-from mpsbridge.ending.plan import Selector
-from mpsbridge.ending.policy import Policy
-from mpsbridge.ending.run import EndValue, end_sessions
-from mpsbridge.ending.scene import Scene
 from mpsbridge.errors import (
     MpsBridgeError,
     TicketExpired,
@@ -24,6 +20,10 @@ from mpsbridge.host import Host
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.world import LabHost
 from mpsbridge.lab.worldfile import build_world, load_world
+from mpsbridge.planning.policy import Policy
+from mpsbridge.planning.selection import Selector
+from mpsbridge.procedure.context import ProcedureContext
+from mpsbridge.procedure.procedure import EndValue, end_sessions
 from mpsbridge.runs.journal import Journal
 from mpsbridge.transports.winrm import WinrmTransport
 
@@ -125,9 +125,9 @@ def end_all(realm: kdc.Realm, clock: Meanwhile, folder: Path) -> tuple[EndValue 
     ):
         host = Host(to(lab), clock=clock, connect=lambda target: WinrmTransport(target, clock=clock))
         journal.begin("r-1", command="end", reason="updates", options={})
-        scene = Scene(host, run="r-1", policy=policy, owner="admin@box", journal=journal, clock=clock)
+        context = ProcedureContext(host, run="r-1", policy=policy, owner="admin@box", journal=journal, clock=clock)
         try:
-            found: EndValue | MpsBridgeError = end_sessions(scene)
+            found: EndValue | MpsBridgeError = end_sessions(context)
         except MpsBridgeError as error:
             found = error
         finally:

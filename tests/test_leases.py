@@ -15,11 +15,11 @@ from snippet_calls import held, mode, swap
 from windows_host import WindowsHost
 
 from mpsbridge.cli.terminal import Terminal
-from mpsbridge.ending.lease import Damaged, Lease, expected_of, holder, read_lease
 from mpsbridge.errors import RemoteError
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.models.sessions import LogonMode, from_cim
+from mpsbridge.planning.lease import Damaged, Lease, expected_of, holder, read_lease
 from mpsbridge.snippets.catalogue import LEASE, LOGONS_SET, LOOK
 from mpsbridge.snippets.parameters import LookParameters
 

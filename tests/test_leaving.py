@@ -12,7 +12,7 @@ from typing import NoReturn
 import pytest
 from fake_clock import FakeClock
 
-from mpsbridge.cli.leaving import INTERRUPTION, SIGNALS, heed_signals, leaving_behind
+from mpsbridge.cli.leaving import INTERRUPTION, SIGNALS, install_signal_handlers, leaving_behind
 from mpsbridge.cli.main import run
 
 
@@ -25,7 +25,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeClock]:
     """Signals are heeded, by a clock that stands still; leaving immediately raises ``Left``."""
     made = FakeClock()
     before = {number: signal.getsignal(number) for number in SIGNALS}
-    heed_signals(made)
+    install_signal_handlers(made)
 
     def leave(code: int) -> NoReturn:
         raise Left(code)

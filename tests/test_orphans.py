@@ -11,11 +11,11 @@ from console import Command
 from test_plan import ALICE, NOW, seen
 from test_policy import look, plan
 
-from mpsbridge.ending.plan import Act, Selector, make_plan
-from mpsbridge.ending.resets import plan_resets
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.models.sessions import Observation, to_cim
+from mpsbridge.planning.selection import Act, Selector, make_plan
+from mpsbridge.procedure.resets import plan_resets
 
 LINGERS = {"id": 7, "user": "erin", "logon": "2h", "linger_s": 3600}
 HOST: dict[str, Any] = {"name": "plain", "sessions": [{"id": 2, "user": "alice", "logon": "1h"}, LINGERS]}

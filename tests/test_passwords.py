@@ -18,7 +18,7 @@ from mpsbridge.host import Host
 from mpsbridge.inventory import checks
 from mpsbridge.inventory.entries import PasswordPlace
 from mpsbridge.inventory.passwords import PASSWORD_FILE_LIMIT, Passwords, _first_line, where
-from mpsbridge.inventory.resolve import Meant, resolve
+from mpsbridge.inventory.resolve import ResolvedHost, resolve
 from mpsbridge.models.credentials import Auth, Password, Ticket
 from mpsbridge.models.outcomes import Failed
 from mpsbridge.models.targets import Target
@@ -312,13 +312,13 @@ def test_an_empty_password_in_an_ansible_inventory_is_an_error(tmp_path: Path) -
     place = PasswordPlace(clear=SecretStr(""))
     target = Target("a", credentials=Ticket("alice"))
     with pytest.raises(SettingsError, match="the password in the inventory is empty"):
-        Passwords(load_settings({}), ask=SecretStr).fill([Meant(target=target, password=place)])
+        Passwords(load_settings({}), ask=SecretStr).fill([ResolvedHost(target=target, password=place)])
 
 
 def test_an_empty_answer_to_the_question_is_an_error() -> None:
     target = Target("a", credentials=Ticket("alice"))
     with pytest.raises(SettingsError, match="the password given for alice is empty"):
-        Passwords(load_settings({}), ask=lambda _: SecretStr("")).fill([Meant(target=target)])
+        Passwords(load_settings({}), ask=lambda _: SecretStr("")).fill([ResolvedHost(target=target)])
 
 
 def test_a_key_table_needs_none(

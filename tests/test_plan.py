@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mpsbridge.ending.plan import Act, Allowed, Plan, Selector, make_plan, matching
 from mpsbridge.errors import InputError
 from mpsbridge.models.sessions import Observation, Row, Session, SessionGuard, State, Station
+from mpsbridge.planning.selection import Act, Allowed, Plan, Selector, make_plan, matching
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_plan import ALICE, BOB, CAROL, NOW, seen, session
 
-from mpsbridge.ending.lease import Lease
-from mpsbridge.ending.plan import Selector
-from mpsbridge.ending.policy import Closing, HostPlan, Policy, plan_host
 from mpsbridge.models.sessions import LogonMode, Observation, Session, State, Station, to_cim
 from mpsbridge.models.then import Then
+from mpsbridge.planning.lease import Lease
+from mpsbridge.planning.policy import Closing, HostPlan, Policy, plan_host
+from mpsbridge.planning.selection import Selector
 
 EVERYONE = Selector(everyone=True)
 

@@ -9,10 +9,6 @@ from typing import Any
 import pytest
 from fake_clock import FakeClock
 
-from mpsbridge.ending.plan import Selector
-from mpsbridge.ending.policy import Policy
-from mpsbridge.ending.run import EndValue, end_sessions
-from mpsbridge.ending.scene import Scene
 from mpsbridge.host import Host
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
@@ -20,6 +16,10 @@ from mpsbridge.models.credentials import Auth, Password
 from mpsbridge.models.sessions import LogonMode
 from mpsbridge.models.targets import Target
 from mpsbridge.models.then import Then
+from mpsbridge.planning.policy import Policy
+from mpsbridge.planning.selection import Selector
+from mpsbridge.procedure.context import ProcedureContext
+from mpsbridge.procedure.procedure import EndValue, end_sessions
 from mpsbridge.runs.journal import Journal
 
 HOSTS: list[dict[str, Any]] = [
@@ -77,7 +77,7 @@ def carry_out(lab: Lab, clock: FakeClock, name: str, folder: Path, **policy: Any
     )
     with Journal(folder / "journal.sqlite", clock=clock) as journal:
         journal.begin("r-1", command="end", reason="updates", options={})
-        scene = Scene(
+        context = ProcedureContext(
             host,
             run="r-1",
             policy=Policy(selector=Selector(everyone=True), reason="updates", warn_s=(300, 60), **policy),
@@ -86,7 +86,7 @@ def carry_out(lab: Lab, clock: FakeClock, name: str, folder: Path, **policy: Any
             clock=clock,
         )
         try:
-            value = end_sessions(scene)
+            value = end_sessions(context)
         finally:
             host.close()
         assert journal.unanswered("r-1") == []

@@ -11,8 +11,8 @@ from mpsbridge.cli.call import Call
 from mpsbridge.cli.listing import repeat_for
 from mpsbridge.cli.progress import CallView, RunView
 from mpsbridge.cli.terminal import Terminal
-from mpsbridge.ending.scene import Progress
 from mpsbridge.models.sessions import LogonMode
+from mpsbridge.procedure.context import Progress
 from mpsbridge.runs.events import (
     AnyHappening,
     Event,

@@ -14,10 +14,6 @@ from fake_host import FakeHost
 from make_believe import Hands, envelope, observation, row
 from records import steps_in
 
-from mpsbridge.ending.plan import Selector
-from mpsbridge.ending.policy import Policy
-from mpsbridge.ending.run import EndValue, end_sessions
-from mpsbridge.ending.scene import Progress, Scene
 from mpsbridge.errors import Unexpected
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
@@ -25,6 +21,10 @@ from mpsbridge.models.outcomes import Done, Failed, Outcome
 from mpsbridge.models.sessions import LogonMode
 from mpsbridge.models.targets import Target
 from mpsbridge.models.then import Then
+from mpsbridge.planning.policy import Policy
+from mpsbridge.planning.selection import Selector
+from mpsbridge.procedure.context import ProcedureContext, Progress
+from mpsbridge.procedure.procedure import EndValue, end_sessions
 from mpsbridge.runs.events import Event, HostStopped, Step, StepSent, WentWrong
 from mpsbridge.runs.journal import Journal
 from mpsbridge.runs.recording import recorded
@@ -73,7 +73,7 @@ class Stage:
         self.journal.begin("r-1", command="end", reason="updates", options={})
 
         def job(_host: Host) -> EndValue:
-            scene = Scene(
+            context = ProcedureContext(
                 self.host,
                 run="r-1",
                 policy=Policy(selector=Selector(everyone=True), warn_s=(300, 60), then=Then.RESTART),
@@ -83,7 +83,7 @@ class Stage:
                 on_event=on_event or (lambda event: self.events.append(event.what.event)),
                 on_progress=on_progress,
             )
-            return end_sessions(scene)
+            return end_sessions(context)
 
         with self.journal, Fleet(TARGETS[:1], connect=connect) as fleet:
             (outcome,) = fleet.run(job)

@@ -19,10 +19,10 @@ from past_runs import NOON, PastRun, eventful_run
 from records import DONE, UNKNOWN
 from wild_records import records
 
-from mpsbridge.ending.people import BY_FORCE
 from mpsbridge.errors import RemoteError, Unreachable
 from mpsbridge.models.sessions import LogonMode, Result, State
 from mpsbridge.models.then import Then
+from mpsbridge.procedure.sessions import BY_FORCE
 from mpsbridge.reports.junit import junit_xml
 from mpsbridge.reports.markdown import markdown
 from mpsbridge.reports.page import page

@@ -13,13 +13,6 @@ from fake_clock import FakeClock
 from fake_host import FIRST_BOOT, FakeHost, lost
 from records import names_in, steps_in
 
-from mpsbridge.ending.lease import Lease, read_lease
-from mpsbridge.ending.past import past_of
-from mpsbridge.ending.people import BY_FORCE, after_reset
-from mpsbridge.ending.plan import Selector
-from mpsbridge.ending.policy import Closing, Policy, plan_host
-from mpsbridge.ending.run import EndValue, end_sessions
-from mpsbridge.ending.scene import Scene
 from mpsbridge.errors import (
     AuthRefused,
     HostReleased,
@@ -33,6 +26,13 @@ from mpsbridge.errors import (
 )
 from mpsbridge.models.sessions import LogonMode, Observation, Result, SessionResult, State, to_cim
 from mpsbridge.models.then import Then
+from mpsbridge.planning.lease import Lease, read_lease
+from mpsbridge.planning.policy import Closing, Policy, plan_host
+from mpsbridge.planning.selection import Selector
+from mpsbridge.procedure.context import ProcedureContext
+from mpsbridge.procedure.past import past_of
+from mpsbridge.procedure.procedure import EndValue, end_sessions
+from mpsbridge.procedure.sessions import BY_FORCE, after_reset
 from mpsbridge.runs.events import WENT_QUIET, Event, HostStopped
 from mpsbridge.runs.journal import Journal
 
@@ -73,7 +73,7 @@ class Stage:
             "warn_s": (300, 60),
             **policy,
         }
-        scene = Scene(
+        context = ProcedureContext(
             self.host,
             run=run,
             policy=Policy(**values),
@@ -84,7 +84,7 @@ class Stage:
             on_event=self.events.append,
             past=past_of(self.journal.entries(run, host=self.host.name)),
         )
-        return end_sessions(scene)
+        return end_sessions(context)
 
     @property
     def steps(self) -> list[str]:
@@ -788,7 +788,7 @@ def test_w08_somebody_new_in_the_seat_of_one_who_hung_is_not_reset(
 def test_w09_the_plan_says_what_force_may_cost(host: FakeHost) -> None:
     policy = Policy(selector=Selector(everyone=True), force_after_s=600)
     (note, *_) = [each for each in plan_host("ts1", host.observe(), policy, run="r-1").notes if "force" in each]
-    assert "the profile may not be saved" in note
+    assert "unsaved data is lost" in note
 
 
 def test_a_host_is_not_restarted_over_a_hung_log_off(stage: Stage, host: FakeHost) -> None:

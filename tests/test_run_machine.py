@@ -36,17 +36,17 @@ from story import Life, RunStory, Story
 from watched_host import Guest
 from wire import Fate, Fault
 
-from mpsbridge.ending.holding import Holding
-from mpsbridge.ending.notices import end_of
-from mpsbridge.ending.people import People
-from mpsbridge.ending.plan import Selector
-from mpsbridge.ending.policy import Closing, Policy
 from mpsbridge.errors import Interrupted
 from mpsbridge.lab.engines import acting, marking, ordering
 from mpsbridge.lab.engines.guard import Guard, Look, Standing, standing
 from mpsbridge.lab.world import HostFacts
 from mpsbridge.models.sessions import Observation
 from mpsbridge.models.then import Then
+from mpsbridge.planning.policy import Closing, Policy
+from mpsbridge.planning.selection import Selector
+from mpsbridge.procedure.notices import end_of
+from mpsbridge.procedure.reservation import Reservation
+from mpsbridge.procedure.sessions import SessionLedger
 
 USERS = ["alice", "bob", "carol", "user 12", "o'neil"]
 ADMINISTRATOR = "dave"
@@ -512,9 +512,9 @@ def by_row_alone(guard: Guard, look: Look, *, rowless: bool = False) -> Standing
     return standing(replace(guard, born=None), look, rowless=rowless)
 
 
-def whatever_was_announced(holding: Holding, _: Observation) -> datetime | None:
+def whatever_was_announced(holding: Reservation, _: Observation) -> datetime | None:
     """An end that stands whatever has become of it."""
-    ends = [end for _, _, mark in holding._scene.told if (end := end_of(mark)[1])]
+    ends = [end for _, _, mark in holding._context.told if (end := end_of(mark)[1])]
     return max(ends, default=None)
 
 
@@ -535,12 +535,12 @@ BROKEN = {
         ordering, "_left", lambda *_: [], "was ordered over", {"then": "restart", "warn_s": ()}
     ),
     "old notices count": Broken(
-        Holding, "standing_end", whatever_was_announced, "without a notice", {"warn_s": (900, 60)}
+        Reservation, "standing_end", whatever_was_announced, "without a notice", {"warn_s": (900, 60)}
     ),
     "the selector is not asked again": Broken(
         Policy, "asks_again", False, "as idle", {"selector": Selector(idle_over_s=1800)}
     ),
-    "nobody need be warned": Broken(People, "may_be_ended", lambda *_: True, "without a notice", {}),
+    "nobody need be warned": Broken(SessionLedger, "may_be_ended", lambda *_: True, "without a notice", {}),
     "what is lost did not run": Broken(Interrupted, "default_may_have_run", False, "never ran", {}),
 }
 

@@ -10,17 +10,17 @@ import pytest
 from fake_clock import FakeClock
 from fake_host import FakeHost
 
-from mpsbridge.ending.lease import Lease
-from mpsbridge.ending.notices import mark_of
-from mpsbridge.ending.past import past_of
-from mpsbridge.ending.people import HANGS
-from mpsbridge.ending.plan import Selector
-from mpsbridge.ending.policy import Policy
-from mpsbridge.ending.run import EndValue, end_sessions
-from mpsbridge.ending.scene import Scene
 from mpsbridge.errors import Refused, RemoteError
 from mpsbridge.models.sessions import GONE_APART_S, Observation, to_cim
 from mpsbridge.models.then import Then
+from mpsbridge.planning.lease import Lease
+from mpsbridge.planning.policy import Policy
+from mpsbridge.planning.selection import Selector
+from mpsbridge.procedure.context import ProcedureContext
+from mpsbridge.procedure.notices import mark_of
+from mpsbridge.procedure.past import past_of
+from mpsbridge.procedure.procedure import EndValue, end_sessions
+from mpsbridge.procedure.sessions import HANGS
 from mpsbridge.runs.events import EndAnnounced, LeaseTaken, MarkTold, NoticesMarked, Phase
 from mpsbridge.runs.journal import Journal
 
@@ -49,7 +49,7 @@ def live(host: FakeHost, journal: Journal, **policy: Any) -> EndValue:
     """One life of the run, which knows what the record tells of those before."""
     before = journal.entries("r-1")
     values: dict[str, Any] = {"selector": Selector(everyone=True), "warn_s": (), "settle_s": 30, **policy}
-    scene = Scene(
+    context = ProcedureContext(
         host,
         run="r-1",
         policy=Policy(**values),
@@ -58,7 +58,7 @@ def live(host: FakeHost, journal: Journal, **policy: Any) -> EndValue:
         clock=host.clock,
         past=past_of(before),
     )
-    return end_sessions(scene)
+    return end_sessions(context)
 
 
 def results(value: EndValue) -> dict[str, tuple[str, str]]:

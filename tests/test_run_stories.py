@@ -14,10 +14,10 @@ from story import RunStory, Story
 from watched_host import Guest
 from wire import Fate, Fault
 
-from mpsbridge.ending.plan import Selector
-from mpsbridge.ending.policy import Policy
 from mpsbridge.lab.engines import observing
 from mpsbridge.lab.world import HostFacts
+from mpsbridge.planning.policy import Policy
+from mpsbridge.planning.selection import Selector
 from mpsbridge.runs.events import Step, StepAnswered
 
 HOUR_S = 3600.0

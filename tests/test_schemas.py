@@ -21,13 +21,13 @@ from pydantic import BaseModel
 from typer.main import get_command_name
 
 from mpsbridge.cli.commands import app
-from mpsbridge.ending.run import EndValue
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.models import outcomes, sessions
 from mpsbridge.operations.acts import ActValue
 from mpsbridge.operations.diagnosis import Check, Diagnosis
 from mpsbridge.operations.holds import LeaseValue
+from mpsbridge.procedure.procedure import EndValue
 from mpsbridge.runs.journal import Run
 from mpsbridge.runs.verdict import RunVerdict
 from mpsbridge.schemas import acts, answers, base, doctor, history, leases

@@ -12,12 +12,12 @@ from console import Command
 from test_plan import ALICE, BOB, session
 from test_policy import look
 
-from mpsbridge.ending.plan import Selector
-from mpsbridge.ending.policy import Policy, plan_host
-from mpsbridge.ending.spared import Unmatched, unmatched
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.models.sessions import Observation, Session
+from mpsbridge.planning.policy import Policy, plan_host
+from mpsbridge.planning.selection import Selector
+from mpsbridge.planning.spared import Unmatched, unmatched
 
 SPARE = {"keep_user": "keep_users", "keep_running": "keep_running"}
 

@@ -27,12 +27,12 @@ from mpsbridge.cli import acting, history, running, showing
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.conclusion import conclude
 from mpsbridge.cli.terminal import Terminal
-from mpsbridge.ending import run as procedure
-from mpsbridge.ending.plan import Act
 from mpsbridge.models.outcomes import Done, Outcome, Skipped
 from mpsbridge.models.scripts import Effect
 from mpsbridge.operations.outcomes import judge
 from mpsbridge.operations.workplace import RunResult
+from mpsbridge.planning.selection import Act
+from mpsbridge.procedure import procedure
 from mpsbridge.reports.history import Question, deeds
 from mpsbridge.reports.junit import junit_xml
 from mpsbridge.reports.markdown import markdown

@@ -23,7 +23,6 @@ from mpsbridge.cli.tables import (
     result_row,
     session_row,
 )
-from mpsbridge.ending.plan import SAY_WHO, Act, Allowed, Selector
 from mpsbridge.errors import InputError
 from mpsbridge.models.complaints import complaint
 from mpsbridge.models.outcomes import Outcome
@@ -33,6 +32,7 @@ from mpsbridge.operations.acts import ActOn, ActPlan, ActValue, Disconnect, LogO
 from mpsbridge.operations.logons import SetLogons
 from mpsbridge.operations.outcomes import judge
 from mpsbridge.operations.workplace import Workplace
+from mpsbridge.planning.selection import SAY_WHO, Act, Allowed, Selector
 from mpsbridge.runs.verdict import RunVerdict
 from mpsbridge.snippets.parameters import MessageText
 

@@ -15,18 +15,18 @@ from mpsbridge.cli.leaving import Surroundings
 from mpsbridge.cli.tables import counted, listed
 from mpsbridge.cli.terminal import Terminal
 from mpsbridge.clock import Clock, SystemClock
-from mpsbridge.ending.plan import Selector
 from mpsbridge.errors import InputError, MpsBridgeError
 from mpsbridge.files import TEXT_LIMIT, others_read, who_else_writes
 from mpsbridge.inventory.checks import check
 from mpsbridge.inventory.passwords import Passwords
 from mpsbridge.inventory.patterns import list_file
-from mpsbridge.inventory.resolve import Meant, resolve
+from mpsbridge.inventory.resolve import ResolvedHost, resolve
 from mpsbridge.inventory.shard import parse_shard
 from mpsbridge.models.credentials import NAME_THE_USER, KeyTable, Password
 from mpsbridge.models.durations import parse_duration
 from mpsbridge.models.harmless import harmless
 from mpsbridge.models.targets import Target
+from mpsbridge.planning.selection import Selector
 from mpsbridge.settings import Output, Settings, load_settings, settings_path, unknown_variables
 
 
@@ -56,7 +56,9 @@ class Call:
         self._look_at_secrets(meant)
         return Passwords(self.settings, ask=self.terminal.password).fill(meant)
 
-    def meant(self, words: Sequence[str], who: Selector | None = None, *, shard: str | None = None) -> list[Meant]:
+    def meant(
+        self, words: Sequence[str], who: Selector | None = None, *, shard: str | None = None
+    ) -> list[ResolvedHost]:
         """The hosts that the words mean, and of a ``shard`` those that fall into it; says what is odd about them."""
         part = parse_shard(shard) if shard is not None else None
         if self.settings.inventory:
@@ -92,7 +94,7 @@ class Call:
         if why:
             self.terminal.warn(f"{what}: {path} {why}, and people's names stand in it (chmod 600)")
 
-    def _look_at_secrets(self, meant: Sequence[Meant]) -> None:
+    def _look_at_secrets(self, meant: Sequence[ResolvedHost]) -> None:
         places = (one.password.file for one in meant if one.password is not None)
         files = {self.settings.password_file, self.settings.keytab, *places}
         for path in sorted(path for path in files if path is not None):
@@ -109,7 +111,7 @@ def read_standard_input() -> str:
     return text
 
 
-def _without_passwords(meant: Sequence[Meant]) -> list[Target]:
+def _without_passwords(meant: Sequence[ResolvedHost]) -> list[Target]:
     """The targets as they travel to workers who know the password, which is one for all."""
     needs = {(one.target.username, one.password) for one in meant if one.target.kind != "local"}
     if len(needs) > 1:

@@ -27,7 +27,7 @@ from mpsbridge.cli.options import (
 
 if TYPE_CHECKING:
     from mpsbridge.cli.call import Call
-    from mpsbridge.ending.plan import Selector
+    from mpsbridge.planning.selection import Selector
 
 app = typer.Typer(
     name="mpsbridge",
@@ -145,7 +145,7 @@ def disconnect(
 ) -> int:
     """Disconnect (suspend) sessions immediately, without a warning. Their programs keep running."""
     from mpsbridge.cli import acting
-    from mpsbridge.ending.plan import Allowed
+    from mpsbridge.planning.selection import Allowed
 
     allowed = Allowed(include_admins=include_admins, include_console=include_console)
     return acting.disconnect(call, hosts, who, allowed, yes=yes)
@@ -164,7 +164,7 @@ def logoff(
 ) -> int:
     """Log off sessions immediately, without a warning, and wait until they are gone. Unsaved work is lost."""
     from mpsbridge.cli import acting
-    from mpsbridge.ending.plan import Allowed
+    from mpsbridge.planning.selection import Allowed
 
     allowed = Allowed(include_admins=include_admins, include_console=include_console, disconnected_ok=disconnected_ok)
     return acting.logoff(call, hosts, who, allowed, yes=yes)

@@ -21,14 +21,14 @@ def refuse_elsewhere(settings: Settings, why: str) -> None:
         raise InputError(f"--executor is for reading only: {why}", hint="Leave out --executor (or MPSBRIDGE_EXECUTOR).")
 
 
-class Elsewhere(NamedTuple):
+class RemoteReaders(NamedTuple):
     """Who reads instead of this process' own threads, and how many hosts at a time."""
 
     workers: ExecutorWorkers
     slots: int
 
 
-def elsewhere(call: Call, targets: Sequence[Target]) -> Elsewhere | None:
+def elsewhere(call: Call, targets: Sequence[Target]) -> RemoteReaders | None:
     """Who reads the hosts on a cluster; ``None`` where that was not asked for."""
     settings = call.settings
     if settings.executor is None and (settings.scheduler or settings.worker_password_variable):
@@ -36,7 +36,7 @@ def elsewhere(call: Call, targets: Sequence[Target]) -> Elsewhere | None:
     return None if settings.executor is None else _by_dask(call, targets)
 
 
-def _by_dask(call: Call, targets: Sequence[Target]) -> Elsewhere:
+def _by_dask(call: Call, targets: Sequence[Target]) -> RemoteReaders:
     from mpsbridge.workers.dask import DaskExecutor  # noqa: PLC0415 - an optional extra
 
     settings = call.settings
@@ -58,4 +58,4 @@ def _by_dask(call: Call, targets: Sequence[Target]) -> Elsewhere:
         executor.shutdown()
         raise
     workers = ExecutorWorkers(targets, executor, timeout_s=float(settings.timeout), password_variable=variable)
-    return Elsewhere(workers, max(settings.concurrency, executor.threads))
+    return RemoteReaders(workers, max(settings.concurrency, executor.threads))

@@ -12,10 +12,6 @@ from mpsbridge.cli.call import Call, duration, read_standard_input
 from mpsbridge.cli.fleets import open_journal
 from mpsbridge.cli.running import go_on, rehearse, run_end
 from mpsbridge.cli.tables import listed
-from mpsbridge.ending.history import unfinished
-from mpsbridge.ending.notices import check_template
-from mpsbridge.ending.plan import SAY_WHO, Selector
-from mpsbridge.ending.policy import Closing, Policy
 from mpsbridge.errors import InputError, JournalError
 from mpsbridge.files import read_text
 from mpsbridge.inventory.entries import EVERY, Inventory, InventoryHost
@@ -25,7 +21,11 @@ from mpsbridge.models.targets import Target
 from mpsbridge.models.then import Then
 from mpsbridge.operations.ending import DEADLINE_S, End, Resume
 from mpsbridge.operations.waves import WavesTable
+from mpsbridge.planning.policy import Closing, Policy
+from mpsbridge.planning.selection import SAY_WHO, Selector
+from mpsbridge.procedure.notices import check_template
 from mpsbridge.reports.summary import judge, make_report
+from mpsbridge.runs.history import unfinished
 from mpsbridge.runs.journal import Journal, Run
 from mpsbridge.snippets.parameters import ProgramName
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mpsbridge.cli.call import Call
-from mpsbridge.cli.elsewhere import Elsewhere, elsewhere, refuse_elsewhere
+from mpsbridge.cli.elsewhere import RemoteReaders, elsewhere, refuse_elsewhere
 from mpsbridge.cli.leaving import INTERRUPTION
 from mpsbridge.cli.listing import watched
 from mpsbridge.errors import InputError, JournalError, JournalLost
@@ -67,7 +67,7 @@ def _open(
     targets: Sequence[Target],
     *,
     keep: bool,
-    readers: Elsewhere | None = None,
+    readers: RemoteReaders | None = None,
 ) -> Fleet:
     def connect(target: Target) -> Host:
         timeout_s = float(call.settings.timeout)

@@ -18,10 +18,10 @@ from mpsbridge.cli.call import Call
 from mpsbridge.cli.leaving import leaving_behind
 from mpsbridge.cli.output import Stream, standard
 from mpsbridge.cli.progress import RunView
-from mpsbridge.ending.scene import Progress
 from mpsbridge.errors import InputError
 from mpsbridge.files import open_for_owner
 from mpsbridge.models.harmless import json_text
+from mpsbridge.procedure.context import Progress
 from mpsbridge.runs.events import Event
 from mpsbridge.schemas.events import event_json
 

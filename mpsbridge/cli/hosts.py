@@ -10,7 +10,7 @@ from mpsbridge.cli.tables import HOST_COLUMNS, counted, host_row
 from mpsbridge.errors import InputError
 from mpsbridge.inventory.entries import EVERY
 from mpsbridge.inventory.passwords import where
-from mpsbridge.inventory.resolve import Meant
+from mpsbridge.inventory.resolve import ResolvedHost
 from mpsbridge.models.credentials import KeyTable
 from mpsbridge.models.outcomes import Done
 from mpsbridge.schemas import answers
@@ -62,7 +62,7 @@ def hosts(call: Call, words: Sequence[str], shard: str | None) -> int:
     return 0
 
 
-def _value(one: Meant, settings: Settings) -> HostValue:
+def _value(one: ResolvedHost, settings: Settings) -> HostValue:
     target = one.target
     if target.kind == "local":
         return HostValue(kind=target.kind, groups=(), settings={})

@@ -96,7 +96,7 @@ def leaving_behind(tell: Callable[[], Sequence[str]]) -> Iterator[None]:
         INTERRUPTION.left_behind.remove(tell)
 
 
-def heed_signals(clock: Clock | None = None) -> None:
+def install_signal_handlers(clock: Clock | None = None) -> None:
     """From now on a first signal interrupts the call, and one that comes later than two seconds after it ends it."""
     INTERRUPTION.heed(clock or SystemClock())
 

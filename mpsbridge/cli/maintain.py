@@ -8,14 +8,14 @@ from mpsbridge.cli.call import Call, duration, selector
 from mpsbridge.cli.ending import Options, known_hosts, make_policy, text_of
 from mpsbridge.cli.fleets import open_journal
 from mpsbridge.cli.running import run_end
-from mpsbridge.ending.notices import check_template
-from mpsbridge.ending.plan import Selector
-from mpsbridge.ending.run import EndValue
 from mpsbridge.errors import InputError
 from mpsbridge.files import open_for_owner
 from mpsbridge.models.outcomes import Done, Outcome
 from mpsbridge.operations.ending import End
 from mpsbridge.operations.planfile import Plan, again, read_plan
+from mpsbridge.planning.selection import Selector
+from mpsbridge.procedure.notices import check_template
+from mpsbridge.procedure.procedure import EndValue
 
 
 def maintain(

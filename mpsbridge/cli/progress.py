@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from mpsbridge.cli.tables import counted
-from mpsbridge.ending.scene import Progress
 from mpsbridge.models.durations import format_duration
+from mpsbridge.procedure.context import Progress
 from mpsbridge.runs.events import (
     Event,
     Finished,

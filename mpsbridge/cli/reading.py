@@ -17,9 +17,6 @@ from mpsbridge.cli.tables import (
     session_row,
     station_row,
 )
-from mpsbridge.ending.exempt import unknown_idle
-from mpsbridge.ending.orphans import told
-from mpsbridge.ending.plan import Selector, matching
 from mpsbridge.errors import InputError
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
@@ -29,6 +26,9 @@ from mpsbridge.models.outcomes import Outcome
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import LogonMode, Logons, Observation, Stations
 from mpsbridge.operations.outcomes import judge
+from mpsbridge.planning.exempt import unknown_idle
+from mpsbridge.planning.orphans import told
+from mpsbridge.planning.selection import Selector, matching
 from mpsbridge.settings import Output
 
 

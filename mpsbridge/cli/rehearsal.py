@@ -22,8 +22,6 @@ from mpsbridge.cli.running import run_end
 from mpsbridge.cli.tables import counted
 from mpsbridge.cli.terminal import Terminal
 from mpsbridge.clock import Clock, HastyClock
-from mpsbridge.ending.plan import Allowed, Selector
-from mpsbridge.ending.policy import Policy
 from mpsbridge.errors import InputError, MpsBridgeError
 from mpsbridge.files import open_for_owner
 from mpsbridge.lab.server import Lab
@@ -33,6 +31,8 @@ from mpsbridge.models.complaints import not_one_of
 from mpsbridge.models.credentials import Auth
 from mpsbridge.models.then import Then
 from mpsbridge.operations.ending import End
+from mpsbridge.planning.policy import Policy
+from mpsbridge.planning.selection import Allowed, Selector
 from mpsbridge.reports.page import page
 from mpsbridge.reports.summary import make_report
 from mpsbridge.runs.journal import Journal

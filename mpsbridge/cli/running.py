@@ -15,12 +15,12 @@ from mpsbridge.cli.fleets import open_workplace
 from mpsbridge.cli.following import events_to, following
 from mpsbridge.cli.output import Stream
 from mpsbridge.cli.showing import ask, note_notices, note_once, show, show_waves
-from mpsbridge.ending.run import EndValue
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.targets import Target
 from mpsbridge.operations.ending import End, EndPlan, Resume
 from mpsbridge.operations.outcomes import judge
 from mpsbridge.operations.workplace import Planned, RunResult, Workplace
+from mpsbridge.procedure.procedure import EndValue
 from mpsbridge.runs.journal import Journal
 
 Ended: TypeAlias = "tuple[int, RunResult[EndValue]]"

@@ -18,9 +18,6 @@ from mpsbridge.cli.tables import (
     result_row,
     session_row,
 )
-from mpsbridge.ending.notices import TEXTS, language_of, notice, schedule
-from mpsbridge.ending.policy import Policy
-from mpsbridge.ending.run import EndValue
 from mpsbridge.models.durations import format_duration
 from mpsbridge.models.outcomes import Done, Outcome
 from mpsbridge.models.sessions import Result, SessionResult
@@ -28,6 +25,9 @@ from mpsbridge.models.then import Then
 from mpsbridge.operations.ending import EndPlan
 from mpsbridge.operations.forecast import waves_of
 from mpsbridge.operations.waves import limits
+from mpsbridge.planning.policy import Policy
+from mpsbridge.procedure.notices import TEXTS, language_of, notice, schedule
+from mpsbridge.procedure.procedure import EndValue
 from mpsbridge.runs.journal import owner
 from mpsbridge.runs.verdict import RunVerdict
 

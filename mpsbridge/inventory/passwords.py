@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from mpsbridge.errors import InputError, SettingsError
 from mpsbridge.inventory.checks import check
 from mpsbridge.inventory.entries import PasswordPlace
-from mpsbridge.inventory.resolve import Meant
+from mpsbridge.inventory.resolve import ResolvedHost
 from mpsbridge.models.credentials import NAME_THE_USER, Auth, KeyTable, Password
 from mpsbridge.models.targets import Target
 from mpsbridge.settings import Settings
@@ -38,7 +38,7 @@ class Passwords:
         self._ask = ask
         self._found: dict[tuple[PasswordPlace | None, str | None, bool], SecretStr | None] = {}
 
-    def fill(self, hosts: Iterable[Meant]) -> list[Target]:
+    def fill(self, hosts: Iterable[ResolvedHost]) -> list[Target]:
         """The targets with their passwords, checked. Raises ``SettingsError`` for one that is not where it should be,
         and what :func:`~mpsbridge.inventory.checks.check` raises.
         """
@@ -46,7 +46,7 @@ class Passwords:
         check(targets)
         return targets
 
-    def _filled(self, one: Meant) -> Target:
+    def _filled(self, one: ResolvedHost) -> Target:
         target = one.target
         if target.kind == "local" or (secret := self._of(one)) is None:
             return target
@@ -54,7 +54,7 @@ class Passwords:
             raise InputError(f"{target.host}: there is a password, but no user name", hint=NAME_THE_USER)
         return target.model_copy(update={"credentials": Password(target.username, secret)})
 
-    def _of(self, one: Meant) -> SecretStr | None:
+    def _of(self, one: ResolvedHost) -> SecretStr | None:
         target = one.target
         if _signs_in_without(one, self._settings):
             return None
@@ -110,13 +110,13 @@ def _filled(password: SecretStr, subject: str) -> SecretStr:
     return password
 
 
-def _signs_in_without(one: Meant, settings: Settings) -> bool:
+def _signs_in_without(one: ResolvedHost, settings: Settings) -> bool:
     """Whether a key table stands in for the password; one that is typed counts more than what the inventory says."""
     typed = settings.place("keytab").startswith("--")
     return isinstance(one.target.credentials, KeyTable) and (typed or one.password is None)
 
 
-def where(one: Meant, settings: Settings) -> str:
+def where(one: ResolvedHost, settings: Settings) -> str:
     """Where the password of a host will be looked for, in words; nothing is read but whether variables are set."""
     place = one.password
     if _signs_in_without(one, settings):

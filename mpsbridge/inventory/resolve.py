@@ -24,7 +24,7 @@ from mpsbridge.models.targets import POWERSHELL, Target
 from mpsbridge.settings import Settings
 
 
-class Meant(Frozen):
+class ResolvedHost(Frozen):
     """A host that is meant: its target, still without a password; its groups; where each setting comes from."""
 
     target: Target
@@ -34,7 +34,7 @@ class Meant(Frozen):
     """Where the inventory says that the password is."""
 
 
-def resolve(words: Iterable[str], settings: Settings, *, read_stdin: Callable[[], str]) -> list[Meant]:
+def resolve(words: Iterable[str], settings: Settings, *, read_stdin: Callable[[], str]) -> list[ResolvedHost]:
     """The hosts that the words mean, in order and without doubles.
 
     Raises :class:`~mpsbridge.errors.InputError` for a word that is not a host name, a name that is not in the
@@ -49,7 +49,7 @@ def resolve(words: Iterable[str], settings: Settings, *, read_stdin: Callable[[]
     return _without_doubles(_meant(name, inventory, settings) for name in names)
 
 
-def _without_doubles(found: Iterable[Meant]) -> list[Meant]:
+def _without_doubles(found: Iterable[ResolvedHost]) -> list[ResolvedHost]:
     by_name: dict[str, Target] = {}
     by_place: dict[tuple[str, int], str] = {}
     kept = []
@@ -71,10 +71,10 @@ def _without_doubles(found: Iterable[Meant]) -> list[Meant]:
     return kept
 
 
-def _meant(word: str, inventory: Inventory | None, settings: Settings) -> Meant:
+def _meant(word: str, inventory: Inventory | None, settings: Settings) -> ResolvedHost:
     if word.casefold() == LOCAL:
         # Nothing of the way to a host applies.
-        return Meant(target=Target(word, "localhost", kind="local"))
+        return ResolvedHost(target=Target(word, "localhost", kind="local"))
     name, entry = _entry(word, inventory)
     # An alias need not be a name that can be looked up.
     address, port = (None, None) if entry.address and name.casefold() == word.casefold() else split(word)
@@ -100,7 +100,7 @@ def _meant(word: str, inventory: Inventory | None, settings: Settings) -> Meant:
     )
     for setting, source in (("address", "HOST"), ("port", "default"), ("configuration", "default")):
         picked.sources.setdefault(setting, source)
-    return Meant(
+    return ResolvedHost(
         target=target,
         groups=inventory.groups_of(name) if inventory else (),
         sources=picked.sources,

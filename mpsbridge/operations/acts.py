@@ -14,9 +14,6 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from mpsbridge.ending.lease import why_held
-from mpsbridge.ending.plan import NOT_SPECIFIED, Act, Allowed, Plan, Selector, ask_again, choose, make_plan
-from mpsbridge.ending.resets import plan_resets
 from mpsbridge.errors import JournalLost, MpsBridgeError
 from mpsbridge.host import Host
 from mpsbridge.models.frozen import Frozen, Given
@@ -25,6 +22,9 @@ from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import Observation, Result, Session, SessionResult
 from mpsbridge.operations.outcomes import judge, never_begun, not_found, refusals_of, refused_is_skipped
 from mpsbridge.operations.workplace import RunResult, Watch, Workplace, nothing_is_sent
+from mpsbridge.planning.lease import why_held
+from mpsbridge.planning.selection import NOT_SPECIFIED, Act, Allowed, Plan, Selector, ask_again, choose, make_plan
+from mpsbridge.procedure.resets import plan_resets
 from mpsbridge.runs.events import Finished, Phase, Step, StepSent
 from mpsbridge.runs.recording import recorded
 from mpsbridge.runs.verdict import HostFacts

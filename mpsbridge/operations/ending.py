@@ -16,12 +16,6 @@ from types import MappingProxyType
 
 from pydantic import JsonValue
 
-from mpsbridge.ending.history import is_held, serves, unfinished
-from mpsbridge.ending.past import Past, left_by, past_of
-from mpsbridge.ending.policy import HostPlan, Policy, plan_host
-from mpsbridge.ending.run import EndValue, end_sessions
-from mpsbridge.ending.scene import Scene
-from mpsbridge.ending.spared import Unmatched, unmatched
 from mpsbridge.errors import HostReleased, InputError, JournalError, JournalLost, MpsBridgeError, NoTurn
 from mpsbridge.fleet import LOOK_S
 from mpsbridge.host import Host
@@ -34,9 +28,15 @@ from mpsbridge.models.then import Then
 from mpsbridge.operations.outcomes import judge, never_begun, not_begun_is_skipped, not_found, refusals_of
 from mpsbridge.operations.waves import Turnstile, WavesTable, limits, without_a_turn
 from mpsbridge.operations.workplace import RunResult, Watch, Workplace
+from mpsbridge.planning.policy import HostPlan, Policy, plan_host
+from mpsbridge.planning.spared import Unmatched, unmatched
+from mpsbridge.procedure.context import ProcedureContext
+from mpsbridge.procedure.past import Past, left_by, past_of
+from mpsbridge.procedure.procedure import EndValue, end_sessions
 from mpsbridge.reports.summary import judge as judge_record
 from mpsbridge.reports.summary import make_report
 from mpsbridge.runs.events import WENT_QUIET, Finished, HostStopped, Phase
+from mpsbridge.runs.history import is_held, serves, unfinished
 from mpsbridge.runs.journal import Entry
 from mpsbridge.runs.verdict import RunVerdict
 
@@ -336,7 +336,7 @@ def on_one_host(work: Workplace, run: str, operation: End, watch: Watch, host: H
         work.sinks.note(f"{host.name}: a step that was sent before may still begin; waiting {left} to be sure")
         work.clock.wait(wait_s, stop)
     past = past_of(work.record.entries(run, host=host.name))
-    scene = Scene(
+    context = ProcedureContext(
         host,
         run=run,
         policy=operation.policy,
@@ -348,7 +348,7 @@ def on_one_host(work: Workplace, run: str, operation: End, watch: Watch, host: H
         on_progress=watch.on_progress,
         past=past,
     )
-    return end_sessions(scene, template=operation.template, ordered_at=past.boot_of_the_order)
+    return end_sessions(context, template=operation.template, ordered_at=past.boot_of_the_order)
 
 
 def may_begin_for_s(unknown: Sequence[Entry], now: datetime, timeout_s: float) -> float:

@@ -14,8 +14,16 @@ from typing import TypeVar
 
 from pydantic import JsonValue
 
-from mpsbridge.ending.cancellation import release_notices
-from mpsbridge.ending.lease import (
+from mpsbridge.errors import JournalError, JournalLost, MpsBridgeError, Refused, StillHeld
+from mpsbridge.host import Host
+from mpsbridge.models.frozen import Frozen, Given
+from mpsbridge.models.harmless import harmless
+from mpsbridge.models.outcomes import Done, Outcome
+from mpsbridge.models.scripts import Effect
+from mpsbridge.models.sessions import LogonMode, Observation, Session, SessionResult, to_cim
+from mpsbridge.operations.outcomes import judge, refused_is_skipped
+from mpsbridge.operations.workplace import RunResult, Watch, Workplace
+from mpsbridge.planning.lease import (
     DIGITS,
     SHOWN,
     Damaged,
@@ -27,16 +35,8 @@ from mpsbridge.ending.lease import (
     is_of_run,
     read_lease,
 )
-from mpsbridge.ending.notices import sender_of
-from mpsbridge.errors import JournalError, JournalLost, MpsBridgeError, Refused, StillHeld
-from mpsbridge.host import Host
-from mpsbridge.models.frozen import Frozen, Given
-from mpsbridge.models.harmless import harmless
-from mpsbridge.models.outcomes import Done, Outcome
-from mpsbridge.models.scripts import Effect
-from mpsbridge.models.sessions import LogonMode, Observation, Session, SessionResult, to_cim
-from mpsbridge.operations.outcomes import judge, refused_is_skipped
-from mpsbridge.operations.workplace import RunResult, Watch, Workplace
+from mpsbridge.procedure.cancellation import release_notices
+from mpsbridge.procedure.notices import sender_of
 from mpsbridge.runs.events import Finished, Happening, Phase, Step, StepSent
 from mpsbridge.runs.recording import BestEffort, Record, recorded
 from mpsbridge.snippets.catalogue import load_templates

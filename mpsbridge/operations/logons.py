@@ -9,8 +9,6 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from mpsbridge.ending.exempt import NO_LOGON_PROGRAM
-from mpsbridge.ending.lease import why_held
 from mpsbridge.errors import Refused
 from mpsbridge.host import Host
 from mpsbridge.models.frozen import Given
@@ -19,6 +17,8 @@ from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import LogonMode, Logons
 from mpsbridge.operations.outcomes import judge, never_begun, refused_is_skipped
 from mpsbridge.operations.workplace import RunResult, Watch, Workplace, nothing_is_sent
+from mpsbridge.planning.exempt import NO_LOGON_PROGRAM
+from mpsbridge.planning.lease import why_held
 from mpsbridge.runs.events import Finished, Phase, Step, StepSent
 from mpsbridge.runs.recording import recorded
 

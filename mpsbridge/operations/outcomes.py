@@ -6,11 +6,11 @@ import difflib
 from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar, runtime_checkable
 
-from mpsbridge.ending.plan import USER
 from mpsbridge.errors import NotBegun, NoTurn, Refused
 from mpsbridge.models.outcomes import REFUSED, Done, Failed, Outcome, Skipped
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import Session
+from mpsbridge.planning.selection import USER
 from mpsbridge.runs.verdict import HostFacts, RunVerdict
 
 V = TypeVar("V")

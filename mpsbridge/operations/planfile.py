@@ -12,7 +12,6 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 
-from mpsbridge.ending.policy import SENDER, Allowances, Closing
 from mpsbridge.errors import InputError
 from mpsbridge.files import read_text
 from mpsbridge.models.durations import parse_duration
@@ -20,6 +19,7 @@ from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.then import Then
 from mpsbridge.models.toml import load, problems
 from mpsbridge.operations.waves import WavesTable
+from mpsbridge.planning.policy import SENDER, Allowances, Closing
 
 SCHEMA = "mpsbridge-plan/1"
 

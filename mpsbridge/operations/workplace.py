@@ -16,17 +16,17 @@ from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 from mpsbridge.clock import Clock, SystemClock
-from mpsbridge.ending.history import is_silent
-from mpsbridge.ending.policy import NOT_CHOSEN
-from mpsbridge.ending.scene import Progress
 from mpsbridge.errors import JournalError, JournalLost, MpsBridgeError, Refused, Unexpected
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
 from mpsbridge.models.outcomes import REFUSED, Failed, Failure, Outcome, Skipped
 from mpsbridge.models.sessions import Result, SessionResult
 from mpsbridge.models.targets import Target
+from mpsbridge.planning.policy import NOT_CHOSEN
+from mpsbridge.procedure.context import Progress
 from mpsbridge.processes import allow_open_files
 from mpsbridge.runs.events import Event, Finished, HostStopped, Phase, SessionJudged
+from mpsbridge.runs.history import is_silent
 from mpsbridge.runs.journal import Journal, journal_path, owner
 from mpsbridge.runs.recording import Record
 from mpsbridge.runs.verdict import RunVerdict

@@ -12,9 +12,9 @@ from contextlib import suppress
 from datetime import datetime, tzinfo
 from typing import Any
 
-from mpsbridge.ending.scene import Identity
 from mpsbridge.errors import HostReleased, NotBegun
 from mpsbridge.models.sessions import LogonMode, Result
+from mpsbridge.procedure.context import Identity
 from mpsbridge.reports.report import Fate, HostReport, Mark, Notice, Person, PhaseSpan, Seen, StepReport
 from mpsbridge.runs.events import (
     Booted,

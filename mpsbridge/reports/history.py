@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from pydantic import AwareDatetime
 
-from mpsbridge.ending.policy import NOT_CHOSEN
 from mpsbridge.models.sessions import Result
+from mpsbridge.planning.policy import NOT_CHOSEN
 from mpsbridge.reports import words
 from mpsbridge.reports.report import HostReport, Person, Report, Told
 from mpsbridge.runs.journal import Run

@@ -75,7 +75,7 @@ ProgramName = Annotated[str, AfterValidator(_program_name)]
 MessageText = Annotated[str, AfterValidator(_message_text)]
 RunId = Annotated[str, AfterValidator(_run_id)]
 AllowedSessions = Annotated[tuple[AllowedSession, ...], AfterValidator(_distinct), Field(max_length=1000)]
-Holding = Literal["free", "held"]
+LeaseDemand = Literal["free", "held"]
 """What a script demands of the lease before each act: nobody else holds the host (``free``), or this very run does
 (``held``), so that nothing of a run comes late when it, or somebody for it, has let go of the host (W19).
 """
@@ -114,7 +114,7 @@ class LogonsSetParameters(Given):
     expected: LogonMode | None = None
     not_after: CimTime
     run: RunId
-    lease: Holding = "free"
+    lease: LeaseDemand = "free"
 
 
 class ActParameters(Given):
@@ -131,7 +131,7 @@ class ActParameters(Given):
 class EndParameters(ActParameters):
     """``Close-MpsbridgeSession``."""
 
-    lease: Holding = "free"
+    lease: LeaseDemand = "free"
 
 
 class ResetParameters(EndParameters):
@@ -199,7 +199,7 @@ class PowerParameters(Given):
     reason: OneLine = Field(default="", max_length=300)
     not_after: CimTime
     run: RunId
-    lease: Holding = "free"
+    lease: LeaseDemand = "free"
     time_limit_s: int = Field(default=20, ge=1, le=300)
 
 
@@ -210,5 +210,5 @@ class ModeParameters(Given):
     allowed: AllowedSessions = ()
     not_after: CimTime
     run: RunId
-    lease: Holding = "free"
+    lease: LeaseDemand = "free"
     time_limit_s: int = Field(default=60, ge=1, le=300)

@@ -62,7 +62,7 @@ class Shell(RunspacePool):
         super().__init__(
             connection, configuration_name=configuration_name, no_profile=True, idle_timeout=idle_timeout_s
         )
-        self._serializer = _WritingOnce()
+        self._serializer = _CachingSerializer()
         self._fragmenter = BoundedFragmenter(connection.max_payload_size, self._serializer, taken, check)
 
 
@@ -82,7 +82,7 @@ _OPENING: dict[type, bytes] = {}
 """The messages that open a shell, by their kind: every :class:`Shell` opens with the same ones."""
 
 
-class _WritingOnce(Serializer):
+class _CachingSerializer(Serializer):
     """pypsrp's serializer; for a message that is written already it gives the bytes, which ``Message.pack`` takes.
 
     What a host's PowerShell tells of itself when a shell opens is not read: nobody asks for it, and it is long.

@@ -1,8 +1,8 @@
 """What every part of the procedure on one host shares: the host, the record, the clock, and how a step is sent.
 
 Rules: the intent of every step that changes something is in the journal before it is sent, its outcome after; a step
-whose fate is not known stays without an outcome; no part waits but by :meth:`Scene.pause`, which a stop ends at once;
-whoever follows along can neither stop nor delay the procedure by failing: that is one of the ``problems``, once.
+whose fate is not known stays without an outcome; no part waits but by :meth:`ProcedureContext.pause`, which a stop
+ends at once; an observer that fails can neither stop nor delay the procedure: that is one of the ``problems``, once.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol, TypeVar
 
 from mpsbridge.clock import Clock
-from mpsbridge.ending.notices import sender_of
-from mpsbridge.ending.past import Past, ended_by_others
-from mpsbridge.ending.policy import Policy
 from mpsbridge.errors import HostReleased, MpsBridgeError, Stopped
 from mpsbridge.models.answers import FailsafeAnswer, LeaseAnswer, ModeAnswer, PowerAnswer
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.sessions import AllowedSession, LogonMode, Logons, Observation, Session, SessionResult
+from mpsbridge.planning.policy import Policy
+from mpsbridge.procedure.notices import sender_of
+from mpsbridge.procedure.past import Past, ended_by_others
 from mpsbridge.runs.events import AnyHappening, Event, Happening, Looked, Phase, RestartedByOthers, Step, StepSent
 from mpsbridge.runs.recording import BestEffort, Record, recorded
-from mpsbridge.snippets.parameters import Holding
+from mpsbridge.snippets.parameters import LeaseDemand
 
 T = TypeVar("T")
 H = TypeVar("H", bound=Happening)
@@ -35,7 +35,7 @@ def identity(session: Session) -> Identity:
     return session.id, session.born
 
 
-class HostHands(Protocol):
+class HostActions(Protocol):
     """What the procedure needs of a host; :class:`mpsbridge.host.Host` is one.
 
     ``lease="held"``: only while this run's own lease is there, so that no script of it comes late when the host has
@@ -61,15 +61,15 @@ class HostHands(Protocol):
         """Show a box in each session, marked in the lease as ``notice``."""
         ...
 
-    def log_off(self, sessions: Sequence[Session], *, run: str, lease: Holding) -> tuple[SessionResult, ...]:
+    def log_off(self, sessions: Sequence[Session], *, run: str, lease: LeaseDemand) -> tuple[SessionResult, ...]:
         """Log each session off and look until it is gone."""
         ...
 
-    def reset(self, sessions: Sequence[Session], *, run: str, lease: Holding) -> tuple[SessionResult, ...]:
+    def reset(self, sessions: Sequence[Session], *, run: str, lease: LeaseDemand) -> tuple[SessionResult, ...]:
         """End each session by force and look until it is gone."""
         ...
 
-    def set_logons(self, mode: LogonMode, *, expected: LogonMode | None, run: str, lease: Holding) -> Logons:
+    def set_logons(self, mode: LogonMode, *, expected: LogonMode | None, run: str, lease: LeaseDemand) -> Logons:
         """Set the logon mode if it is still ``expected``."""
         ...
 
@@ -86,12 +86,12 @@ class HostHands(Protocol):
         ...
 
     def power(
-        self, action: str, *, allowed: Sequence[AllowedSession], reason: str, run: str, lease: Holding
+        self, action: str, *, allowed: Sequence[AllowedSession], reason: str, run: str, lease: LeaseDemand
     ) -> PowerAnswer:
         """Look a last time and restart or shut down."""
         ...
 
-    def set_mode(self, mode: str, *, allowed: Sequence[AllowedSession], run: str, lease: Holding) -> ModeAnswer:
+    def set_mode(self, mode: str, *, allowed: Sequence[AllowedSession], run: str, lease: LeaseDemand) -> ModeAnswer:
         """Look a last time and switch MultiPoint's mode."""
         ...
 
@@ -105,12 +105,12 @@ class Progress(Frozen):
     until: datetime | None = None
 
 
-class Scene:
+class ProcedureContext:
     """One host during one run."""
 
     def __init__(
         self,
-        host: HostHands,
+        host: HostActions,
         *,
         run: str,
         policy: Policy,

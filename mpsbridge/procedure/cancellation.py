@@ -12,13 +12,13 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from mpsbridge.ending.lease import Lease, is_of_run
-from mpsbridge.ending.notices import CANCELLED, end_of, language_of, mark_of, notice
-from mpsbridge.ending.past import Told, told_as
-from mpsbridge.ending.people import People
-from mpsbridge.ending.scene import Scene
-from mpsbridge.ending.warn import send_notice
 from mpsbridge.models.sessions import Observation, Result, Session, SessionResult, State, from_cim
+from mpsbridge.planning.lease import Lease, is_of_run
+from mpsbridge.procedure.context import ProcedureContext
+from mpsbridge.procedure.notices import CANCELLED, end_of, language_of, mark_of, notice
+from mpsbridge.procedure.past import Told, told_as
+from mpsbridge.procedure.sessions import SessionLedger
+from mpsbridge.procedure.warning import send_notice
 
 SHOWN_S = 600
 """How long such a box stays on the screen unless it is closed."""
@@ -76,17 +76,17 @@ def outstanding(told: Iterable[Told]) -> dict[tuple[int, str | None], datetime]:
     return {who: end for who, end in last.items() if (*who, end) not in off}
 
 
-def call_off(scene: Scene, people: People) -> None:
+def call_off(context: ProcedureContext, people: SessionLedger) -> None:
     """Tell whoever this run told of an end, and has not ended, while its lease is still there."""
-    told = [key for key in scene.told if people.stays((key[0], from_cim(key[1]) if key[1] else None))]
+    told = [key for key in context.told if people.stays((key[0], from_cim(key[1]) if key[1] else None))]
     if not outstanding(told):
         return
-    seen = scene.look()
-    if not is_of_run(seen.lease, scene.run):
+    seen = context.look()
+    if not is_of_run(seen.lease, context.run):
         return  # whoever has the host now tells people what is to come
     there = seen.model_copy(update={"sessions": people.recognised(seen)})
-    for box in cancellations(there, told, locale=scene.locale, sender=scene.sender):
-        send_notice(scene, box.sessions, box.text, display_s=SHOWN_S, name=OFF, ends=box.ends)
+    for box in cancellations(there, told, locale=context.locale, sender=context.sender):
+        send_notice(context, box.sessions, box.text, display_s=SHOWN_S, name=OFF, ends=box.ends)
 
 
 def release_notices(host: Messenger, lease: Lease, seen: Observation, *, sender: str) -> int:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from mpsbridge.ending.plan import Verdict
-from mpsbridge.ending.policy import HostPlan, judge_again, plan_host, refusal_of
-from mpsbridge.ending.scene import Identity, Scene, identity
 from mpsbridge.errors import AccessDenied, Refused
 from mpsbridge.models.sessions import GONE_APART_S, Observation, Result, Session, SessionGuard, SessionResult, State
+from mpsbridge.planning.policy import HostPlan, judge_again, plan_host, refusal_of
+from mpsbridge.planning.selection import Verdict
+from mpsbridge.procedure.context import Identity, ProcedureContext, identity
 from mpsbridge.runs.events import SessionJudged, SessionSettled
 
 OF_A_WHOLE_LOOK = ("user", "account", "admin", "station", "client")
@@ -41,17 +41,17 @@ def _row_of(guard: SessionGuard) -> tuple[int, str, str]:
     return guard.id, guard.user, guard.logon
 
 
-class People:
+class SessionLedger:
     """Everybody who is, or was, on the host during this run."""
 
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
+    def __init__(self, context: ProcedureContext) -> None:
+        self._context = context
         self._verdicts: dict[Identity, Verdict] = {}
         self._results: dict[Identity, SessionResult] = {}
         self._shown: set[Identity] = set()
         self._begun: set[Identity] = set()
         """Whose log-off the host began: nobody else is ever reset."""
-        self._in_doubt: set[Identity] = {identity(session) for session in scene.past.logged_off}
+        self._in_doubt: set[Identity] = {identity(session) for session in context.past.logged_off}
         """Whose log-off was ordered, in this life or before, and nobody knows whether it goes on."""
         self._reset: set[Identity] = set()
         self._absent_since: dict[Identity, float] = {}
@@ -61,9 +61,9 @@ class People:
 
         Whoever this run logged off before it died, and whose processes are still there, is waited for like anybody.
         """
-        hanging = [session for session in self._scene.past.logged_off if session.id in seen.leftovers]
+        hanging = [session for session in self._context.past.logged_off if session.id in seen.leftovers]
         ours = frozenset(session.id for session in hanging)
-        plan = plan_host(self._scene.host.name, seen, self._scene.policy, run=self._scene.run, ours=ours)
+        plan = plan_host(self._context.host.name, seen, self._context.policy, run=self._context.run, ours=ours)
         if plan.refusals:
             raise Refused("; ".join(plan.refusals))
         self.was_ended([SessionResult(session=one, result=Result.UNKNOWN, text=HANGS, begun=True) for one in hanging])
@@ -76,7 +76,7 @@ class People:
         there = {identity(session) for session in seen.sessions}
         gone = [
             session
-            for session in self._scene.past.in_doubt
+            for session in self._context.past.in_doubt
             if identity(session) not in there and session.id not in hanging
         ]
         text = "gone since its log-off was ordered"
@@ -86,7 +86,7 @@ class People:
         """The host has restarted: no session from before is there any more."""
         doubted = [known.session for known in self._results.values() if known.result is Result.UNKNOWN]
         known = {identity(session) for session in doubted} | self._results.keys()
-        doubted += [session for session in self._scene.past.in_doubt if identity(session) not in known]
+        doubted += [session for session in self._context.past.in_doubt if identity(session) not in known]
         self.settle([SessionResult(session=session, result=Result.GONE, text=RESTARTED) for session in doubted])
 
     def _take(self, verdicts: Sequence[Verdict]) -> None:
@@ -97,7 +97,7 @@ class People:
             self._verdicts[who] = verdict
             result = Result.UNKNOWN if verdict.decision == "act" else Result.KEPT
             self._results[who] = SessionResult(session=verdict.session, result=result, text=verdict.reason)
-            self._scene.tell(
+            self._context.tell(
                 SessionJudged(
                     **SessionJudged.identity_of(verdict.session),
                     state=verdict.session.state,
@@ -113,10 +113,10 @@ class People:
         """
         there = self.recognised(seen)
         if any(identity(session) not in self._verdicts for session in there):
-            seen = self._scene.observe()
+            seen = self._context.observe()
             there = self.recognised(seen)
             seen = seen.model_copy(update={"sessions": there})
-            self._take(plan_host(self._scene.host.name, seen, self._scene.policy, run=self._scene.run).verdicts)
+            self._take(plan_host(self._context.host.name, seen, self._context.policy, run=self._context.run).verdicts)
         return [
             session
             for session in there
@@ -128,9 +128,9 @@ class People:
 
         Raises :class:`~mpsbridge.errors.Refused` where a restart would end such a session all the same.
         """
-        policy, left, spared = self._scene.policy, [], []
+        policy, left, spared = self._context.policy, [], []
         for session in self.to_end(seen):
-            again = judge_again(self._scene.host.name, seen, session, policy) if policy.asks_again else None
+            again = judge_again(self._context.host.name, seen, session, policy) if policy.asks_again else None
             if again is None:
                 left.append(session)
             else:
@@ -175,7 +175,7 @@ class People:
 
     def may_be_ended(self, session: Session) -> bool:
         """Whether a session may be ended now: recognisable, and warned, or somebody said that it need not be (W2)."""
-        policy = self._scene.policy
+        policy = self._context.policy
         if session.guard is None:
             return False
         if policy.unwarned_ok or not policy.warn_s or identity(session) in self._shown:
@@ -229,7 +229,7 @@ class People:
         """What became of some of them."""
         for result in results:
             self._results[identity(result.session)] = result
-            self._scene.tell(SessionSettled.of(result))
+            self._context.tell(SessionSettled.of(result))
 
     def settle_absent(self, seen: Observation) -> None:
         """Whoever is not there any more, and of whom nothing else is known: by our doing, or by themselves."""
@@ -237,7 +237,7 @@ class People:
         for who, known in self._results.items():
             if known.result is Result.UNKNOWN and self._is_gone(who, seen):
                 ours = who in self._begun | self._reset
-                alone = RESTARTED if self._scene.was_restarted else "left by themselves"
+                alone = RESTARTED if self._context.was_restarted else "left by themselves"
                 text = BY_FORCE if who in self._reset else "" if ours else alone
                 result = Result.ENDED if ours else Result.GONE
                 absent.append(known.model_copy(update={"result": result, "text": text}))
@@ -253,7 +253,7 @@ class People:
         if number in listed or number in seen.processes_in:
             self._absent_since.pop(who, None)
             return None not in {born, listed.get(number)} and listed[number] != born
-        now = self._scene.clock.monotonic()
+        now = self._context.clock.monotonic()
         return now - self._absent_since.setdefault(who, now) >= GONE_APART_S
 
     @property

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from mpsbridge.ending.people import People
-from mpsbridge.ending.scene import Identity, Scene
 from mpsbridge.errors import (
     AuthRefused,
     CertificateRefused,
@@ -23,6 +21,8 @@ from mpsbridge.errors import (
 from mpsbridge.models.answers import ModeAnswer, PowerAnswer
 from mpsbridge.models.sessions import AllowedSession, Observation, Session, to_cim
 from mpsbridge.models.then import Then
+from mpsbridge.procedure.context import Identity, ProcedureContext
+from mpsbridge.procedure.sessions import SessionLedger
 from mpsbridge.runs.events import (
     BACK,
     OTHERS_ORDER,
@@ -50,14 +50,16 @@ TRIES = 3
 """How often the order is given while the host itself says that it was not taken, because somebody was there."""
 
 
-class Down:
+class Restart:
     """The host on its way down and back; ``boot`` is its identity before.
 
     ``leftovers`` are half-dead sessions from before the run, which the administrator said may go down with it (W13).
     """
 
-    def __init__(self, scene: Scene, boot: datetime | None, *, leftovers: Collection[Identity] = ()) -> None:
-        self._scene = scene
+    def __init__(
+        self, context: ProcedureContext, boot: datetime | None, *, leftovers: Collection[Identity] = ()
+    ) -> None:
+        self._context = context
         self._boot = boot
         self._leftovers = leftovers
         self._refusals = 0
@@ -65,16 +67,16 @@ class Down:
         self._not_asked = 0
         """How often nobody asked the host, because the account is spared (:mod:`mpsbridge.transports.signin.gate`)."""
 
-    def go(self, people: People) -> str:
+    def go(self, people: SessionLedger) -> str:
         """Give the order and see it through; what came of it, in words. Raises ``RemoteError`` or ``Interrupted``."""
-        scene, then = self._scene, self._scene.policy.then
-        scene.phase = Phase.of(then)
-        scene.check_stop()
+        context, then = self._context, self._context.policy.then
+        context.phase = Phase.of(then)
+        context.check_stop()
         for tries_left in reversed(range(TRIES)):
-            seen = scene.observe()
-            if scene.was_restarted:  # what it was told to leave is its boot of now
+            seen = context.observe()
+            if context.was_restarted:  # what it was told to leave is its boot of now
                 self._boot = seen.boot
-            scene.holds_lease = False  # it goes down, and its disk may forget the lease
+            context.holds_lease = False  # it goes down, and its disk may forget the lease
             try:
                 answer = self._order(self._allowed(seen, people))
             except MpsBridgeError as error:
@@ -83,18 +85,18 @@ class Down:
                 return self._see_whether(error)
             if answer.accepted or not (answer.left and tries_left):
                 break
-            scene.holds_lease = True
-            scene.pause(LOOK_S)
+            context.holds_lease = True
+            context.pause(LOOK_S)
         return self._see_through(answer)
 
     def _see_through(self, answer: PowerAnswer | ModeAnswer) -> str:
-        scene, then = self._scene, self._scene.policy.then
+        context, then = self._context, self._context.policy.then
         if isinstance(answer, PowerAnswer) and answer.going_down:
             return self._see_others_order(answer.text)
         if not answer.accepted:
             left = f"; still there: session {', '.join(map(str, answer.left))}" if answer.left else ""
             raise RemoteError(f"the host did not take the order to {then.value}: {answer.text or 'no reason'}{left}")
-        scene.tell(OrderGiven(then=then, said=answer.text))
+        context.tell(OrderGiven(then=then, said=answer.text))
         if then is Then.SHUTDOWN:
             return self._see_quiet()
         if isinstance(answer, ModeAnswer) and not self._goes_away():
@@ -106,17 +108,17 @@ class Down:
 
         Raises ``RemoteError`` where it does not come in time, ``Interrupted`` where the host does not come back.
         """
-        scene = self._scene
-        scene.tell(OthersOrder(said=said))
-        end = scene.clock.monotonic() + scene.policy.return_timeout_s
+        context = self._context
+        context.tell(OthersOrder(said=said))
+        end = context.clock.monotonic() + context.policy.return_timeout_s
         seen: Observation | None = None
         silent_since: float | None = None
-        while (now := scene.clock.monotonic()) < end:
+        while (now := context.clock.monotonic()) < end:
             seen = self._look()
             if seen is not None and seen.boot not in {None, self._boot}:
                 return self.see_back()
             silent_since = None if seen is not None else now if silent_since is None else silent_since
-            if silent_since is not None and scene.policy.then is Then.SHUTDOWN and now - silent_since >= QUIET_S:
+            if silent_since is not None and context.policy.then is Then.SHUTDOWN and now - silent_since >= QUIET_S:
                 return WENT_QUIET
         if seen is None:
             raise Interrupted(f"{OTHERS_ORDER}, and the host is silent since: look at it before you repeat")
@@ -128,55 +130,55 @@ class Down:
 
         Raises ``error`` where it goes on as if nothing had been ordered.
         """
-        scene = self._scene
-        scene.tell(OrderUnanswered(then=scene.policy.then))
-        end = scene.clock.monotonic() + IN_DOUBT_S
+        context = self._context
+        context.tell(OrderUnanswered(then=context.policy.then))
+        end = context.clock.monotonic() + IN_DOUBT_S
         while True:
             seen = self._look()
             if seen is not None and seen.boot not in {None, self._boot}:
                 return self.see_back()
-            if scene.clock.monotonic() >= end:
+            if context.clock.monotonic() >= end:
                 break
         if seen is not None:
             why = "the host goes on as before: the order may not have reached it, and is not given again"
-            scene.tell(WentWrong(why=why))
+            context.tell(WentWrong(why=why))
             raise error
-        return self._see_quiet() if scene.policy.then is Then.SHUTDOWN else self.see_back()
+        return self._see_quiet() if context.policy.then is Then.SHUTDOWN else self.see_back()
 
     def answering(self) -> Observation | None:
         """A host that an earlier life of the run has told to go down, once it answers; null where it went quiet.
 
         It may be on its way, so silence is no failure yet. Raises what the last look raised when its time is over.
         """
-        scene = self._scene
-        end = scene.clock.monotonic() + scene.policy.return_timeout_s
+        context = self._context
+        end = context.clock.monotonic() + context.policy.return_timeout_s
         while True:
             try:
-                return scene.observe()
+                return context.observe()
             except (NotSent, Interrupted, RemoteError) as error:
                 denied = isinstance(error, AuthRefused | CertificateRefused)  # asking again might lock the account
-                if denied or scene.clock.monotonic() >= end:
+                if denied or context.clock.monotonic() >= end:
                     raise
-            if scene.policy.then is Then.SHUTDOWN and self._see_quiet() == WENT_QUIET:
+            if context.policy.then is Then.SHUTDOWN and self._see_quiet() == WENT_QUIET:
                 return None
-            scene.pause(LOOK_S)
+            context.pause(LOOK_S)
 
     def _order(self, allowed: Sequence[AllowedSession]) -> PowerAnswer | ModeAnswer:
-        scene, then = self._scene, self._scene.policy.then
+        context, then = self._context, self._context.policy.then
         if then in {Then.CONSOLE_MODE, Then.STATION_MODE}:
             mode = then.value.removesuffix("-mode")
-            return scene.step(
+            return context.step(
                 StepSent(step=Step.MODE, then=then),
-                lambda: scene.host.set_mode(mode, allowed=allowed, run=scene.run, lease="held"),
+                lambda: context.host.set_mode(mode, allowed=allowed, run=context.run, lease="held"),
             )
-        return scene.step(
+        return context.step(
             StepSent(step=Step.POWER, then=then),
-            lambda: scene.host.power(
-                then.value, allowed=allowed, reason=scene.policy.reason, run=scene.run, lease="held"
+            lambda: context.host.power(
+                then.value, allowed=allowed, reason=context.policy.reason, run=context.run, lease="held"
             ),
         )
 
-    def _allowed(self, seen: Observation, people: People) -> list[AllowedSession]:
+    def _allowed(self, seen: Observation, people: SessionLedger) -> list[AllowedSession]:
         """Who may go down with the host; the host itself finds out whether it is still they.
 
         At a number that this run has had in hand, nobody is a leftover from before it.
@@ -193,9 +195,9 @@ class Down:
     def _goes_away(self) -> bool:
         """Whether a switched host restarts: in one direction at least it does, in the other nobody knows (W27)."""
         for _ in range(4):
-            self._scene.pause(LOOK_S)
+            self._context.pause(LOOK_S)
             try:
-                if self._scene.look().boot != self._boot:
+                if self._context.look().boot != self._boot:
                     return True
             except NotTried:
                 continue  # nobody asked the host
@@ -205,10 +207,10 @@ class Down:
 
     def _see_quiet(self) -> str:
         """Silent for three minutes is quiet; that it is off, nobody can see from here (W27)."""
-        scene = self._scene
-        end = scene.clock.monotonic() + scene.policy.return_timeout_s
+        context = self._context
+        end = context.clock.monotonic() + context.policy.return_timeout_s
         silent_since: float | None = None
-        while scene.clock.monotonic() < end:
+        while context.clock.monotonic() < end:
             answers = self._refusals, self._not_asked
             seen = self._look()
             if seen is not None and seen.boot != self._boot:
@@ -217,7 +219,7 @@ class Down:
             if seen is not None or (self._refusals, self._not_asked) != answers:
                 silent_since = None
                 continue
-            now = scene.clock.monotonic()
+            now = context.clock.monotonic()
             silent_since = now if silent_since is None else silent_since
             if now - silent_since >= QUIET_S:
                 return WENT_QUIET
@@ -229,10 +231,10 @@ class Down:
 
         Raises :class:`~mpsbridge.errors.AuthRefused` where it goes on refusing the account, however silent in between.
         """
-        scene = self._scene
-        scene.pause(LOOK_S if self._refusals == 0 else AFTER_REFUSAL_S)
+        context = self._context
+        context.pause(LOOK_S if self._refusals == 0 else AFTER_REFUSAL_S)
         try:
-            seen = scene.look()
+            seen = context.look()
         except AuthRefused:
             self._refusals += 1
             if self._refusals == REFUSALS:
@@ -248,22 +250,22 @@ class Down:
 
     def see_back(self) -> str:
         """Wait for another boot identity that stays for two minutes with the host ready; a boot more starts anew."""
-        scene = self._scene
-        scene.phase = Phase.RETURN
-        end = scene.clock.monotonic() + scene.policy.return_timeout_s
+        context = self._context
+        context.phase = Phase.RETURN
+        end = context.clock.monotonic() + context.policy.return_timeout_s
         boot: datetime | None = None
         since = 0.0
-        while scene.clock.monotonic() < end:
+        while context.clock.monotonic() < end:
             seen = self._look()
             if seen is None:
                 boot = None
                 continue
-            now = scene.clock.monotonic()
+            now = context.clock.monotonic()
             if seen.boot is None or seen.boot == self._boot:
                 continue
             if seen.boot != boot:
                 boot, since = seen.boot, now
-                scene.tell(Booted(boot=boot))
+                context.tell(Booted(boot=boot))
             elif seen.unready:
                 since = now
             elif now - since >= STABLE_S:
@@ -277,7 +279,7 @@ def half_dead(seen: Observation) -> list[Identity]:
     return [(number, births.get(number)) for number in seen.leftovers]
 
 
-def _came_back(seen: Observation, people: People) -> list[Session]:
+def _came_back(seen: Observation, people: SessionLedger) -> list[Session]:
     """Sessions of stations that log on by themselves: there again the moment they are ended (W8).
 
     One that has a verdict is not such a one, for it has not ended yet; nor is anybody who did not sit there before.

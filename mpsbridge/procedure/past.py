@@ -12,9 +12,9 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import NamedTuple
 
-from mpsbridge.ending.lease import Lease, holder, is_of_run, read_lease
-from mpsbridge.ending.notices import mark_of
 from mpsbridge.models.sessions import Observation, Result, Session, to_cim
+from mpsbridge.planning.lease import Lease, holder, is_of_run, read_lease
+from mpsbridge.procedure.notices import mark_of
 from mpsbridge.runs.events import (
     EndAnnounced,
     LeaseLost,

@@ -13,16 +13,16 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from mpsbridge.ending.cancellation import call_off
-from mpsbridge.ending.down import Down, half_dead
-from mpsbridge.ending.holding import Holding
-from mpsbridge.ending.people import People, after_reset
-from mpsbridge.ending.scene import Scene
-from mpsbridge.ending.warn import LOOK_OFTEN_S, warn_and_wait
 from mpsbridge.errors import JournalLost, MpsBridgeError, Refused, Unexpected
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.sessions import GONE_APART_S, Observation, Result, SessionResult
 from mpsbridge.models.then import Then
+from mpsbridge.procedure.cancellation import call_off
+from mpsbridge.procedure.context import ProcedureContext
+from mpsbridge.procedure.reservation import Reservation
+from mpsbridge.procedure.restart import Restart, half_dead
+from mpsbridge.procedure.sessions import SessionLedger, after_reset
+from mpsbridge.procedure.warning import LOOK_OFTEN_S, warn_and_wait
 from mpsbridge.runs.events import BACK, WENT_QUIET, Finished, HostStopped, Phase, Step, StepSent
 from mpsbridge.runs.verdict import HostFacts
 from mpsbridge.snippets.catalogue import load_templates
@@ -46,7 +46,9 @@ class EndValue(Frozen):
         return HostFacts(results=tuple(one.result for one in self.sessions), given_back=self.given_back)
 
 
-def end_sessions(scene: Scene, *, template: str | None = None, ordered_at: datetime | None = None) -> EndValue:
+def end_sessions(
+    context: ProcedureContext, *, template: str | None = None, ordered_at: datetime | None = None
+) -> EndValue:
     """Carry the procedure out on one host, or go on with it.
 
     ``template`` is a text of one's own for notices. ``ordered_at`` is, for a run that died after it gave the order to
@@ -56,94 +58,101 @@ def end_sessions(scene: Scene, *, template: str | None = None, ordered_at: datet
     last thing in the record is what became of the host.
     """
     try:
-        value = _procedure(scene, template, ordered_at)
+        value = _procedure(context, template, ordered_at)
     except BaseException as raised:
         if isinstance(raised, MpsBridgeError):
             error = raised
         else:
-            unknown = scene.disrupted or isinstance(raised, KeyboardInterrupt)  # it can strike in the middle of a step
+            unknown = context.disrupted or isinstance(
+                raised, KeyboardInterrupt
+            )  # it can strike in the middle of a step
             error = Unexpected.of(raised, may_have_run=unknown)
-        if isinstance(error, JournalLost) and not scene.has_sent:
+        if isinstance(error, JournalLost) and not context.has_sent:
             error.may_have_run = False
-        scene.disrupt_no_more()
-        error.may_have_run |= scene.disrupted or scene.notice_in_doubt
-        scene.tell(
+        context.disrupt_no_more()
+        error.may_have_run |= context.disrupted or context.notice_in_doubt
+        context.tell(
             HostStopped(
-                why=str(error), error=error.kind, may_have_run=error.may_have_run, problems=tuple(scene.problems)
+                why=str(error), error=error.kind, may_have_run=error.may_have_run, problems=tuple(context.problems)
             )
         )
         if error is raised or isinstance(raised, KeyboardInterrupt):
             raise
         raise error from raised
-    scene.tell(Finished(outcome=value.outcome, problems=tuple(scene.problems), given_back=value.given_back))
+    context.tell(Finished(outcome=value.outcome, problems=tuple(context.problems), given_back=value.given_back))
     return value
 
 
-def _procedure(scene: Scene, template: str | None, ordered_at: datetime | None) -> EndValue:
+def _procedure(context: ProcedureContext, template: str | None, ordered_at: datetime | None) -> EndValue:
     load_templates()
-    people, holding = People(scene), Holding(scene)
-    seen = scene.observe() if ordered_at is None else Down(scene, ordered_at).answering()
+    people, reservation = SessionLedger(context), Reservation(context)
+    seen = context.observe() if ordered_at is None else Restart(context, ordered_at).answering()
     if seen is None:
-        return _value(scene, people, holding, WENT_QUIET)
-    holding.restarted = ordered_at is not None and seen.boot not in {None, ordered_at}
-    if not holding.restarted:
-        holding.check_released(seen)
-    ends = holding.standing_end(seen)
+        return _value(context, people, reservation, WENT_QUIET)
+    reservation.restarted = ordered_at is not None and seen.boot not in {None, ordered_at}
+    if not reservation.restarted:
+        reservation.check_released(seen)
+    ends = reservation.standing_end(seen)
     try:
-        if holding.is_ours(seen):  # a run that goes on gives back what it holds, whatever comes of it now
-            holding.take(seen)
-        if holding.restarted:
-            outcome = Down(scene, ordered_at).see_back()
+        if reservation.is_ours(seen):  # a run that goes on gives back what it holds, whatever comes of it now
+            reservation.take(seen)
+        if reservation.restarted:
+            outcome = Restart(context, ordered_at).see_back()
             people.settle_restarted()
         else:
-            outcome = _all_of_it(scene, people, holding, seen, template, ends)
+            outcome = _all_of_it(context, people, reservation, seen, template, ends)
     finally:
-        holding.give_back(lambda: call_off(scene, people))
-    return _value(scene, people, holding, outcome)
+        reservation.give_back(lambda: call_off(context, people))
+    return _value(context, people, reservation, outcome)
 
 
 def _all_of_it(
-    scene: Scene, people: People, holding: Holding, seen: Observation, template: str | None, ends: datetime | None
+    context: ProcedureContext,
+    people: SessionLedger,
+    reservation: Reservation,
+    seen: Observation,
+    template: str | None,
+    ends: datetime | None,
 ) -> str:
-    scene.problems += [*seen.problems, *people.judge(seen).notes]
-    if scene.policy.only_if_reboot_pending and seen.pending_reboot == ():
+    context.problems += [*seen.problems, *people.judge(seen).notes]
+    if context.policy.only_if_reboot_pending and seen.pending_reboot == ():
         return "nothing to do: no restart is pending"
-    if not people.unsettled and not scene.policy.restarts:
+    if not people.unsettled and not context.policy.restarts:
         return "nothing to do"
-    if not holding.held:
-        scene.check_stop()
-        holding.take(seen)
-    holding.close_logons()
-    warn_and_wait(scene, people, seen, template, ends)
-    _end(scene, people)
-    _see_them_gone(scene, people, scene.policy.patience_s)
-    _force(scene, people)
-    return _what_follows(scene, people, holding, seen)
+    if not reservation.held:
+        context.check_stop()
+        reservation.take(seen)
+    reservation.close_logons()
+    warn_and_wait(context, people, seen, template, ends)
+    _end(context, people)
+    _see_them_gone(context, people, context.policy.patience_s)
+    _force(context, people)
+    return _what_follows(context, people, reservation, seen)
 
 
-def _end(scene: Scene, people: People) -> None:
+def _end(context: ProcedureContext, people: SessionLedger) -> None:
     """End whoever may be ended, all at once; whoever saw no notice is left, and then nothing follows.
 
     Who was chosen for being idle or disconnected, and is back at work by the last look, is kept (W42).
     """
-    scene.phase = Phase.END
-    scene.check_stop()
-    seen = scene.observe() if scene.policy.asks_again else scene.look()
+    context.phase = Phase.END
+    context.check_stop()
+    seen = context.observe() if context.policy.asks_again else context.look()
     people.settle_absent(seen)
     there = people.still_to_end(seen)
     ready = [session for session in there if people.may_be_ended(session)]
     unwarned = [session for session in there if session not in ready]
     why = "no notice could be shown (--unwarned-ok ends it all the same)"
     people.settle([SessionResult(session=session, result=Result.REFUSED, text=why) for session in unwarned])
-    if unwarned and scene.policy.restarts:
+    if unwarned and context.policy.restarts:
         who = ", ".join(f"{session.id} ({session.user})" for session in unwarned)
         raise Refused(f"nobody was ended: session {who} saw no notice (--unwarned-ok ends it all the same)")
     if not ready:
         return
     try:
-        results = scene.step(
+        results = context.step(
             StepSent(step=Step.LOGOFF, sessions=tuple(one.id for one in ready)),
-            lambda: scene.host.log_off(ready, run=scene.run, lease="held"),
+            lambda: context.host.log_off(ready, run=context.run, lease="held"),
         )
     except MpsBridgeError as error:
         if error.may_have_run:
@@ -152,51 +161,53 @@ def _end(scene: Scene, people: People) -> None:
     people.was_ended(results)
 
 
-def _see_them_gone(scene: Scene, people: People, for_s: float) -> None:
+def _see_them_gone(context: ProcedureContext, people: SessionLedger, for_s: float) -> None:
     """Give whoever is slow to go so much time (W9), and the two seconds more that the proof takes."""
-    end = scene.clock.monotonic() + for_s
-    while people.unsettled and ((left_s := end - scene.clock.monotonic()) > 0 or people.awaits_second_look):
+    end = context.clock.monotonic() + for_s
+    while people.unsettled and ((left_s := end - context.clock.monotonic()) > 0 or people.awaits_second_look):
         pause_s = GONE_APART_S if people.awaits_second_look else min(LOOK_OFTEN_S, left_s)
-        scene.waits(for_s=max(left_s, pause_s), people=people.unsettled)
-        scene.pause(pause_s)
-        people.settle_absent(scene.look())
+        context.waits(for_s=max(left_s, pause_s), people=people.unsettled)
+        context.pause(pause_s)
+        people.settle_absent(context.look())
 
 
-def _force(scene: Scene, people: People) -> None:
+def _force(context: ProcedureContext, people: SessionLedger) -> None:
     """Reset whoever still hangs, where the policy allows it: only the very sessions that this run logged off (W8)."""
-    if scene.policy.force_after_s is None or not (hanging := people.hanging):
+    if context.policy.force_after_s is None or not (hanging := people.hanging):
         return
-    scene.phase = Phase.FORCE
-    scene.check_stop()
+    context.phase = Phase.FORCE
+    context.check_stop()
 
     def reset() -> tuple[SessionResult, ...]:
-        return tuple(after_reset(result) for result in scene.host.reset(hanging, run=scene.run, lease="held"))
+        return tuple(after_reset(result) for result in context.host.reset(hanging, run=context.run, lease="held"))
 
     sent = StepSent(step=Step.RESET, sessions=tuple(session.id for session in hanging))
-    people.was_reset(scene.step(sent, reset))
-    _see_them_gone(scene, people, scene.policy.settle_s)
+    people.was_reset(context.step(sent, reset))
+    _see_them_gone(context, people, context.policy.settle_s)
 
 
-def _what_follows(scene: Scene, people: People, holding: Holding, before: Observation) -> str:
-    if not scene.policy.restarts:
+def _what_follows(
+    context: ProcedureContext, people: SessionLedger, reservation: Reservation, before: Observation
+) -> str:
+    if not context.policy.restarts:
         return "done"
-    leftovers = half_dead(before) if scene.policy.leftover_ok else ()
-    outcome = Down(scene, before.boot, leftovers=leftovers).go(people)
-    holding.restarted = outcome == BACK
-    if holding.restarted:
+    leftovers = half_dead(before) if context.policy.leftover_ok else ()
+    outcome = Restart(context, before.boot, leftovers=leftovers).go(people)
+    reservation.restarted = outcome == BACK
+    if reservation.restarted:
         people.settle_restarted()
     if outcome == WENT_QUIET:
-        holding.forget()
+        reservation.forget()
     return outcome
 
 
-def _value(scene: Scene, people: People, holding: Holding, outcome: str) -> EndValue:
+def _value(context: ProcedureContext, people: SessionLedger, reservation: Reservation, outcome: str) -> EndValue:
     return EndValue(
-        run=scene.run,
+        run=context.run,
         dry_run=False,
         sessions=people.results,
-        then=scene.policy.then,
+        then=context.policy.then,
         outcome=outcome,
-        problems=tuple(scene.problems),
-        given_back=holding.is_given_back,
+        problems=tuple(context.problems),
+        given_back=reservation.is_given_back,
     )

@@ -14,8 +14,12 @@ from typing import NamedTuple
 
 from pydantic import AwareDatetime, Field
 
-from mpsbridge.ending.brokers import governor
-from mpsbridge.ending.exempt import (
+from mpsbridge.models.durations import format_duration
+from mpsbridge.models.frozen import Frozen, Given
+from mpsbridge.models.sessions import LogonMode, Observation, Session, State
+from mpsbridge.models.then import Then
+from mpsbridge.planning.brokers import governor
+from mpsbridge.planning.exempt import (
     NO_LOGON_PROGRAM,
     UNKNOWN_ADMINISTRATOR,
     administrator,
@@ -23,12 +27,8 @@ from mpsbridge.ending.exempt import (
     returning_stations,
     unknown_idle,
 )
-from mpsbridge.ending.lease import holder, is_disbelieved, keeps_out
-from mpsbridge.ending.plan import Allowed, Selector, Verdict, back_in_use, choose, may_be_meant
-from mpsbridge.models.durations import format_duration
-from mpsbridge.models.frozen import Frozen, Given
-from mpsbridge.models.sessions import LogonMode, Observation, Session, State
-from mpsbridge.models.then import Then
+from mpsbridge.planning.lease import holder, is_disbelieved, keeps_out
+from mpsbridge.planning.selection import Allowed, Selector, Verdict, back_in_use, choose, may_be_meant
 
 SENDER = r"^[^\x00-\x1f\x7f-\x9f]*$"
 """One line, for it stands in a box on people's screens."""

@@ -13,10 +13,10 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from mpsbridge.ending.exempt import Exemption, administrator, console, returning_stations, unknown_idle
-from mpsbridge.ending.orphans import orphan, what_is_left
 from mpsbridge.models.frozen import Frozen, Given
 from mpsbridge.models.sessions import Observation, Result, Session, SessionResult, State
+from mpsbridge.planning.exempt import Exemption, administrator, console, returning_stations, unknown_idle
+from mpsbridge.planning.orphans import orphan, what_is_left
 
 SAY_WHO = (
     "say who: --session ID, --user NAME, --all, --active, --disconnected, --disconnected-over 2h or --idle-over 2h"

@@ -6,9 +6,9 @@ resets it only while that is the same and nothing in the table has its number, i
 
 from __future__ import annotations
 
-from mpsbridge.ending.orphans import orphan, what_is_left
-from mpsbridge.ending.plan import Plan, Selector, Verdict
 from mpsbridge.models.sessions import Observation, Session, SessionGuard, to_cim
+from mpsbridge.planning.orphans import orphan, what_is_left
+from mpsbridge.planning.selection import Plan, Selector, Verdict
 
 _NONE = "-"
 """Stands in a guard for the texts of a row that is not there; no row of Windows' tables matches it."""

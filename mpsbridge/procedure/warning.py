@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from mpsbridge.ending.notices import TEXTS, language_of, mark_of, notice, schedule
-from mpsbridge.ending.past import told_as
-from mpsbridge.ending.people import People
-from mpsbridge.ending.scene import Identity, Scene, identity
 from mpsbridge.errors import MpsBridgeError
 from mpsbridge.models.sessions import Observation, Result, Session, SessionResult, State
+from mpsbridge.procedure.context import Identity, ProcedureContext, identity
+from mpsbridge.procedure.notices import TEXTS, language_of, mark_of, notice, schedule
+from mpsbridge.procedure.past import told_as
+from mpsbridge.procedure.sessions import SessionLedger
 from mpsbridge.runs.events import EndAnnounced, MarkTold, NobodyLeft, NoticeSent, Phase, Step, StepSent, Waiting
 
 LOOK_EVERY_S = 60.0
@@ -27,21 +27,25 @@ SHORTEST_S, LONGEST_S = 10, 600
 
 
 def warn_and_wait(
-    scene: Scene, people: People, seen: Observation, template: str | None, standing: datetime | None = None
+    context: ProcedureContext,
+    people: SessionLedger,
+    seen: Observation,
+    template: str | None,
+    standing: datetime | None = None,
 ) -> None:
     """Send every notice at its time. Raises ``Interrupted`` where the run is stopped.
 
     ``standing`` is an end that an earlier life of the run has announced, and that is still to come: it stays the same.
     Otherwise people are told a new one, whatever they were told before (W41).
     """
-    scene.phase = Phase.WARN
-    if not scene.policy.warn_s:
+    context.phase = Phase.WARN
+    if not context.policy.warn_s:
         return
-    ends = standing or _new_end(scene)
-    due = schedule(ends, scene.policy.warn_s)
+    ends = standing or _new_end(context)
+    due = schedule(ends, context.policy.warn_s)
     if standing:
         marks = [mark_of(name, ends) for _, name in due]
-        warned = [one for one in people.to_end(seen) if any(scene.told.get(told_as(one, mark)) for mark in marks)]
+        warned = [one for one in people.to_end(seen) if any(context.told.get(told_as(one, mark)) for mark in marks)]
         people.was_shown([SessionResult(session=one, result=Result.KEPT) for one in warned])
     active: set[Identity] = set()
     waited_for: set[Identity] = set()
@@ -50,65 +54,70 @@ def warn_and_wait(
         people.settle_absent(seen)
         there = people.to_end(seen)
         if not there:
-            scene.tell(NobodyLeft())
+            context.tell(NobodyLeft())
             return
         is_new = False
-        while due and due[0][0] <= scene.now():
+        while due and due[0][0] <= context.now():
             name, is_new = due.pop(0)[1], True
         in_front = [one for one in there if one.state is State.ACTIVE and one.guard is not None]
-        _tell(scene, people, [one for one in in_front if is_new or identity(one) not in active], ends, name, template)
+        _tell(context, people, [one for one in in_front if is_new or identity(one) not in active], ends, name, template)
         active = {identity(one) for one in in_front}
         if waited_for != (these := {identity(one) for one in there}):
             waited_for = these
-            left_s = max(0.0, (ends - scene.now()).total_seconds())
-            scene.tell(Waiting(sessions=len(there), left_s=round(left_s), until=ends))
-        left_s = (ends - scene.now()).total_seconds()
+            left_s = max(0.0, (ends - context.now()).total_seconds())
+            context.tell(Waiting(sessions=len(there), left_s=round(left_s), until=ends))
+        left_s = (ends - context.now()).total_seconds()
         if left_s <= 0:
             return
-        scene.waits(for_s=left_s, people=len(there))
+        context.waits(for_s=left_s, people=len(there))
         pause_s = min(left_s, LOOK_OFTEN_S if left_s <= OFTEN_FROM_S else LOOK_EVERY_S)
         if due:
-            pause_s = min(pause_s, max(0.0, (due[0][0] - scene.now()).total_seconds()))
-        scene.pause(pause_s)
-        seen = scene.look()
+            pause_s = min(pause_s, max(0.0, (due[0][0] - context.now()).total_seconds()))
+        context.pause(pause_s)
+        seen = context.look()
 
 
-def _new_end(scene: Scene) -> datetime:
-    ends = scene.now() + timedelta(seconds=max(scene.policy.warn_s))
-    scene.note(EndAnnounced(ends=ends))
+def _new_end(context: ProcedureContext) -> datetime:
+    ends = context.now() + timedelta(seconds=max(context.policy.warn_s))
+    context.note(EndAnnounced(ends=ends))
     return ends
 
 
 def _tell(
-    scene: Scene, people: People, whom: Sequence[Session], ends: datetime, name: str, template: str | None
+    context: ProcedureContext,
+    people: SessionLedger,
+    whom: Sequence[Session],
+    ends: datetime,
+    name: str,
+    template: str | None,
 ) -> None:
-    left_s = (ends - scene.now()).total_seconds()
-    whom = [one for one in whom if told_as(one, mark_of(name, ends)) not in scene.past.told]
+    left_s = (ends - context.now()).total_seconds()
+    whom = [one for one in whom if told_as(one, mark_of(name, ends)) not in context.past.told]
     if not whom or left_s <= 0:
         return
-    language = language_of(scene.locale)
+    language = language_of(context.locale)
     text = notice(
         template or TEXTS[language],
         left_s=left_s,
-        ends=ends.astimezone(scene.now().tzinfo),  # the clock on the wall may have been put back since
-        reason=scene.policy.reason,
-        sender=scene.sender,
+        ends=ends.astimezone(context.now().tzinfo),  # the clock on the wall may have been put back since
+        reason=context.policy.reason,
+        sender=context.sender,
         language=language,
-        zoned=scene.offset_until is not None and ends > scene.offset_until,
+        zoned=context.offset_until is not None and ends > context.offset_until,
     )
-    scene.check_stop()
+    context.check_stop()
     display_s = max(SHORTEST_S, min(LONGEST_S, int(left_s) - 10))
-    people.was_shown(send_notice(scene, whom, text, display_s=display_s, name=name, ends=ends))
+    people.was_shown(send_notice(context, whom, text, display_s=display_s, name=name, ends=ends))
 
 
 def send_notice(
-    scene: Scene, whom: Sequence[Session], text: str, *, display_s: int, name: str, ends: datetime
+    context: ProcedureContext, whom: Sequence[Session], text: str, *, display_s: int, name: str, ends: datetime
 ) -> tuple[SessionResult, ...]:
     """Show one notice about that end, and keep in mind who was told, or may have been."""
     mark = mark_of(name, ends)
     keys = [told_as(one, mark) for one in whom]
     try:
-        results = scene.step(
+        results = context.step(
             StepSent(
                 step=Step.MESSAGE,
                 notice=name,
@@ -116,16 +125,16 @@ def send_notice(
                 sessions=tuple(one.id for one in whom),
                 marks=tuple(MarkTold(id=id, born=born, notice=mark, mark="sending") for id, born, mark in keys),
             ),
-            lambda: scene.host.message(whom, text, display_s=display_s, run=scene.run, notice=mark),
+            lambda: context.host.message(whom, text, display_s=display_s, run=context.run, notice=mark),
         )
     except MpsBridgeError as error:
         if error.may_have_run:
-            scene.told = {**dict.fromkeys(keys, False), **scene.told}
+            context.told = {**dict.fromkeys(keys, False), **context.told}
         raise
     for result in results:
         if result.result in {Result.SHOWN, Result.KEPT, Result.UNKNOWN}:
             key = told_as(result.session, mark)
-            scene.told[key] = scene.told.get(key, False) or result.result is not Result.UNKNOWN
+            context.told[key] = context.told.get(key, False) or result.result is not Result.UNKNOWN
         told = NoticeSent.identity_of(result.session)
-        scene.tell(NoticeSent(**told, notice=name, ends=ends, result=result.result, why=result.text))
+        context.tell(NoticeSent(**told, notice=name, ends=ends, result=result.result, why=result.text))
     return results

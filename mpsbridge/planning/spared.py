@@ -12,8 +12,8 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from mpsbridge.ending.plan import Verdict
-from mpsbridge.ending.policy import HostPlan, Policy, keeps_program, keeps_session, keeps_user
+from mpsbridge.planning.policy import HostPlan, Policy, keeps_program, keeps_session, keeps_user
+from mpsbridge.planning.selection import Verdict
 
 NEAR = 0.8
 """From here on two names are near, by :class:`difflib.SequenceMatcher`: a letter too many, too few, another one or two

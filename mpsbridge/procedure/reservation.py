@@ -1,4 +1,4 @@
-"""Holding a host: the lease, the failsafe and the blocked logons, and giving all of it back.
+"""Reserving a host: the lease, the failsafe and the blocked logons, and giving all of it back.
 
 Rules: no failsafe, no block (W19); found closed is left closed (W17); restoring is compare-and-set, so what somebody
 else changed meanwhile stays; the lease goes last, and only while it is still ours. If giving back fails, the failsafe
@@ -11,12 +11,12 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import NoReturn
 
-from mpsbridge.ending.lease import Lease, expected_of, holder, is_of_run, read_lease
-from mpsbridge.ending.past import left_by
-from mpsbridge.ending.scene import Scene
 from mpsbridge.errors import HostReleased, MpsBridgeError, Refused, RemoteError, Unexpected
 from mpsbridge.models.answers import LeaseAnswer
 from mpsbridge.models.sessions import LogonMode, Logons, Observation, from_cim, to_cim
+from mpsbridge.planning.lease import Lease, expected_of, holder, is_of_run, read_lease
+from mpsbridge.procedure.context import ProcedureContext
+from mpsbridge.procedure.past import left_by
 from mpsbridge.runs.events import (
     LeaseLost,
     LeaseReleased,
@@ -31,17 +31,17 @@ from mpsbridge.runs.events import (
     StepSent,
     WentWrong,
 )
-from mpsbridge.snippets.parameters import Holding as Demand
+from mpsbridge.snippets.parameters import LeaseDemand
 
 SLACK_S = 900
 """A lease outlives what is planned by so much."""
 
 
-class Holding:
+class Reservation:
     """What this run holds on its host."""
 
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
+    def __init__(self, context: ProcedureContext) -> None:
+        self._context = context
         self._lease: Lease | None = None
         self._mode: LogonMode | None = None
         """The logon mode when the lease was taken."""
@@ -65,41 +65,41 @@ class Holding:
 
     def is_ours(self, seen: Observation) -> bool:
         """Whether the lease on the host is this very run's, from before it died."""
-        return is_of_run(seen.lease, self._scene.run)
+        return is_of_run(seen.lease, self._context.run)
 
     def standing_end(self, seen: Observation) -> datetime | None:
         """The end that an earlier life announced, where it is still to come and nothing was given back (W41)."""
-        lease, ends = read_lease(seen.lease), self._scene.past.announced
-        stands = isinstance(lease, Lease) and lease.run == self._scene.run and not lease.ending
-        return ends if stands and ends is not None and self._scene.now() < ends else None
+        lease, ends = read_lease(seen.lease), self._context.past.announced
+        stands = isinstance(lease, Lease) and lease.run == self._context.run and not lease.ending
+        return ends if stands and ends is not None and self._context.now() < ends else None
 
     def check_released(self, seen: Observation) -> None:
         """Raise :class:`~mpsbridge.errors.HostReleased` where somebody else has ended this run's lease."""
-        if why := left_by(self._scene.past, seen, self._scene.run, self._scene.now()):
+        if why := left_by(self._context.past, seen, self._context.run, self._context.now()):
             raise HostReleased(why)
 
     def take(self, seen: Observation) -> None:
         """Take the lease, or go on with this run's own. Raises :class:`~mpsbridge.errors.Refused`."""
-        scene = self._scene
-        scene.phase = Phase.LEASE
+        context = self._context
+        context.phase = Phase.LEASE
         before = read_lease(seen.lease)
-        ours = before if isinstance(before, Lease) and before.run == scene.run else None
+        ours = before if isinstance(before, Lease) and before.run == context.run else None
         # Where another run has closed logons, or is about to, its work is finished with this one's.
         closes = isinstance(before, Lease) and before.set and seen.logon_mode in {before.set, before.found}
         heir = ours or (before if isinstance(before, Lease) and closes else None)
         # What a run finds counts from when it closes logons: until then others may do with them what they like.
         found = heir.found if heir and (heir.set or self.restarted) else seen.logon_mode
         self._lease = Lease(
-            run=scene.run,
-            owner=scene.owner,
-            reason=scene.policy.reason,
-            since=ours.since if ours else to_cim(scene.now()),
+            run=context.run,
+            owner=context.owner,
+            reason=context.policy.reason,
+            since=ours.since if ours else to_cim(context.now()),
             expires=self._expiry(),
             found=found,
             set=heir.set if heir else None,
             notices=ours.notices if ours else (),
         )
-        self._guarded = heir is not None and (scene.policy.failsafe or heir is not ours)
+        self._guarded = heir is not None and (context.policy.failsafe or heir is not ours)
         self._is_closed = ours is not None and ours.set is not None
         answer = self._write(self._lease.text(), expected=expected_of(seen.lease))
         if not answer.changed:
@@ -107,57 +107,57 @@ class Holding:
             other = read_lease(answer.lease)
             raise Refused(f"the host is held by {holder(other)}" if other else "the lease went while it was taken")
         self._is_taken = True
-        scene.holds_lease, scene.boot_at_lease = True, seen.boot
-        until = from_cim(str(self._lease.expires)).astimezone(scene.now().tzinfo)
-        scene.tell(LeaseTaken(expires=until))
+        context.holds_lease, context.boot_at_lease = True, seen.boot
+        until = from_cim(str(self._lease.expires)).astimezone(context.now().tzinfo)
+        context.tell(LeaseTaken(expires=until))
         self._mode = seen.logon_mode
         if heir and heir is not ours:
             # From now on no script of the other run closes logons; one may have come just before.
-            self._mode = scene.look().logon_mode
+            self._mode = context.look().logon_mode
             if self._mode not in {heir.set, heir.found}:
                 self._leave_logons()
 
     def _expiry(self) -> str:
-        policy = self._scene.policy
+        policy = self._context.policy
         planned_s = max(policy.warn_s, default=0) + policy.settle_s + (policy.force_after_s or 0) + SLACK_S
         if policy.restarts:
             planned_s += policy.return_timeout_s
-        return to_cim(self._scene.now() + timedelta(seconds=planned_s))
+        return to_cim(self._context.now() + timedelta(seconds=planned_s))
 
     def close_logons(self) -> None:
         """Set the failsafe, then keep new people out. Raises ``RemoteError`` where either cannot be proved."""
-        scene, lease = self._scene, self._lease
-        scene.phase = Phase.CLOSE
-        scene.check_stop()
+        context, lease = self._context, self._lease
+        context.phase = Phase.CLOSE
+        context.check_stop()
         if lease is None or self._is_closed:
             return
-        now, found, mode = self._mode, lease.found, scene.policy.mode_to_set(lease.found)
-        dropped = found is LogonMode.DISABLED and scene.policy.restarts  # by Windows, at the restart (W17)
+        now, found, mode = self._mode, lease.found, context.policy.mode_to_set(lease.found)
+        dropped = found is LogonMode.DISABLED and context.policy.restarts  # by Windows, at the restart (W17)
         if now is None or found is None or not (mode or dropped):
             return
         if now is lease.set and now is not mode:
             # Another run's: with two modes to undo nobody could tell later which of them is there.
             self._set_while_held(found, expected=now)
-            scene.check_stop()
+            context.check_stop()
             now = found
-        if scene.policy.failsafe:
+        if context.policy.failsafe:
             self._guarded = True
-            answer = scene.step(
+            answer = context.step(
                 StepSent(step=Step.FAILSAFE),
-                lambda: scene.host.set_failsafe(
-                    found=found, to=mode or LogonMode.ENABLED, owner=scene.owner, run=scene.run
+                lambda: context.host.set_failsafe(
+                    found=found, to=mode or LogonMode.ENABLED, owner=context.owner, run=context.run
                 ),
             )
             if not answer.registered:
                 raise RemoteError("the failsafe could not be set, so logons stay open (--no-failsafe goes without)")
         if mode is None:
             return
-        scene.check_stop()
+        context.check_stop()
         before, self._lease = lease.text(), lease.model_copy(update={"set": mode})
         if not self._write(self._lease.text(), expected=before).changed:
             raise RemoteError("the lease was changed by somebody else")
         self._set_while_held(mode, expected=now)
-        scene.tell(LogonsClosed(logons=mode))
+        context.tell(LogonsClosed(logons=mode))
 
     def _set_while_held(self, mode: LogonMode, *, expected: LogonMode) -> None:
         """Set logons while this run holds the host. Raises ``RemoteError`` where others did at the same moment."""
@@ -167,7 +167,7 @@ class Holding:
         if done.was is not expected:
             self._leave_logons()
 
-    def _set_logons(self, mode: LogonMode, *, expected: LogonMode | None, lease: Demand) -> Logons:
+    def _set_logons(self, mode: LogonMode, *, expected: LogonMode | None, lease: LeaseDemand) -> Logons:
         try:
             done = self._send_logons(mode, expected=expected, lease=lease)
         except MpsBridgeError as error:
@@ -176,18 +176,18 @@ class Holding:
         self._has_set = True
         return done
 
-    def _send_logons(self, mode: LogonMode, *, expected: LogonMode | None, lease: Demand) -> Logons:
-        scene = self._scene
-        return scene.step(
+    def _send_logons(self, mode: LogonMode, *, expected: LogonMode | None, lease: LeaseDemand) -> Logons:
+        context = self._context
+        return context.step(
             StepSent(step=Step.LOGONS, logons=mode),
-            lambda: scene.host.set_logons(mode, expected=expected, run=scene.run, lease=lease),
+            lambda: context.host.set_logons(mode, expected=expected, run=context.run, lease=lease),
         )
 
     def _write(self, text: str | None, *, expected: str | None) -> LeaseAnswer:
         """Write the lease, or remove it, if it still is ``expected``."""
-        scene = self._scene
-        return scene.step(
-            StepSent(step=Step.LEASE), lambda: scene.host.set_lease(text, expected=expected, run=scene.run)
+        context = self._context
+        return context.step(
+            StepSent(step=Step.LEASE), lambda: context.host.set_lease(text, expected=expected, run=context.run)
         )
 
     def _leave_logons(self) -> NoReturn:
@@ -204,12 +204,12 @@ class Holding:
         First the lease is marked, so that nothing of this run that is still on its way acts any more, and what is
         restored stays so; what was found stands in it until the end, for whoever goes on.
         """
-        scene, lease = self._scene, self._lease
-        scene.holds_lease = False  # from here on each step asks by itself
-        scene.disrupt_no_more()
+        context, lease = self._context, self._lease
+        context.holds_lease = False  # from here on each step asks by itself
+        context.disrupt_no_more()
         if lease is None:
             return
-        scene.phase = Phase.RESTORE
+        context.phase = Phase.RESTORE
         self.is_given_back = False
         if not (self._attempt("marking the lease", self._mark) and self._attempt("restoring logons", self._restore)):
             self._leave("the failsafe on the host restores logons when the lease has run out")
@@ -228,27 +228,27 @@ class Holding:
             act()
         except BaseException as raised:  # noqa: BLE001 - what else is held is given back all the same
             error = raised if isinstance(raised, MpsBridgeError) else Unexpected.of(raised)
-            self._scene.problems.append(f"{what} failed: {error}")
-            self._scene.tell(WentWrong(why=f"{what} failed: {error}"))
+            self._context.problems.append(f"{what} failed: {error}")
+            self._context.tell(WentWrong(why=f"{what} failed: {error}"))
             return False
         return True
 
     def _leave(self, why: str) -> None:
         """Say what is not as it was found, also where the run ends in an error of its own."""
-        self._scene.problems.append(why)
-        self._scene.tell(LeftBehind(why=why))
+        self._context.problems.append(why)
+        self._context.tell(LeftBehind(why=why))
 
     def _mark(self) -> None:
-        scene = self._scene
+        context = self._context
         if self._lease is None or self._lease.set is None:
             return  # no script that would close logons can be on its way
-        text = scene.look().lease
+        text = context.look().lease
         found = read_lease(text)
-        if isinstance(found, Lease) and found.run == scene.run:
+        if isinstance(found, Lease) and found.run == context.run:
             self._write(found.model_copy(update={"ending": True}).text(), expected=text)
 
     def _restore(self) -> None:
-        scene, lease = self._scene, self._lease
+        context, lease = self._context, self._lease
         if lease is None or lease.found is None or (lease.set is None and not self.restarted):
             return
         wanted = lease.found
@@ -258,7 +258,7 @@ class Holding:
             if wanted is LogonMode.DISABLED:
                 ours.add(LogonMode.ENABLED)
             wanted = LogonMode.ENABLED if wanted is LogonMode.DRAIN_UNTIL_RESTART else wanted
-        seen = scene.look()
+        seen = context.look()
         mode = seen.logon_mode
         if mode is not wanted:
             if mode not in ours:
@@ -269,22 +269,22 @@ class Holding:
                 self._leave(f"logons are {mode}, and the lease is not this run's any more: left so")
                 return
             mode = self._set_logons(wanted, expected=mode, lease="free").mode
-        scene.tell(LogonsRestored(logons=mode, were_set=self._has_set or self._is_closed))
+        context.tell(LogonsRestored(logons=mode, were_set=self._has_set or self._is_closed))
 
     def _remove_failsafe(self) -> None:
-        scene = self._scene
-        scene.step(StepSent(step=Step.FAILSAFE_REMOVE), lambda: scene.host.remove_failsafe(run=scene.run))
+        context = self._context
+        context.step(StepSent(step=Step.FAILSAFE_REMOVE), lambda: context.host.remove_failsafe(run=context.run))
 
     def _release(self) -> None:
         """Remove the lease as it is now, with whatever marks the notices left in it."""
-        scene = self._scene
-        text = scene.look().lease
+        context = self._context
+        text = context.look().lease
         found = read_lease(text)
-        if self._is_taken and not is_of_run(text, scene.run) and not self.restarted:
-            scene.note(LeaseLost())  # for good, so that this run does not take the host again
+        if self._is_taken and not is_of_run(text, context.run) and not self.restarted:
+            context.note(LeaseLost())  # for good, so that this run does not take the host again
         if text is None:
             return  # disk protection drops it at a restart (W23)
-        if not (isinstance(found, Lease) and found.run == scene.run):
+        if not (isinstance(found, Lease) and found.run == context.run):
             self._leave("the lease is not this run's any more, and was left")
             return
         sent = [
@@ -292,8 +292,8 @@ class Holding:
             for mark in found.notices
             if mark.mark != "failed"
         ]
-        scene.note(
+        context.note(
             NoticesMarked(marks=tuple(sent))
         )  # before: whoever goes on with this run must know what the lease knew
         self._write(None, expected=text)
-        scene.tell(LeaseReleased())
+        context.tell(LeaseReleased())

@@ -1,1 +1,0 @@
-"""From sessions to verdicts to acts."""
