@@ -324,7 +324,7 @@ def test_a_run_goes_on_on_the_hosts_that_are_named_and_stays_open_for_the_others
         (["--then", "reboot"], "--then: 'reboot'"),
         (["--logons", "open"], "--logons: 'open'"),
         (["--keep-session", "3"], "HOST:ID"),
-        (["--keep-running", "a/b"], "no program name"),
+        (["--keep-running", "a/b"], "not a program name"),
         (["--settle", "x"], "--settle"),
         (["--force-after", "0s"], "--force-after: 0s"),
         (["--notice-file", "/no/such"], "/no/such cannot be read: No such file"),

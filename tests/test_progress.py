@@ -12,7 +12,6 @@ from mpsbridge.cli.listing import repeat_for
 from mpsbridge.cli.progress import CallView, RunView
 from mpsbridge.cli.terminal import Terminal
 from mpsbridge.models.sessions import LogonMode
-from mpsbridge.procedure.context import Progress
 from mpsbridge.runs.events import (
     AnyHappening,
     Event,
@@ -22,6 +21,7 @@ from mpsbridge.runs.events import (
     LogonsClosed,
     LogonsRestored,
     Phase,
+    Progress,
 )
 from mpsbridge.settings import Output, Settings
 

@@ -23,9 +23,9 @@ from mpsbridge.models.targets import Target
 from mpsbridge.models.then import Then
 from mpsbridge.planning.policy import Policy
 from mpsbridge.planning.selection import Selector
-from mpsbridge.procedure.context import ProcedureContext, Progress
+from mpsbridge.procedure.context import ProcedureContext
 from mpsbridge.procedure.procedure import EndValue, end_sessions
-from mpsbridge.runs.events import Event, HostStopped, Step, StepSent, WentWrong
+from mpsbridge.runs.events import Event, HostStopped, Progress, Step, StepSent, WentWrong
 from mpsbridge.runs.journal import Journal
 from mpsbridge.runs.recording import recorded
 

@@ -23,7 +23,6 @@ from mpsbridge.operations.ending import DEADLINE_S, End, Resume
 from mpsbridge.operations.waves import WavesTable
 from mpsbridge.planning.policy import Closing, Policy
 from mpsbridge.planning.selection import SAY_WHO, Selector
-from mpsbridge.procedure.notices import check_template
 from mpsbridge.reports.summary import judge, make_report
 from mpsbridge.runs.history import unfinished
 from mpsbridge.runs.journal import Journal, Run
@@ -73,7 +72,7 @@ def end(
     if who is None:
         raise InputError(SAY_WHO)
     policy = make_policy(who, options)
-    template = check_template(text_of(notice_file)) if notice_file else None
+    template = text_of(notice_file) if notice_file else None
     targets = call.targets(hosts, who)
     operation = End(
         policy=policy,

@@ -21,8 +21,7 @@ from mpsbridge.cli.progress import RunView
 from mpsbridge.errors import InputError
 from mpsbridge.files import open_for_owner
 from mpsbridge.models.harmless import json_text
-from mpsbridge.procedure.context import Progress
-from mpsbridge.runs.events import Event
+from mpsbridge.runs.events import Event, Progress
 from mpsbridge.schemas.events import event_json
 
 LAST_NEWS_S = 5.0

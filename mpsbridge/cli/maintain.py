@@ -14,7 +14,6 @@ from mpsbridge.models.outcomes import Done, Outcome
 from mpsbridge.operations.ending import End
 from mpsbridge.operations.planfile import Plan, again, read_plan
 from mpsbridge.planning.selection import Selector
-from mpsbridge.procedure.notices import check_template
 from mpsbridge.procedure.procedure import EndValue
 
 
@@ -28,7 +27,7 @@ def maintain(
         policy = make_policy(_selector(plan), _options(plan))
     except InputError as error:
         raise InputError(f"the plan {file}: {error}", hint=error.hint) from error
-    template = check_template(text_of(plan.notices.file)) if plan.notices.file else None
+    template = text_of(plan.notices.file) if plan.notices.file else None
     if shard is not None and plan.waves.limited:
         raise InputError(
             f"the plan {file} has [waves], which count all its hosts: --shard would count only some of them",

@@ -12,7 +12,6 @@ from datetime import datetime
 
 from mpsbridge.cli.tables import counted
 from mpsbridge.models.durations import format_duration
-from mpsbridge.procedure.context import Progress
 from mpsbridge.runs.events import (
     Event,
     Finished,
@@ -21,6 +20,7 @@ from mpsbridge.runs.events import (
     LeaseTaken,
     LogonsClosed,
     LogonsRestored,
+    Progress,
 )
 
 BAR_AFTER_S = 1.0

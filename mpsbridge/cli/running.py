@@ -14,10 +14,11 @@ from mpsbridge.cli.conclusion import conclude
 from mpsbridge.cli.fleets import open_workplace
 from mpsbridge.cli.following import events_to, following
 from mpsbridge.cli.output import Stream
-from mpsbridge.cli.showing import ask, note_notices, note_once, show, show_waves
+from mpsbridge.cli.showing import ask, note_once, show, show_waves
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.targets import Target
 from mpsbridge.operations.ending import End, EndPlan, Resume
+from mpsbridge.operations.forecast import notices_of
 from mpsbridge.operations.outcomes import judge
 from mpsbridge.operations.workplace import Planned, RunResult, Workplace
 from mpsbridge.procedure.procedure import EndValue
@@ -36,7 +37,7 @@ def run_end(
         plan = work.plan(operation)
         _say_notes(call, plan)
         if call.settings.dry_run:
-            note_notices(call, plan)
+            note_once(call, notices_of(plan, work.actor))
         if call.settings.dry_run or (work.is_interrupted and not plan.ready):
             return _only_planned(call, work, plan)
         if plan.ready:

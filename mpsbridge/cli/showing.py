@@ -6,7 +6,6 @@ Rule: what is the same of many hosts is said once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.listing import Layout, present, stream
@@ -26,9 +25,7 @@ from mpsbridge.operations.ending import EndPlan
 from mpsbridge.operations.forecast import waves_of
 from mpsbridge.operations.waves import limits
 from mpsbridge.planning.policy import Policy
-from mpsbridge.procedure.notices import TEXTS, language_of, notice, schedule
 from mpsbridge.procedure.procedure import EndValue
-from mpsbridge.runs.journal import owner
 from mpsbridge.runs.verdict import RunVerdict
 
 GONE_OR_WOULD_BE = {False: "{sessions} gone", True: "{sessions} {would_be}ended"}
@@ -62,24 +59,6 @@ def note_once(call: Call, notes: Sequence[tuple[str, Sequence[str]]]) -> None:
             hosts.setdefault(text, []).append(host)
     for text, names in hosts.items():
         call.terminal.note(f"{listed(names)}: {text}")
-
-
-def note_notices(call: Call, plan: EndPlan) -> None:
-    """Say when people would be told, and what, if the run began now; what is the same of many hosts once."""
-    notes: list[tuple[str, list[str]]] = []
-    policy, template = plan.operation.policy, plan.operation.template
-    for each in plan.plans:
-        if not isinstance(each, Done) or not each.value.acts or each.value.observed is None:
-            continue
-        text = template or TEXTS[language_of(each.value.locale)]
-        lines = [] if policy.warn_s else ["no notice would be shown"]
-        ends = each.value.observed + timedelta(seconds=max(policy.warn_s, default=0))
-        for due, name in schedule(ends, policy.warn_s):
-            left_s = (ends - due).total_seconds()
-            said = notice(text, left_s=left_s, ends=ends, reason=policy.reason, sender=owner())
-            lines.append(f"notice {name} before the end, at {due:%H:%M} host time: {said}")
-        notes.append((each.host, lines))
-    note_once(call, notes)
 
 
 def show(call: Call, outcomes: Sequence[Outcome[EndValue]], verdict: RunVerdict, *, dry_run: bool) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
-from pydantic import JsonValue
+from pydantic import JsonValue, field_validator
 
 from mpsbridge.errors import HostReleased, InputError, JournalError, JournalLost, MpsBridgeError, NoTurn
 from mpsbridge.fleet import LOOK_S
@@ -31,6 +31,7 @@ from mpsbridge.operations.workplace import RunResult, Watch, Workplace
 from mpsbridge.planning.policy import HostPlan, Policy, plan_host
 from mpsbridge.planning.spared import Unmatched, unmatched
 from mpsbridge.procedure.context import ProcedureContext
+from mpsbridge.procedure.notices import check_template
 from mpsbridge.procedure.past import Past, left_by, past_of
 from mpsbridge.procedure.procedure import EndValue, end_sessions
 from mpsbridge.reports.summary import judge as judge_record
@@ -57,6 +58,11 @@ class End(Given):
     waves: WavesTable = WavesTable()
     deadline_s: int | None = DEADLINE_S
     known: tuple[str, ...] = ()
+
+    @field_validator("template")
+    @classmethod
+    def _can_be_filled_in(cls, text: str | None) -> str | None:
+        return None if text is None else check_template(text)
 
     def plan(self, work: Workplace) -> EndPlan:
         """Look at every host, and give every session there a verdict."""

@@ -1,4 +1,4 @@
-"""What the waves of a plan come to: which hosts begin when, if each takes as long as its notices and log-offs may.
+"""What a plan comes to: which notices people would see, and which hosts begin when, if each takes as long as it may.
 
 Rule: who may begin is asked of :func:`~mpsbridge.operations.waves.decide`, as the run itself asks; the time of a
 restart is not known before, so it is not counted. Pure.
@@ -13,6 +13,7 @@ from mpsbridge.models.outcomes import Done
 from mpsbridge.models.then import Then
 from mpsbridge.operations.ending import EndPlan
 from mpsbridge.operations.waves import Count, decide, limits
+from mpsbridge.procedure.notices import TEXTS, language_of, notice, schedule, sender_of
 
 
 class Wave(NamedTuple):
@@ -56,3 +57,28 @@ def _takes_s(plan: EndPlan, place: int) -> int:
     if not (isinstance(host, Done) and host.value.acts):
         return 0
     return max(policy.warn_s, default=0) + policy.patience_s
+
+
+def notices_of(plan: EndPlan, actor: str) -> list[tuple[str, list[str]]]:
+    """By host, when its people would be told and what, if the run began at the look that the plan was made from."""
+    policy, template = plan.operation.policy, plan.operation.template
+    found: list[tuple[str, list[str]]] = []
+    for each in plan.plans:
+        if not isinstance(each, Done) or not each.value.acts or each.value.observed is None:
+            continue
+        host, language = each.value, language_of(each.value.locale)
+        ends = each.value.observed + timedelta(seconds=max(policy.warn_s, default=0))
+        lines = [] if policy.warn_s else ["no notice would be shown"]
+        for due, name in schedule(ends, policy.warn_s):
+            said = notice(
+                template or TEXTS[language],
+                left_s=(ends - due).total_seconds(),
+                ends=ends,
+                reason=policy.reason,
+                sender=policy.sender or sender_of(actor),
+                language=language,
+                zoned=host.offset_until is not None and ends > host.offset_until,
+            )
+            lines.append(f"notice {name} before the end, at {due:%H:%M} host time: {said}")
+        found.append((each.host, lines))
+    return found

@@ -23,9 +23,8 @@ from mpsbridge.models.outcomes import REFUSED, Failed, Failure, Outcome, Skipped
 from mpsbridge.models.sessions import Result, SessionResult
 from mpsbridge.models.targets import Target
 from mpsbridge.planning.policy import NOT_CHOSEN
-from mpsbridge.procedure.context import Progress
 from mpsbridge.processes import allow_open_files
-from mpsbridge.runs.events import Event, Finished, HostStopped, Phase, SessionJudged
+from mpsbridge.runs.events import Event, Finished, HostStopped, Phase, Progress, SessionJudged
 from mpsbridge.runs.history import is_silent
 from mpsbridge.runs.journal import Journal, journal_path, owner
 from mpsbridge.runs.recording import Record

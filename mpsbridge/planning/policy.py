@@ -141,6 +141,8 @@ class HostPlan(Frozen):
     """The ``--keep-...`` that match a session here."""
     observed: AwareDatetime | None = None
     locale: str | None = None
+    offset_until: AwareDatetime | None = None
+    """Until when the host's offset is what it is now."""
     """The host's own time at the look, and its people's language: for the notices that they would be shown."""
 
     @property
@@ -195,6 +197,7 @@ def plan_host(
         matched=tuple(_matched(host, seen, policy)),
         observed=seen.observed,
         locale=seen.locale,
+        offset_until=seen.offset_until,
     )
 
 

@@ -15,12 +15,21 @@ from typing import Protocol, TypeVar
 from mpsbridge.clock import Clock
 from mpsbridge.errors import HostReleased, MpsBridgeError, Stopped
 from mpsbridge.models.answers import FailsafeAnswer, LeaseAnswer, ModeAnswer, PowerAnswer
-from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.sessions import AllowedSession, LogonMode, Logons, Observation, Session, SessionResult
 from mpsbridge.planning.policy import Policy
 from mpsbridge.procedure.notices import sender_of
 from mpsbridge.procedure.past import Past, ended_by_others
-from mpsbridge.runs.events import AnyHappening, Event, Happening, Looked, Phase, RestartedByOthers, Step, StepSent
+from mpsbridge.runs.events import (
+    AnyHappening,
+    Event,
+    Happening,
+    Looked,
+    Phase,
+    Progress,
+    RestartedByOthers,
+    Step,
+    StepSent,
+)
 from mpsbridge.runs.recording import BestEffort, Record, recorded
 from mpsbridge.snippets.parameters import LeaseDemand
 
@@ -94,15 +103,6 @@ class HostActions(Protocol):
     def set_mode(self, mode: str, *, allowed: Sequence[AllowedSession], run: str, lease: LeaseDemand) -> ModeAnswer:
         """Look a last time and switch MultiPoint's mode."""
         ...
-
-
-class Progress(Frozen):
-    """How far one host is: ``phase``, how many people it waits for, and until when by our own clock, where it waits."""
-
-    host: str
-    phase: Phase
-    people: int | None = None
-    until: datetime | None = None
 
 
 class ProcedureContext:

@@ -584,6 +584,15 @@ class Event(Frozen):
     what: AnyHappening
 
 
+class Progress(Frozen):
+    """How far one host is: ``phase``, how many people it waits for, and until when by our own clock, where it waits."""
+
+    host: str
+    phase: Phase
+    people: int | None = None
+    until: AwareDatetime | None = None
+
+
 def read_happening(values: Mapping[str, object]) -> AnyHappening:
     """An event from its values. Raises ``pydantic.ValidationError`` where they are none."""
     return _READER.validate_python(values)
