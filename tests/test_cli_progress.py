@@ -153,7 +153,7 @@ def test_a_call_over_hosts_that_hang_shows_a_bar_and_ends_promptly(lab: Lab) -> 
         call.process.send_signal(signal.SIGINT)
         assert call.ended() == 130
         assert time.monotonic() - started < 5
-    assert "4 sessions on 2 hosts, 1 host failed" in call.screen
+    assert "4 sessions on 2 hosts, 1 host interrupted" in call.screen
     assert "alice" in call.screen
     assert "2 of 3 hosts" not in call.screen
 

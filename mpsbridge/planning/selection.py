@@ -288,7 +288,8 @@ def _judge(seen: Observation, session: Session, selector: Selector, act: Act, al
     named = selector.names_someone
     if session.own:
         return Verdict(session=session, decision="refuse" if named else "keep", reason="the session of this very call")
-    if act is not Act.MESSAGE and (spared := _exempt(session, allowed, is_named=named)):
+    can_be_told = session.guard is not None or session.admin is True  # otherwise nothing is known of it at all
+    if act is not Act.MESSAGE and can_be_told and (spared := _exempt(session, allowed, is_named=named)):
         reason, lifted_by = spared
         return Verdict(session=session, decision="keep", reason=f"{reason} ({lifted_by} allows it)")
     if session.guard is None:
