@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import find_engine, missing
+from conftest import PROFILE, find_engine, missing
 from console import Command
 
 from mpsbridge.clock import HastyClock
@@ -60,7 +60,11 @@ HOSTS = [
     for kind, facts in KINDS.items()
 ]
 HOSTS[-1]["mode"] = "ConsoleMode"  # that one is switched to station mode
-every_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+def of_kinds(*everyday: str) -> pytest.MarkDecorator:
+    """Every day each reason once or twice and each kind of host somewhere; all pairs in the deep profile."""
+    return pytest.mark.parametrize("kind", KINDS if PROFILE == "deep" else everyday)
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +127,7 @@ def ending(lab: Lab, clock: HastyClock, mpsbridge: Command, monkeypatch: pytest.
     return Ending(lab, clock, mpsbridge)
 
 
-@every_kind
+@of_kinds("plain")
 def test_somebody_forgot_to_log_off(ending: Ending, kind: str) -> None:
     host = f"forgot-{kind}"
     ending.everybody(host, notices="1m,30s", outcome="done")
@@ -138,7 +142,7 @@ def test_somebody_forgot_to_log_off(ending: Ending, kind: str) -> None:
 CLOSED = [("failsafe", "registered"), ("logons", "drain-until-restart")]
 
 
-@every_kind
+@of_kinds("2016")
 def test_a_host_restarts_for_updates(ending: Ending, kind: str) -> None:
     host = f"restart-{kind}"
     before = ending.now(host).boot
@@ -148,7 +152,7 @@ def test_a_host_restarts_for_updates(ending: Ending, kind: str) -> None:
     assert ending.is_as_before(host)
 
 
-@every_kind
+@of_kinds("2012")
 def test_a_host_shuts_down(ending: Ending, kind: str) -> None:
     host = f"shutdown-{kind}"
     ending.everybody(host, then="shutdown", outcome="went quiet")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import PROFILE
 from forked_calls import Called, ForkedCalls
 from lab_target import variables
 from shared_clock import SharedClock
@@ -26,6 +27,8 @@ from mpsbridge.lab.worldfile import build_world
 from mpsbridge.runs.journal import Journal
 
 PARTS = 16
+EVERY = 1 if PROFILE == "deep" else 2
+"""Every day every second moment: the odd writes and the even requests; the deep profile takes them all."""
 """Each test takes every sixteenth moment."""
 HOST: dict[str, Any] = {
     "name": "alpha",
@@ -195,7 +198,7 @@ def test_killed_after_each_write_of_its_journal(
 ) -> None:
     writes, _ = lengths[what]
     assert writes >= (4 if what == "logoff" else 40)
-    for moment in range(1, writes + 1)[part::PARTS]:
+    for moment in range(1, writes + 1, EVERY)[part::PARTS]:
         with staged(what, calls, tmp_path / str(moment)) as stage:
             assert stage.begin(kill_after=moment).code == -signal.SIGKILL
             release = what != "logoff" and moment % 5 == 0
@@ -210,7 +213,7 @@ def test_killed_after_each_request_to_the_host(
 ) -> None:
     _, requests = lengths[what]
     assert requests >= (10 if what == "logoff" else 40)
-    for moment in range(1, requests + 1)[part::PARTS]:
+    for moment in range(EVERY, requests + 1, EVERY)[part::PARTS]:
         with staged(what, calls, tmp_path / str(moment)) as stage:
             stage.lab.kill_after = moment
             killed = stage.begin(began=lambda pid, lab=stage.lab: setattr(lab, "victim", pid))

@@ -544,6 +544,9 @@ BROKEN = {
     "what is lost did not run": Broken(Interrupted, "default_may_have_run", False, "never ran", {}),
 }
 
+EVERYDAY = ("the last look is skipped", "old notices count")
+"""They try the machine, not the product: two of them say that it is awake, the deep profile breaks all seven."""
+
 
 def near(**fields: Any) -> type[RunMachine]:
     """The machine, with a plain host and a plain run to begin with: where a search is short."""
@@ -563,7 +566,7 @@ def near(**fields: Any) -> type[RunMachine]:
 
 
 @pytest.mark.slow(reason="searches until it has found what is broken")
-@pytest.mark.parametrize("what", BROKEN)
+@pytest.mark.parametrize("what", BROKEN if PROFILE == "deep" else EVERYDAY)
 def test_the_machine_finds_what_is_broken(
     what: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
