@@ -171,7 +171,7 @@ def calls() -> Iterator[ForkedCalls]:
         yield made
 
 
-VERDICTS = {0: {"done"}, 1: {"done", "partly", "failed"}, 3: {"refused"}, 4: {"unknown"}, 130: {"stopped"}}
+VERDICTS = {0: {"done"}, 1: {"done", "partly", "failed"}, 3: {"refused"}, 4: {"unknown"}, 130: {"stopped", "done"}}
 """What the record says of a run that has ended, by the exit code of its call; 1 also where only the answer was lost."""
 
 

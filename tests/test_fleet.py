@@ -19,6 +19,7 @@ from mpsbridge.models.outcomes import Done, Failed
 from mpsbridge.models.scripts import RawOutput, Script
 from mpsbridge.models.sessions import Observation
 from mpsbridge.models.targets import Target
+from mpsbridge.schemas import answers
 from mpsbridge.transports.canned import CannedTransport
 
 TARGETS = [Target(host=f"ts{number}", address=f"ts{number}") for number in range(6)]
@@ -140,7 +141,7 @@ def test_a_cancel_ends_what_runs_and_begins_nothing_new() -> None:
     assert fleet.interrupted
     assert [outcome.status for outcome in outcomes] == ["failed"] * 6
     failures = [outcome.failure for outcome in outcomes if isinstance(outcome, Failed)]
-    assert [failure.kind for failure in failures] == ["interrupted"] * 2 + ["not-begun"] * 4
+    assert [failure.kind for failure in failures] == ["stopped"] * 2 + ["not-begun"] * 4
     assert not any(failure.may_have_run for failure in failures)
 
 
@@ -287,7 +288,7 @@ def test_an_outcome_has_the_documented_keys(status: str) -> None:
     with Fleet(TARGETS[2:4], connect=connect(alice_everywhere_but_ts3)) as fleet:
         outcomes = fleet.run(Host.observe)
     (outcome,) = [each for each in outcomes if each.status == status]
-    dumped = outcome.model_dump(mode="json")
+    (dumped,) = answers.document("sessions", [outcome])["outcomes"]
     last = {"done": "value", "failed": "failure"}[status]
     assert list(dumped) == ["status", "host", "address", "elapsed_s", last]
     if status == "failed":
@@ -300,8 +301,9 @@ def test_an_outcome_has_the_documented_keys(status: str) -> None:
             "logon_mode",
             "multipoint",
             "elevated",
+            "orphaned",
             "problems",
-            "left_out",
+            "others",
         ]
         (session,) = dumped["value"]["sessions"]
         assert " ".join(session) == (

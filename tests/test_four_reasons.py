@@ -174,5 +174,5 @@ def test_a_host_switches_its_mode(ending: Ending, kind: str, mode: str, word: st
 def test_a_host_without_multipoint_has_no_mode_to_switch(ending: Ending) -> None:
     refused = ending.mpsbridge("end", "mode-plain", "--all", "--then", "console-mode", "--yes", "-o", "json")
     assert refused.code == 3
-    assert "no MultiPoint" in refused.outcome("mode-plain")["reason"]
+    assert "does not have MultiPoint Services" in refused.outcome("mode-plain")["reason"]
     assert ending.orders("mode-plain") == []

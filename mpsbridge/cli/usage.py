@@ -26,7 +26,7 @@ def understood(arguments: Sequence[str]) -> list[str]:
 def sentence(said: str, *, commands: Iterable[str], options: Iterable[str]) -> str:
     """What is wrong with a call, from what the library says of it."""
     for pattern, words in _SENTENCES:
-        if found := re.match(pattern, said):
+        if found := pattern.match(said):
             return words(found, list(commands), list(options))
     return said[:1].lower() + said[1:].rstrip(".")
 
@@ -43,20 +43,23 @@ def _nearest_option(word: str, options: Sequence[str]) -> str:
     return f"; did you mean {beginnings[0]}?" if len(beginnings) == 1 else nearest(word, long)
 
 
-_SENTENCES: tuple[tuple[str, Callable[[re.Match[str], list[str], list[str]], str]], ...] = (
+_SENTENCES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], list[str], list[str]], str]], ...] = (
     (
-        r"No such command '(.*?)'",
+        re.compile(r"No such command '(.*?)'"),
         lambda found, commands, _: f"there is no command {found[1]!r}{nearest(found[1], commands)}",
     ),
     (
-        r"No such option: (\S+)",
+        re.compile(r"No such option: (\S+)"),
         lambda found, _, options: f"there is no option {found[1]}{_nearest_option(found[1], options)}",
     ),
-    (r"Missing argument '(.*?)'", lambda found, *_: f"{found[1].rstrip('.')} is missing"),
-    (r"Missing option '(.*?)'", lambda found, *_: f"{found[1]} is missing"),
-    (r"Option '(.*?)' does not take a value", lambda found, *_: f"{found[1]} does not take a value"),
-    (r"Option '(.*?)' requires", lambda found, *_: f"{found[1]} needs a value"),
-    (_EXTRA.pattern, lambda found, *_: f"{found[1]!r} is more than the command takes"),
-    (r"Invalid value for '?(\S+?)'?: (.*)", lambda found, *_: f"{found[1]}: the value does not have the right form"),
+    (re.compile(r"Missing argument '(.*?)'"), lambda found, *_: f"{found[1].rstrip('.')} is missing"),
+    (re.compile(r"Missing option '(.*?)'"), lambda found, *_: f"{found[1]} is missing"),
+    (re.compile(r"Option '(.*?)' does not take a value"), lambda found, *_: f"{found[1]} does not take a value"),
+    (re.compile(r"Option '(.*?)' requires"), lambda found, *_: f"{found[1]} needs a value"),
+    (_EXTRA, lambda found, *_: f"{found[1]!r} is more than the command takes"),
+    (
+        re.compile(r"Invalid value for '?(\S+?)'?: (.*)"),
+        lambda found, *_: f"{found[1]}: the value does not have the right form",
+    ),
 )
 """What the library says, and the sentence for it."""

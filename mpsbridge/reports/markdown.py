@@ -26,7 +26,9 @@ _SIGNS = {
     Verdict.REFUSED: "–",
     Verdict.STOPPED: "–",
 }
-_SYNTAX = re.compile(r"(?!(?<=[0-9])[-:.](?=[0-9])|(?<=[0-9a-z])-(?=[0-9A-Za-z])|(?<=\w):(?= )|(?<=[a-z])\.(?= |$))[^\w ,;()/'✓✗–]|_")
+_SYNTAX = re.compile(
+    r"(?!(?<=[0-9])[-:.](?=[0-9])|(?<=[0-9a-z])-(?=[0-9A-Za-z])|(?<=\w):(?= )|(?<=[a-z])\.(?= |$))[^\w ,;()/'✓✗–]|_"
+)
 """All but letters, digits and what means nothing to any Markdown where it stands; dates and names stay readable."""
 
 
