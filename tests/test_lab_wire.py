@@ -359,8 +359,8 @@ def test_idle_shells_go() -> None:
     ("action", "body", "expected"),
     [
         ("Connect", "", "a:ActionNotSupported"),
-        ("Receive", "<rsp:Receive><rsp:DesiredStream CommandId='x'/></rsp:Receive>", "no CommandId"),
-        ("Signal", "<rsp:Signal/>", "no CommandId"),
+        ("Receive", "<rsp:Receive><rsp:DesiredStream CommandId='x'/></rsp:Receive>", "not a CommandId"),
+        ("Signal", "<rsp:Signal/>", "not a CommandId"),
         ("Command", "<rsp:CommandLine><rsp:Arguments>%%%</rsp:Arguments></rsp:CommandLine>", "s:Fault"),
     ],
 )

@@ -90,7 +90,7 @@ def in_a_process(code: str, *, before: str = "") -> subprocess.CompletedProcess[
 import os, signal, sys, threading, time
 {before}
 import mpsbridge.cli.main, mpsbridge.__main__
-def work(arguments):
+def work(arguments, *, clock):
 {code}
 mpsbridge.cli.main.run = work
 mpsbridge.__main__.main()

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 from snippet_calls import ALICE, act, box, mode
 
+from mpsbridge.errors import InputError
 from mpsbridge.models.sessions import LogonMode, SessionGuard
 from mpsbridge.snippets.parameters import TEXT_LIMIT, ObserveParameters
 
@@ -29,7 +30,7 @@ from mpsbridge.snippets.parameters import TEXT_LIMIT, ObserveParameters
     ],
 )
 def test_w32_texts_that_msg_would_misread(text: str, says: str) -> None:
-    with pytest.raises(ValidationError, match=says):
+    with pytest.raises(InputError, match=says):
         box(text, ALICE)
 
 
@@ -42,22 +43,22 @@ def test_w32_texts_that_are_fine(text: str) -> None:
 
 @pytest.mark.parametrize("run", ["", "-x", "a b", "a;b", "a\n", "é", "x" * 65])
 def test_a_run_is_letters_digits_and_hyphens(run: str) -> None:
-    with pytest.raises(ValidationError, match="run id"):
+    with pytest.raises(InputError, match="run id"):
         act(ALICE, run=run)
 
 
 @pytest.mark.parametrize("not_after", ["", "2026-11-25T12:00:00Z", "20261125120000.000000+060", "20261125120000"])
 def test_times_are_cim_text_in_utc(not_after: str) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(InputError):
         act(ALICE, not_after=not_after)
-    with pytest.raises(ValidationError):
+    with pytest.raises(InputError):
         mode(LogonMode.DRAIN, not_after=not_after)
 
 
 def test_no_session_is_named_twice_and_none_is_no_act() -> None:
-    with pytest.raises(ValidationError, match="twice"):
+    with pytest.raises(InputError, match="twice"):
         act(ALICE, ALICE)
-    with pytest.raises(ValidationError):
+    with pytest.raises(InputError):
         act()
 
 
@@ -71,9 +72,9 @@ def test_session_0_listeners_and_half_rows_have_no_guard(changes: dict[str, Any]
 
 @pytest.mark.parametrize("limit", [0, 301])
 def test_limits_are_bounded(limit: int) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(InputError):
         ObserveParameters(time_limit_s=limit)
-    with pytest.raises(ValidationError):
+    with pytest.raises(InputError):
         act(ALICE, time_limit_s=limit)
-    with pytest.raises(ValidationError):
+    with pytest.raises(InputError):
         box("text", ALICE, display_s=601)

@@ -138,4 +138,4 @@ def test_the_host_switches_to_console_mode(lab: Lab, clock: FakeClock, tmp_path:
 def test_notices_speak_the_hosts_language(lab: Lab, clock: FakeClock, tmp_path: Path) -> None:
     carry_out(lab, clock, "mps2016", tmp_path)
     texts = [change.text for change in lab.changes if change.act == "message"]
-    assert all("Ihre Sitzung endet in" in text and "admin@box" in text for text in texts)
+    assert all("Ihre Sitzung endet in" in text and "(admin)" in text for text in texts)

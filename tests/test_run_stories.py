@@ -244,7 +244,7 @@ def test_w05_nobody_is_told_again_or_ended_when_births_cannot_be_read_any_more(s
     story.pass_time(HOUR_S)
     assert len(guest.session.boxes) == 1
     assert acts(story, "logoff") == []
-    assert "recognised" in str(run.lives[-1].error)
+    assert "cannot be identified reliably" in str(run.lives[-1].error)
 
 
 def test_w05_nobody_is_told_again_when_births_cannot_be_read_from_the_second_look_on(story: Story) -> None:
@@ -259,7 +259,7 @@ def test_w05_nobody_is_told_again_when_births_cannot_be_read_from_the_second_loo
     story.pass_time(HOUR_S)
     assert len(guest.session.boxes) == 1
     assert acts(story, "logoff") == []
-    assert "recognised" in str(run.lives[-1].error)
+    assert "cannot be identified reliably" in str(run.lives[-1].error)
 
 
 def test_w05_who_shows_no_birth_in_one_look_is_told_and_ended_once(

@@ -89,7 +89,7 @@ def test_w22_a_lease_that_cannot_be_read_is_replaced_by_who_saw_just_that(host: 
 
 @pytest.mark.parametrize("text", ["", "no json", "[]", "{}", '{"schema":"mpsbridge-lease/2"}', '"mpsbridge-lease/1"'])
 def test_w22_only_a_lease_becomes_the_lease(host: WindowsHost, text: str) -> None:
-    with pytest.raises(RemoteError, match="no lease"):
+    with pytest.raises(RemoteError, match="not a lease"):
         change(host, text, None)
     assert not folder(host).exists()
 

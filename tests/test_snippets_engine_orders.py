@@ -33,6 +33,8 @@ LOOKED = (
     "caller",
     "lease",
     "unready",
+    "offset_until",
+    "sets_logons",
 )
 
 # Looking.
