@@ -177,7 +177,7 @@ class Fleet:
                 self._workers.begin(place, job, left_s=left_s, settled=settled, free=free)
 
     def _has_slot(self, work: _Round[V]) -> bool:
-        """Whether another host may begin. Who is silent is counted four times a second, not for each host anew."""
+        """Whether another host may begin. Who is silent is counted four times a second, not for each host."""
         now = self._clock.monotonic()
         if len(work.at_work) >= self._slots and now >= work.next_look:
             work.next_look = now + LOOK_S

@@ -32,6 +32,12 @@ def test_no_message_has_the_worst_words(path: Path) -> None:
     assert [(line, text) for line, text in _messages(path) if WORST.search(text)] == []
 
 
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_documentation_and_comments_say_again_and_permanently(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert re.findall(r"\banew\b|\bfor ever\b", text, re.IGNORECASE) == []
+
+
 def test_the_test_above_sees_them(tmp_path: Path) -> None:
     bad = tmp_path / "bad.py"
     bad.write_text('"""whoever"""\nraise E(f"{x} is no host")\nsay("there is no run")\nnote("begin anew (W5)")\n')

@@ -79,7 +79,7 @@ def _name(entry: CommandInfo) -> str:
 def app_for(arguments: Sequence[str]) -> typer.Typer:
     """What runs this call: the named command alone, or all of them where the first word is none.
 
-    Typer makes the options of every command that it is given anew for each call, some 500.
+    Typer makes the options of every command that it is given again for each call, some 500.
     """
     named = [entry for entry in app.registered_commands if arguments and _name(entry) == arguments[0]]
     if not named:

@@ -116,7 +116,7 @@ class PsrpShell:
     def _create_pipeline(self, event: psrpcore.CreatePipelineEvent) -> None:
         command = event.pipeline_id
         pipeline = self._pipelines[command]
-        powershell: Any = pipeline.metadata  # the same as event.pipeline, which is made anew on each access
+        powershell: Any = pipeline.metadata  # the same as event.pipeline, which is made again on each access
         pipeline.state = PSInvocationState.Running  # start() would send a state that Windows does not send
         submitted = _submitted(powershell.commands)
         try:

@@ -97,7 +97,7 @@ class UserFile:
         with cls._lock:
             if cls._current != account and cls._folder is not None:
                 domain, _, name = account.user.rpartition("\\")
-                # As hashes (smbpasswd's form): of a password pyspnego would make both anew for each connection.
+                # As hashes (smbpasswd's form): of a password pyspnego would make both again for each connection.
                 who, hashed = f"{domain}\\{name}" if domain else name, ntowfv1(account.password).hex()
                 (cls._folder / "ntlm-users").write_text(f"{who}:0:{'0' * 32}:{hashed}::\n", encoding="utf-8")
                 cls._current = account
@@ -159,7 +159,7 @@ class NegotiateSignIn:
         self._signed_in = False
 
     def check(self, request: HttpRequest) -> Verdict:
-        """Take one step. A connection that is signed in stays so until the client begins anew."""
+        """Take one step. A connection that is signed in stays so until the client begins again."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if not token:
             return Verdict(allowed=True) if self._signed_in else Verdict(allowed=False, header=self.challenge)

@@ -284,7 +284,7 @@ class Endpoint:
         if shell.inside.outbox(command) is None:
             raise WsmanFault(f"There is no command {named} in this shell.", code=None, subcode="w:InvalidParameter")
         if (before := shell.pending.pop(command, None)) is not None:
-            before.cancel()  # the client asks anew, so it has given the older request up
+            before.cancel()  # the client asks again, so it has given the older request up
 
         def settle(reply: Reply) -> Reply:
             if shell.pending.get(command) is pending:

@@ -6,7 +6,7 @@ import re
 
 _PARTS = re.compile(r"(?:([0-9]{1,9})d)?(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9})s)?")
 MOST_S = 366 * 86_400
-"""Nothing here lasts longer, and a clock cannot wait for ever."""
+"""Nothing here lasts longer, and a clock cannot wait permanently."""
 _UNITS_S = (86_400, 3_600, 60, 1)
 
 

@@ -19,7 +19,7 @@ _BETWEEN = re.compile(rb" +(?:[^ ]*[^ 0-9][^ ]* +)?(?P<id>[0-9]{1,5}) +(?P<rest>
 def guard_of(row: Row, line: bytes, *, encoding: str, born: str | None) -> SessionGuard | None:
     """The guard of a ``query user`` row, from the line's own bytes; ``None`` where the host could not find it by them.
 
-    That is so for a row that was damaged or laid out anew on its way, for a name cut inside a character, and for ids
+    That is so for a row that was damaged or laid out again on its way, for a name cut inside a character, and for ids
     that are no user session's. ``born`` is a CIM datetime (W5).
     """
     if not row.username or not row.logon_raw or not 1 <= row.id <= _HIGHEST_ID:

@@ -249,7 +249,7 @@ class Restart:
         return seen
 
     def see_back(self) -> str:
-        """Wait for another boot identity that stays for two minutes with the host ready; a boot more starts anew."""
+        """Wait for another boot identity that stays for two minutes with the host ready; a boot more starts again."""
         context = self._context
         context.phase = Phase.RETURN
         end = context.clock.monotonic() + context.policy.return_timeout_s

@@ -3,7 +3,7 @@
 pypsrp's :class:`WSMan` hands each SOAP message to an object with ``send``, ``close`` and ``endpoint``; this one takes
 the place of its own, which is built on requests. What that buys: every wait ends in time and on ``cancel()``; signing
 in starts with the token, so it costs one request less and no proxy is looked for; and a connection that the host
-closed while it was idle is replaced, and signed in anew, *before* a message is sealed for it.
+closed while it was idle is replaced, and signed in again, *before* a message is sealed for it.
 
 Rules:
 
@@ -15,7 +15,7 @@ Rules:
 * Over plain HTTP everything but Basic is sealed (MS-WSMV 2.2.9.1). Then an answer in clear is never believed: a 200 is
   an error, and the body of a fault is dropped, for it might come from someone who would have us think that nothing ran.
 * Over TLS the sign-in is bound to the certificate (RFC 5929, ``tls-server-end-point``).
-* A connection is not used any longer than the ticket is good that signed it in; then it is signed in anew, before a
+* A connection is not used any longer than the ticket is good that signed it in; then it is signed in again, before a
   message is sealed (W33).
 * Signing in sends no message. So a message only ever goes to a host that has accepted us, and one answered 401 later
   was not necessarily left undone.

@@ -209,7 +209,7 @@ class LocalTransport:
             stdin.write(packet.line())
             stdin.flush()
 
-        self._limit.call(write)  # a pipe that nobody empties would hold us for ever
+        self._limit.call(write)  # a pipe that nobody empties would hold us permanently
         while self._receive().name != f"{packet.name}Ack":
             pass
 

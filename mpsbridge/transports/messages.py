@@ -1,6 +1,6 @@
 """What is alike for all hosts, made once: the messages that open a shell, and the one that carries a script.
 
-pypsrp makes each of them anew for each host, in Python: it copies every command twice, numbers the objects, writes the
+pypsrp makes each of them again for each host, in Python: it copies every command twice, numbers the objects, writes the
 XML; so much CPU do few other things take that a cold host costs. Here the same code does it for the first host that
 needs it. What stands around that XML (whose shell, which pipeline, which piece) is made for each host as ever.
 

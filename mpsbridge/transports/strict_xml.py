@@ -2,7 +2,7 @@
 
 pypsrp and psrpcore read XML by ElementTree, whose parser takes whatever expat takes: entities that grow from kilobytes
 to gigabytes, and every encoding that the text itself names, in which a DTD has other bytes than in ASCII. Both also
-write each level of nested objects anew, so the depth counts too. Rules: what expat would be told by the text (DTD,
+write each level of nested objects again, so the depth counts too. Rules: what expat would be told by the text (DTD,
 encoding, processing instructions) is refused by bytes; what it would be made to build is counted.
 """
 

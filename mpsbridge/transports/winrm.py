@@ -137,7 +137,7 @@ class WinrmTransport:
     def close(self) -> None:
         """Delete the shell, waiting no longer than 3 s, and let go of the host; never raises, may be called twice.
 
-        A shell whose connection is lost already is left to its idle timeout: nobody signs in anew for a Delete.
+        A shell whose connection is lost already is left to its idle timeout: nobody signs in again for a Delete.
         """
         if not self._closed:
             self._closed = True

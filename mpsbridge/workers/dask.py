@@ -226,7 +226,7 @@ def _client(distributed: Any, address: str) -> Any:
 
 
 def _in_time(make: Callable[[], Any]) -> Any:
-    """What ``make`` returns, in a thread of its own: a scheduler that says nothing would hold Dask's client for ever.
+    """What ``make`` returns, in a thread of its own: a scheduler that says nothing holds Dask's client for good.
 
     Raises what it raises, and ``TimeoutError``.
     """

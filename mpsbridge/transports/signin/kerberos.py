@@ -218,6 +218,6 @@ def _holds(known: Future[Any]) -> bool:
 
 
 RENEWED_BEFORE_S = 60.0
-"""Credentials that end sooner are asked for anew: what is begun with them should be able to end."""
+"""Credentials that end sooner are asked for again: what is begun with them should be able to end."""
 _numbers = itertools.count()
 _tickets = _Tickets()
