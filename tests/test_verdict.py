@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import examples
+from conftest import PROFILE, examples
 from fake_clock import FakeClock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -217,6 +217,7 @@ def carried_out(made: MadeRun, summary: Path) -> tuple[RunResult[Any], int, str]
     return results[0], code, out.getvalue()
 
 
+@pytest.mark.timeout(3600 if PROFILE == "deep" else 120)
 @settings(max_examples=examples(ci=300, deep=20_000), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(COMMANDS), made_hosts())
 def test_eight_outputs_tell_the_same_of_a_run(tmp_path: Path, command: str, hosts: list[MadeHost]) -> None:
