@@ -15,16 +15,10 @@ from mpsbridge.cli.fleets import open_journal, open_workplace
 from mpsbridge.cli.leaving import leaving_behind
 from mpsbridge.cli.listing import Layout, present, stream
 from mpsbridge.cli.showing import note_once, sum_up
-from mpsbridge.cli.tables import (
-    RESULT_COLUMNS,
-    SESSION_COLUMNS,
-    counted,
-    listed,
-    result_row,
-    session_row,
-)
+from mpsbridge.cli.tables import RESULT_COLUMNS, SESSION_COLUMNS, listed, result_row, session_row
 from mpsbridge.errors import InputError
 from mpsbridge.models.complaints import complaint
+from mpsbridge.models.counts import counted
 from mpsbridge.models.outcomes import Outcome
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import LogonMode, Logons

@@ -12,7 +12,7 @@ from typing import Any
 
 from mpsbridge.cli.annotations import annotate_error
 from mpsbridge.cli.leaving import Surroundings
-from mpsbridge.cli.tables import counted, listed
+from mpsbridge.cli.tables import listed
 from mpsbridge.cli.terminal import Terminal
 from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.errors import InputError, MpsBridgeError
@@ -22,6 +22,7 @@ from mpsbridge.inventory.passwords import Passwords
 from mpsbridge.inventory.patterns import list_file
 from mpsbridge.inventory.resolve import ResolvedHost, resolve
 from mpsbridge.inventory.shard import parse_shard
+from mpsbridge.models.counts import counted
 from mpsbridge.models.credentials import NAME_THE_USER, KeyTable, Password
 from mpsbridge.models.durations import parse_duration
 from mpsbridge.models.harmless import harmless

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mpsbridge.cli.call import Call
-from mpsbridge.cli.elsewhere import RemoteReaders, elsewhere, refuse_elsewhere
+from mpsbridge.cli.elsewhere import elsewhere, refuse_elsewhere
 from mpsbridge.cli.leaving import INTERRUPTION
 from mpsbridge.cli.listing import watched
 from mpsbridge.errors import InputError, JournalError, JournalLost
@@ -48,27 +48,12 @@ def open_workplace(call: Call, targets: Sequence[Target], journal: Journal, *, a
     )
 
 
-def open_fleet(call: Call, targets: Sequence[Target]) -> Fleet:
-    """The hosts of a call that may act."""
-    call.terminal.acts()
-    refuse_elsewhere(call.settings, f"'{call.command}' stays in the process that keeps the record")
-    return _open(call, targets, keep=True)
-
-
 def open_reading(call: Call, targets: Sequence[Target], *, keep: bool = False) -> Fleet:
     """The hosts of a call that only reads, wherever it is told to; with ``keep`` they stay connected, here."""
     if keep:
         refuse_elsewhere(call.settings, "connections that are kept never leave this process")
-    return _open(call, targets, keep=keep, readers=elsewhere(call, targets))
+    readers = elsewhere(call, targets)
 
-
-def _open(
-    call: Call,
-    targets: Sequence[Target],
-    *,
-    keep: bool,
-    readers: RemoteReaders | None = None,
-) -> Fleet:
     def connect(target: Target) -> Host:
         timeout_s = float(call.settings.timeout)
         return Host(target, timeout_s=timeout_s, clock=call.clock, only_reads=call.settings.dry_run)

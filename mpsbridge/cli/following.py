@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Protocol
 
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.leaving import leaving_behind
@@ -26,18 +25,6 @@ from mpsbridge.schemas.events import event_json
 
 LAST_NEWS_S = 5.0
 """How long a run that is over waits for an output that takes its news slowly."""
-
-
-class Following(Protocol):
-    """Whoever is told what happens on every host of a run, from any thread."""
-
-    def event(self, event: Event) -> None:
-        """Something happened."""
-        ...
-
-    def progress(self, progress: Progress) -> None:
-        """A host has come so far."""
-        ...
 
 
 class Follower:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from mpsbridge.cli.call import Call
-from mpsbridge.cli.tables import HOST_COLUMNS, counted, host_row
+from mpsbridge.cli.tables import HOST_COLUMNS, host_row
 from mpsbridge.errors import InputError
 from mpsbridge.inventory.entries import EVERY
 from mpsbridge.inventory.passwords import where
 from mpsbridge.inventory.resolve import ResolvedHost
+from mpsbridge.models.counts import counted
 from mpsbridge.models.credentials import KeyTable
 from mpsbridge.models.outcomes import Done
 from mpsbridge.schemas import answers

@@ -8,8 +8,9 @@ from mpsbridge.cli.call import Call
 from mpsbridge.cli.conclusion import conclude
 from mpsbridge.cli.fleets import open_journal, open_reading, open_workplace, record_path
 from mpsbridge.cli.listing import Answer, Layout, gather, present, stream
-from mpsbridge.cli.tables import counted, listed, when
+from mpsbridge.cli.tables import listed, when
 from mpsbridge.errors import InputError
+from mpsbridge.models.counts import counted
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import from_cim
 from mpsbridge.operations.holds import Hold, LeasePlan, LeaseValue, Release, lease_of

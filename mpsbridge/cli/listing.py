@@ -19,11 +19,12 @@ from rich.cells import cell_len
 from mpsbridge.cli.annotations import annotate
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.progress import CallView
-from mpsbridge.cli.tables import counted, listed
+from mpsbridge.cli.tables import listed
 from mpsbridge.clock import SystemClock
 from mpsbridge.errors import Interrupted, NotBegun, NoTurn, Stopped, TransportClosed
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
+from mpsbridge.models.counts import counted
 from mpsbridge.models.outcomes import Done, Failed, Outcome, Skipped
 from mpsbridge.runs.verdict import RunVerdict
 from mpsbridge.settings import Output

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from datetime import datetime
 
-from mpsbridge.cli.tables import counted
+from mpsbridge.models.counts import counted
 from mpsbridge.models.durations import format_duration
 from mpsbridge.runs.events import (
     Event,

@@ -9,18 +9,12 @@ from mpsbridge.cli.acting import set_logons
 from mpsbridge.cli.call import Call, duration
 from mpsbridge.cli.fleets import open_reading
 from mpsbridge.cli.listing import Answer, Layout, gather, present, say_beside, stream
-from mpsbridge.cli.tables import (
-    SESSION_COLUMNS,
-    STATION_COLUMNS,
-    counted,
-    counted_on,
-    session_row,
-    station_row,
-)
+from mpsbridge.cli.tables import SESSION_COLUMNS, STATION_COLUMNS, counted_on, session_row, station_row
 from mpsbridge.errors import InputError
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
 from mpsbridge.models.complaints import not_one_of
+from mpsbridge.models.counts import counted
 from mpsbridge.models.durations import format_duration
 from mpsbridge.models.outcomes import Outcome
 from mpsbridge.models.scripts import Effect

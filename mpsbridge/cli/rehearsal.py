@@ -19,7 +19,6 @@ from mpsbridge.cli.fleets import open_journal
 from mpsbridge.cli.leaving import INTERRUPTION
 from mpsbridge.cli.output import INTERRUPTED
 from mpsbridge.cli.running import run_end
-from mpsbridge.cli.tables import counted
 from mpsbridge.cli.terminal import Terminal
 from mpsbridge.clock import Clock, HastyClock
 from mpsbridge.errors import InputError, MpsBridgeError
@@ -28,6 +27,7 @@ from mpsbridge.lab.server import Lab
 from mpsbridge.lab.world import World
 from mpsbridge.lab.worldfile import demo_world, load_world
 from mpsbridge.models.complaints import not_one_of
+from mpsbridge.models.counts import counted
 from mpsbridge.models.credentials import Auth
 from mpsbridge.models.then import Then
 from mpsbridge.operations.ending import End

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from mpsbridge.models.counts import counted
 from mpsbridge.models.durations import format_duration
 from mpsbridge.models.sessions import Session, SessionResult, Station
 from mpsbridge.models.targets import Target
@@ -66,11 +67,6 @@ def when(moment: datetime | None) -> str:
 def counted_on(count: int, noun: str, hosts: int) -> str:
     """``2 sessions on 1 host``."""
     return f"{counted(count, noun)} on {counted(hosts, 'host')}"
-
-
-def counted(count: int, noun: str) -> str:
-    """``1 session``, ``2 sessions``."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def listed(words: Sequence[str], *, most: int = 8) -> str:

@@ -16,6 +16,7 @@ from pydantic import JsonValue
 
 from mpsbridge.errors import JournalError, JournalLost, MpsBridgeError, Refused, StillHeld
 from mpsbridge.host import Host
+from mpsbridge.models.counts import counted
 from mpsbridge.models.frozen import Frozen, Given
 from mpsbridge.models.harmless import harmless
 from mpsbridge.models.outcomes import Done, Outcome
@@ -308,7 +309,7 @@ def _call_off(work: Workplace, steps: Steps, lease: Lease, text: str | None, sai
         said.append(f"people could not be told that the log-off is cancelled: {error}")
         return text
     if count:
-        said.append(f"{count} {'session' if count == 1 else 'sessions'} told that the log-off is cancelled")
+        said.append(f"{counted(count, 'session')} told that the log-off is cancelled")
     return left if left is not None and is_of_run(left, str(lease.run)) else text
 
 

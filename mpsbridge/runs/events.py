@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import AwareDatetime, Field, JsonValue, TypeAdapter
 
+from mpsbridge.models.counts import counted
 from mpsbridge.models.durations import format_duration
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.sessions import LogonMode, Result, Session, SessionResult, State
@@ -320,9 +321,8 @@ class Waiting(Happening):
 
     def text(self) -> str:
         """How many, how long, and until when."""
-        count = "1 session" if self.sessions == 1 else f"{self.sessions} sessions"
         left = f"{format_duration(self.left_s)} " if self.left_s >= 1 else ""
-        return f"waiting {left}for {count} (until {self.until:%H:%M:%S} host time)"
+        return f"waiting {left}for {counted(self.sessions, 'session')} (until {self.until:%H:%M:%S} host time)"
 
 
 class NobodyLeft(Happening):

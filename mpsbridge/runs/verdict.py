@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeVar
 from pydantic import Field
 
 from mpsbridge.errors import NotBegun, NoTurn, Refused, Stopped
+from mpsbridge.models.counts import counted
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.sessions import Result
 
@@ -143,7 +144,7 @@ def counted_sessions(sessions: dict[Result, int]) -> str:
         return ""
     total = sum(sessions.values())
     first, *others = wrong.items()
-    named = f"{first[1]} of {total} {'session' if total == 1 else 'sessions'} {first[0]}"
+    named = f"{first[1]} of {counted(total, 'session')} {first[0]}"
     return ", ".join([named, *(f"{count} {one}" for one, count in others)])
 
 
