@@ -137,6 +137,26 @@ def test_the_deadline_of_a_call_is_kept(mpsbridge: Command, farm: Lab) -> None:
     assert outcome["elapsed_s"] < 30
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("message", "--all", "--text", "hello"),
+        ("disconnect", "--all", "--yes"),
+        ("logoff", "--all", "--yes"),
+        ("logons", "--set", "drain", "--yes"),
+        ("hold", "--reason", "exam"),
+        ("release", "--yes"),
+    ],
+    ids=lambda words: str(words[0]),
+)
+def test_the_deadline_of_an_act_is_kept(mpsbridge: Command, farm: Lab, words: tuple[str, ...]) -> None:
+    """A call that acts once waited for a silent host as long as one command may take."""
+    command, *rest = words
+    done = mpsbridge(command, "silent", *rest, "--output", "json", "--deadline", "1s", "--timeout", "8s")
+    assert done.outcome("silent")["elapsed_s"] < 4
+    assert (done.code, done.outcome("silent")["failure"]["kind"]) == (1, "timeout")
+
+
 @pytest.mark.parametrize("elsewhere", [(), CLUSTER], ids=["threads", "cluster"])
 def test_ctrl_c_leaves_what_is_finished_and_says_what_may_have_run(farm: Lab, elsewhere: tuple[str, ...]) -> None:
     command = [sys.executable, "-m", "mpsbridge", "sessions", "silent", *GOOD, "--output", "jsonl", *elsewhere]

@@ -41,6 +41,7 @@ def open_workplace(call: Call, targets: Sequence[Target], journal: Journal, *, a
         call.clock,
         timeout_s=float(call.settings.timeout),
         concurrency=call.settings.concurrency,
+        deadline_s=call.settings.deadline,
         only_reads=call.settings.dry_run,
         asks=asks and not call.settings.dry_run,
         sinks=Sinks(call.terminal.note, call.terminal.warn, interrupted, looking),

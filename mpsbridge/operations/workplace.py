@@ -96,7 +96,8 @@ class Workplace:
     """The hosts that operations are for. A context manager: leaving it closes every connection, and its own record.
 
     ``journal`` is the record, by default the user's own (``mpsbridge/journal.sqlite`` in the folder for state).
-    ``timeout_s`` is for one command on one host, ``actor`` the person who acts, as ``user@machine``. With
+    ``timeout_s`` is for one command on one host, ``deadline_s`` for a whole operation that gives nothing back (one that
+    does has a deadline of its own), ``actor`` the person who acts, as ``user@machine``. With
     ``only_reads`` (a dry run) every host refuses any script that is not a look. ``is_told_to_stop`` is asked now and
     then, and interrupts what runs.
     """
@@ -106,6 +107,7 @@ class Workplace:
     clock: Clock = field(default_factory=SystemClock)
     timeout_s: float = 60.0
     concurrency: int = 32
+    deadline_s: float | None = None
     actor: str = field(default_factory=owner)
     only_reads: bool = False
     asks: bool = False
@@ -172,6 +174,7 @@ class Workplace:
             concurrency=min(MOST_THREADS, len(self.targets)) if gives_back else self.concurrency,
             connect=self.connect or connect,
             graceful=gives_back,
+            deadline_s=None if gives_back else self.deadline_s,
             clock=self.clock,
         )
 
