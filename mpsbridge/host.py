@@ -51,10 +51,10 @@ from mpsbridge.models.sessions import (
 from mpsbridge.models.targets import Target
 from mpsbridge.snippets.catalogue import (
     DISCONNECT,
-    END,
     FAILSAFE,
     FAILSAFE_REMOVE,
     LEASE,
+    LOGOFF,
     LOGONS,
     LOGONS_SET,
     LOOK,
@@ -71,11 +71,11 @@ from mpsbridge.snippets.catalogue import (
 )
 from mpsbridge.snippets.parameters import (
     ActParameters,
-    EndParameters,
     FailsafeParameters,
     FailsafeRemoveParameters,
     LeaseDemand,
     LeaseParameters,
+    LogOffParameters,
     LogonsParameters,
     LogonsSetParameters,
     LookParameters,
@@ -232,8 +232,8 @@ class Host:
         Whom the script has seen go needs one look more, two seconds later; for others it is looked at once, then after
         1, 2, 4 and 5 s.
         """
-        parameters = EndParameters(sessions=_guards(sessions), not_after=self._not_after(), run=run, lease=lease)
-        return self._until_gone(_results(sessions, self.ask(END, parameters)))
+        parameters = LogOffParameters(sessions=_guards(sessions), not_after=self._not_after(), run=run, lease=lease)
+        return self._until_gone(_results(sessions, self.ask(LOGOFF, parameters)))
 
     def reset(self, sessions: Sequence[Session], *, run: str, lease: LeaseDemand = "free") -> tuple[SessionResult, ...]:
         """End each session by force and look until it is gone; what it has not saved is lost (W9).

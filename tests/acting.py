@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from snippet_calls import act, box, end, reset
+from snippet_calls import act, box, log_off, reset
 from windows_host import Person, WindowsHost
 
 from mpsbridge.models.answers import ActAnswer, SessionActAnswer
 from mpsbridge.models.scripts import Script
 from mpsbridge.models.sessions import Result, SessionGuard
-from mpsbridge.snippets.catalogue import CATALOGUE, DISCONNECT, END, MESSAGE, RESET
+from mpsbridge.snippets.catalogue import CATALOGUE, DISCONNECT, LOGOFF, MESSAGE, RESET
 
 ALICE = Person(2, "alice")
 BOB = Person(5, "bob", name="rdp-tcp#7", logon="11/25/2026 10:30 AM", born="20261125103000.000000+000")
 LATER = "20261125110000.000000+000"
 USER = {"account": "LAB\\help", "sid": "S-1-5-21-1-2-3-7", "elevated": False, "session_id": 0}
-ACTS = ["end", "disconnect", "message"]
-PROGRAM = {"end": "logoff", "disconnect": "tsdiscon", "message": "msg"}
-DONE = {"end": Result.ENDED, "disconnect": Result.DISCONNECTED, "message": Result.SHOWN}
+ACTS = ["logoff", "disconnect", "message"]
+PROGRAM = {"logoff": "logoff", "disconnect": "tsdiscon", "message": "msg"}
+DONE = {"logoff": Result.ENDED, "disconnect": Result.DISCONNECTED, "message": Result.SHOWN}
 
 
 def script(name: str, *guards: SessionGuard, **changes: object) -> Script:
@@ -27,8 +27,8 @@ def script(name: str, *guards: SessionGuard, **changes: object) -> Script:
         return MESSAGE.render(box("Please save your work", *guards, **changes))
     if name == "reset":
         return RESET.render(reset(*guards, **changes))
-    if name == "end":
-        return END.render(end(*guards, **changes))
+    if name == "logoff":
+        return LOGOFF.render(log_off(*guards, **changes))
     return DISCONNECT.render(act(*guards, **changes))
 
 

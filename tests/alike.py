@@ -11,7 +11,7 @@ from typing import Any
 
 from fake_clock import FakeClock
 from lab_target import reach
-from snippet_calls import NEVER, act, box, end, failsafe, held, mode, order, reset, swap, switch
+from snippet_calls import NEVER, act, box, failsafe, held, log_off, mode, order, reset, swap, switch
 
 from mpsbridge.errors import MpsBridgeError
 from mpsbridge.host import Host
@@ -65,8 +65,8 @@ def calls(guards: list[SessionGuard], text: str = "it's <b>&amp; ‘five’") ->
         ("logons-set", mode(LogonMode.DRAIN, LogonMode.ENABLED)),
         ("message", box(text, *guards[:3])),
         ("disconnect", act(guards[0], *([stale] if len(guards) > 1 else []))),
-        ("end", end(*guards[:3], lease="held")),
-        ("end", end(*guards[:3])),
+        ("logoff", log_off(*guards[:3], lease="held")),
+        ("logoff", log_off(*guards[:3])),
         *([("reset", reset(*guards[:3], stale))] if all(each.born for each in guards) and len(guards) > 3 else []),
         ("look", LookParameters()),
         ("observe", ObserveParameters()),
@@ -97,7 +97,7 @@ def orders(guards: list[SessionGuard]) -> list[tuple[str, Frozen]]:
         ("message", box("15 minutes", one, notice="15m-20261125180000")),
         ("message", box("15 minutes", *guards[:2], notice="15m-20261125180000")),
         ("message", box("15 minutes", one, notice="5m-20261125180000", run="run-2")),
-        ("end", end(one, lease="held", run="run-2")),
+        ("logoff", log_off(one, lease="held", run="run-2")),
         ("mode", switch("console", *there[:1], lease="held")),
         ("power", order("restart", *there[:1])),
         ("power", order("restart", *there, run="run-2")),

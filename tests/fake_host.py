@@ -215,7 +215,7 @@ class FakeHost:
 
     def log_off(self, sessions: Sequence[Session], *, run: str, lease: LeaseDemand) -> tuple[SessionResult, ...]:
         self._pass_time()
-        self._fault("end")
+        self._fault("logoff")
         self._demand(lease, run)
         results = []
         for session in sessions:
@@ -236,7 +236,7 @@ class FakeHost:
                     person.began_at = person.began_at or self.clock.now()
                 else:
                     self._leave(person)
-        self._late_fault("end")
+        self._late_fault("logoff")
         return tuple(results)
 
     def reset(self, sessions: Sequence[Session], *, run: str, lease: LeaseDemand) -> tuple[SessionResult, ...]:

@@ -90,7 +90,7 @@ def _hung(host: FakeHost) -> None:
 def _lost(host: FakeHost) -> None:
     host.log_on(2, "ivan")
     host.log_on(3, "judy")
-    host.faults["end"] = ("after", lost())
+    host.faults["logoff"] = ("after", lost())
 
 
 def _disconnected(host: FakeHost) -> None:

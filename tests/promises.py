@@ -20,16 +20,13 @@ from mpsbridge.planning.lease import Lease, read_lease
 from mpsbridge.planning.policy import Policy
 from mpsbridge.runs.events import StepAnswered, StepSent
 
-REPEATED_ONLY_AFTER_A_LOOK = {"end", "reset", "power", "mode"}
+REPEATED_ONLY_AFTER_A_LOOK = {"logoff", "reset", "power", "mode"}
 ORDERS = {"restart": "power", "shutdown": "power", "mode": "mode"}
 SLACK_S = 5.0
 LATE_S = 240.0
 """How long after the end that a box names, to the minute, the log-off may come: two scripts that take their time."""
 CANCELLED = "is cancelled"
 """What stands in a box that calls an end off."""
-
-_STEPS = {"end": "logoff"}
-"""Snippets whose step is called otherwise."""
 
 
 class Promises:
@@ -101,7 +98,7 @@ class Promises:
             entry.number: entry.what for entry in run.box.journal.entries(run.id) if isinstance(entry.what, StepSent)
         }
         announced = steps.get(script.intent or 0)
-        if announced is None or announced.step != _STEPS.get(script.script.snippet, script.script.snippet):
+        if announced is None or announced.step != script.script.snippet:
             self._demand(kept=False, what=f"{deed.act} by a step that no record announced")
             return
         if deed.guest is not None:

@@ -9,10 +9,10 @@ from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.sessions import AllowedSession, LogonMode, SessionGuard
 from mpsbridge.snippets.parameters import (
     ActParameters,
-    EndParameters,
     FailsafeParameters,
     FailsafeRemoveParameters,
     LeaseParameters,
+    LogOffParameters,
     LogonsParameters,
     LogonsSetParameters,
     LookParameters,
@@ -33,9 +33,9 @@ def act(*guards: SessionGuard, **changes: Any) -> ActParameters:
     return ActParameters.model_validate({"sessions": guards, "not_after": NEVER, "run": "run-1"} | changes)
 
 
-def end(*guards: SessionGuard, **changes: Any) -> EndParameters:
-    """Parameters of ``end``."""
-    return EndParameters.model_validate({"sessions": guards, "not_after": NEVER, "run": "run-1"} | changes)
+def log_off(*guards: SessionGuard, **changes: Any) -> LogOffParameters:
+    """Parameters of ``logoff``."""
+    return LogOffParameters.model_validate({"sessions": guards, "not_after": NEVER, "run": "run-1"} | changes)
 
 
 def reset(*guards: SessionGuard, **changes: Any) -> ResetParameters:
@@ -97,7 +97,7 @@ CALLS: dict[str, Frozen] = {
     "logons-set": mode(LogonMode.DRAIN, LogonMode.ENABLED),
     "message": box("The host restarts at 18:00.", ALICE),
     "disconnect": act(ALICE),
-    "end": end(ALICE),
+    "logoff": log_off(ALICE),
     "reset": reset(ALICE),
     "lease": swap(held(), None),
     "failsafe": failsafe(LogonMode.ENABLED, LogonMode.DRAIN),

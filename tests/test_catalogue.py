@@ -13,7 +13,7 @@ from mpsbridge.errors import AccessDenied, CommandMissing, ParseError, RenderErr
 from mpsbridge.models.answers import ActAnswer
 from mpsbridge.models.scripts import Effect, RawOutput
 from mpsbridge.models.sessions import LogonMode, Logons, Observation, Result, Stations
-from mpsbridge.snippets.catalogue import CATALOGUE, END, LOGONS, LOGONS_SET, OBSERVE, STATIONS, snippet
+from mpsbridge.snippets.catalogue import CATALOGUE, LOGOFF, LOGONS, LOGONS_SET, OBSERVE, STATIONS, snippet
 from mpsbridge.snippets.render import TEMPLATES
 
 NOW = "20261125120000.000000+000"
@@ -39,7 +39,7 @@ def test_effects() -> None:
         "logons-set": Effect.DISRUPT,
         "message": Effect.NOTIFY,
         "disconnect": Effect.DISRUPT,
-        "end": Effect.DISRUPT,
+        "logoff": Effect.DISRUPT,
         "lease": Effect.DISRUPT,
         "failsafe": Effect.DISRUPT,
         "failsafe-remove": Effect.DISRUPT,
@@ -71,7 +71,7 @@ def test_logons_are_read_as_modes() -> None:
 
 def test_acts_are_read_session_by_session() -> None:
     sessions = [{"id": 2, "result": "ended", "text": ""}, {"id": 5, "result": "changed", "text": "somebody else"}]
-    answer = END.read(answered("end", {"now": NOW, "sessions": sessions}))
+    answer = LOGOFF.read(answered("logoff", {"now": NOW, "sessions": sessions}))
     assert isinstance(answer, ActAnswer)
     assert [entry.result for entry in answer.sessions] == [Result.ENDED, Result.CHANGED]
 
@@ -105,6 +105,6 @@ def test_an_observation_is_read_with_its_problems() -> None:
 
 def test_what_the_host_refuses_is_its_error() -> None:
     with pytest.raises(AccessDenied):
-        END.read(answered("end", {"kind": "denied", "message": "no"}, ok=False))
+        LOGOFF.read(answered("logoff", {"kind": "denied", "message": "no"}, ok=False))
     with pytest.raises(ParseError):
-        END.read(answered("end", {"now": "yesterday", "sessions": []}))
+        LOGOFF.read(answered("logoff", {"now": "yesterday", "sessions": []}))

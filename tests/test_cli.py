@@ -278,7 +278,7 @@ def test_logons_are_read_and_set(lab: Lab, mpsbridge: Command) -> None:
         (["lab", "--ready-file", "/no/dir/ready.json"], "/no/dir/ready.json"),
         (["lab", "--record", "/no/dir/record.jsonl"], "/no/dir/record.jsonl"),
         (["render", "obsrve"], "observe"),
-        (["render", "end", "--params", "{"], "--params"),
+        (["render", "logoff", "--params", "{"], "--params"),
     ],
 )
 def test_bad_input_is_2_before_any_host_is_contacted(

@@ -172,7 +172,7 @@ def test_w34_over_winrm_a_real_restricted_endpoint_does_what_the_role_may(engine
         answer = MESSAGE.read(transport.run(script("message", ALICE.guard()), timeout_s=30))
         assert [entry.result for entry in answer.sessions] == ["shown"]
         with pytest.raises(NotPublished, match="Close-MpsbridgeSession") as caught:
-            transport.run(script("end", BOB.guard()), timeout_s=30)
+            transport.run(script("logoff", BOB.guard()), timeout_s=30)
         assert not caught.value.may_have_run
         unaware = open_transport(reach(lab))
         raw = unaware.run(CATALOGUE["logons"].render(CALLS["logons"]), timeout_s=30)

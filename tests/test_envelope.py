@@ -143,30 +143,38 @@ def test_the_text_of_a_refusal_is_made_harmless() -> None:
 
 def test_what_windows_powershell_writes_reads_the_same() -> None:
     act = {"now": "20261125120000.000000+000", "sessions": [{"id": 2, "result": "refused", "text": "it's <no>"}]}
-    new = json.dumps(GOOD | {"snippet": "end", "result": act, "problems": ["one"]})
+    new = json.dumps(GOOD | {"snippet": "logoff", "result": act, "problems": ["one"]})
     old = new.replace("'", "\\u0027").replace("<", "\\u003c").replace(">", "\\u003e")
     wrapped = json.dumps(
         GOOD
         | {
-            "snippet": "end",
+            "snippet": "logoff",
             "result": act | {"sessions": {"value": act["sessions"], "Count": 1}},
             "problems": {"value": ["one"], "Count": 1},
         }
     )
-    answers = [open_envelope("end", raw(text)) for text in (new, old, wrapped)]
+    answers = [open_envelope("logoff", raw(text)) for text in (new, old, wrapped)]
     assert len({envelope.answer(ActAnswer) for envelope in answers}) == 1
     assert {envelope.problems for envelope in answers} == {("one",)}
 
 
 def test_a_date_that_powershell_wrote_its_own_way_is_no_time_of_ours() -> None:
-    envelope = open_envelope("end", raw(dumped(snippet="end", result={"now": "/Date(1764072000000)/", "sessions": []})))
+    envelope = open_envelope(
+        "logoff", raw(dumped(snippet="logoff", result={"now": "/Date(1764072000000)/", "sessions": []}))
+    )
     with pytest.raises(ParseError, match="now"):
         envelope.answer(ActAnswer)
 
 
 @pytest.mark.parametrize("kind", ["constrained", "expired", "untouched"])
 def test_a_script_that_refused_before_it_began_has_done_nothing(kind: str) -> None:
-    answer = {"mpsbridge": 1, "snippet": "end", "ok": False, "result": {"kind": kind, "message": "no"}, "problems": []}
+    answer = {
+        "mpsbridge": 1,
+        "snippet": "logoff",
+        "ok": False,
+        "result": {"kind": kind, "message": "no"},
+        "problems": [],
+    }
     with pytest.raises(RemoteError) as caught:
-        open_envelope("end", RawOutput(output=(json.dumps(answer),)))
+        open_envelope("logoff", RawOutput(output=(json.dumps(answer),)))
     assert caught.value.may_have_run is False

@@ -39,11 +39,11 @@ def test_an_observation_names_the_people() -> None:
 def test_only_the_chosen_session_is_sent_with_its_guard() -> None:
     sent: list[Script] = []
 
-    def end(script: Script) -> str:
+    def log_off(script: Script) -> str:
         sent.append(script)
-        return acted("end", s3="ended")(script)
+        return acted("logoff", s3="ended")(script)
 
-    hands = Hands({"observe": looks([ALICE, BOB], [ALICE]), "end": end})
+    hands = Hands({"observe": looks([ALICE, BOB], [ALICE]), "logoff": log_off})
     host = hands.host(clock=FakeClock())
     seen = host.observe()
     (result,) = host.log_off([seen.sessions[1]], run="r1")
@@ -55,12 +55,12 @@ def test_only_the_chosen_session_is_sent_with_its_guard() -> None:
 def test_w04_the_act_carries_the_hosts_own_time_limit() -> None:
     sent: list[Script] = []
 
-    def end(script: Script) -> str:
+    def log_off(script: Script) -> str:
         sent.append(script)
-        return acted("end", s2="gone")(script)
+        return acted("logoff", s2="gone")(script)
 
     clock = FakeClock()
-    host = Hands({"observe": looks([ALICE]), "end": end}).host(clock=clock, timeout_s=30)
+    host = Hands({"observe": looks([ALICE]), "logoff": log_off}).host(clock=clock, timeout_s=30)
     seen = host.observe()
     clock.wait(40)
     host.log_off(seen.sessions, run="r1")
@@ -69,21 +69,21 @@ def test_w04_the_act_carries_the_hosts_own_time_limit() -> None:
 
 def test_w09_gone_is_believed_only_after_two_looks_some_seconds_apart() -> None:
     clock = FakeClock()
-    hands = Hands({"observe": looks([ALICE], []), "end": acted("end", s2="begun")})
+    hands = Hands({"observe": looks([ALICE], []), "logoff": acted("logoff", s2="begun")})
     host = hands.host(clock=clock)
     (result,) = host.log_off(host.observe().sessions, run="r1")
     assert result.result is Result.ENDED
-    assert hands.calls == ["observe", "end", "observe", "observe"]
+    assert hands.calls == ["observe", "logoff", "observe", "observe"]
     assert clock.waits == [0, 2]
 
 
 def test_w09_what_the_script_saw_go_needs_one_look_more() -> None:
     clock = FakeClock()
-    hands = Hands({"observe": looks([ALICE, BOB], []), "end": acted("end", s2="ended", s3="ended")})
+    hands = Hands({"observe": looks([ALICE, BOB], []), "logoff": acted("logoff", s2="ended", s3="ended")})
     host = hands.host(clock=clock)
     results = host.log_off(host.observe().sessions, run="r1")
     assert [result.result for result in results] == [Result.ENDED, Result.ENDED]
-    assert hands.calls == ["observe", "end", "observe"]
+    assert hands.calls == ["observe", "logoff", "observe"]
     assert clock.waits == [2]
 
 
@@ -98,7 +98,7 @@ def test_w09_a_look_that_fails_is_made_up_for_later() -> None:
                 return ConnectionLost("the link broke")
         return envelope("observe", observation([]))
 
-    hands = Hands({"observe": observe, "end": acted("end", s2="ended")})
+    hands = Hands({"observe": observe, "logoff": acted("logoff", s2="ended")})
     host = hands.host(clock=clock)
     (result,) = host.log_off(host.observe().sessions, run="r1")
     assert result.result is Result.ENDED
@@ -107,7 +107,7 @@ def test_w09_a_look_that_fails_is_made_up_for_later() -> None:
 
 def test_w09_a_session_that_stays_is_unknown_after_the_last_look() -> None:
     clock = FakeClock()
-    hands = Hands({"observe": looks([ALICE]), "end": acted("end", s2="begun")})
+    hands = Hands({"observe": looks([ALICE]), "logoff": acted("logoff", s2="begun")})
     host = hands.host(clock=clock)
     (result,) = host.log_off(host.observe().sessions, run="r1")
     assert (result.result, result.text) == (Result.UNKNOWN, "the log-off has begun; the session is still listed")
@@ -117,21 +117,21 @@ def test_w09_a_session_that_stays_is_unknown_after_the_last_look() -> None:
 
 @pytest.mark.parametrize(("said", "expected"), [("begun", Result.ENDED), ("unknown", Result.GONE)])
 def test_whoever_goes_was_ended_only_if_the_log_off_had_begun(said: str, expected: Result) -> None:
-    hands = Hands({"observe": looks([ALICE], []), "end": acted("end", s2=said)})
+    hands = Hands({"observe": looks([ALICE], []), "logoff": acted("logoff", s2=said)})
     host = hands.host(clock=FakeClock())
     (result,) = host.log_off(host.observe().sessions, run="r1")
     assert result.result is expected
 
 
 def test_whose_log_off_did_not_begin_is_not_told_to_be_logging_off() -> None:
-    hands = Hands({"observe": looks([ALICE]), "end": acted("end", s2="unknown")})
+    hands = Hands({"observe": looks([ALICE]), "logoff": acted("logoff", s2="unknown")})
     host = hands.host(clock=FakeClock())
     (result,) = host.log_off(host.observe().sessions, run="r1")
     assert (result.result, result.text, result.begun) == (Result.UNKNOWN, "the session is still listed", False)
 
 
 def test_w09_a_row_that_comes_back_starts_the_count_anew() -> None:
-    hands = Hands({"observe": looks([ALICE], [], [ALICE], [], []), "end": acted("end", s2="begun")})
+    hands = Hands({"observe": looks([ALICE], [], [ALICE], [], []), "logoff": acted("logoff", s2="begun")})
     host = hands.host(clock=FakeClock())
     (result,) = host.log_off(host.observe().sessions, run="r1")
     assert result.result is Result.ENDED
@@ -144,7 +144,7 @@ def test_w09_processes_without_a_row_are_not_gone() -> None:
         more = {} if table else {"witness": {"before": [2], "after": [2]}}
         return envelope("observe", observation(table, **more))
 
-    hands = Hands({"observe": observe, "end": acted("end", s2="ended")})
+    hands = Hands({"observe": observe, "logoff": acted("logoff", s2="ended")})
     host = hands.host(clock=FakeClock())
     (result,) = host.log_off(host.observe().sessions, run="r1")
     assert (result.result, result.text) == (Result.UNKNOWN, "its row is gone, but processes of it still run")
@@ -155,7 +155,7 @@ def test_another_birth_on_the_same_id_means_the_first_is_gone() -> None:
         more = {} if hands.calls.count("observe") == 1 else {"births": [{"id": 2, "born": "20261125115959.000000+000"}]}
         return envelope("observe", observation([ALICE], **more))
 
-    hands = Hands({"observe": observe, "end": acted("end", s2="ended")})
+    hands = Hands({"observe": observe, "logoff": acted("logoff", s2="ended")})
     host = hands.host(clock=FakeClock())
     (result,) = host.log_off(host.observe().sessions, run="r1")
     assert result.result is Result.ENDED
@@ -166,7 +166,7 @@ def test_w05_without_births_other_text_on_the_id_is_unknown() -> None:
         table = [ALICE] if hands.calls.count("observe") == 1 else [row("zoe", 2)]
         return envelope("observe", observation(table, births=[]))
 
-    hands = Hands({"observe": observe, "end": acted("end", s2="ended")})
+    hands = Hands({"observe": observe, "logoff": acted("logoff", s2="ended")})
     host = hands.host(clock=FakeClock())
     (result,) = host.log_off(host.observe().sessions, run="r1")
     assert result.result is Result.UNKNOWN
@@ -176,7 +176,7 @@ def test_a_look_that_fails_proves_nothing() -> None:
     def observe(script: Script) -> str | ConnectionLost:
         return looks([ALICE])(script) if hands.calls.count("observe") == 1 else ConnectionLost("the link broke")
 
-    hands = Hands({"observe": observe, "end": acted("end", s2="ended")})
+    hands = Hands({"observe": observe, "logoff": acted("logoff", s2="ended")})
     host = hands.host(clock=FakeClock())
     (result,) = host.log_off(host.observe().sessions, run="r1")
     assert (result.result, result.text) == (Result.UNKNOWN, "could not look: the link broke")
@@ -210,13 +210,13 @@ def test_w03_an_interrupted_act_is_not_repeated() -> None:
     assert hands.calls == ["observe", "disconnect"]
 
 
-@pytest.mark.parametrize("answer", ["", "{", "[]", '{"mpsbridge": 2}', envelope("end", {"now": 1})])
+@pytest.mark.parametrize("answer", ["", "{", "[]", '{"mpsbridge": 2}', envelope("logoff", {"now": 1})])
 def test_an_unreadable_answer_names_host_and_snippet(answer: str) -> None:
-    host = Hands({"observe": looks([ALICE]), "end": lambda _script: answer}).host()
+    host = Hands({"observe": looks([ALICE]), "logoff": lambda _script: answer}).host()
     seen = host.observe()
     with pytest.raises(ParseError) as caught:
         host.log_off(seen.sessions, run="r1")
-    assert (caught.value.host, caught.value.snippet, caught.value.may_have_run) == ("ts1", "end", True)
+    assert (caught.value.host, caught.value.snippet, caught.value.may_have_run) == ("ts1", "logoff", True)
 
 
 def test_a_refusal_of_the_host_is_a_remote_error() -> None:
@@ -248,7 +248,7 @@ def test_w33_a_connection_that_was_idle_for_long_is_replaced() -> None:
 
 
 def test_after_a_cancel_nothing_more_is_sent() -> None:
-    hands = Hands({"observe": looks([ALICE]), "end": acted("end", s2="ended")})
+    hands = Hands({"observe": looks([ALICE]), "logoff": acted("logoff", s2="ended")})
     host = hands.host()
     seen = host.observe()
     canceller = Thread(target=host.cancel)

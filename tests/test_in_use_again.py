@@ -116,7 +116,7 @@ def test_a_restart_over_a_session_in_use_again_is_refused_before_anybody_is_ende
 
 
 def test_a_run_that_goes_on_asks_again_too(stage: Stage) -> None:
-    stage.host.faults["end"] = ("before", Unreachable("no route"))
+    stage.host.faults["logoff"] = ("before", Unreachable("no route"))
     with pytest.raises(Unreachable):
         stage.run(selector=IDLE)
     once_begun(stage, idle_s=0)

@@ -225,7 +225,7 @@ def test_w34_notify_sends_messages_and_ends_nobody(host: WindowsHost, served: Co
     answer: ActAnswer = read("message", transport.run(script("message", ALICE.guard()), timeout_s=30))
     assert [entry.result for entry in answer.sessions] == [DONE["message"]]
     with pytest.raises(NotPublished, match="Close-MpsbridgeSession"):
-        transport.run(script("end", ALICE.guard()), timeout_s=30)
+        transport.run(script("logoff", ALICE.guard()), timeout_s=30)
     assert told(host) == [("msg", "2")]
 
 
@@ -246,10 +246,10 @@ def test_w34_no_role_marks_a_notice_of_somebody_elses_run(role: Role, host: Wind
 @pytest.mark.engine
 def test_w34_end_does_all_of_it(host: WindowsHost, served: Connect) -> None:
     transport = served(Role.END)
-    for name, person in (("message", ALICE), ("disconnect", BOB), ("end", ALICE)):
+    for name, person in (("message", ALICE), ("disconnect", BOB), ("logoff", ALICE)):
         answer: ActAnswer = read(name, transport.run(script(name, person.guard()), timeout_s=30))
         assert [entry.result for entry in answer.sessions] == [DONE[name]]
-    assert told(host) == [(PROGRAM["message"], "2"), (PROGRAM["disconnect"], "5"), (PROGRAM["end"], "2")]
+    assert told(host) == [(PROGRAM["message"], "2"), (PROGRAM["disconnect"], "5"), (PROGRAM["logoff"], "2")]
     assert host.ids == [5]
     changed = read("logons-set", transport.run(LOGONS_SET.render(mode(LogonMode.DRAIN)), timeout_s=30))
     assert (changed.mode, changed.was) == (LogonMode.DRAIN, LogonMode.ENABLED)

@@ -150,7 +150,7 @@ def test_ending_a_session_ends_that_one_and_records_it(lab: Lab) -> None:
         guards = guards_of(answer(runspaces, OBSERVE)["result"])
         alice = next(guard for guard in guards if guard["user"] == "alice")
         envelope = answer(runspaces, act("Close-MpsbridgeSession", [alice]))
-        assert envelope["snippet"] == "end"
+        assert envelope["snippet"] == "logoff"
         result = strict(ActAnswer, envelope["result"])
         assert [(each.id, each.result) for each in result.sessions] == [(2, "ended")]
         left = guards_of(answer(runspaces, OBSERVE)["result"])

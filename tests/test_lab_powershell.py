@@ -20,7 +20,7 @@ from pypsrp.client import Client
 from pypsrp.exceptions import WSManFaultError
 from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.wsman import WSMan
-from snippet_calls import CALLS, act, box, end, mode
+from snippet_calls import CALLS, act, box, log_off, mode
 
 from mpsbridge.errors import SettingsError
 from mpsbridge.lab import Lab
@@ -123,7 +123,7 @@ def test_the_real_scripts_see_and_change_the_world(lab: Lab) -> None:
         changed = carol.model_copy(update={"born": "20200101000000.000000+000"})
         assert results(ask(runspaces, "message", box("it's ‘five’", alice, bob))) == ["shown", "refused"]
         assert results(ask(runspaces, "disconnect", act(alice))) == ["disconnected"]
-        assert results(ask(runspaces, "end", end(alice, bob, changed))) == ["ended", "ended", "changed"]
+        assert results(ask(runspaces, "logoff", log_off(alice, bob, changed))) == ["ended", "ended", "changed"]
         logons = ask(runspaces, "logons-set", mode(LogonMode.DRAIN, LogonMode.ENABLED))["result"]
         assert (logons["was"], logons["mode"], logons["changed"]) == ("enabled", "drain", True)
         left = ask(runspaces, "observe")["result"]

@@ -14,7 +14,7 @@ import pytest
 from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
-from snippet_calls import ALICE, CALLS, NEVER, STAYS, box, end, held, mode, swap
+from snippet_calls import ALICE, CALLS, NEVER, STAYS, box, held, log_off, mode, swap
 
 from mpsbridge.errors import RenderError
 from mpsbridge.lab.engines.reader import last_call
@@ -22,7 +22,7 @@ from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.scripts import Effect, Script
 from mpsbridge.models.sessions import LogonMode
 from mpsbridge.snippets import render as rendering
-from mpsbridge.snippets.catalogue import CATALOGUE, END, LOGONS_SET, MESSAGE, OBSERVE
+from mpsbridge.snippets.catalogue import CATALOGUE, LOGOFF, LOGONS_SET, MESSAGE, OBSERVE
 from mpsbridge.snippets.parameters import ObserveParameters
 from mpsbridge.snippets.render import TEMPLATES, render
 from mpsbridge.version import __version__
@@ -63,7 +63,7 @@ def test_the_calls_are_the_agreed_ones() -> None:
         "message": f"Send-MpsbridgeMessage -Sessions '{sessions}' -Text 'The host restarts at 18:00.'"
         f" -DisplaySeconds 60 -Notice $null {late} -TimeLimitSeconds 20",
         "disconnect": f"Disconnect-MpsbridgeSession -Sessions '{sessions}' {late} -TimeLimitSeconds 20",
-        "end": f"Close-MpsbridgeSession -Sessions '{sessions}' {free} -TimeLimitSeconds 20",
+        "logoff": f"Close-MpsbridgeSession -Sessions '{sessions}' {free} -TimeLimitSeconds 20",
         "reset": f"Reset-MpsbridgeSession -Sessions '{sessions}' {free} -TimeLimitSeconds 20",
         "lease": f"Set-MpsbridgeLease -Text '{held()}' -Expected $null {late}",
         "failsafe": f"Register-MpsbridgeFailsafe -Found 'enabled' -Set 'drain' -Owner 'ops@box' {late}",
@@ -83,7 +83,7 @@ def test_no_expectation_is_null() -> None:
 
 def test_bytes_of_any_code_page_travel_as_ascii() -> None:
     guard = ALICE.model_copy(update={"user": "J\x94rg'\x80\xa0", "logon": "25.11.2026 09:00"})
-    script = END.render(end(guard))
+    script = LOGOFF.render(log_off(guard))
     assert script.call.isascii()
     sent = json.loads(str(script.parameters["Sessions"]))["sessions"][0]
     assert (sent["user"], sent["logon"]) == (guard.user, guard.logon)
@@ -122,9 +122,9 @@ def test_w35_the_header_shows_ids_and_modes_and_of_a_lease_only_a_digest() -> No
 
 
 def test_digests_are_of_what_runs_not_of_the_header() -> None:
-    one = END.render(end(ALICE), reason="one")
-    two = END.render(end(ALICE), reason="two")
-    other = END.render(end(ALICE, run="run-2"))
+    one = LOGOFF.render(log_off(ALICE), reason="one")
+    two = LOGOFF.render(log_off(ALICE), reason="two")
+    other = LOGOFF.render(log_off(ALICE, run="run-2"))
     assert one.header != two.header
     assert one.digest == two.digest != other.digest
     assert one.definitions_digest == other.definitions_digest != OBSERVE.render(ObserveParameters()).definitions_digest

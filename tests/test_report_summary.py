@@ -162,7 +162,7 @@ def test_what_may_have_run_is_unknown_and_says_why(told: Report) -> None:
 def test_what_never_reached_the_host_leaves_people_untouched(tmp_path: Path) -> None:
     def prepare(host: FakeHost) -> None:
         host.log_on(2, "alice")
-        host.faults["end"] = ("before", Unreachable("no route"))
+        host.faults["logoff"] = ("before", Unreachable("no route"))
 
     host = one_host(tmp_path, prepare, then=Then.NOTHING)
     assert (host.status, host.error) == (Verdict.FAILED, "no route")
@@ -263,7 +263,7 @@ def test_a_resumed_run_is_unknown_until_its_host_has_a_last_word() -> None:
 def test_who_was_there_before_a_restart_is_gone_though_the_log_off_was_never_answered(tmp_path: Path) -> None:
     def cut_off(host: FakeHost) -> None:
         host.log_on(2, "alice")
-        host.faults["end"] = ("after", lost())
+        host.faults["logoff"] = ("after", lost())
 
     past = PastRun(tmp_path, hosts=("ts1",))
     past.on("ts1", cut_off)

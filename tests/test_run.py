@@ -323,7 +323,7 @@ def test_closing_can_be_left_out(stage: Stage, host: FakeHost) -> None:
     assert not [what for what in host.record if what[0] in {"logons", "failsafe"}]
 
 
-STEPS = ["lease", "failsafe", "logons-set", "message", "end", "look"]
+STEPS = ["lease", "failsafe", "logons-set", "message", "logoff", "look"]
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -338,7 +338,7 @@ def test_whatever_breaks_nothing_is_left_behind(stage: Stage, host: FakeHost, st
     assert host.record.count(("ended", "alice")) <= 1
 
 
-@pytest.mark.parametrize("step", ["end", "message", "logons-set"])
+@pytest.mark.parametrize("step", ["logoff", "message", "logons-set"])
 def test_what_is_known_not_to_have_run_is_recorded_so(stage: Stage, host: FakeHost, step: str) -> None:
     host.faults[step] = ("before", Unreachable("no route"))
     with pytest.raises(NotSent):
@@ -346,12 +346,12 @@ def test_what_is_known_not_to_have_run_is_recorded_so(stage: Stage, host: FakeHo
     assert stage.journal.unanswered("r-1") == []
 
 
-@pytest.mark.parametrize("step", ["end", "message", "logons-set"])
+@pytest.mark.parametrize("step", ["logoff", "message", "logons-set"])
 def test_what_may_have_run_stays_without_an_outcome(stage: Stage, host: FakeHost, step: str) -> None:
     host.faults[step] = ("after", lost())
     with pytest.raises(Interrupted):
         stage.run()
-    assert steps_in(stage.journal.unanswered("r-1")) == ["logoff" if step == "end" else step]
+    assert steps_in(stage.journal.unanswered("r-1")) == [step]
 
 
 def test_what_breaks_after_a_log_off_began_says_that_something_ran(stage: Stage, host: FakeHost) -> None:
@@ -550,7 +550,7 @@ def test_w25_an_order_whose_answer_is_lost_is_seen_through(
     host.faults[step] = ("after", lost())
     assert stage.run(then=then, warn_s=()).outcome == outcome
     assert len([what for what, _ in host.record if what == "down"]) == 1
-    assert steps_in(stage.journal.unanswered("r-1")) == ["logoff" if step == "end" else step]
+    assert steps_in(stage.journal.unanswered("r-1")) == [step]
 
 
 @pytest.mark.parametrize("then", [Then.RESTART, Then.SHUTDOWN, Then.CONSOLE_MODE])

@@ -120,8 +120,8 @@ POLICIES = st.builds(
     return_timeout_s=st.just(900),
     host_deadline_s=st.sampled_from([10800, 10800, 10800, 400]),
 )
-SNIPPETS = ["any", "look", "lease", "failsafe", "logons-set", "logons-set", "message", "message", "end", "end", "reset"]
-SNIPPETS += ["power", "mode", "failsafe-remove"]
+SNIPPETS = ["any", "look", "lease", "failsafe", "logons-set", "logons-set", "message", "message"]
+SNIPPETS += ["logoff", "logoff", "reset", "power", "mode", "failsafe-remove"]
 FAULTS = st.builds(
     Fault,
     snippet=st.sampled_from(SNIPPETS),
@@ -374,7 +374,9 @@ class RunMachine(RuleBasedStateMachine):
         self.story.pass_time(seconds)
 
     @rule(
-        snippet=st.sampled_from(["message", "end", "end", "reset", "power", "power", "logons-set", "failsafe-remove"])
+        snippet=st.sampled_from(
+            ["message", "logoff", "logoff", "reset", "power", "power", "logons-set", "failsafe-remove"]
+        )
     )
     def until_the_next(self, snippet: str) -> None:
         """To the moment at which such a script is on its way."""

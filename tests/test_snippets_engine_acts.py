@@ -35,7 +35,7 @@ def test_w03_a_hung_session_is_unknown_and_does_not_hold_up_the_others(
 ) -> None:
     hung = moved(ALICE, traits={"ignores": True, "program_s": hung_s})
     host = WindowsHost(tmp_path, engine, [hung, BOB])
-    found = answers(host, script("end", ALICE.guard(), BOB.guard(), time_limit_s=1))
+    found = answers(host, script("logoff", ALICE.guard(), BOB.guard(), time_limit_s=1))
     assert [(each.id, each.result) for each in found] == [(2, Result.UNKNOWN), (5, Result.ENDED)]
     assert found[0].text == "the log-off has begun"
     assert [each.begun for each in found] == [True, True]
@@ -45,7 +45,7 @@ def test_w03_a_hung_session_is_unknown_and_does_not_hold_up_the_others(
 @pytest.mark.xdist_group("timing")
 def test_w09_a_row_that_is_gone_is_not_enough(engine: Path, tmp_path: Path) -> None:
     host = WindowsHost(tmp_path, engine, [moved(ALICE, traits={"lingers": True})])
-    assert results(host, script("end", ALICE.guard(), time_limit_s=1)) == [Result.UNKNOWN]
+    assert results(host, script("logoff", ALICE.guard(), time_limit_s=1)) == [Result.UNKNOWN]
     assert host.ids == []
 
 
@@ -98,7 +98,7 @@ def test_a_session_that_is_not_surely_the_one_is_not_reset(engine: Path, tmp_pat
     assert host.record == []
 
 
-@pytest.mark.parametrize("name", ["end", "disconnect", "message"])
+@pytest.mark.parametrize("name", ["logoff", "disconnect", "message"])
 def test_a_program_that_refuses_is_refused_in_its_own_words(engine: Path, tmp_path: Path, name: str) -> None:
     host = WindowsHost(tmp_path, engine, [moved(ALICE, traits={"protected": True}), BOB])
     first, second = answers(host, script(name, ALICE.guard(), BOB.guard()))
@@ -108,7 +108,7 @@ def test_a_program_that_refuses_is_refused_in_its_own_words(engine: Path, tmp_pa
     assert second.result is not Result.REFUSED
 
 
-@pytest.mark.parametrize("name", ["end", "disconnect", "message"])
+@pytest.mark.parametrize("name", ["logoff", "disconnect", "message"])
 def test_w32_a_missing_program_is_refused(engine: Path, tmp_path: Path, name: str) -> None:
     host = WindowsHost(tmp_path, engine, [ALICE])
     (tmp_path / "windows" / "System32" / f"{PROGRAM[name]}.exe").unlink()
@@ -122,13 +122,13 @@ def test_text_of_programs_is_harmless(engine: Path, tmp_path: Path) -> None:
     host = WindowsHost(tmp_path, engine, [ALICE])
     program = tmp_path / "windows" / "System32" / "logoff.exe"
     program.write_text("#!/bin/sh\nprintf '\\033[31mno\\r\\n\\a\\tno\\377%0500d' 0 >&2\nexit 5\n")
-    (answer,) = answers(host, script("end", ALICE.guard()))
+    (answer,) = answers(host, script("logoff", ALICE.guard()))
     assert answer.text.startswith("logoff.exe ended with 5: [31mno noÿ000")
     assert answer.text.isprintable()
     assert len(answer.text) < 260
 
 
-@pytest.mark.parametrize(("name", "program"), [("end", "logoff.exe"), ("disconnect", "tsdiscon.exe")])
+@pytest.mark.parametrize(("name", "program"), [("logoff", "logoff.exe"), ("disconnect", "tsdiscon.exe")])
 def test_w37_each_act_is_in_the_hosts_own_log(engine: Path, tmp_path: Path, name: str, program: str) -> None:
     host = WindowsHost(tmp_path, engine, [ALICE, moved(BOB, born=LATER)])
     results(host, script(name, ALICE.guard(), BOB.guard()))
@@ -138,7 +138,7 @@ def test_w37_each_act_is_in_the_hosts_own_log(engine: Path, tmp_path: Path, name
 
 def test_w37_a_log_that_does_not_take_it_is_one_problem(engine: Path, tmp_path: Path) -> None:
     host = WindowsHost(tmp_path, engine, [ALICE, BOB], events_fail=True)
-    envelope = open_envelope("end", host.run(script("end", ALICE.guard(), BOB.guard())))
+    envelope = open_envelope("logoff", host.run(script("logoff", ALICE.guard(), BOB.guard())))
     assert [problem.partition(":")[0] for problem in envelope.problems] == ["event log"]
     assert host.ids == []
 
@@ -147,20 +147,20 @@ def test_w37_a_log_that_does_not_take_it_is_one_problem(engine: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("generation", ["2012", "2016"])
-@pytest.mark.parametrize("name", ["end", "disconnect"])
+@pytest.mark.parametrize("name", ["logoff", "disconnect"])
 def test_w11_multipoint_is_asked_for_one_session_at_a_time(
     engine: Path, tmp_path: Path, generation: str, name: str
 ) -> None:
     host = WindowsHost(tmp_path, engine, [ALICE, BOB, CAROL], generation=generation)
     found = results(host, script(name, ALICE.guard(), CAROL.guard()))
-    verb = {"end": "close", "disconnect": "disconnect"}[name]
-    assert found == [Result.ENDED if name == "end" else Result.DISCONNECTED] * 2
+    verb = {"logoff": "close", "disconnect": "disconnect"}[name]
+    assert found == [Result.ENDED if name == "logoff" else Result.DISCONNECTED] * 2
     assert host.record == [Act("wms", [verb, "2"]), Act("wms", [verb, "7"])]
 
 
 def test_w11_multipoint_refuses_and_the_program_does_it(engine: Path, tmp_path: Path) -> None:
     host = WindowsHost(tmp_path, engine, [ALICE, BOB], generation="2016", wms={"throws": "before"})
-    (answer,) = answers(host, script("end", ALICE.guard()))
+    (answer,) = answers(host, script("logoff", ALICE.guard()))
     assert (answer.result, "No session with the id 2" in answer.text) == (Result.ENDED, True)
     assert "EndInvoke" not in answer.text  # what the cmdlet said, without PowerShell's wrapping
     assert told(host) == [("wms", "close"), ("logoff", "2")]
@@ -169,7 +169,7 @@ def test_w11_multipoint_refuses_and_the_program_does_it(engine: Path, tmp_path: 
 
 def test_w11_multipoint_acts_and_then_throws(engine: Path, tmp_path: Path) -> None:
     host = WindowsHost(tmp_path, engine, [ALICE, BOB], generation="2016", wms={"throws": "after"})
-    (answer,) = answers(host, script("end", ALICE.guard()))
+    (answer,) = answers(host, script("logoff", ALICE.guard()))
     assert (answer.result, "Close-WmsSession" in answer.text) == (Result.ENDED, True)
     assert told(host) == [("wms", "close")]
 
@@ -177,7 +177,7 @@ def test_w11_multipoint_acts_and_then_throws(engine: Path, tmp_path: Path) -> No
 def test_w11_somebody_new_behind_a_cmdlet_that_threw_is_left_alone(engine: Path, tmp_path: Path) -> None:
     host = WindowsHost(tmp_path, engine, [ALICE, BOB], generation="2016", wms={"throws": "before"})
     host.later(2, [Person(2, "mallory", born=LATER), BOB])
-    (answer,) = answers(host, script("end", ALICE.guard()))
+    (answer,) = answers(host, script("logoff", ALICE.guard()))
     assert answer.result is Result.ENDED
     assert told(host) == [("wms", "close")]
     assert host.ids == [2, 5]
@@ -186,7 +186,7 @@ def test_w11_somebody_new_behind_a_cmdlet_that_threw_is_left_alone(engine: Path,
 @pytest.mark.xdist_group("timing")
 def test_w11_multipoint_that_hangs_is_not_asked_again(engine: Path, tmp_path: Path) -> None:
     host = WindowsHost(tmp_path, engine, [ALICE, BOB], generation="2016", wms={"hangs": 30})
-    first, second = answers(host, script("end", ALICE.guard(), BOB.guard(), time_limit_s=2))
+    first, second = answers(host, script("logoff", ALICE.guard(), BOB.guard(), time_limit_s=2))
     assert (first.result, first.text) == (Result.ENDED, "Close-WmsSession: no answer within 2 seconds")
     assert (second.result, second.text) == (Result.ENDED, "")
     assert told(host) == [("logoff", "2"), ("logoff", "5")]

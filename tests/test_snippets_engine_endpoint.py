@@ -12,7 +12,7 @@ from windows_host import Person, WindowsHost
 from mpsbridge.errors import RemoteError
 from mpsbridge.models.answers import ActAnswer
 from mpsbridge.models.sessions import LogonMode, Result
-from mpsbridge.snippets.catalogue import CATALOGUE, END, LOGONS, LOGONS_SET
+from mpsbridge.snippets.catalogue import CATALOGUE, LOGOFF, LOGONS, LOGONS_SET
 from mpsbridge.snippets.parameters import LogonsParameters
 
 pytestmark = pytest.mark.engine
@@ -30,7 +30,7 @@ def test_w34_reading_and_setting_as_commands(engine: Path, tmp_path: Path, name:
         assert answer.mode is (LogonMode.DRAIN if name == "logons-set" else LogonMode.ENABLED)
 
 
-@pytest.mark.parametrize("name", ["end", "disconnect", "message"])
+@pytest.mark.parametrize("name", ["logoff", "disconnect", "message"])
 def test_w34_acting_as_commands(engine: Path, tmp_path: Path, name: str) -> None:
     host = WindowsHost(tmp_path, engine, [ALICE, BOB])
     answer: ActAnswer = CATALOGUE[name].read(host.call(script(name, ALICE.guard())))
@@ -40,7 +40,7 @@ def test_w34_acting_as_commands(engine: Path, tmp_path: Path, name: str) -> None
 
 def test_w34_multipoint_works_behind_the_restriction(engine: Path, tmp_path: Path) -> None:
     host = WindowsHost(tmp_path, engine, [ALICE, BOB], generation="2016")
-    answer = END.read(host.call(script("end", ALICE.guard())))
+    answer = LOGOFF.read(host.call(script("logoff", ALICE.guard())))
     assert [entry.result for entry in answer.sessions] == [Result.ENDED]
     assert told(host) == [("wms", "close")]
 
@@ -65,9 +65,9 @@ def test_w34_nothing_else_can_be_called_there(engine: Path, tmp_path: Path, func
 )
 def test_w34_parameters_are_checked_on_the_host(engine: Path, tmp_path: Path, changes: dict[str, str | int]) -> None:
     host = WindowsHost(tmp_path, engine, [ALICE])
-    sent = script("end", ALICE.guard())
+    sent = script("logoff", ALICE.guard())
     with pytest.raises(RemoteError):
-        END.read(host.call(sent.model_copy(update={"parameters": sent.parameters | changes})))
+        LOGOFF.read(host.call(sent.model_copy(update={"parameters": sent.parameters | changes})))
     assert host.record == []
 
 

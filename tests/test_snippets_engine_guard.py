@@ -9,13 +9,13 @@ import pytest
 from acting import ACTS, ALICE, BOB, DONE, LATER, PROGRAM, USER, answers, lease, results, script, told
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from snippet_calls import end
+from snippet_calls import log_off
 from windows_host import Act, Person, WindowsHost, moved, run_script, session_of
 from windows_programs import row
 
 from mpsbridge.errors import RemoteError
 from mpsbridge.models.sessions import Result
-from mpsbridge.snippets.catalogue import END, OBSERVE
+from mpsbridge.snippets.catalogue import LOGOFF, OBSERVE
 from mpsbridge.snippets.parameters import ObserveParameters
 from mpsbridge.snippets.render import TEMPLATES
 
@@ -55,33 +55,33 @@ def test_w05_a_birth_that_cannot_be_read_any_more(engine: Path, tmp_path: Path, 
 
 def test_w05_other_text_without_births_is_unknown_never_gone(engine: Path, tmp_path: Path) -> None:
     host = WindowsHost(tmp_path, engine, [moved(ALICE, logon="11/25/2026 10:00 AM")], caller=USER)
-    assert results(host, script("end", ALICE.guard(born=None))) == [Result.UNKNOWN]
+    assert results(host, script("logoff", ALICE.guard(born=None))) == [Result.UNKNOWN]
     assert host.record == []
 
 
 def test_w05_other_text_with_the_same_birth_is_unknown(engine: Path, tmp_path: Path) -> None:
     host = WindowsHost(tmp_path, engine, [moved(ALICE, logon="11/25/2026 10:00 AM")])
-    assert results(host, script("end", ALICE.guard())) == [Result.UNKNOWN]
+    assert results(host, script("logoff", ALICE.guard())) == [Result.UNKNOWN]
     assert host.record == []
 
 
 def test_without_births_the_row_alone_decides(engine: Path, tmp_path: Path) -> None:
     host = WindowsHost(tmp_path, engine, [ALICE, BOB], caller=USER)
-    assert results(host, script("end", ALICE.guard(born=None))) == [Result.ENDED]
+    assert results(host, script("logoff", ALICE.guard(born=None))) == [Result.ENDED]
     assert told(host) == [("logoff", "2")]
 
 
 @pytest.mark.parametrize("born", [ALICE.born, None])
 def test_gone_is_no_row_and_no_process(engine: Path, tmp_path: Path, born: str | None) -> None:
     host = WindowsHost(tmp_path, engine, [BOB])
-    assert results(host, script("end", ALICE.guard(born=born))) == [Result.GONE]
+    assert results(host, script("logoff", ALICE.guard(born=born))) == [Result.GONE]
     assert host.record == []
 
 
 @pytest.mark.parametrize("elevated", [True, False])
 def test_w13_processes_without_a_row_are_not_gone(engine: Path, tmp_path: Path, elevated: bool) -> None:
     host = WindowsHost(tmp_path, engine, [moved(ALICE, listed=False)], caller=USER | {"elevated": elevated})
-    (answer,) = answers(host, script("end", ALICE.guard(born=ALICE.born if elevated else None)))
+    (answer,) = answers(host, script("logoff", ALICE.guard(born=ALICE.born if elevated else None)))
     assert (answer.result, "still run" in answer.text) == (Result.UNKNOWN, True)
     assert host.record == []
 
@@ -89,12 +89,12 @@ def test_w13_processes_without_a_row_are_not_gone(engine: Path, tmp_path: Path, 
 def test_w14_an_account_that_may_not_see_does_not_call_anybody_gone(engine: Path, tmp_path: Path) -> None:
     kiosk = moved(ALICE, listed=False, programs=("kiosk",))
     host = WindowsHost(tmp_path, engine, [kiosk], caller=USER)
-    assert results(host, script("end", ALICE.guard(born=None))) == [Result.UNKNOWN]
+    assert results(host, script("logoff", ALICE.guard(born=None))) == [Result.UNKNOWN]
 
 
 def test_a_logon_screen_without_a_person_is_gone(engine: Path, tmp_path: Path) -> None:
     host = WindowsHost(tmp_path, engine, [moved(ALICE, listed=False, programs=())])
-    assert results(host, script("end", ALICE.guard())) == [Result.GONE]
+    assert results(host, script("logoff", ALICE.guard())) == [Result.GONE]
     assert host.record == []
 
 
@@ -141,13 +141,13 @@ def test_the_callers_own_session_is_refused(
 )
 def test_w34_the_list_is_checked_on_the_host(engine: Path, tmp_path: Path, sessions: str) -> None:
     good = json.dumps(ALICE.guard().model_dump())
-    sent = END.render(end(ALICE.guard()))
+    sent = LOGOFF.render(log_off(ALICE.guard()))
     call = sent.call.replace(json.dumps({"sessions": [ALICE.guard().model_dump()]}, separators=(",", ":")), "@@")
     odd = sent.model_copy(update={"call": call.replace("@@", sessions.replace("GOOD", good))})
     assert "@@" in call
     host = WindowsHost(tmp_path, engine, [ALICE, BOB])
     with pytest.raises(RemoteError):
-        END.read(host.run(odd))
+        LOGOFF.read(host.run(odd))
     assert host.record == []
 
 
@@ -175,7 +175,7 @@ def test_w04_too_late_is_expired(engine: Path, tmp_path: Path, name: str) -> Non
 def test_w04_the_lease_is_asked_before_each_act(engine: Path, tmp_path: Path, text: str, result: Result) -> None:
     lease(tmp_path, text)
     host = WindowsHost(tmp_path, engine, [ALICE])
-    assert results(host, script("end", ALICE.guard())) == [result]
+    assert results(host, script("logoff", ALICE.guard())) == [result]
     assert bool(host.record) == (result is Result.ENDED)
 
 
@@ -191,7 +191,7 @@ def test_w02_who_has_come_back_meanwhile_is_not_ended(
     engine: Path, tmp_path: Path, was: str, name: str, now: str, result: Result
 ) -> None:
     host = WindowsHost(tmp_path, engine, [moved(ALICE, name=name, state=now)])
-    assert results(host, script("end", ALICE.guard(state=was))) == [result]
+    assert results(host, script("logoff", ALICE.guard(state=was))) == [result]
     assert bool(host.record) == (result is Result.ENDED)
 
 
@@ -209,7 +209,7 @@ def test_w19_what_a_run_sends_acts_only_while_that_run_holds_the_host(
     if text is not None:
         lease(tmp_path, text)
     host = WindowsHost(tmp_path, engine, [ALICE])
-    assert results(host, script("end", ALICE.guard(), lease="held")) == [result]
+    assert results(host, script("logoff", ALICE.guard(), lease="held")) == [result]
     assert bool(host.record) == (result is Result.ENDED)
 
 
@@ -251,7 +251,7 @@ def test_w31_a_user_named_user_12_with_id_12(engine: Path, tmp_path: Path, name:
 )
 def test_w31_near_misses_without_births(engine: Path, tmp_path: Path, guarded: Person, there: Person) -> None:
     host = WindowsHost(tmp_path, engine, [there], caller=USER)
-    (answer,) = answers(host, script("end", guarded.guard(born=None)))
+    (answer,) = answers(host, script("logoff", guarded.guard(born=None)))
     same = (guarded.user, guarded.id, guarded.logon) == (there.user, there.id, there.logon)
     if same:
         assert told(host) == [("logoff", str(there.id))]
@@ -281,7 +281,7 @@ def test_w31_names_in_the_bytes_of_any_code_page(
 ) -> None:
     person = Person(3, user, state=state, idle="none", logon="25.11.2026 09:00")
     host = WindowsHost(tmp_path, engine, [ALICE, person, BOB], page=page)
-    assert results(host, script("end", person.guard(page))) == [Result.ENDED]
+    assert results(host, script("logoff", person.guard(page))) == [Result.ENDED]
     assert told(host) == [("logoff", "3")]
 
 
@@ -349,27 +349,27 @@ def test_w31_a_guard_fits_its_own_row_and_no_other(
 def test_a_disconnected_row_has_no_session_name_and_is_found(engine: Path, tmp_path: Path) -> None:
     person = Person(3, "carol", name="", state="Disc", idle="3")
     host = WindowsHost(tmp_path, engine, [ALICE, person])
-    assert results(host, script("end", person.guard())) == [Result.ENDED]
+    assert results(host, script("logoff", person.guard())) == [Result.ENDED]
     assert told(host) == [("logoff", "3")]
 
 
 def test_a_row_pushed_to_the_right_is_found(engine: Path, tmp_path: Path) -> None:
     person = Person(3, "carol", state="Verbindung getrennt", idle="24692+13:29")
     host = WindowsHost(tmp_path, engine, [ALICE, person])
-    assert results(host, script("end", person.guard())) == [Result.ENDED]
+    assert results(host, script("logoff", person.guard())) == [Result.ENDED]
 
 
 def test_many_sessions_of_one_shared_account_are_told_apart(engine: Path, tmp_path: Path) -> None:
     kiosks = [Person(number, "kiosk", name=f"rdp-tcp#{number}") for number in (2, 3, 4)]
     host = WindowsHost(tmp_path, engine, kiosks)
-    assert results(host, script("end", kiosks[1].guard())) == [Result.ENDED]
+    assert results(host, script("logoff", kiosks[1].guard())) == [Result.ENDED]
     assert host.ids == [2, 4]
 
 
 def test_each_session_gets_its_own_answer_in_the_order_asked(engine: Path, tmp_path: Path) -> None:
     host = WindowsHost(tmp_path, engine, [ALICE, moved(BOB, born=LATER), Person(7, "dave")])
     guards = [Person(7, "dave").guard(), BOB.guard(), Person(9, "erin").guard(), ALICE.guard()]
-    found = answers(host, script("end", *guards))
+    found = answers(host, script("logoff", *guards))
     assert [(each.id, each.result) for each in found] == [
         (7, Result.ENDED),
         (5, Result.CHANGED),
@@ -382,7 +382,7 @@ def test_each_session_gets_its_own_answer_in_the_order_asked(engine: Path, tmp_p
 def test_w03_somebody_new_between_two_acts_of_one_script(engine: Path, tmp_path: Path) -> None:
     host = WindowsHost(tmp_path, engine, [ALICE, BOB])
     host.later(2, [Person(5, "mallory", born=LATER)])
-    assert results(host, script("end", ALICE.guard(), BOB.guard())) == [Result.ENDED, Result.CHANGED]
+    assert results(host, script("logoff", ALICE.guard(), BOB.guard())) == [Result.ENDED, Result.CHANGED]
     assert told(host) == [("logoff", "2")]
 
 
@@ -397,8 +397,8 @@ def test_a_table_that_cannot_be_read_is_unknown(engine: Path, tmp_path: Path, na
 
 def test_processes_that_cannot_be_listed_are_unknown(engine: Path, tmp_path: Path) -> None:
     host = WindowsHost(tmp_path, engine, [ALICE], processes_fail=True)
-    assert results(host, script("end", ALICE.guard())) == [Result.UNKNOWN]
-    assert results(host, script("end", Person(9, "erin").guard())) == [Result.UNKNOWN]
+    assert results(host, script("logoff", ALICE.guard())) == [Result.UNKNOWN]
+    assert results(host, script("logoff", Person(9, "erin").guard())) == [Result.UNKNOWN]
     assert host.record == []
 
 
@@ -419,6 +419,6 @@ def test_what_observe_saw_is_what_end_ends(engine: Path, tmp_path: Path) -> None
     seen = OBSERVE.read(host.run(OBSERVE.render(ObserveParameters())))
     guards = [session.guard for session in seen.sessions if session.guard is not None]
     assert len(guards) == 3
-    assert results(host, script("end", *guards[1:])) == [Result.ENDED, Result.ENDED]
+    assert results(host, script("logoff", *guards[1:])) == [Result.ENDED, Result.ENDED]
     assert host.record == [Act("logoff", ["5"]), Act("logoff", ["12"])]
     assert host.ids == [2]

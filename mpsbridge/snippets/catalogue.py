@@ -30,10 +30,10 @@ from mpsbridge.parsing.wms import stations
 from mpsbridge.snippets.envelope import open_envelope
 from mpsbridge.snippets.parameters import (
     ActParameters,
-    EndParameters,
     FailsafeParameters,
     FailsafeRemoveParameters,
     LeaseParameters,
+    LogOffParameters,
     LogonsParameters,
     LogonsSetParameters,
     LookParameters,
@@ -53,7 +53,7 @@ M = TypeVar("M")
 
 @dataclass(frozen=True)
 class Snippet(Generic[P, A, M]):
-    """One question or act: ``END.render(EndParameters(...))`` is a script, ``END.read(output)`` what came of it."""
+    """One question or act: ``LOOK.render(LookParameters())`` is a script, ``LOOK.read(output)`` what came of it."""
 
     name: str
     effect: Effect
@@ -104,7 +104,9 @@ MESSAGE = Snippet[MessageParameters, ActAnswer, ActAnswer](
 DISCONNECT = Snippet[ActParameters, ActAnswer, ActAnswer](
     "disconnect", Effect.DISRUPT, ActParameters, ActAnswer, _as_it_is
 )
-END = Snippet[EndParameters, ActAnswer, ActAnswer]("end", Effect.DISRUPT, EndParameters, ActAnswer, _as_it_is)
+LOGOFF = Snippet[LogOffParameters, ActAnswer, ActAnswer](
+    "logoff", Effect.DISRUPT, LogOffParameters, ActAnswer, _as_it_is
+)
 RESET = Snippet[ResetParameters, ActAnswer, ActAnswer]("reset", Effect.DISRUPT, ResetParameters, ActAnswer, _as_it_is)
 LEASE = Snippet[LeaseParameters, LeaseAnswer, LeaseAnswer](
     "lease", Effect.DISRUPT, LeaseParameters, LeaseAnswer, _as_it_is
@@ -121,7 +123,7 @@ POWER = Snippet[PowerParameters, PowerAnswer, PowerAnswer](
 MODE = Snippet[ModeParameters, ModeAnswer, ModeAnswer]("mode", Effect.DISRUPT, ModeParameters, ModeAnswer, _as_it_is)
 
 _ENTRIES = (
-    *(OBSERVE, LOOK, STATIONS, LOGONS, LOGONS_SET, MESSAGE, DISCONNECT, END, RESET),
+    *(OBSERVE, LOOK, STATIONS, LOGONS, LOGONS_SET, MESSAGE, DISCONNECT, LOGOFF, RESET),
     *(LEASE, FAILSAFE, FAILSAFE_REMOVE, POWER, MODE),
 )
 CATALOGUE: dict[str, Snippet[Any, Any, Any]] = {entry.name: entry for entry in _ENTRIES}

@@ -23,7 +23,7 @@ from enum import StrEnum
 
 from mpsbridge.errors import InputError
 from mpsbridge.models.harmless import harmless
-from mpsbridge.snippets.catalogue import DISCONNECT, END, LOGONS, LOGONS_SET, LOOK, MESSAGE, OBSERVE, RESET, STATIONS
+from mpsbridge.snippets.catalogue import DISCONNECT, LOGOFF, LOGONS, LOGONS_SET, LOOK, MESSAGE, OBSERVE, RESET, STATIONS
 from mpsbridge.snippets.literals import literal
 from mpsbridge.snippets.render import published
 from mpsbridge.version import __version__
@@ -53,7 +53,7 @@ class Role(StrEnum):
 
 _LOOK = (OBSERVE, LOOK, STATIONS, LOGONS)
 _NOTIFY = (*_LOOK, MESSAGE)
-SNIPPETS = {Role.LOOK: _LOOK, Role.NOTIFY: _NOTIFY, Role.END: (*_NOTIFY, DISCONNECT, END, RESET, LOGONS_SET)}
+SNIPPETS = {Role.LOOK: _LOOK, Role.NOTIFY: _NOTIFY, Role.END: (*_NOTIFY, DISCONNECT, LOGOFF, RESET, LOGONS_SET)}
 
 _MEANING = {
     Role.LOOK: "Reads sessions, stations and the logon mode",

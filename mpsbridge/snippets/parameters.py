@@ -128,13 +128,13 @@ class ActParameters(Given):
     """Bounds each program that is waited for; a log-off itself is started, not waited for (W3)."""
 
 
-class EndParameters(ActParameters):
+class LogOffParameters(ActParameters):
     """``Close-MpsbridgeSession``."""
 
     lease: LeaseDemand = "free"
 
 
-class ResetParameters(EndParameters):
+class ResetParameters(LogOffParameters):
     """What ``reset`` carries (``Reset-MpsbridgeSession``): each session with its birth, for its row may be gone."""
 
     @model_validator(mode="after")

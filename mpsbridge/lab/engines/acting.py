@@ -119,7 +119,7 @@ def disconnect(host: LabHost, arguments: Arguments, problems: Problems) -> Gener
     return _carry_out(act, host, arguments, problems)
 
 
-def end(host: LabHost, arguments: Arguments, problems: Problems) -> Generator[float, None, Result]:
+def log_off(host: LabHost, arguments: Arguments, problems: Problems) -> Generator[float, None, Result]:
     """The result of ``Close-MpsbridgeSession``."""
     act = _Act(
         result="ended",

@@ -38,7 +38,7 @@ _CALLS = {
     "set-mpsbridgelogonmode": _Known("logons-set", acting.set_logons),
     "send-mpsbridgemessage": _Known("message", acting.message),
     "disconnect-mpsbridgesession": _Known("disconnect", acting.disconnect),
-    "close-mpsbridgesession": _Known("end", acting.end),
+    "close-mpsbridgesession": _Known("logoff", acting.log_off),
     "reset-mpsbridgesession": _Known("reset", acting.reset),
     "set-mpsbridgelease": _Known("lease", ordering.lease),
     "register-mpsbridgefailsafe": _Known("failsafe", ordering.failsafe),
