@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.errors import (
@@ -25,14 +25,6 @@ from mpsbridge.errors import (
     Refused,
     Stopped,
     TimedOut,
-)
-from mpsbridge.models.answers import (
-    ActAnswer,
-    FailsafeAnswer,
-    LeaseAnswer,
-    ModeAnswer,
-    PowerAnswer,
-    SessionActAnswer,
 )
 from mpsbridge.models.scripts import Effect, RawOutput
 from mpsbridge.models.sessions import (
@@ -49,46 +41,26 @@ from mpsbridge.models.sessions import (
     to_cim,
 )
 from mpsbridge.models.targets import Target
-from mpsbridge.snippets.catalogue import (
-    DISCONNECT,
-    FAILSAFE,
-    FAILSAFE_REMOVE,
-    LEASE,
-    LOGOFF,
-    LOGONS,
-    LOGONS_SET,
-    LOOK,
-    MESSAGE,
-    MODE,
-    OBSERVE,
-    POWER,
-    RESET,
-    STATIONS,
-    A,
-    M,
-    P,
-    Snippet,
+from mpsbridge.snippets.failsafe import FailsafeAnswer, RegisterFailsafe, RemoveFailsafe
+from mpsbridge.snippets.fields import LeaseDemand
+from mpsbridge.snippets.lease import LeaseAnswer, WriteLease
+from mpsbridge.snippets.logons import ReadLogonMode, SetLogonMode
+from mpsbridge.snippets.observe import Look, Observe
+from mpsbridge.snippets.power import ModeAnswer, OrderPower, PowerAnswer, SwitchMode
+from mpsbridge.snippets.sessions import (
+    ActAnswer,
+    DisconnectSessions,
+    LogOffSessions,
+    ResetSessions,
+    SendMessage,
+    SessionActAnswer,
 )
-from mpsbridge.snippets.parameters import (
-    ActParameters,
-    FailsafeParameters,
-    FailsafeRemoveParameters,
-    LeaseDemand,
-    LeaseParameters,
-    LogOffParameters,
-    LogonsParameters,
-    LogonsSetParameters,
-    LookParameters,
-    MessageParameters,
-    ModeParameters,
-    ObserveParameters,
-    PowerParameters,
-    ResetParameters,
-    StationsParameters,
-)
+from mpsbridge.snippets.snippet import Asks
+from mpsbridge.snippets.stations import ListStations
 from mpsbridge.transports import open_transport
 from mpsbridge.transports.base import Transport
 
+M = TypeVar("M")
 LOOKS_AFTER_S = (0, 1, 2, 4, 5)
 """Seconds before each look for a session that is being ended, where nothing says when to look."""
 IDLE_LIMIT_S = 60.0
@@ -131,12 +103,12 @@ class Host:
         """As the person gave it."""
         return self.target.host
 
-    def run(self, snippet: Snippet[P, A, M], parameters: P) -> RawOutput:
+    def run(self, snippet: Asks[object]) -> RawOutput:
         """Run one snippet and bring home the raw answer. Raises ``InputError``, ``NotSent``, ``Interrupted``."""
         try:
             if self._only_reads and snippet.effect is not Effect.READ:
                 raise Refused(f"a dry run sends nothing but reads, and '{snippet.name}' is more")
-            script = snippet.render(parameters)
+            script = snippet.render()
             self._busy_since = self._clock.monotonic()
             left_s = self._left_s()
             self._ends_at = self._busy_since + left_s
@@ -151,11 +123,14 @@ class Host:
             self._last_used = self._clock.monotonic()
             self._busy_since = math.inf
 
-    def ask(self, snippet: Snippet[P, A, M], parameters: P) -> M:
-        """Run one snippet and read its answer. Raises, beyond :meth:`run`, ``RemoteError`` and ``ParseError``."""
-        raw = self.run(snippet, parameters)
+    def ask(self, snippet: Asks[M]) -> M:
+        """Run one snippet and read its answer: ``host.ask(Look())``.
+
+        Raises, beyond :meth:`run`, ``RemoteError`` and ``ParseError``.
+        """
+        raw = self.run(snippet)
         try:
-            return snippet.read(raw, check=self._check_time)
+            return snippet.read(raw, self._check_time)
         except MpsBridgeError as error:
             raise error.about(host=self.target.host, snippet=snippet.name)  # noqa: B904 - it is the same error
 
@@ -171,11 +146,11 @@ class Host:
 
         ``programs`` are looked for in everybody's session (W38).
         """
-        return self._timed(lambda: self.ask(OBSERVE, ObserveParameters(programs=tuple(programs))))
+        return self._timed(lambda: self.ask(Observe(programs=tuple(programs))))
 
     def look(self) -> Observation:
         """The small look for waiting: who is there, the logon mode, the boot and the lease; changes nothing (W16)."""
-        return self._timed(lambda: self.ask(LOOK, LookParameters()))
+        return self._timed(lambda: self.ask(Look()))
 
     def _timed(self, ask: Callable[[], Observation]) -> Observation:
         """Remember the host's own time, against which the limits of later acts are set (W4)."""
@@ -186,20 +161,18 @@ class Host:
 
     def stations(self) -> Stations:
         """The MultiPoint mode and stations; changes nothing. Raises ``CommandMissing`` without MultiPoint."""
-        return self.ask(STATIONS, StationsParameters())
+        return self.ask(ListStations())
 
     def logons(self) -> Logons:
         """The logon mode; changes nothing."""
-        return self.ask(LOGONS, LogonsParameters())
+        return self.ask(ReadLogonMode())
 
     def set_logons(
         self, mode: LogonMode, *, expected: LogonMode | None, run: str, lease: LeaseDemand = "free"
     ) -> Logons:
         """Set the logon mode if it is still ``expected`` (W17), and read it back."""
-        parameters = LogonsSetParameters(
-            mode=mode, expected=expected, not_after=self._not_after(), run=run, lease=lease
-        )
-        return self.ask(LOGONS_SET, parameters)
+        asked = SetLogonMode(mode=mode, expected=expected, not_after=self._not_after(), run=run, lease=lease)
+        return self.ask(asked)
 
     def message(
         self, sessions: Sequence[Session], text: str, *, display_s: int = 60, run: str, notice: str | None = None
@@ -209,7 +182,7 @@ class Host:
         With ``notice`` it is one of the notices of a run that holds the host's lease, which keeps a mark of it: a
         session that has it already is ``kept`` and sees nothing again.
         """
-        parameters = MessageParameters(
+        asked = SendMessage(
             sessions=_guards(sessions),
             text=text,
             display_s=display_s,
@@ -217,12 +190,12 @@ class Host:
             not_after=self._not_after(),
             run=run,
         )
-        return _results(sessions, self.ask(MESSAGE, parameters))
+        return _results(sessions, self.ask(asked))
 
     def disconnect(self, sessions: Sequence[Session], *, run: str) -> tuple[SessionResult, ...]:
         """Disconnect (suspend) each session; what runs in it goes on running."""
-        parameters = ActParameters(sessions=_guards(sessions), not_after=self._not_after(), run=run)
-        return _results(sessions, self.ask(DISCONNECT, parameters))
+        asked = DisconnectSessions(sessions=_guards(sessions), not_after=self._not_after(), run=run)
+        return _results(sessions, self.ask(asked))
 
     def log_off(
         self, sessions: Sequence[Session], *, run: str, lease: LeaseDemand = "free"
@@ -232,35 +205,35 @@ class Host:
         Whom the script has seen go needs one look more, two seconds later; for others it is looked at once, then after
         1, 2, 4 and 5 s.
         """
-        parameters = LogOffParameters(sessions=_guards(sessions), not_after=self._not_after(), run=run, lease=lease)
-        return self._until_gone(_results(sessions, self.ask(LOGOFF, parameters)))
+        asked = LogOffSessions(sessions=_guards(sessions), not_after=self._not_after(), run=run, lease=lease)
+        return self._until_gone(_results(sessions, self.ask(asked)))
 
     def reset(self, sessions: Sequence[Session], *, run: str, lease: LeaseDemand = "free") -> tuple[SessionResult, ...]:
         """End each session by force and look until it is gone; what it has not saved is lost (W9).
 
         Only a session whose birth is known: nothing else proves who it is once its row has gone (W8).
         """
-        parameters = ResetParameters(sessions=_guards(sessions), not_after=self._not_after(), run=run, lease=lease)
-        return self._until_gone(_results(sessions, self.ask(RESET, parameters)))
+        asked = ResetSessions(sessions=_guards(sessions), not_after=self._not_after(), run=run, lease=lease)
+        return self._until_gone(_results(sessions, self.ask(asked)))
 
     def set_lease(self, text: str | None, *, expected: str | None, run: str) -> LeaseAnswer:
         """Write the lease file if it still holds ``expected`` (null: no file), or remove it (W22)."""
-        return self.ask(LEASE, LeaseParameters(text=text, expected=expected, not_after=self._not_after(), run=run))
+        return self.ask(WriteLease(text=text, expected=expected, not_after=self._not_after(), run=run))
 
     def set_failsafe(self, *, found: LogonMode, to: LogonMode, owner: str, run: str) -> FailsafeAnswer:
         """Register the task that restores logons when the lease has run out (W19)."""
-        parameters = FailsafeParameters(found=found, set=to, owner=owner, not_after=self._not_after(), run=run)
-        return self.ask(FAILSAFE, parameters)
+        asked = RegisterFailsafe(found=found, set=to, owner=owner, not_after=self._not_after(), run=run)
+        return self.ask(asked)
 
     def remove_failsafe(self, *, run: str) -> FailsafeAnswer:
         """Remove that task."""
-        return self.ask(FAILSAFE_REMOVE, FailsafeRemoveParameters(not_after=self._not_after(), run=run))
+        return self.ask(RemoveFailsafe(not_after=self._not_after(), run=run))
 
     def power(
         self, action: str, *, allowed: Sequence[AllowedSession], reason: str, run: str, lease: LeaseDemand = "free"
     ) -> PowerAnswer:
         """Look a last time and, where nobody but ``allowed`` is left, restart or shut down (W24)."""
-        parameters = PowerParameters.model_validate(
+        asked = OrderPower.model_validate(
             {
                 "action": action,
                 "allowed": tuple(allowed),
@@ -270,16 +243,16 @@ class Host:
                 "lease": lease,
             }
         )
-        return self.ask(POWER, parameters)
+        return self.ask(asked)
 
     def set_mode(
         self, mode: str, *, allowed: Sequence[AllowedSession], run: str, lease: LeaseDemand = "free"
     ) -> ModeAnswer:
         """Look a last time and switch MultiPoint's mode (W27)."""
-        parameters = ModeParameters.model_validate(
+        asked = SwitchMode.model_validate(
             {"mode": mode, "allowed": tuple(allowed), "not_after": self._not_after(), "run": run, "lease": lease}
         )
-        return self.ask(MODE, parameters)
+        return self.ask(asked)
 
     def interrupt(self, *, begun_before: float) -> None:
         """End the command at work in another thread, if it was sent before that moment of ``monotonic()``.

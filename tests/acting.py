@@ -7,10 +7,13 @@ from pathlib import Path
 from snippet_calls import act, box, log_off, reset
 from windows_host import Person, WindowsHost
 
-from mpsbridge.models.answers import ActAnswer, SessionActAnswer
 from mpsbridge.models.scripts import Script
 from mpsbridge.models.sessions import Result, SessionGuard
-from mpsbridge.snippets.catalogue import CATALOGUE, DISCONNECT, LOGOFF, MESSAGE, RESET
+from mpsbridge.snippets.catalogue import CATALOGUE
+from mpsbridge.snippets.sessions import (
+    ActAnswer,
+    SessionActAnswer,
+)
 
 ALICE = Person(2, "alice")
 BOB = Person(5, "bob", name="rdp-tcp#7", logon="11/25/2026 10:30 AM", born="20261125103000.000000+000")
@@ -24,12 +27,12 @@ DONE = {"logoff": Result.ENDED, "disconnect": Result.DISCONNECTED, "message": Re
 def script(name: str, *guards: SessionGuard, **changes: object) -> Script:
     changes = {"time_limit_s": 2} | changes
     if name == "message":
-        return MESSAGE.render(box("Please save your work", *guards, **changes))
+        return box("Please save your work", *guards, **changes).render()
     if name == "reset":
-        return RESET.render(reset(*guards, **changes))
+        return reset(*guards, **changes).render()
     if name == "logoff":
-        return LOGOFF.render(log_off(*guards, **changes))
-    return DISCONNECT.render(act(*guards, **changes))
+        return log_off(*guards, **changes).render()
+    return act(*guards, **changes).render()
 
 
 def answers(host: WindowsHost, sent: Script, **how: str) -> list[SessionActAnswer]:

@@ -19,17 +19,13 @@ from mpsbridge.lab import Lab, build_world
 from mpsbridge.lab.engines.contract import Memory, Submitted
 from mpsbridge.lab.engines.scripted import ScriptedEngine
 from mpsbridge.lab.world import LabHost, World
-from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.scripts import RawOutput
 from mpsbridge.models.sessions import AllowedSession, LogonMode, SessionGuard
-from mpsbridge.snippets.catalogue import CATALOGUE, OBSERVE
-from mpsbridge.snippets.parameters import (
-    FailsafeRemoveParameters,
-    LogonsParameters,
-    LookParameters,
-    ObserveParameters,
-    StationsParameters,
-)
+from mpsbridge.snippets.failsafe import RemoveFailsafe
+from mpsbridge.snippets.logons import ReadLogonMode
+from mpsbridge.snippets.observe import Look, Observe
+from mpsbridge.snippets.snippet import Snippet
+from mpsbridge.snippets.stations import ListStations
 
 OTHERS_OWN = ("now", "powershell", "next_run")
 """What each engine has of its own: the moment of its answer, and the version of the PowerShell that runs."""
@@ -45,22 +41,22 @@ def world(*hosts: dict[str, Any]) -> World:
 
 def guards_in(host: LabHost) -> list[SessionGuard]:
     """What an administrator who looks now would send back, for everybody who is there."""
-    output = RawOutput(output=(say(host, "observe", ObserveParameters()),))
+    output = RawOutput(output=(say(host, "observe", Observe()),))
     try:
-        sessions = OBSERVE.read(output).sessions
+        sessions = Observe.read(output).sessions
     except MpsBridgeError:  # this caller sees nothing; it may have heard of somebody all the same
         sessions = ()
     heard = {"born": "20261125080000.123456+000", "user": "alice", "logon": "11/25/2026 9:00 AM", "state": "Active"}
     return [each.guard for each in sessions if each.guard] or [SessionGuard.model_validate({"id": 2} | heard)]
 
 
-def calls(guards: list[SessionGuard], text: str = "it's <b>&amp; ‘five’") -> list[tuple[str, Frozen]]:
+def calls(guards: list[SessionGuard], text: str = "it's <b>&amp; ‘five’") -> list[tuple[str, Snippet]]:
     """One of everything, in an order that leaves something to see for each."""
     stale = guards[-1].model_copy(update={"born": "20200101000000.000000+000"})
     return [
-        ("observe", ObserveParameters()),
-        ("stations", StationsParameters()),
-        ("logons", LogonsParameters()),
+        ("observe", Observe()),
+        ("stations", ListStations()),
+        ("logons", ReadLogonMode()),
         ("logons-set", mode(LogonMode.DRAIN, LogonMode.ENABLED, lease="held")),
         ("logons-set", mode(LogonMode.DRAIN, LogonMode.ENABLED)),
         ("message", box(text, *guards[:3])),
@@ -68,12 +64,12 @@ def calls(guards: list[SessionGuard], text: str = "it's <b>&amp; ‘five’") ->
         ("logoff", log_off(*guards[:3], lease="held")),
         ("logoff", log_off(*guards[:3])),
         *([("reset", reset(*guards[:3], stale))] if all(each.born for each in guards) and len(guards) > 3 else []),
-        ("look", LookParameters()),
-        ("observe", ObserveParameters()),
+        ("look", Look()),
+        ("observe", Observe()),
     ]
 
 
-def orders(guards: list[SessionGuard]) -> list[tuple[str, Frozen]]:
+def orders(guards: list[SessionGuard]) -> list[tuple[str, Snippet]]:
     """A run from its lease to its restart and back, with all that must be refused on the way."""
     one = guards[0]
     there = [AllowedSession(id=each.id, born=each.born or NEVER) for each in guards]
@@ -81,7 +77,7 @@ def orders(guards: list[SessionGuard]) -> list[tuple[str, Frozen]]:
     nobody = AllowedSession(id=77, born=NEVER)
     half_dead = [each.model_copy(update={"leftover": True}) for each in there]
     unborn = [each.model_copy(update={"born": None}) for each in half_dead]
-    gone = FailsafeRemoveParameters(not_after=NEVER, run="run-1")
+    gone = RemoveFailsafe(not_after=NEVER, run="run-1")
     return [
         ("failsafe", failsafe(LogonMode.ENABLED, LogonMode.DRAIN)),
         ("lease", swap(held(), held("run-2"))),
@@ -91,7 +87,7 @@ def orders(guards: list[SessionGuard]) -> list[tuple[str, Frozen]]:
         ("lease", swap(held(), None)),
         ("lease", swap(held("run-2"), None, run="run-2")),
         ("lease", swap(held(reason="later"), held())),
-        ("look", LookParameters()),
+        ("look", Look()),
         ("failsafe", failsafe(LogonMode.ENABLED, LogonMode.DRAIN)),
         ("failsafe", failsafe(LogonMode.ENABLED, LogonMode.DRAIN, run="run-2")),
         ("message", box("15 minutes", one, notice="15m-20261125180000")),
@@ -118,9 +114,9 @@ def orders(guards: list[SessionGuard]) -> list[tuple[str, Frozen]]:
     ]
 
 
-def say(host: LabHost, name: str, parameters: Frozen) -> str:
+def say(host: LabHost, name: str, parameters: Snippet) -> str:
     """What the scripted engine answers."""
-    answer = ScriptedEngine().answer(host, Submitted(CATALOGUE[name].render(parameters).text), Memory())
+    answer = ScriptedEngine().answer(host, Submitted(parameters.render().text), Memory())
     while True:
         try:
             host.world.clock.wait(next(answer))
@@ -128,18 +124,18 @@ def say(host: LabHost, name: str, parameters: Frozen) -> str:
             return str(end.value)
 
 
-def scripted(host: LabHost, asked: list[tuple[str, Frozen]]) -> Answers:
+def scripted(host: LabHost, asked: list[tuple[str, Snippet]]) -> Answers:
     """The answers of the scripted engine."""
     return [(name, told(say(host, name, parameters))) for name, parameters in asked]
 
 
-def executed(lab: Lab, name: str, asked: list[tuple[str, Frozen]], *, keep: tuple[str, ...] = ()) -> Answers:
+def executed(lab: Lab, name: str, asked: list[tuple[str, Snippet]], *, keep: tuple[str, ...] = ()) -> Answers:
     """The answers of real PowerShell, over real WinRM; ``keep`` is of its own what is wanted all the same."""
     host = Host(reach(lab, name))
     try:
         answers = []
         for snippet, parameters in asked:
-            output = host.run(CATALOGUE[snippet], parameters)
+            output = host.run(parameters)
             assert output.errors == (), (snippet, output.errors)
             answers.append((snippet, told(output.output[0], keep)))
         return answers

@@ -13,7 +13,6 @@ from typing import Any
 from fake_clock import FakeClock
 
 from mpsbridge.errors import ConnectionLost, MpsBridgeError, Unreachable
-from mpsbridge.models.answers import FailsafeAnswer, LeaseAnswer, ModeAnswer, PowerAnswer
 from mpsbridge.models.sessions import (
     AllowedSession,
     LogonMode,
@@ -29,7 +28,10 @@ from mpsbridge.models.sessions import (
 )
 from mpsbridge.planning.lease import Lease, NoticeMark, read_lease
 from mpsbridge.procedure.notices import end_of
-from mpsbridge.snippets.parameters import LeaseDemand
+from mpsbridge.snippets.failsafe import FailsafeAnswer
+from mpsbridge.snippets.fields import LeaseDemand
+from mpsbridge.snippets.lease import LeaseAnswer
+from mpsbridge.snippets.power import ModeAnswer, PowerAnswer
 
 FIRST_BOOT = datetime(2026, 11, 1, tzinfo=UTC)
 

@@ -25,7 +25,6 @@ from mpsbridge.errors import (
     Unreachable,
 )
 from mpsbridge.host import Host
-from mpsbridge.models.answers import LeaseAnswer
 from mpsbridge.models.outcomes import Done, Failed, Failure, Outcome, Skipped
 from mpsbridge.models.sessions import LogonMode, Logons, Observation, Result, Session, SessionResult, State
 from mpsbridge.models.targets import Target
@@ -43,6 +42,7 @@ from mpsbridge.runs.events import SessionJudged, SessionSettled, Step, StepSent
 from mpsbridge.runs.journal import Journal
 from mpsbridge.runs.journal_file import IN_MEMORY
 from mpsbridge.runs.verdict import Verdict as Judged
+from mpsbridge.snippets.lease import LeaseAnswer
 
 ACTED = (Result.ENDED, Result.GONE, Result.REFUSED, Result.CHANGED, Result.EXPIRED, Result.UNKNOWN)
 WELL = (Result.ENDED, Result.GONE)

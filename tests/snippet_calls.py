@@ -5,54 +5,45 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.sessions import AllowedSession, LogonMode, SessionGuard
-from mpsbridge.snippets.parameters import (
-    ActParameters,
-    FailsafeParameters,
-    FailsafeRemoveParameters,
-    LeaseParameters,
-    LogOffParameters,
-    LogonsParameters,
-    LogonsSetParameters,
-    LookParameters,
-    MessageParameters,
-    ModeParameters,
-    ObserveParameters,
-    PowerParameters,
-    ResetParameters,
-    StationsParameters,
-)
+from mpsbridge.snippets.failsafe import RegisterFailsafe, RemoveFailsafe
+from mpsbridge.snippets.lease import WriteLease
+from mpsbridge.snippets.logons import ReadLogonMode, SetLogonMode
+from mpsbridge.snippets.observe import Look, Observe
+from mpsbridge.snippets.power import OrderPower, SwitchMode
+from mpsbridge.snippets.sessions import DisconnectSessions, LogOffSessions, ResetSessions, SendMessage
+from mpsbridge.snippets.snippet import Snippet
+from mpsbridge.snippets.stations import ListStations
 
 NEVER = "20991231235959.000000+000"
 """A time after which nothing is done, in tests that are not about it."""
 
 
-def act(*guards: SessionGuard, **changes: Any) -> ActParameters:
+def act(*guards: SessionGuard, **changes: Any) -> DisconnectSessions:
     """Parameters of ``disconnect``."""
-    return ActParameters.model_validate({"sessions": guards, "not_after": NEVER, "run": "run-1"} | changes)
+    return DisconnectSessions.model_validate({"sessions": guards, "not_after": NEVER, "run": "run-1"} | changes)
 
 
-def log_off(*guards: SessionGuard, **changes: Any) -> LogOffParameters:
+def log_off(*guards: SessionGuard, **changes: Any) -> LogOffSessions:
     """Parameters of ``logoff``."""
-    return LogOffParameters.model_validate({"sessions": guards, "not_after": NEVER, "run": "run-1"} | changes)
+    return LogOffSessions.model_validate({"sessions": guards, "not_after": NEVER, "run": "run-1"} | changes)
 
 
-def reset(*guards: SessionGuard, **changes: Any) -> ResetParameters:
+def reset(*guards: SessionGuard, **changes: Any) -> ResetSessions:
     """Parameters of ``reset``."""
-    return ResetParameters.model_validate({"sessions": guards, "not_after": NEVER, "run": "run-1"} | changes)
+    return ResetSessions.model_validate({"sessions": guards, "not_after": NEVER, "run": "run-1"} | changes)
 
 
-def box(text: str, *guards: SessionGuard, **changes: Any) -> MessageParameters:
+def box(text: str, *guards: SessionGuard, **changes: Any) -> SendMessage:
     """Parameters of ``message``."""
     facts = {"sessions": guards, "not_after": NEVER, "run": "run-1", "text": text}
-    return MessageParameters.model_validate(facts | changes)
+    return SendMessage.model_validate(facts | changes)
 
 
-def mode(wanted: LogonMode, expected: LogonMode | None = None, **changes: Any) -> LogonsSetParameters:
+def mode(wanted: LogonMode, expected: LogonMode | None = None, **changes: Any) -> SetLogonMode:
     """Parameters of ``logons-set``."""
     facts = {"mode": wanted, "expected": expected, "not_after": NEVER, "run": "run-1"}
-    return LogonsSetParameters.model_validate(facts | changes)
+    return SetLogonMode.model_validate(facts | changes)
 
 
 def held(run: str | None = "run-1", **changes: Any) -> str:
@@ -62,38 +53,38 @@ def held(run: str | None = "run-1", **changes: Any) -> str:
     return json.dumps(facts | times | {"found": "enabled", "set": "drain", "notices": []} | changes)
 
 
-def swap(text: str | None, expected: str | None, **changes: Any) -> LeaseParameters:
+def swap(text: str | None, expected: str | None, **changes: Any) -> WriteLease:
     """Parameters of ``lease``."""
     facts = {"text": text, "expected": expected, "not_after": NEVER, "run": "run-1"}
-    return LeaseParameters.model_validate(facts | changes)
+    return WriteLease.model_validate(facts | changes)
 
 
-def order(action: str, *allowed: AllowedSession, **changes: Any) -> PowerParameters:
+def order(action: str, *allowed: AllowedSession, **changes: Any) -> OrderPower:
     """Parameters of ``power``."""
     facts = {"action": action, "allowed": allowed, "reason": "monthly patches", "not_after": NEVER, "run": "run-1"}
-    return PowerParameters.model_validate(facts | changes)
+    return OrderPower.model_validate(facts | changes)
 
 
-def failsafe(found: LogonMode, to: LogonMode, **changes: Any) -> FailsafeParameters:
+def failsafe(found: LogonMode, to: LogonMode, **changes: Any) -> RegisterFailsafe:
     """Parameters of ``failsafe``."""
     facts = {"found": found, "set": to, "owner": "ops@box", "not_after": NEVER, "run": "run-1"}
-    return FailsafeParameters.model_validate(facts | changes)
+    return RegisterFailsafe.model_validate(facts | changes)
 
 
-def switch(wanted: str, *allowed: AllowedSession, **changes: Any) -> ModeParameters:
+def switch(wanted: str, *allowed: AllowedSession, **changes: Any) -> SwitchMode:
     """Parameters of ``mode``."""
     facts = {"mode": wanted, "allowed": allowed, "not_after": NEVER, "run": "run-1"}
-    return ModeParameters.model_validate(facts | changes)
+    return SwitchMode.model_validate(facts | changes)
 
 
 ALICE = SessionGuard(id=2, born="20261125080000.123456+000", user="alice", logon="11/25/2026 9:00 AM", state="Active")
 STAYS = AllowedSession(id=3, born="20261125093000.000000+000")
 
-CALLS: dict[str, Frozen] = {
-    "observe": ObserveParameters(programs=("winword",)),
-    "look": LookParameters(),
-    "stations": StationsParameters(),
-    "logons": LogonsParameters(),
+CALLS: dict[str, Snippet] = {
+    "observe": Observe(programs=("winword",)),
+    "look": Look(),
+    "stations": ListStations(),
+    "logons": ReadLogonMode(),
     "logons-set": mode(LogonMode.DRAIN, LogonMode.ENABLED),
     "message": box("The host restarts at 18:00.", ALICE),
     "disconnect": act(ALICE),
@@ -101,7 +92,7 @@ CALLS: dict[str, Frozen] = {
     "reset": reset(ALICE),
     "lease": swap(held(), None),
     "failsafe": failsafe(LogonMode.ENABLED, LogonMode.DRAIN),
-    "failsafe-remove": FailsafeRemoveParameters(not_after=NEVER, run="run-1"),
+    "failsafe-remove": RemoveFailsafe(not_after=NEVER, run="run-1"),
     "power": order("restart", STAYS),
     "mode": switch("console", STAYS),
 }

@@ -28,7 +28,7 @@ from mpsbridge.procedure.cancellation import cancellations, outstanding
 from mpsbridge.procedure.notices import CANCELLED, TEXTS, check_template, end_of, mark_of
 from mpsbridge.runs.events import LeaseTaken, Phase, Step, StepAnswered, StepSent
 from mpsbridge.runs.journal import Journal
-from mpsbridge.snippets.parameters import TEXT_LIMIT
+from mpsbridge.snippets.fields import TEXT_LIMIT
 
 ENDS = datetime(2026, 11, 25, 18, 0, tzinfo=UTC)
 MINUTE_S = 60.0
@@ -156,7 +156,7 @@ def test_a_cancellation_that_is_lost_is_in_doubt_and_keeps_nothing_from_being_gi
 def test_nobody_is_told_that_a_log_off_in_doubt_is_off(story: Story) -> None:
     guest = somebody(story, hung=True)
     run = story.begin(policy(), story.boxes[0])
-    until(story, "end")
+    until(story, "logoff")
     story.pass_time(10)
     story.stop(run.lives[-1])
     story.pass_time(HOUR_S)

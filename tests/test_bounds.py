@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from mpsbridge.errors import Interrupted, ParseError, TimedOut
 from mpsbridge.host import Host
 from mpsbridge.models import bounds
-from mpsbridge.models.answers import ObserveAnswer, OwnerAnswer, SessionActAnswer
+from mpsbridge.models.answers import ObserveAnswer, OwnerAnswer
 from mpsbridge.models.bounds import few, shortened
 from mpsbridge.models.scripts import RawOutput, Script
 from mpsbridge.models.sessions import Observation
@@ -29,6 +29,7 @@ from mpsbridge.parsing.observation import observe
 from mpsbridge.parsing.quser import parse
 from mpsbridge.planning.lease import Damaged, read_lease
 from mpsbridge.snippets.envelope import Envelope, open_envelope
+from mpsbridge.snippets.sessions import SessionActAnswer
 from mpsbridge.transports.fragments import Messages, in_one_fragment
 from mpsbridge.transports.reply import BadAnswer, read_answer
 from mpsbridge.transports.strict_xml import check_xml

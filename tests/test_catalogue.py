@@ -10,11 +10,14 @@ import pytest
 from snippet_calls import CALLS
 
 from mpsbridge.errors import AccessDenied, CommandMissing, ParseError, RenderError
-from mpsbridge.models.answers import ActAnswer
 from mpsbridge.models.scripts import Effect, RawOutput
 from mpsbridge.models.sessions import LogonMode, Logons, Observation, Result, Stations
-from mpsbridge.snippets.catalogue import CATALOGUE, LOGOFF, LOGONS, LOGONS_SET, OBSERVE, STATIONS, snippet
+from mpsbridge.snippets.catalogue import CATALOGUE, snippet
+from mpsbridge.snippets.logons import ReadLogonMode, SetLogonMode
+from mpsbridge.snippets.observe import Observe
 from mpsbridge.snippets.render import TEMPLATES
+from mpsbridge.snippets.sessions import ActAnswer, LogOffSessions
+from mpsbridge.snippets.stations import ListStations
 
 NOW = "20261125120000.000000+000"
 
@@ -52,7 +55,7 @@ def test_effects() -> None:
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_found_by_name(name: str) -> None:
     assert snippet(name) is CATALOGUE[name]
-    assert snippet(name).render(CALLS[name]).effect is CATALOGUE[name].effect
+    assert CALLS[name].render().effect is CATALOGUE[name].effect
 
 
 @pytest.mark.parametrize(("wrong", "hint"), [("obsrve", "Did you mean 'observe'"), ("zzz", "There are: observe, ")])
@@ -64,25 +67,25 @@ def test_a_wrong_name_is_told_the_nearest(wrong: str, hint: str) -> None:
 
 def test_logons_are_read_as_modes() -> None:
     read = answered("logons", {"mode": "drain", "logons": 0, "drain": 2})
-    assert LOGONS.read(read) == Logons(mode=LogonMode.DRAIN, was=None)
+    assert ReadLogonMode.read(read) == Logons(mode=LogonMode.DRAIN, was=None)
     wrote = answered("logons-set", {"mode": "drain", "logons": 0, "drain": 2, "was": "enabled", "changed": True})
-    assert LOGONS_SET.read(wrote) == Logons(mode=LogonMode.DRAIN, was=LogonMode.ENABLED)
+    assert SetLogonMode.read(wrote) == Logons(mode=LogonMode.DRAIN, was=LogonMode.ENABLED)
 
 
 def test_acts_are_read_session_by_session() -> None:
     sessions = [{"id": 2, "result": "ended", "text": ""}, {"id": 5, "result": "changed", "text": "somebody else"}]
-    answer = LOGOFF.read(answered("logoff", {"now": NOW, "sessions": sessions}))
+    answer = LogOffSessions.read(answered("logoff", {"now": NOW, "sessions": sessions}))
     assert isinstance(answer, ActAnswer)
     assert [entry.result for entry in answer.sessions] == [Result.ENDED, Result.CHANGED]
 
 
 def test_stations_are_read() -> None:
     wms = {"generation": "2016", "mode": "Normal", "stations": [{"id": 1, "name": "One"}], "sessions": []}
-    found = STATIONS.read(answered("stations", {"wms": wms}))
+    found = ListStations.read(answered("stations", {"wms": wms}))
     assert isinstance(found, Stations)
     assert [station.name for station in found.stations] == ["One"]
     with pytest.raises(CommandMissing):
-        STATIONS.read(answered("stations", {"wms": None}))
+        ListStations.read(answered("stations", {"wms": None}))
 
 
 def test_an_observation_is_read_with_its_problems() -> None:
@@ -97,7 +100,7 @@ def test_an_observation_is_read_with_its_problems() -> None:
         "caller": {"elevated": True},
         "witness": {"before": [2], "after": [2]},
     }
-    seen = OBSERVE.read(answered("observe", result))
+    seen = Observe.read(answered("observe", result))
     assert isinstance(seen, Observation)
     assert [session.user for session in seen.sessions] == ["alice"]
     assert "p" in seen.problems
@@ -105,6 +108,6 @@ def test_an_observation_is_read_with_its_problems() -> None:
 
 def test_what_the_host_refuses_is_its_error() -> None:
     with pytest.raises(AccessDenied):
-        LOGOFF.read(answered("logoff", {"kind": "denied", "message": "no"}, ok=False))
+        LogOffSessions.read(answered("logoff", {"kind": "denied", "message": "no"}, ok=False))
     with pytest.raises(ParseError):
-        LOGOFF.read(answered("logoff", {"now": "yesterday", "sessions": []}))
+        LogOffSessions.read(answered("logoff", {"now": "yesterday", "sessions": []}))

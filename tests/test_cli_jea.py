@@ -27,9 +27,10 @@ from mpsbridge.lab.world import LabHost, World
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.models.scripts import Script
 from mpsbridge.models.targets import Target
-from mpsbridge.snippets.catalogue import CATALOGUE, MESSAGE, OBSERVE
+from mpsbridge.snippets.catalogue import CATALOGUE
 from mpsbridge.snippets.jea import CONFIGURATION, Role, export
-from mpsbridge.snippets.parameters import ObserveParameters
+from mpsbridge.snippets.observe import Observe
+from mpsbridge.snippets.sessions import SendMessage
 from mpsbridge.transports import open_transport
 from mpsbridge.transports.canned import CannedTransport
 
@@ -121,7 +122,7 @@ def test_w34_what_no_role_includes_says_who_can_do_it() -> None:
     told = {}
     for snippet in CATALOGUE.values():
         with pytest.raises(NotPublished) as caught:
-            host.run(snippet, CALLS[snippet.name])
+            host.run(CALLS[snippet.name])
         told[snippet.name] = caught.value.hint
     whole = {name for name, hint in told.items() if "without --configuration" in hint}
     assert whole == {"lease", "failsafe", "failsafe-remove", "power", "mode"}
@@ -130,7 +131,7 @@ def test_w34_what_no_role_includes_says_who_can_do_it() -> None:
 
 def test_w34_a_function_that_the_endpoint_lacks_did_not_run(lab: Lab) -> None:
     transport = open_transport(reach(lab, configuration_name="mpsbridge"))
-    newer = OBSERVE.render(ObserveParameters()).model_copy(update={"function": "Get-MpsbridgeFuture"})
+    newer = Observe().render().model_copy(update={"function": "Get-MpsbridgeFuture"})
     with pytest.raises(NotPublished, match="on the endpoint 'mpsbridge' this account can call no Get-MpsbridgeFuture"):
         transport.run(newer, timeout_s=10)
 
@@ -167,15 +168,15 @@ def test_w34_over_winrm_a_real_restricted_endpoint_does_what_the_role_may(engine
     host = WindowsHost(tmp_path, engine, [ALICE, BOB])
     with Lab(build_world(WORLD), auth="ntlm", engine=OneEndpoint(endpoint(host, Role.NOTIFY))) as lab:
         transport = open_transport(Restricted.model_validate(dict(reach(lab))))
-        seen = OBSERVE.read(transport.run(OBSERVE.render(ObserveParameters()), timeout_s=30))
+        seen = Observe.read(transport.run(Observe().render(), timeout_s=30))
         assert [session.user for session in seen.sessions] == ["alice", "bob"]
-        answer = MESSAGE.read(transport.run(script("message", ALICE.guard()), timeout_s=30))
+        answer = SendMessage.read(transport.run(script("message", ALICE.guard()), timeout_s=30))
         assert [entry.result for entry in answer.sessions] == ["shown"]
         with pytest.raises(NotPublished, match="Close-MpsbridgeSession") as caught:
             transport.run(script("logoff", BOB.guard()), timeout_s=30)
         assert not caught.value.may_have_run
         unaware = open_transport(reach(lab))
-        raw = unaware.run(CATALOGUE["logons"].render(CALLS["logons"]), timeout_s=30)
+        raw = unaware.run(CALLS["logons"].render(), timeout_s=30)
         assert (raw.failed, raw.output) == (True, ())
         unaware.close()
     assert told(host) == [("msg", "2")]

@@ -22,8 +22,7 @@ from windows_host import ENGINE, WindowsHost
 
 from mpsbridge.cli.main import run
 from mpsbridge.models.targets import Target
-from mpsbridge.snippets.catalogue import LOGONS
-from mpsbridge.snippets.parameters import LogonsParameters
+from mpsbridge.snippets.logons import ReadLogonMode
 from mpsbridge.transports.local import LocalTransport
 
 Command = Callable[..., tuple[int, dict[str, Any]]]
@@ -266,8 +265,8 @@ def test_a_second_command_takes_less_than_40_ms(windows: WindowsHost) -> None:
     """Measured here: 5 ms. The first one, which starts the engine and defines the functions, takes about 0.7 s."""
     target = Target(host="local", address="localhost", kind="local")
     transport = LocalTransport(target)
-    script = LOGONS.render(LogonsParameters())
+    script = ReadLogonMode().render()
     first, *later = [transport.run(script, timeout_s=30) for _ in range(10)]
     transport.close()
-    assert LOGONS.read(first).mode == LOGONS.read(later[-1]).mode
+    assert ReadLogonMode.read(first).mode == ReadLogonMode.read(later[-1]).mode
     assert statistics.median(raw.elapsed_s for raw in later) < 0.04

@@ -6,11 +6,11 @@ import inspect
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 from console import Command
 from died_run import RUN, held_host, record
+from snippet_calls import CALLS
 from typer.main import get_command_name
 
 from mpsbridge.cli.commands import app
@@ -23,7 +23,7 @@ from mpsbridge.models.scripts import Effect, Script
 from mpsbridge.models.targets import Target
 from mpsbridge.runs.events import LeaseTaken, Phase
 from mpsbridge.runs.journal import Journal
-from mpsbridge.snippets import catalogue
+from mpsbridge.snippets.catalogue import CATALOGUE
 from mpsbridge.transports.canned import CannedTransport
 
 ACTING = {
@@ -146,12 +146,12 @@ def test_a_host_of_a_dry_run_takes_nothing_but_reads() -> None:
 
     target = Target("ts1")
     host = Host(target, connect=lambda _target: CannedTransport(answer), only_reads=True)
-    snippets = [each for each in vars(catalogue).values() if isinstance(each, catalogue.Snippet)]
-    acts = [snippet for snippet in snippets if snippet.effect is not Effect.READ]
+    assert set(CALLS) == set(CATALOGUE)
+    acts = [snippet for snippet in CALLS.values() if snippet.effect is not Effect.READ]
     assert len(acts) > 5
     for snippet in acts:
         with pytest.raises(Refused, match="a dry run sends nothing but reads"):
-            host.run(snippet, cast("Any", None))
+            host.run(snippet)
     assert sent == []
     for look in (host.observe, host.look, host.stations, host.logons):
         with pytest.raises(NotSent):

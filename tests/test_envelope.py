@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mpsbridge.errors import AccessDenied, CommandMissing, MpsBridgeError, ParseError, RemoteError
-from mpsbridge.models.answers import ActAnswer, LogonsAnswer
+from mpsbridge.models.answers import LogonsAnswer
 from mpsbridge.models.bounds import ENVELOPE_LIMIT
 from mpsbridge.models.scripts import RawOutput
 from mpsbridge.snippets.envelope import open_envelope
+from mpsbridge.snippets.sessions import ActAnswer
 
 GOOD: dict[str, Any] = {
     "mpsbridge": 1,

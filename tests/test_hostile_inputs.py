@@ -23,9 +23,10 @@ from lying_host import EVIL_LINE, LAUGHS
 from mpsbridge.errors import MpsBridgeError
 from mpsbridge.models.answers import ObserveAnswer, PatternsAnswer
 from mpsbridge.models.scripts import RawOutput
+from mpsbridge.parsing.observation import observe
 from mpsbridge.parsing.quser import parse
 from mpsbridge.parsing.times import logon_time
-from mpsbridge.snippets.catalogue import OBSERVE
+from mpsbridge.snippets.observe import Observe
 from mpsbridge.transports import winrm
 from mpsbridge.transports.fragments import Messages, in_one_fragment
 from mpsbridge.transports.messages import Connection, Shell
@@ -120,7 +121,7 @@ def http(data: bytes) -> None:
 
 
 def envelope(data: bytes) -> None:
-    OBSERVE.read(RawOutput(output=(data.decode("utf-8", "surrogateescape"),)))
+    Observe.read(RawOutput(output=(data.decode("utf-8", "surrogateescape"),)))
 
 
 def clixml(data: bytes) -> None:
@@ -141,7 +142,7 @@ def fragments(data: bytes) -> None:
 def table(data: bytes) -> None:
     program = {"exit": 0, "out": base64.b64encode(data).decode()}
     answer = {"now": "20261125120000.000000+000", "quser": program, "qwinsta": program}
-    OBSERVE.model(ObserveAnswer.model_validate(answer), (), lambda: None)
+    observe(ObserveAnswer.model_validate(answer))
     parse(data.decode("utf-8", "replace"))
 
 

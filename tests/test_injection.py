@@ -24,9 +24,8 @@ from mpsbridge.lab.world import LabHost
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.models.scripts import Effect, Script
 from mpsbridge.models.targets import Target
-from mpsbridge.snippets.catalogue import OBSERVE
 from mpsbridge.snippets.literals import literal
-from mpsbridge.snippets.parameters import ObserveParameters
+from mpsbridge.snippets.observe import Observe
 from mpsbridge.snippets.render import TEMPLATES
 from mpsbridge.transports import open_transport
 from mpsbridge.transports.local import LocalTransport
@@ -145,10 +144,10 @@ def test_the_check_itself_sees_a_value_that_breaks_out(engine: Path, tmp_path: P
 
 def test_a_reason_stays_in_the_comment_of_line_1() -> None:
     chance = random.Random(1)  # noqa: S311 - the same values every time
-    quiet = OBSERVE.render(ObserveParameters()).text.split("\n", 1)[1]
+    quiet = Observe().render().text.split("\n", 1)[1]
     for _ in range(5_000):
         reason = text(chance)
-        sent = OBSERVE.render(ObserveParameters(), reason=reason)
+        sent = Observe().render(reason=reason)
         header, rest = sent.text.split("\n", 1)
         assert rest == quiet
         assert header.isascii()

@@ -16,13 +16,13 @@ from snippet_calls import CALLS, held, mode
 from windows_host import WindowsHost, run_script
 
 from mpsbridge.errors import InputError, NotPublished, RemoteError
-from mpsbridge.models.answers import ActAnswer
 from mpsbridge.models.scripts import RawOutput
 from mpsbridge.models.sessions import LogonMode
 from mpsbridge.models.targets import POWERSHELL
-from mpsbridge.snippets.catalogue import CATALOGUE, LOGONS_SET, MESSAGE
+from mpsbridge.snippets.catalogue import CATALOGUE
 from mpsbridge.snippets.jea import CONFIGURATION, MODULE, SNIPPETS, Role, export, functions
 from mpsbridge.snippets.render import published
+from mpsbridge.snippets.sessions import ActAnswer, SendMessage
 from mpsbridge.transports.local import LocalTransport
 
 FILES = export({})
@@ -199,9 +199,9 @@ def read(name: str, raw: RawOutput) -> Any:
 @pytest.mark.engine
 def test_w34_look_reads_and_cannot_act(host: WindowsHost, served: Connect) -> None:
     transport = served(Role.LOOK)
-    seen = read("observe", transport.run(CATALOGUE["observe"].render(CALLS["observe"]), timeout_s=30))
+    seen = read("observe", transport.run(CALLS["observe"].render(), timeout_s=30))
     assert [session.user for session in seen.sessions] == ["alice", "bob"]
-    assert read("logons", transport.run(CATALOGUE["logons"].render(CALLS["logons"]), timeout_s=30)).mode == "enabled"
+    assert read("logons", transport.run(CALLS["logons"].render(), timeout_s=30)).mode == "enabled"
     with pytest.raises(NotPublished, match="can call no Send-MpsbridgeMessage") as caught:
         transport.run(script("message", ALICE.guard()), timeout_s=30)
     assert "older than this mpsbridge" in caught.value.hint
@@ -213,7 +213,7 @@ def test_w34_look_reads_and_cannot_act(host: WindowsHost, served: Connect) -> No
 def test_w34_stations_work_there_too(engine: Path, tmp_path: Path) -> None:
     host = WindowsHost(tmp_path, engine, [ALICE], generation="2016", wms={"sessions": [], "stations": []})
     transport = connect(host, Role.LOOK)
-    answer = transport.run(CATALOGUE["stations"].render(CALLS["stations"]), timeout_s=30)
+    answer = transport.run(CALLS["stations"].render(), timeout_s=30)
     transport.close()
     assert json.loads(answer.output[0])["ok"] is True
     assert json.loads(answer.output[0])["result"]["wms"]["generation"] == "2016"
@@ -238,7 +238,7 @@ def test_w34_no_role_marks_a_notice_of_somebody_elses_run(role: Role, host: Wind
     lease.write_text(held("run-1"), encoding="utf-8")
     named = script("message", ALICE.guard(), notice="5m-20261125180000", run="run-1")
     with pytest.raises(RemoteError, match="Notice"):
-        MESSAGE.read(served(role).run(named, timeout_s=30))
+        SendMessage.read(served(role).run(named, timeout_s=30))
     assert told(host) == []
     assert lease.read_text(encoding="utf-8") == held("run-1")
 
@@ -251,14 +251,14 @@ def test_w34_end_does_all_of_it(host: WindowsHost, served: Connect) -> None:
         assert [entry.result for entry in answer.sessions] == [DONE[name]]
     assert told(host) == [(PROGRAM["message"], "2"), (PROGRAM["disconnect"], "5"), (PROGRAM["logoff"], "2")]
     assert host.ids == [5]
-    changed = read("logons-set", transport.run(LOGONS_SET.render(mode(LogonMode.DRAIN)), timeout_s=30))
+    changed = read("logons-set", transport.run(mode(LogonMode.DRAIN).render(), timeout_s=30))
     assert (changed.mode, changed.was) == (LogonMode.DRAIN, LogonMode.ENABLED)
 
 
 @pytest.mark.engine
 def test_w34_a_function_of_an_older_export_is_named(host: WindowsHost, served: Connect) -> None:
     transport = served(Role.LOOK)
-    newer = CATALOGUE["observe"].render(CALLS["observe"])
+    newer = CALLS["observe"].render()
     asked = newer.model_copy(update={"parameters": newer.parameters | {"Depth": 3}})
     with pytest.raises(NotPublished, match="Get-MpsbridgeObservation knows other parameters"):
         transport.run(asked, timeout_s=30)
@@ -349,7 +349,7 @@ def test_w34_script_text_is_refused_over_the_pipes(host: WindowsHost, text: str)
     unaware = LocalTransport(
         TARGET.model_copy(update={"configuration_name": POWERSHELL}), engine=endpoint(host, Role.END)
     )
-    raw = unaware.run(CATALOGUE["logons"].render(CALLS["logons"]).model_copy(update={"call": text}), timeout_s=30)
+    raw = unaware.run(CALLS["logons"].render().model_copy(update={"call": text}), timeout_s=30)
     unaware.close()
     assert (raw.failed, raw.output) == (True, ())
 

@@ -25,7 +25,9 @@ from mpsbridge.errors import SettingsError
 from mpsbridge.inventory.reading import read_inventory
 from mpsbridge.lab import Lab, build_world, load_world
 from mpsbridge.lab.tables import quser_bytes
-from mpsbridge.models.answers import ActAnswer, LogonsAnswer, ObserveAnswer, RefusalAnswer, StationsAnswer
+from mpsbridge.models.answers import LogonsAnswer, ObserveAnswer, RefusalAnswer
+from mpsbridge.snippets.sessions import ActAnswer
+from mpsbridge.snippets.stations import StationsAnswer
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from mpsbridge.lab.engines.observing import births
 from mpsbridge.lab.engines.scripted import ScriptedEngine
 from mpsbridge.lab.tables import quser_bytes
 from mpsbridge.lab.world import LabHost
-from mpsbridge.models.answers import ActAnswer
 from mpsbridge.models.sessions import Result
+from mpsbridge.snippets.sessions import ActAnswer
 
 BORN, OTHER = "20261125080000.000000+000", "20261125080001.000000+000"
 HEAD = " USERNAME              SESSIONNAME        ID  STATE   IDLE TIME  LOGON TIME"

@@ -14,18 +14,17 @@ from mpsbridge.lab import build_world
 from mpsbridge.lab.engines.contract import Memory, Submitted
 from mpsbridge.lab.engines.scripted import ScriptedEngine
 from mpsbridge.lab.world import LabHost
-from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.sessions import AllowedSession, LogonMode, to_cim
-from mpsbridge.snippets.catalogue import CATALOGUE
-from mpsbridge.snippets.parameters import FailsafeRemoveParameters
+from mpsbridge.snippets.failsafe import RemoveFailsafe
+from mpsbridge.snippets.snippet import Snippet
 
 
 def host(*sessions: dict[str, Any], **facts: Any) -> LabHost:
     return build_world({"hosts": [{"name": "a", "sessions": list(sessions), **facts}]}, FakeClock()).hosts["a"]
 
 
-def ask(where: LabHost, name: str, parameters: Frozen) -> dict[str, Any]:
-    answer = ScriptedEngine().answer(where, Submitted(CATALOGUE[name].render(parameters).text), Memory())
+def ask(where: LabHost, name: str, parameters: Snippet) -> dict[str, Any]:
+    answer = ScriptedEngine().answer(where, Submitted(parameters.render().text), Memory())
     try:
         next(answer)
     except StopIteration as end:
@@ -101,7 +100,7 @@ def test_w19_without_a_lease_it_acts_at_its_next_turn_and_removed_it_never_does(
     passes(where, 301)
     assert where.logon_mode == "enabled"
     closed(where)
-    ask(where, "failsafe-remove", FailsafeRemoveParameters(not_after=NEVER, run="run-1"))
+    ask(where, "failsafe-remove", RemoveFailsafe(not_after=NEVER, run="run-1"))
     ask(where, "lease", swap(None, where.lease))
     passes(where, 9999)
     assert where.logon_mode == "drain"
@@ -210,7 +209,7 @@ def test_w13_a_leftover_is_allowed_by_its_birth() -> None:
 
 @pytest.mark.parametrize("allowed", ["5", '{"id":5,"leftover":false}', '{"id":5,"born":null,"leftover":false}'])
 def test_w24_a_list_that_is_not_sound_is_refused(allowed: str) -> None:
-    sent = CATALOGUE["power"].render(order("restart")).text.replace('"allowed":[]', f'"allowed":[{allowed}]')
+    sent = order("restart").render().text.replace('"allowed":[]', f'"allowed":[{allowed}]')
     with pytest.raises(StopIteration) as answered:
         next(ScriptedEngine().answer(host(), Submitted(sent), Memory()))
     assert "the list of allowed sessions is not sound; nothing was done" in answered.value.value

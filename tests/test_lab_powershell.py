@@ -31,9 +31,8 @@ from mpsbridge.lab.engines.powershell.finding import find_powershell
 from mpsbridge.lab.engines.powershell.programs import PROGRAMS
 from mpsbridge.lab.world import LabHost
 from mpsbridge.models.answers import ObserveAnswer
-from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.sessions import LogonMode, SessionGuard
-from mpsbridge.snippets.catalogue import CATALOGUE
+from mpsbridge.snippets.snippet import Snippet
 
 pytestmark = pytest.mark.engine
 
@@ -88,8 +87,8 @@ def invoke(runspaces: RunspacePool, text: str) -> PowerShell:
     return pipeline
 
 
-def ask(runspaces: RunspacePool, name: str, parameters: Frozen | None = None) -> dict[str, Any]:
-    script = CATALOGUE[name].render(parameters or CALLS[name])
+def ask(runspaces: RunspacePool, name: str, parameters: Snippet | None = None) -> dict[str, Any]:
+    script = (parameters or CALLS[name]).render()
     pipeline = invoke(runspaces, script.text)
     assert not pipeline.streams.error, [str(record) for record in pipeline.streams.error]
     envelope: dict[str, Any] = json.loads(pipeline.output[0])

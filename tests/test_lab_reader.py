@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from snippet_calls import CALLS
 
 from mpsbridge.lab.engines.reader import NotACall, functions_in, last_call, read_call, read_literal
-from mpsbridge.snippets.catalogue import CATALOGUE
 from mpsbridge.snippets.literals import literal
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from("'‘’‚‛\n\t \"$`@(){};-"), max_size=30)
@@ -98,7 +97,7 @@ def test_functions_are_found_by_name_without_case() -> None:
 
 @pytest.mark.parametrize("name", CALLS)
 def test_every_rendered_call_can_be_read_whole_or_short(name: str) -> None:
-    script = CATALOGUE[name].render(CALLS[name])
+    script = CALLS[name].render()
     for text in (script.text, script.short):
         call = last_call(text)
         assert (call.function, call.arguments) == (script.function, script.parameters)

@@ -20,8 +20,9 @@ from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.models.sessions import LogonMode, from_cim
 from mpsbridge.planning.lease import Damaged, Lease, expected_of, holder, read_lease
-from mpsbridge.snippets.catalogue import LEASE, LOGONS_SET, LOOK
-from mpsbridge.snippets.parameters import LookParameters
+from mpsbridge.snippets.lease import WriteLease
+from mpsbridge.snippets.logons import SetLogonMode
+from mpsbridge.snippets.observe import Look
 
 LONG = "x" * 250_001
 SPOILT: dict[str, str] = {
@@ -186,10 +187,10 @@ def test_w22_spoilt_leases_are_read_and_removed_by_the_real_scripts(engine: Path
     contents = [*(SPOILT[name].encode() for name in names), b"\xff\xfe\x00", b"\xef\xbb\xbf{\xed\xa0\x80"]
     for content in contents:
         path.write_bytes(content)
-        seen = LOOK.read(host.run(LOOK.render(LookParameters()))).lease
+        seen = Look.read(host.run(Look().render())).lease
         assert isinstance(read_lease(seen), Damaged), content[:40]
-        assert not LEASE.read(host.run(LEASE.render(swap(None, expected_of(f"{seen}x"))))).changed
-        answer = LEASE.read(host.run(LEASE.render(swap(None, expected_of(seen)))))
+        assert not WriteLease.read(host.run(swap(None, expected_of(f"{seen}x")).render())).changed
+        answer = WriteLease.read(host.run(swap(None, expected_of(seen)).render()))
         assert (answer.changed, answer.lease, path.exists()) == (True, None, False), content[:40]
 
 
@@ -202,4 +203,4 @@ def test_w22_an_end_that_is_no_time_is_not_over(engine: Path, tmp_path: Path) ->
     for end in ("00000000000000.000000+000", "20269925080000.000000+000", "20261125990000.000000+000"):
         path.write_text(held("run-2", expires=end))
         with pytest.raises(RemoteError, match="leased to"):
-            LOGONS_SET.read(host.run(LOGONS_SET.render(mode(LogonMode.DRAIN, None))))
+            SetLogonMode.read(host.run(mode(LogonMode.DRAIN, None).render()))

@@ -10,7 +10,7 @@ from mpsbridge.errors import InputError
 from mpsbridge.models.sessions import LogonMode, to_cim
 from mpsbridge.planning.lease import Damaged, Lease, holder, read_lease
 from mpsbridge.procedure.notices import TEXTS, check_template, language_of, notice, schedule, sender_of
-from mpsbridge.snippets.parameters import TEXT_LIMIT
+from mpsbridge.snippets.fields import TEXT_LIMIT
 
 ENDS = datetime(2026, 11, 25, 18, 30, tzinfo=timezone(timedelta(hours=1)))
 

@@ -20,7 +20,7 @@ from mpsbridge.errors import (
     ParseError,
     RemoteError,
 )
-from mpsbridge.models.answers import ObserveAnswer, StationsAnswer
+from mpsbridge.models.answers import ObserveAnswer, WmsAnswer
 from mpsbridge.models.bounds import TABLE_LIMIT
 from mpsbridge.models.sessions import Observation, Session, SessionGuard, State, Station, Stations, to_cim
 from mpsbridge.parsing.observation import observe
@@ -435,7 +435,7 @@ def test_w10_an_administrator_is_known_from_multipoint_or_by_direct_membership(
     ],
 )
 def test_the_mode_of_a_multipoint_host(word: str | None, mode: str) -> None:
-    found = stations(StationsAnswer.model_validate({"wms": {**WMS, "mode": word}}))
+    found = stations(WmsAnswer.model_validate({**WMS, "mode": word}))
     assert isinstance(found, Stations)
     assert found.mode == mode
     assert [station.id for station in found.stations] == [1, 2]
@@ -447,13 +447,13 @@ def test_a_station_takes_its_user_from_the_session_that_sits_there() -> None:
         "sessions": [{"id": 7, "user": "carol", "station": 3}],
         "stations": [{"id": 3}, {"id": 4, "session_id": 9}],
     }
-    found = stations(StationsAnswer.model_validate({"wms": view}))
+    found = stations(WmsAnswer.model_validate(view))
     assert found.stations == (Station(id=3, session_id=7, user="carol"), Station(id=4, session_id=9))
 
 
 def test_a_host_without_multipoint_has_no_stations() -> None:
     with pytest.raises(CommandMissing) as caught:
-        stations(StationsAnswer())
+        stations(None)
     assert caught.value.hint
 
 

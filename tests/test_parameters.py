@@ -10,7 +10,8 @@ from snippet_calls import ALICE, act, box, mode
 
 from mpsbridge.errors import InputError
 from mpsbridge.models.sessions import LogonMode, SessionGuard
-from mpsbridge.snippets.parameters import TEXT_LIMIT, ObserveParameters
+from mpsbridge.snippets.fields import TEXT_LIMIT
+from mpsbridge.snippets.observe import Observe
 
 
 @pytest.mark.parametrize(
@@ -73,7 +74,7 @@ def test_session_0_listeners_and_half_rows_have_no_guard(changes: dict[str, Any]
 @pytest.mark.parametrize("limit", [0, 301])
 def test_limits_are_bounded(limit: int) -> None:
     with pytest.raises(InputError):
-        ObserveParameters(time_limit_s=limit)
+        Observe(time_limit_s=limit)
     with pytest.raises(InputError):
         act(ALICE, time_limit_s=limit)
     with pytest.raises(InputError):

@@ -22,8 +22,8 @@ from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.scripts import Effect, Script
 from mpsbridge.models.sessions import LogonMode
 from mpsbridge.snippets import render as rendering
-from mpsbridge.snippets.catalogue import CATALOGUE, LOGOFF, LOGONS_SET, MESSAGE, OBSERVE
-from mpsbridge.snippets.parameters import ObserveParameters
+from mpsbridge.snippets.catalogue import CATALOGUE
+from mpsbridge.snippets.observe import Observe
 from mpsbridge.snippets.render import TEMPLATES, render
 from mpsbridge.version import __version__
 
@@ -41,7 +41,7 @@ def audit(script: Script) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_the_call_as_text_and_the_call_as_data_are_one(name: str) -> None:
-    script = CATALOGUE[name].render(CALLS[name])
+    script = CALLS[name].render()
     call = last_call(script.text)
     assert (call.function, call.arguments) == (script.function, script.parameters)
     assert script.text == f"{script.header}\n{script.definitions}\n{script.call}\n"
@@ -72,25 +72,25 @@ def test_the_calls_are_the_agreed_ones() -> None:
         "power": f"Invoke-MpsbridgePower -Action 'restart' -Allowed '{allowed}' -Reason 'monthly patches' "
         f"{free} -TimeLimitSeconds 20",
     }
-    assert {name: CATALOGUE[name].render(CALLS[name]).call for name in CATALOGUE} == expected
+    assert {name: CALLS[name].render().call for name in CATALOGUE} == expected
 
 
 def test_no_expectation_is_null() -> None:
-    script = LOGONS_SET.render(mode(LogonMode.DRAIN))
+    script = mode(LogonMode.DRAIN).render()
     assert "-Expected $null " in script.call
     assert script.parameters["Expected"] is None
 
 
 def test_bytes_of_any_code_page_travel_as_ascii() -> None:
     guard = ALICE.model_copy(update={"user": "J\x94rg'\x80\xa0", "logon": "25.11.2026 09:00"})
-    script = LOGOFF.render(log_off(guard))
+    script = log_off(guard).render()
     assert script.call.isascii()
     sent = json.loads(str(script.parameters["Sessions"]))["sessions"][0]
     assert (sent["user"], sent["logon"]) == (guard.user, guard.logon)
 
 
 def test_w35_the_header_says_what_ran_and_names_nobody() -> None:
-    script = MESSAGE.render(box("Hans, please save", ALICE), reason="updates, é\n# and more")
+    script = box("Hans, please save", ALICE).render(reason="updates, é\n# and more")
     said = audit(script)
     assert said["sessions"] == [{"id": 2, "born": ALICE.born, "user_sha256": "2bd806c97f0e"}]
     assert (said["count"], said["run"], said["not_after"]) == (1, "run-1", NEVER)
@@ -102,18 +102,16 @@ def test_w35_the_header_says_what_ran_and_names_nobody() -> None:
 
 @given(reason=st.text())
 def test_w35_the_header_is_one_line_of_ascii_whatever_the_reason(reason: str) -> None:
-    header = OBSERVE.render(ObserveParameters(), reason=reason).header
+    header = Observe().render(reason=reason).header
     assert header.isascii()
     assert header.isprintable()
     assert header.startswith("# mpsbridge ")
 
 
 def test_w35_the_header_shows_ids_and_modes_and_of_a_lease_only_a_digest() -> None:
-    assert audit(CATALOGUE["power"].render(CALLS["power"]))["allowed"] == [
-        {"id": 3, "born": STAYS.born, "leftover": False}
-    ]
-    assert audit(CATALOGUE["logons-set"].render(CALLS["logons-set"]))["expected"] == "enabled"
-    header = CATALOGUE["lease"].render(swap(held(owner="alice"), held(owner="bob"))).header
+    assert audit(CALLS["power"].render())["allowed"] == [{"id": 3, "born": STAYS.born, "leftover": False}]
+    assert audit(CALLS["logons-set"].render())["expected"] == "enabled"
+    header = swap(held(owner="alice"), held(owner="bob")).render().header
     assert {"text_sha256", "expected_sha256", "run"} <= set(
         json.loads(header.partition("{")[1] + header.partition("{")[2])
     )
@@ -122,30 +120,30 @@ def test_w35_the_header_shows_ids_and_modes_and_of_a_lease_only_a_digest() -> No
 
 
 def test_digests_are_of_what_runs_not_of_the_header() -> None:
-    one = LOGOFF.render(log_off(ALICE), reason="one")
-    two = LOGOFF.render(log_off(ALICE), reason="two")
-    other = LOGOFF.render(log_off(ALICE, run="run-2"))
+    one = log_off(ALICE).render(reason="one")
+    two = log_off(ALICE).render(reason="two")
+    other = log_off(ALICE, run="run-2").render()
     assert one.header != two.header
     assert one.digest == two.digest != other.digest
-    assert one.definitions_digest == other.definitions_digest != OBSERVE.render(ObserveParameters()).definitions_digest
+    assert one.definitions_digest == other.definitions_digest != Observe().render().definitions_digest
 
 
 def test_an_unknown_template_is_a_render_error() -> None:
     with pytest.raises(RenderError, match=r"nothing\.ps1\.j2"):
-        render("nothing", Effect.READ, ObserveParameters())
+        render("nothing", Effect.READ, Observe())
 
 
 @pytest.mark.parametrize("name", ["../pyproject.toml", "shared/../../README.md", "/etc/passwd", "..", ""])
 def test_no_name_leaves_the_folder(name: str) -> None:
     with pytest.raises(RenderError):
-        render(name, Effect.READ, ObserveParameters())
+        render(name, Effect.READ, Observe())
 
 
 class Fewer(Frozen):
     """Too few fields for any template with parameters."""
 
 
-class More(ObserveParameters):
+class More(Observe):
     extra: str = ""
 
 
@@ -191,11 +189,11 @@ def test_a_template_of_another_shape_does_not_render(
 
 
 PROBE = """
-from mpsbridge.snippets.catalogue import OBSERVE
-from mpsbridge.snippets.parameters import ObserveParameters
+from mpsbridge.snippets.observe import Observe
+from mpsbridge.snippets.observe import Observe
 from mpsbridge.snippets.render import TEMPLATES
 print(TEMPLATES)
-print(OBSERVE.render(ObserveParameters()).digest)
+print(Observe().render().digest)
 """
 
 
@@ -221,7 +219,7 @@ def probe(*path: Path, cwd: Path) -> list[str]:
 
 def test_a_planted_folder_changes_nothing_here(tmp_path: Path) -> None:
     evil = planted(tmp_path)
-    assert probe(evil, cwd=evil) == [str(TEMPLATES), OBSERVE.render(ObserveParameters()).digest]
+    assert probe(evil, cwd=evil) == [str(TEMPLATES), Observe().render().digest]
 
 
 def test_a_planted_folder_changes_nothing_for_an_installed_wheel(tmp_path: Path) -> None:
@@ -233,4 +231,4 @@ def test_a_planted_folder_changes_nothing_for_an_installed_wheel(tmp_path: Path)
     install = [*pip, "install", "--no-deps", "--no-index", "--target", str(site), str(wheel)]
     subprocess.run(install, check=True, capture_output=True)
     evil = planted(tmp_path)
-    assert probe(evil, site, cwd=evil) == [str(site / "ps_templates"), OBSERVE.render(ObserveParameters()).digest]
+    assert probe(evil, site, cwd=evil) == [str(site / "ps_templates"), Observe().render().digest]

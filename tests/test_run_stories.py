@@ -111,7 +111,7 @@ def test_w19_what_would_close_logons_while_the_host_is_given_back_finds_no_lease
 def test_a_log_off_that_has_begun_is_in_doubt_whatever_stops_the_run(story: Story, why: str) -> None:
     somebody(story, hung=True)
     run = story.begin(policy(host_deadline_s=320 if why == "deadline" else 3600), story.boxes[0])
-    until(story, "end")
+    until(story, "logoff")
     story.pass_time(10)
     if why == "stopped":
         story.stop(run.lives[-1])
@@ -198,7 +198,7 @@ def test_w02_who_disconnects_before_a_notice_is_not_ended_without_consent(story:
 def test_w02_who_comes_back_while_the_end_is_on_its_way_is_not_ended(story: Story) -> None:
     guest = somebody(story, state="disconnected")
     story.begin(policy(disconnected_ok=True), story.boxes[0])
-    until(story, "end")
+    until(story, "logoff")
     story.host.reconnect(guest.session.id)
     story.pass_time(HOUR_S)
     assert acts(story, "logoff") == []
@@ -321,7 +321,7 @@ def test_w17_what_others_close_before_a_run_goes_on_is_what_it_finds(story: Stor
 def test_a_run_that_dies_while_it_gives_back_knows_what_it_found(story: Story) -> None:
     somebody(story)
     run = story.begin(policy(), story.boxes[0])
-    until(story, "end")
+    until(story, "logoff")
     until(story, "lease")
     story.kill(run.lives[-1])
     story.resume(run)

@@ -16,9 +16,10 @@ from windows_host import Act, Person, WindowsHost, moved, run_script
 
 from mpsbridge.errors import RemoteError
 from mpsbridge.models.sessions import LogonMode, Logons, Result
-from mpsbridge.snippets.catalogue import LOGONS_SET, MESSAGE, RESET
 from mpsbridge.snippets.envelope import open_envelope
+from mpsbridge.snippets.logons import SetLogonMode
 from mpsbridge.snippets.render import TEMPLATES
+from mpsbridge.snippets.sessions import ResetSessions
 
 pytestmark = pytest.mark.engine
 
@@ -85,7 +86,7 @@ def test_w05_without_a_birth_nothing_is_reset(engine: Path, tmp_path: Path) -> N
     host = WindowsHost(tmp_path, engine, [ALICE])
     call = script("reset", ALICE.guard()).text.replace(ALICE.born, "").replace('"born":""', '"born":null')
     with pytest.raises(RemoteError, match="when each session began"):
-        RESET.read(host.run(call))
+        ResetSessions.read(host.run(call))
     assert host.record == []
 
 
@@ -232,7 +233,7 @@ TEXTS = [
 @pytest.mark.parametrize("text", TEXTS)
 def test_w32_a_text_arrives_as_one_argument(engine: Path, tmp_path: Path, text: str) -> None:
     host = WindowsHost(tmp_path, engine, [ALICE, BOB])
-    sent = MESSAGE.render(box(text, ALICE.guard(), display_s=45))
+    sent = box(text, ALICE.guard(), display_s=45).render()
     assert results(host, sent) == [Result.SHOWN]
     assert host.record == [Act("msg", ["2", "/time:45", text])]
 
@@ -240,7 +241,7 @@ def test_w32_a_text_arrives_as_one_argument(engine: Path, tmp_path: Path, text: 
 def test_w32_the_longest_text_passes_the_hosts_own_check(engine: Path, tmp_path: Path) -> None:
     text = "x" + "\U0001f600" * 127
     host = WindowsHost(tmp_path, engine, [ALICE])
-    assert results(host, MESSAGE.render(box(text, ALICE.guard()))) == [Result.SHOWN]
+    assert results(host, box(text, ALICE.guard()).render()) == [Result.SHOWN]
     assert host.record == [Act("msg", ["2", "/time:60", text])]
 
 
@@ -354,7 +355,7 @@ def test_the_splitter_is_the_documented_one(line: str, arguments: list[str]) -> 
 
 
 def set_mode(host: WindowsHost, wanted: LogonMode, expected: LogonMode | None = None, **changes: Any) -> Logons:
-    return LOGONS_SET.read(host.run(LOGONS_SET.render(mode(wanted, expected, **changes))))
+    return SetLogonMode.read(host.run(mode(wanted, expected, **changes).render()))
 
 
 SWITCH = {
@@ -433,5 +434,5 @@ def test_w04_setting_under_somebodys_lease_does_nothing(engine: Path, tmp_path: 
 def test_w30_setting_in_constrained_language_refuses(engine: Path, tmp_path: Path) -> None:
     host = WindowsHost(tmp_path, engine, [])
     with pytest.raises(RemoteError, match="ConstrainedLanguage"):
-        LOGONS_SET.read(host.run(LOGONS_SET.render(mode(LogonMode.DRAIN)), language="ConstrainedLanguage"))
+        SetLogonMode.read(host.run(mode(LogonMode.DRAIN).render(), language="ConstrainedLanguage"))
     assert host.record == []

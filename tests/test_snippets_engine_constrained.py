@@ -13,14 +13,14 @@ from mpsbridge.errors import Blind, CommandMissing
 from mpsbridge.models.answers import ObserveAnswer
 from mpsbridge.models.scripts import Script
 from mpsbridge.models.sessions import LogonMode, Observation, Session
-from mpsbridge.snippets.catalogue import LOOK, OBSERVE
+from mpsbridge.snippets.catalogue import CATALOGUE
 from mpsbridge.snippets.envelope import Envelope, open_envelope
-from mpsbridge.snippets.parameters import LookParameters, ObserveParameters
+from mpsbridge.snippets.observe import Look, Observe
 
 pytestmark = pytest.mark.engine
 
-OBSERVING = OBSERVE.render(ObserveParameters())
-LOOKING = LOOK.render(LookParameters())
+OBSERVING = Observe().render()
+LOOKING = Look().render()
 JOERG = Person(3, "jörg müller", state="Getr.", name="", idle="1+02:03")
 HUAN = Person(4, "欢迎用户", state="运行中", name="console")
 
@@ -28,7 +28,7 @@ HUAN = Person(4, "欢迎用户", state="运行中", name="console")
 def read(host: WindowsHost, script: Script, *, language: str = "ConstrainedLanguage", **how: Any) -> Observation:
     output = host.run(script, language=language, **how)
     assert output.errors == ()
-    seen: Observation = (OBSERVE if script.snippet == "observe" else LOOK).read(output)
+    seen: Observation = CATALOGUE[script.snippet].read(output)
     return seen
 
 

@@ -10,10 +10,10 @@ from snippet_calls import CALLS, mode
 from windows_host import Person, WindowsHost
 
 from mpsbridge.errors import RemoteError
-from mpsbridge.models.answers import ActAnswer
 from mpsbridge.models.sessions import LogonMode, Result
-from mpsbridge.snippets.catalogue import CATALOGUE, LOGOFF, LOGONS, LOGONS_SET
-from mpsbridge.snippets.parameters import LogonsParameters
+from mpsbridge.snippets.catalogue import CATALOGUE
+from mpsbridge.snippets.logons import ReadLogonMode, SetLogonMode
+from mpsbridge.snippets.sessions import ActAnswer, LogOffSessions
 
 pytestmark = pytest.mark.engine
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.engine
 @pytest.mark.parametrize("name", ["observe", "logons", "logons-set"])
 def test_w34_reading_and_setting_as_commands(engine: Path, tmp_path: Path, name: str) -> None:
     host = WindowsHost(tmp_path, engine, [ALICE])
-    output = host.call(CATALOGUE[name].render(CALLS[name]))
+    output = host.call(CALLS[name].render())
     assert output.errors == ()
     answer = CATALOGUE[name].read(output)
     if name == "observe":
@@ -40,7 +40,7 @@ def test_w34_acting_as_commands(engine: Path, tmp_path: Path, name: str) -> None
 
 def test_w34_multipoint_works_behind_the_restriction(engine: Path, tmp_path: Path) -> None:
     host = WindowsHost(tmp_path, engine, [ALICE, BOB], generation="2016")
-    answer = LOGOFF.read(host.call(script("logoff", ALICE.guard())))
+    answer = LogOffSessions.read(host.call(script("logoff", ALICE.guard())))
     assert [entry.result for entry in answer.sessions] == [Result.ENDED]
     assert told(host) == [("wms", "close")]
 
@@ -48,7 +48,7 @@ def test_w34_multipoint_works_behind_the_restriction(engine: Path, tmp_path: Pat
 @pytest.mark.parametrize("function", ["Get-Process", "Start-MpsbridgeProgram", "Invoke-Expression"])
 def test_w34_nothing_else_can_be_called_there(engine: Path, tmp_path: Path, function: str) -> None:
     host = WindowsHost(tmp_path, engine, [ALICE])
-    output = host.call(LOGONS.render(LogonsParameters()), function)
+    output = host.call(ReadLogonMode().render(), function)
     assert output.failed
     assert output.output == ()
 
@@ -67,7 +67,7 @@ def test_w34_parameters_are_checked_on_the_host(engine: Path, tmp_path: Path, ch
     host = WindowsHost(tmp_path, engine, [ALICE])
     sent = script("logoff", ALICE.guard())
     with pytest.raises(RemoteError):
-        LOGOFF.read(host.call(sent.model_copy(update={"parameters": sent.parameters | changes})))
+        LogOffSessions.read(host.call(sent.model_copy(update={"parameters": sent.parameters | changes})))
     assert host.record == []
 
 
@@ -82,13 +82,13 @@ def test_w32_texts_that_msg_would_misread_are_refused_on_the_host_too(engine: Pa
 
 def test_w17_no_expectation_is_a_null_parameter(engine: Path, tmp_path: Path) -> None:
     host = WindowsHost(tmp_path, engine, [])
-    output = host.call(LOGONS_SET.render(mode(LogonMode.DISABLED)))
-    assert LOGONS_SET.read(output).mode is LogonMode.DISABLED
+    output = host.call(mode(LogonMode.DISABLED).render())
+    assert SetLogonMode.read(output).mode is LogonMode.DISABLED
 
 
 def test_w17_an_unknown_mode_is_refused_on_the_host(engine: Path, tmp_path: Path) -> None:
     host = WindowsHost(tmp_path, engine, [])
-    sent = LOGONS_SET.render(mode(LogonMode.DRAIN))
+    sent = mode(LogonMode.DRAIN).render()
     with pytest.raises(RemoteError):
-        LOGONS_SET.read(host.call(sent.model_copy(update={"parameters": sent.parameters | {"Mode": "off"}})))
+        SetLogonMode.read(host.call(sent.model_copy(update={"parameters": sent.parameters | {"Mode": "off"}})))
     assert host.record == []

@@ -14,10 +14,8 @@ from snippet_calls import NEVER, failsafe, held
 from windows_host import Act, WindowsHost
 
 from mpsbridge.errors import AccessDenied, RemoteError
-from mpsbridge.models.answers import FailsafeAnswer
 from mpsbridge.models.sessions import LogonMode, from_cim
-from mpsbridge.snippets.catalogue import FAILSAFE, FAILSAFE_REMOVE
-from mpsbridge.snippets.parameters import FailsafeParameters, FailsafeRemoveParameters
+from mpsbridge.snippets.failsafe import FailsafeAnswer, RegisterFailsafe, RemoveFailsafe
 
 pytestmark = pytest.mark.engine
 
@@ -38,16 +36,16 @@ def task(host: WindowsHost) -> Path:
     return host.folder / "task-mpsbridge-failsafe.xml"
 
 
-def register(host: WindowsHost, parameters: FailsafeParameters = OURS) -> FailsafeAnswer:
-    output = host.run(FAILSAFE.render(parameters))
+def register(host: WindowsHost, parameters: RegisterFailsafe = OURS) -> FailsafeAnswer:
+    output = host.run(parameters.render())
     assert output.errors == ()
-    return FAILSAFE.read(output)
+    return RegisterFailsafe.read(output)
 
 
 def remove(host: WindowsHost) -> FailsafeAnswer:
-    output = host.run(FAILSAFE_REMOVE.render(FailsafeRemoveParameters(not_after=NEVER, run="run-1")))
+    output = host.run(RemoveFailsafe(not_after=NEVER, run="run-1").render())
     assert output.errors == ()
-    return FAILSAFE_REMOVE.read(output)
+    return RemoveFailsafe.read(output)
 
 
 def words(host: WindowsHost) -> dict[str, str]:
@@ -159,7 +157,7 @@ def test_w19_a_task_that_may_not_be_read_is_not_called_removed(host: WindowsHost
 # What the task does. Its very command runs here, on the make-believe host.
 
 
-def strike(host: WindowsHost, parameters: FailsafeParameters = OURS, *, pause: str = QUICK, fails: str = "") -> None:
+def strike(host: WindowsHost, parameters: RegisterFailsafe = OURS, *, pause: str = QUICK, fails: str = "") -> None:
     """Register the task under a lease of this run, then let it run as Windows would, over the lease that was there.
 
     ``fails`` is what it says where it ends in an error.

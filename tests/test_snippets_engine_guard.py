@@ -15,9 +15,9 @@ from windows_programs import row
 
 from mpsbridge.errors import RemoteError
 from mpsbridge.models.sessions import Result
-from mpsbridge.snippets.catalogue import LOGOFF, OBSERVE
-from mpsbridge.snippets.parameters import ObserveParameters
+from mpsbridge.snippets.observe import Observe
 from mpsbridge.snippets.render import TEMPLATES
+from mpsbridge.snippets.sessions import LogOffSessions
 
 pytestmark = pytest.mark.engine
 
@@ -141,13 +141,13 @@ def test_the_callers_own_session_is_refused(
 )
 def test_w34_the_list_is_checked_on_the_host(engine: Path, tmp_path: Path, sessions: str) -> None:
     good = json.dumps(ALICE.guard().model_dump())
-    sent = LOGOFF.render(log_off(ALICE.guard()))
+    sent = log_off(ALICE.guard()).render()
     call = sent.call.replace(json.dumps({"sessions": [ALICE.guard().model_dump()]}, separators=(",", ":")), "@@")
     odd = sent.model_copy(update={"call": call.replace("@@", sessions.replace("GOOD", good))})
     assert "@@" in call
     host = WindowsHost(tmp_path, engine, [ALICE, BOB])
     with pytest.raises(RemoteError):
-        LOGOFF.read(host.run(odd))
+        LogOffSessions.read(host.run(odd))
     assert host.record == []
 
 
@@ -416,7 +416,7 @@ def test_what_observe_saw_is_what_end_ends(engine: Path, tmp_path: Path) -> None
     """The whole way: look, parse, take the guard that parsing made, act."""
     people = [ALICE, BOB, Person(12, "user 12", name="", state="Disc", idle="2+03:04")]
     host = WindowsHost(tmp_path, engine, people)
-    seen = OBSERVE.read(host.run(OBSERVE.render(ObserveParameters())))
+    seen = Observe.read(host.run(Observe().render()))
     guards = [session.guard for session in seen.sessions if session.guard is not None]
     assert len(guards) == 3
     assert results(host, script("logoff", *guards[1:])) == [Result.ENDED, Result.ENDED]

@@ -12,11 +12,13 @@ from snippet_calls import box, failsafe, held, mode, swap
 from windows_host import WindowsHost, run_script
 
 from mpsbridge.errors import RemoteError
-from mpsbridge.models.answers import LeaseAnswer
 from mpsbridge.models.sessions import LogonMode, SessionGuard
-from mpsbridge.snippets.catalogue import FAILSAFE, LEASE, LOGONS_SET, LOOK, MESSAGE
 from mpsbridge.snippets.envelope import open_envelope
-from mpsbridge.snippets.parameters import LookParameters
+from mpsbridge.snippets.failsafe import RegisterFailsafe
+from mpsbridge.snippets.lease import LeaseAnswer, WriteLease
+from mpsbridge.snippets.logons import SetLogonMode
+from mpsbridge.snippets.observe import Look
+from mpsbridge.snippets.sessions import SendMessage
 
 pytestmark = pytest.mark.engine
 
@@ -35,9 +37,9 @@ def folder(host: WindowsHost) -> Path:
 
 
 def change(host: WindowsHost, text: str | None, expected: str | None, **more: Any) -> LeaseAnswer:
-    output = host.run(LEASE.render(swap(text, expected, **more)))
+    output = host.run(swap(text, expected, **more).render())
     assert output.errors == ()
-    return LEASE.read(output)
+    return WriteLease.read(output)
 
 
 def test_w22_taken_renewed_and_given_back(host: WindowsHost) -> None:
@@ -46,7 +48,7 @@ def test_w22_taken_renewed_and_given_back(host: WindowsHost) -> None:
     answer = change(host, second, first)
     assert (answer.changed, answer.lease) == (True, second)
     assert (folder(host) / "lease.json").read_bytes() == second.encode()
-    assert LOOK.read(host.run(LOOK.render(LookParameters()))).lease == second
+    assert Look.read(host.run(Look().render())).lease == second
     answer = change(host, None, second)
     assert (answer.changed, answer.lease) == (True, None)
     assert {path.name for path in folder(host).iterdir()} == {"lease.lock"}
@@ -168,13 +170,13 @@ def plant(host: WindowsHost, text: str, **access: Any) -> None:
 
 def test_w22_a_lease_that_a_standard_user_may_have_written_is_held_but_not_believed(host: WindowsHost) -> None:
     plant(host, held("run-1", found="disabled", set="enabled"))
-    answer = open_envelope("look", host.run(LOOK.render(LookParameters())))
+    answer = open_envelope("look", host.run(Look().render()))
     assert answer.result["lease"] == ""
     (doubt,) = [problem for problem in answer.problems if "lease" in problem]
     assert doubt.endswith(f"may be written by {USERS}; only SYSTEM and Administrators should write there")
     for run in ("run-1", "run-2"):  # also not by the run that it names
         with pytest.raises(RemoteError, match="the lease on this host cannot be read"):
-            LOGONS_SET.read(host.run(LOGONS_SET.render(mode(LogonMode.DRAIN, None, run=run))))
+            SetLogonMode.read(host.run(mode(LogonMode.DRAIN, None, run=run).render()))
     assert host.events == []
 
 
@@ -184,7 +186,7 @@ def test_w22_a_lease_that_lies_elsewhere_is_not_believed(host: WindowsHost) -> N
     (elsewhere / "lease.json").write_text(held())
     folder(host).parent.mkdir()
     folder(host).symlink_to(elsewhere)
-    answer = open_envelope("look", host.run(LOOK.render(LookParameters())))
+    answer = open_envelope("look", host.run(Look().render()))
     assert answer.result["lease"] == ""
     assert any("leads elsewhere" in problem for problem in answer.problems)
 
@@ -192,7 +194,7 @@ def test_w22_a_lease_that_lies_elsewhere_is_not_believed(host: WindowsHost) -> N
 def test_w22_no_failsafe_by_a_lease_that_is_not_believed(host: WindowsHost) -> None:
     plant(host, held("run-1"))
     with pytest.raises(RemoteError, match="the lease on this host cannot be read"):
-        FAILSAFE.read(host.run(FAILSAFE.render(failsafe(LogonMode.ENABLED, LogonMode.DRAIN))))
+        RegisterFailsafe.read(host.run(failsafe(LogonMode.ENABLED, LogonMode.DRAIN).render()))
 
 
 def test_w22_no_notice_is_marked_in_a_lease_that_is_not_believed(host: WindowsHost) -> None:
@@ -201,13 +203,13 @@ def test_w22_no_notice_is_marked_in_a_lease_that_is_not_believed(host: WindowsHo
     guard = SessionGuard.model_validate(
         {"id": 2, "born": None, "user": "alice", "logon": "11/25/2026 9:00 AM", "state": "Active"}
     )
-    (answer,) = MESSAGE.read(host.run(MESSAGE.render(box("15 minutes", guard, notice="15m")))).sessions
+    (answer,) = SendMessage.read(host.run(box("15 minutes", guard, notice="15m").render())).sessions
     assert (answer.result, answer.text) == ("refused", "this run has no lease here in which the notice could be marked")
     assert (folder(host) / "lease.json").read_text() == before
 
 
 def test_w22_without_access_lists_it_says_so(engine: Path, tmp_path: Path) -> None:
-    output = WindowsHost(tmp_path, engine, []).run(LEASE.render(swap(held(), None)))
+    output = WindowsHost(tmp_path, engine, []).run(swap(held(), None).render())
     envelope = open_envelope("lease", output)
     assert envelope.ok
     assert envelope.problems == ("this platform has no access lists, so who else may write the lease is not known",)
@@ -223,10 +225,10 @@ def test_w22_of_many_at_once_one_gets_it(host: WindowsHost) -> None:
     change(host, None, None)
 
     def take(number: int) -> LeaseAnswer:
-        script = LEASE.render(swap(held(f"run-{number}"), None, run=f"run-{number}"))
+        script = swap(held(f"run-{number}"), None, run=f"run-{number}").render()
         scratch = host.folder / f"run-{number}"
         scratch.mkdir()
-        return LEASE.read(run_script(host.engine, script, scratch, folder=host.folder, alone=True))
+        return WriteLease.read(run_script(host.engine, script, scratch, folder=host.folder, alone=True))
 
     with ThreadPoolExecutor() as pool:
         answers = list(pool.map(take, range(4)))

@@ -11,9 +11,8 @@ from snippet_calls import held, switch
 from windows_host import BOOT, Act, WindowsHost, moved
 
 from mpsbridge.errors import CommandMissing, RemoteError
-from mpsbridge.models.answers import ModeAnswer
 from mpsbridge.models.sessions import AllowedSession
-from mpsbridge.snippets.catalogue import MODE
+from mpsbridge.snippets.power import ModeAnswer, SwitchMode
 
 pytestmark = pytest.mark.engine
 
@@ -23,9 +22,9 @@ ORDER = {"console": "Console", "station": "MultiStation"}
 
 
 def give(host: WindowsHost, wanted: str, *allowed: AllowedSession, **more: Any) -> ModeAnswer:
-    output = host.run(MODE.render(switch(wanted, *allowed, **more)))
+    output = host.run(switch(wanted, *allowed, **more).render())
     assert output.errors == ()
-    return MODE.read(output)
+    return SwitchMode.read(output)
 
 
 @pytest.mark.parametrize("generation", ["2012", "2016"])

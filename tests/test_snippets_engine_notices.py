@@ -11,10 +11,9 @@ from acting import ALICE, BOB, LATER, lease, told
 from snippet_calls import box, held
 from windows_host import WindowsHost, moved
 
-from mpsbridge.models.answers import SessionActAnswer
 from mpsbridge.models.sessions import Result
-from mpsbridge.snippets.catalogue import MESSAGE
 from mpsbridge.snippets.envelope import open_envelope
+from mpsbridge.snippets.sessions import SendMessage, SessionActAnswer
 
 pytestmark = pytest.mark.engine
 
@@ -33,9 +32,9 @@ def send(
     host: WindowsHost, *people: Any, notice: str = "15m", dialect: str = "", **more: Any
 ) -> list[SessionActAnswer]:
     guards = [person.guard() for person in people]
-    output = host.run(MESSAGE.render(box("15 minutes", *guards, notice=notice, **more)), json_dialect=dialect)
+    output = host.run(box("15 minutes", *guards, notice=notice, **more).render(), json_dialect=dialect)
     assert output.errors == ()
-    return list(MESSAGE.read(output).sessions)
+    return list(SendMessage.read(output).sessions)
 
 
 def marks(host: WindowsHost) -> list[tuple[int, str, str, str]]:
@@ -129,6 +128,6 @@ def test_a_full_lease_takes_no_more_marks(engine: Path, tmp_path: Path) -> None:
 
 def test_a_plain_message_marks_nothing(host: WindowsHost) -> None:
     before = file(host).read_text()
-    output = host.run(MESSAGE.render(box("hello", ALICE.guard())))
+    output = host.run(box("hello", ALICE.guard()).render())
     assert open_envelope("message", output).ok
     assert file(host).read_text() == before

@@ -11,11 +11,11 @@ from snippet_calls import held, order
 from windows_host import BOOT, Person, WindowsHost, moved
 
 from mpsbridge.errors import AccessDenied, Blind, RemoteError
-from mpsbridge.models.answers import ObserveAnswer, PowerAnswer
+from mpsbridge.models.answers import ObserveAnswer
 from mpsbridge.models.sessions import AllowedSession
-from mpsbridge.snippets.catalogue import LOOK, OBSERVE, POWER
 from mpsbridge.snippets.envelope import open_envelope
-from mpsbridge.snippets.parameters import LookParameters, ObserveParameters
+from mpsbridge.snippets.observe import Look, Observe
+from mpsbridge.snippets.power import OrderPower, PowerAnswer
 
 pytestmark = pytest.mark.engine
 
@@ -44,8 +44,8 @@ LOOKED = (
 def test_w16_a_look_is_the_small_half_of_an_observation(engine: Path, tmp_path: Path, dialect: str) -> None:
     lease(tmp_path, held())
     host = WindowsHost(tmp_path, engine, [ALICE, BOB])
-    whole = open_envelope("observe", host.run(OBSERVE.render(ObserveParameters()), json_dialect=dialect))
-    small = open_envelope("look", host.run(LOOK.render(LookParameters()), json_dialect=dialect))
+    whole = open_envelope("observe", host.run(Observe().render(), json_dialect=dialect))
+    small = open_envelope("look", host.run(Look().render(), json_dialect=dialect))
     assert small.problems == ()
     assert sorted(small.result) == sorted(LOOKED)
     same = [key for key in LOOKED if key != "now"]
@@ -54,30 +54,30 @@ def test_w16_a_look_is_the_small_half_of_an_observation(engine: Path, tmp_path: 
 
 
 def test_w16_a_look_reads_as_an_observation(engine: Path, tmp_path: Path) -> None:
-    seen = LOOK.read(WindowsHost(tmp_path, engine, [ALICE, BOB]).run(LOOK.render(LookParameters())))
+    seen = Look.read(WindowsHost(tmp_path, engine, [ALICE, BOB]).run(Look().render()))
     assert [(each.id, each.user) for each in seen.sessions] == [(2, "alice"), (5, "bob")]
     assert [each.guard for each in seen.sessions] == [ALICE.guard(), BOB.guard()]
     assert seen.processes_in == (2, 5)
 
 
 def test_w16_a_later_look_is_one_line_and_the_header() -> None:
-    header, call = LOOK.render(LookParameters()).short.splitlines()
+    header, call = Look().render().short.splitlines()
     assert header.startswith("# mpsbridge ")
     assert call == "Get-MpsbridgeLook -TimeLimitSeconds 20"
-    assert len(LOOK.render(LookParameters()).definitions) < len(OBSERVE.render(ObserveParameters()).definitions) / 1.5
+    assert len(Look().render().definitions) < len(Observe().render().definitions) / 1.5
 
 
 def test_w38_programs_are_found_where_they_run(engine: Path, tmp_path: Path) -> None:
     people = [moved(ALICE, programs=("explorer", "WINWORD", "winword")), moved(BOB, programs=("explorer", "excel"))]
     service = Person(0, "-", programs=("winword",), listed=False)
     host = WindowsHost(tmp_path, engine, [*people, service])
-    seen = OBSERVE.read(host.run(OBSERVE.render(ObserveParameters(programs=("winword.exe", "Excel")))))
+    seen = Observe.read(host.run(Observe(programs=("winword.exe", "Excel")).render()))
     assert seen.running == ((2, "winword"), (5, "excel"))
-    assert OBSERVE.read(host.run(OBSERVE.render(ObserveParameters()))).running == ()
+    assert Observe.read(host.run(Observe().render())).running == ()
 
 
 def test_w38_wildcards_are_no_names(engine: Path, tmp_path: Path) -> None:
-    sent = OBSERVE.render(ObserveParameters(programs=("winword",)))
+    sent = Observe(programs=("winword",)).render()
     wild = sent.model_copy(update={"call": sent.call.replace("winword", "*")})
     envelope = open_envelope("observe", WindowsHost(tmp_path, engine, [ALICE]).run(wild))
     assert envelope.problems == ("running programs: the list of programs is not sound",)
@@ -87,16 +87,16 @@ def test_w38_wildcards_are_no_names(engine: Path, tmp_path: Path) -> None:
 def test_w23_disk_protection_is_seen(engine: Path, tmp_path: Path, word: str, discards: bool) -> None:
     wms = {"sessions": [], "stations": [], "protection": word}
     host = WindowsHost(tmp_path, engine, [], generation="2016", wms=wms)
-    assert OBSERVE.read(host.run(OBSERVE.render(ObserveParameters()))).discards_changes is discards
+    assert Observe.read(host.run(Observe().render())).discards_changes is discards
 
 
 # Restarting and shutting down.
 
 
 def give(host: WindowsHost, action: str, *allowed: AllowedSession, **more: Any) -> PowerAnswer:
-    output = host.run(POWER.render(order(action, *allowed, **more)))
+    output = host.run(order(action, *allowed, **more).render())
     assert output.errors == ()
-    return POWER.read(output)
+    return OrderPower.read(output)
 
 
 @pytest.mark.parametrize(("action", "switch"), [("restart", "/r"), ("shutdown", "/s")])
@@ -162,8 +162,8 @@ ANOTHER = Person(BOB.id, "zoe", born="20261125110500.000000+000")
 def test_who_may_be_there_does_not_block_it(engine: Path, tmp_path: Path, people: list[Person], dialect: str) -> None:
     host = WindowsHost(tmp_path, engine, people)
     may = [allowed(person) for person in people]
-    output = host.run(POWER.render(order("restart", *may, Person(77, "nobody").stays())), json_dialect=dialect)
-    assert POWER.read(output).accepted
+    output = host.run(order("restart", *may, Person(77, "nobody").stays()).render(), json_dialect=dialect)
+    assert OrderPower.read(output).accepted
 
 
 def allowed(person: Person) -> AllowedSession:
@@ -335,7 +335,7 @@ UNSOUND = (
 )
 def test_parameters_are_checked_on_the_host(engine: Path, tmp_path: Path, changes: dict[str, str]) -> None:
     host = WindowsHost(tmp_path, engine, [])
-    sent = POWER.render(order("restart"))
+    sent = order("restart").render()
     with pytest.raises(RemoteError):
-        POWER.read(host.call(sent.model_copy(update={"parameters": sent.parameters | changes})))
+        OrderPower.read(host.call(sent.model_copy(update={"parameters": sent.parameters | changes})))
     assert host.record == []

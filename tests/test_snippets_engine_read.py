@@ -16,9 +16,10 @@ from mpsbridge.errors import AccessDenied, CommandMissing, RemoteError
 from mpsbridge.models.answers import ObserveAnswer
 from mpsbridge.models.sessions import LogonMode, State
 from mpsbridge.parsing.observation import observe as parsed
-from mpsbridge.snippets.catalogue import CATALOGUE, LOGONS, OBSERVE, STATIONS
 from mpsbridge.snippets.envelope import Envelope, open_envelope
-from mpsbridge.snippets.parameters import LogonsParameters, ObserveParameters, StationsParameters
+from mpsbridge.snippets.logons import ReadLogonMode
+from mpsbridge.snippets.observe import Observe
+from mpsbridge.snippets.stations import ListStations
 
 pytestmark = pytest.mark.engine
 
@@ -50,7 +51,7 @@ def dialect(request: pytest.FixtureRequest) -> str:
 
 
 def look(host: WindowsHost, dialect: str = "", *, time_limit_s: int = 20, **how: Any) -> tuple[ObserveAnswer, Envelope]:
-    script = OBSERVE.render(ObserveParameters(time_limit_s=time_limit_s))
+    script = Observe(time_limit_s=time_limit_s).render()
     output = host.run(script, json_dialect=dialect, **how)
     assert output.errors == ()
     assert len(output.output) == 1
@@ -130,7 +131,7 @@ function global:Get-Date {{ param($Date) [datetime]::SpecifyKind([datetime]'{now
 def test_a_change_of_the_clock_within_a_day_is_told(
     engine: Path, tmp_path: Path, now: str, offset_min: int, until: str | None
 ) -> None:
-    script = OBSERVE.render(ObserveParameters()).text
+    script = Observe().render().text
     output = WindowsHost(tmp_path, engine, [ALICE]).run(AUTUMN.format(now=now) + script, alone=True)
     answer = open_envelope("observe", output).answer(ObserveAnswer)
     assert (answer.utc_offset_min, answer.offset_until) == (offset_min, until)
@@ -204,8 +205,8 @@ def test_w10_without_a_group_among_them_it_is_known_that_somebody_is_none(
 
 
 def test_what_parsing_makes_of_it(engine: Path, tmp_path: Path) -> None:
-    output = WindowsHost(tmp_path, engine, [ALICE, BOB]).run(OBSERVE.render(ObserveParameters()))
-    seen = OBSERVE.read(output)
+    output = WindowsHost(tmp_path, engine, [ALICE, BOB]).run(Observe().render())
+    seen = Observe.read(output)
     assert [(each.id, each.user, each.state) for each in seen.sessions] == [
         (2, "alice", State.ACTIVE),
         (5, "bob", State.DISCONNECTED),
@@ -393,7 +394,7 @@ def test_multipoint_that_hangs_costs_its_time_limit_and_is_a_problem(engine: Pat
 @pytest.mark.parametrize("generation", ["2012", "2016"])
 def test_stations(engine: Path, tmp_path: Path, dialect: str, generation: str) -> None:
     host = WindowsHost(tmp_path, engine, [ALICE], generation=generation, wms=WMS)
-    found = STATIONS.read(host.run(STATIONS.render(StationsParameters()), json_dialect=dialect))
+    found = ListStations.read(host.run(ListStations().render(), json_dialect=dialect))
     assert found.mode == "station"
     assert [(station.id, station.name, station.user, station.auto_logon) for station in found.stations] == [
         (1, "Fenêtre", "alice", True),
@@ -404,21 +405,21 @@ def test_stations(engine: Path, tmp_path: Path, dialect: str, generation: str) -
 @pytest.mark.parametrize("name", ["observe", "stations"])
 def test_no_password_travels(engine: Path, tmp_path: Path, name: str) -> None:
     host = WindowsHost(tmp_path, engine, [ALICE], generation="2016", wms=WMS)
-    (text,) = host.run(CATALOGUE[name].render(CALLS[name])).output
+    (text,) = host.run(CALLS[name].render()).output
     assert "Fen" in text
     assert "password" not in text.lower()
 
 
 def test_stations_without_multipoint(engine: Path, tmp_path: Path) -> None:
     with pytest.raises(CommandMissing, match="no MultiPoint"):
-        STATIONS.read(WindowsHost(tmp_path, engine, []).run(STATIONS.render(StationsParameters())))
+        ListStations.read(WindowsHost(tmp_path, engine, []).run(ListStations().render()))
 
 
 @pytest.mark.xdist_group("timing")
 def test_stations_that_do_not_answer_are_an_error_not_an_empty_list(engine: Path, tmp_path: Path) -> None:
     host = WindowsHost(tmp_path, engine, [], generation="2016", wms=WMS | {"hangs": 20})
     with pytest.raises(RemoteError, match="no answer within 1 seconds"):
-        STATIONS.read(host.run(STATIONS.render(StationsParameters(time_limit_s=1))))
+        ListStations.read(host.run(ListStations(time_limit_s=1).render()))
 
 
 @pytest.mark.parametrize(
@@ -436,7 +437,7 @@ def test_the_logon_mode_is_read_from_two_properties(
 ) -> None:
     setting = {"Logons": logons, "SessionBrokerDrainMode": drain, "TerminalServerMode": 0}
     host = WindowsHost(tmp_path, engine, [], cim={"Win32_TerminalServiceSetting": setting})
-    assert LOGONS.read(host.run(LOGONS.render(LogonsParameters()))).mode is mode
+    assert ReadLogonMode.read(host.run(ReadLogonMode().render())).mode is mode
 
 
 @pytest.mark.parametrize("setting", [{}, {"Logons": "0"}, {"Logons": "7", "SessionBrokerDrainMode": 0}])
@@ -445,12 +446,12 @@ def test_a_property_that_is_missing_is_an_error_never_enabled(
 ) -> None:
     host = WindowsHost(tmp_path, engine, [], cim={"Win32_TerminalServiceSetting": setting})
     with pytest.raises(RemoteError, match="does not tell"):
-        LOGONS.read(host.run(CATALOGUE["logons"].render(CALLS["logons"])))
+        ReadLogonMode.read(host.run(CALLS["logons"].render()))
 
 
 def test_a_refusal_of_windows_is_denied(engine: Path, tmp_path: Path) -> None:
     with pytest.raises(AccessDenied, match="Access denied"):
-        LOGONS.read(WindowsHost(tmp_path, engine, [], cim={}).run(CATALOGUE["logons"].render(CALLS["logons"])))
+        ReadLogonMode.read(WindowsHost(tmp_path, engine, [], cim={}).run(CALLS["logons"].render()))
 
 
 def test_w05_births_that_get_process_may_not_read_come_from_cim(engine: Path, tmp_path: Path) -> None:
@@ -490,5 +491,5 @@ def test_w29_a_stop_gets_through_and_ends_the_reading_program(engine: Path, tmp_
     program = tmp_path / "windows" / "System32" / "quser.exe"
     program.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/new\nmv {tmp_path}/new {tmp_path}/pid\nexec sleep 60\n")
     prelude = f". '{ENGINE}/host.ps1' '{tmp_path}'\n$ExecutionContext.SessionState.LanguageMode = '{language}'\n"
-    (tmp_path / "observe.ps1").write_text(prelude + OBSERVE.render(ObserveParameters()).text)
+    (tmp_path / "observe.ps1").write_text(prelude + Observe().render().text)
     assert host.run(STOPPED.replace("@FOLDER@", str(tmp_path)), alone=True).output == ("True True Stopped",)

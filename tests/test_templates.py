@@ -12,8 +12,8 @@ import pytest
 from snippet_calls import CALLS
 from windows_host import run_script
 
-from mpsbridge.snippets.catalogue import CATALOGUE, OBSERVE
-from mpsbridge.snippets.parameters import ObserveParameters
+from mpsbridge.snippets.catalogue import CATALOGUE
+from mpsbridge.snippets.observe import Observe
 from mpsbridge.snippets.render import TEMPLATES
 
 FILES = {str(path.relative_to(TEMPLATES)): path.read_text(encoding="utf-8") for path in TEMPLATES.rglob("*.ps1.j2")}
@@ -111,7 +111,7 @@ def test_every_function_says_why_it_is_there(name: str) -> None:
 
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_a_script_defines_each_function_once_and_calls_the_last(name: str) -> None:
-    script = CATALOGUE[name].render(CALLS[name])
+    script = CALLS[name].render()
     defined = FUNCTION.findall(script.definitions)
     assert len(defined) == len(set(defined))
     assert script.function in defined
@@ -123,7 +123,7 @@ def test_a_functions_name_means_one_text_in_every_script() -> None:
     """Scripts share a pool, in which a later definition would replace an earlier one."""
     texts: dict[str, set[str]] = {}
     for name in CATALOGUE:
-        for piece in re.split(r"\n\n(?=# )", CATALOGUE[name].render(CALLS[name]).definitions):
+        for piece in re.split(r"\n\n(?=# )", CALLS[name].render().definitions):
             (function,) = FUNCTION.findall(piece)
             texts.setdefault(function, set()).add(piece)
     assert [function for function, found in texts.items() if len(found) > 1] == []
@@ -136,9 +136,9 @@ def test_no_function_is_for_nobody() -> None:
 
 
 def test_scripts_stay_small() -> None:
-    sizes = {name: len(CATALOGUE[name].render(CALLS[name]).text) for name in CATALOGUE}
+    sizes = {name: len(CALLS[name].render().text) for name in CATALOGUE}
     assert max(sizes.values()) < 40_000, sizes
-    assert all(len(CATALOGUE[name].render(CALLS[name]).short) < 1_000 for name in CATALOGUE)
+    assert all(len(CALLS[name].render().short) < 1_000 for name in CATALOGUE)
 
 
 @pytest.mark.engine
@@ -157,7 +157,7 @@ def test_w28_both_pipes_are_read_to_their_end(engine: Path, tmp_path: Path) -> N
     program.chmod(0o755)
     script = tmp_path / "script.ps1"
     call = "$a = Read-MpsbridgeProgram 'quser.exe' 10; \"$($a.exit) $($a.out.Length) $($a.err.Length)\""
-    script.write_text(f"{OBSERVE.render(ObserveParameters()).definitions}\n{call}\n", encoding="utf-8")
+    script.write_text(f"{Observe().render().definitions}\n{call}\n", encoding="utf-8")
     arguments = [str(engine), "-NoProfile", "-NonInteractive", "-File", str(script)]
     environment = {**os.environ, "SystemRoot": str(tmp_path)}
     done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=True, timeout=60)
@@ -168,7 +168,7 @@ def test_w36_everything_runs_on_windows_powershell_3(engine: Path, shared: Path,
     paths = []
     for name in CATALOGUE:
         paths.append(tmp_path / f"{name}.ps1")
-        paths[-1].write_text(CATALOGUE[name].render(CALLS[name]).text)
+        paths[-1].write_text(CALLS[name].render().text)
     compat = shared / "pwsh" / "compat.ps1"
     arguments = ["-NoProfile", "-File", str(compat), "-Version", "3.0", *map(str, paths)]
     done = subprocess.run([str(engine), *arguments], capture_output=True, text=True, check=False)
@@ -226,7 +226,7 @@ CMDLETS = {
 @pytest.mark.engine
 def test_by_powershells_own_parser_functions_and_one_call_and_known_commands(engine: Path, tmp_path: Path) -> None:
     for name in CATALOGUE:
-        script = CATALOGUE[name].render(CALLS[name])
+        script = CALLS[name].render()
         path = tmp_path / f"{name}.ps1"
         path.write_text(script.text)
         lines = run_script(engine, COMMANDS.replace("@PATHS@", json.dumps([str(path)])), tmp_path).output

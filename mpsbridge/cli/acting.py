@@ -28,7 +28,7 @@ from mpsbridge.operations.outcomes import judge
 from mpsbridge.operations.workplace import Workplace
 from mpsbridge.planning.selection import SAY_WHO, Act, Allowed, Selector
 from mpsbridge.runs.verdict import RunVerdict
-from mpsbridge.snippets.parameters import MessageText
+from mpsbridge.snippets.fields import MessageText
 
 
 def message(call: Call, hosts: Sequence[str], text: str, who: Selector | None) -> int:

@@ -26,7 +26,7 @@ from mpsbridge.planning.selection import SAY_WHO, Selector
 from mpsbridge.reports.summary import judge, make_report
 from mpsbridge.runs.history import unfinished
 from mpsbridge.runs.journal import Journal, Run
-from mpsbridge.snippets.parameters import ProgramName
+from mpsbridge.snippets.fields import ProgramName
 
 WARN = "15m,5m,1m"
 """When people are told where nothing is said about it."""

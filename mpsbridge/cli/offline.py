@@ -97,13 +97,13 @@ def render(call: Call, name: str, params: str) -> int:
     found = snippet(name)
     text = _bytes_of(params[1:]).decode("utf-8", "replace") if params.startswith("@") else params
     try:
-        parameters = found.parameters.model_validate_json(text)
+        parameters = found.model_validate_json(text)
     except ValidationError as error:
         problem = error.errors()[0]
         place = "".join(f"{part}: " for part in problem["loc"])
-        wanted = ", ".join(found.parameters.model_fields) or "none"
+        wanted = ", ".join(found.model_fields) or "none"
         raise InputError(f"--params: {place}{complaint(problem)}", hint=f"Parameters of {name}: {wanted}.") from error
-    script = found.render(parameters)
+    script = parameters.render()
     if call.settings.output is Output.JSON:
         call.terminal.document(RenderDocument.of_script(script).as_json())
     else:

@@ -1,8 +1,9 @@
-"""The ``result`` of each snippet's envelope, as the host sends it: the contract between templates and parsers.
+"""What a host answers to a look, or where it refuses: the contract between templates and parsers.
 
-Whoever answers for a host (a template, the lab) must send exactly these shapes; whoever reads validates with these
-models. Times are CIM datetimes in UTC (:func:`mpsbridge.models.sessions.to_cim`), bytes are base64, a value that the
-host could not find out is null and a sentence in the envelope's ``problems`` says why.
+What answers for a host (a template, the lab) sends exactly these shapes, and the reader validates with these models;
+the answer of each other snippet stands beside it. Times are CIM datetimes in UTC
+(:func:`mpsbridge.models.sessions.to_cim`), bytes are base64, a value that the host could not find out is null and a
+sentence in the envelope's ``problems`` says why.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pydantic import AfterValidator, Field
 
 from mpsbridge.models.bounds import NAME_LIMIT, WORDS_LIMIT, shortened
 from mpsbridge.models.frozen import Answer
-from mpsbridge.models.sessions import CimTime, LogonMode, Result
+from mpsbridge.models.sessions import CimTime, LogonMode
 
 Name = Annotated[str, Field(max_length=NAME_LIMIT)]
 """A name, or another short text that is compared: one that is too long is refused, for cut it would be another one."""
@@ -200,73 +201,6 @@ class ObserveAnswer(Answer):
     powershell: PowerShellAnswer = PowerShellAnswer()
     lease: str | None = None
     """The text of the lease file, or null where there is none."""
-
-
-class LeaseAnswer(Answer):
-    """The result of ``lease``: the lease file's text as it is now (null: none), and whether this call wrote it."""
-
-    now: CimTime
-    changed: bool
-    lease: str | None = None
-
-
-class FailsafeAnswer(Answer):
-    """The result of ``failsafe`` and ``failsafe-remove``: whether the task is there now, read back from the host."""
-
-    now: CimTime
-    registered: bool
-    next_run: CimTime | None = None
-
-
-class PowerAnswer(Answer):
-    """The result of ``power``: whether Windows took the order, and who was left where it was not given.
-
-    ``going_down`` is true where a shutdown was under way already (error 1190 or 1115; W24).
-    """
-
-    now: CimTime
-    boot: CimTime | None = None
-    accepted: bool
-    going_down: bool = False
-    left: tuple[int, ...] = ()
-    text: Words = ""
-
-
-class ModeAnswer(Answer):
-    """The result of ``mode``: MultiPoint's ``SystemMode`` before and after, as the host words it (W27)."""
-
-    now: CimTime
-    boot: CimTime | None = None
-    accepted: bool
-    left: tuple[int, ...] = ()
-    before: Name | None = None
-    after: Name | None = None
-    text: Words = ""
-
-
-class StationsAnswer(Answer):
-    """The result of ``stations``; ``wms`` is null where no MultiPoint module is present."""
-
-    wms: WmsAnswer | None = None
-
-
-class SessionActAnswer(Answer):
-    """What became of one session, said by the host."""
-
-    id: int
-    result: Result
-    text: Words = ""
-    begun: bool = False
-    """Whether the act was begun: its cmdlet was called, or its program started (never told of a ``message``)."""
-
-
-class ActAnswer(Answer):
-    """The result of ``message``, ``disconnect``, ``end`` and ``reset``: one entry for each session asked for, in that
-    order.
-    """
-
-    now: CimTime
-    sessions: tuple[SessionActAnswer, ...]
 
 
 class RefusalAnswer(Answer):

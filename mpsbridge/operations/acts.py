@@ -28,7 +28,7 @@ from mpsbridge.procedure.resets import plan_resets
 from mpsbridge.runs.events import Finished, Phase, Step, StepSent
 from mpsbridge.runs.recording import recorded
 from mpsbridge.runs.verdict import HostFacts
-from mpsbridge.snippets.parameters import MessageText
+from mpsbridge.snippets.fields import MessageText
 
 MESSAGE_SHOWN_S = 600
 """How long a message stays on the screen unless it is closed (W32)."""

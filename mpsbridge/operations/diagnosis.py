@@ -32,9 +32,8 @@ from mpsbridge.models.scripts import RawOutput
 from mpsbridge.models.sessions import Observation
 from mpsbridge.models.targets import Target
 from mpsbridge.parsing.text import decode
-from mpsbridge.snippets.catalogue import OBSERVE
 from mpsbridge.snippets.envelope import open_envelope
-from mpsbridge.snippets.parameters import ObserveParameters
+from mpsbridge.snippets.observe import Observe
 from mpsbridge.transports.listeners import other_listener
 from mpsbridge.transports.signin.extra import has_kerberos
 
@@ -69,14 +68,14 @@ def diagnose(host: Host) -> Diagnosis:
     if any(not check.ok for check in checks):
         return _finish(checks)
     try:
-        raw = host.run(OBSERVE, ObserveParameters())
+        raw = host.run(Observe())
     except InputError:
         raise
     except MpsBridgeError as error:
         return _finish([*checks, *_not_answered(error, host)])
     checks += _connected(host, raw.signed_in)
     try:
-        envelope = open_envelope(OBSERVE.name, raw)
+        envelope = open_envelope(Observe.name, raw)
         answer = envelope.answer(ObserveAnswer)
     except MpsBridgeError as error:
         checks.append(_check("powershell", ok=False, text=str(error), remedy=error.hint))
@@ -215,7 +214,7 @@ def _rights(answer: ObserveAnswer) -> Check:
 
 def _sight(raw: RawOutput) -> list[Check]:
     try:
-        seen: Observation = OBSERVE.read(raw)
+        seen: Observation = Observe.read(raw)
     except MpsBridgeError as error:
         return [_check("sight", ok=False, text=str(error), remedy=error.hint)]
     people = sorted({session.id for session in seen.sessions})
@@ -245,7 +244,7 @@ def tables_of(raw: RawOutput | None) -> dict[Literal["quser", "qwinsta"], list[s
     if raw is None:
         return {}
     try:
-        answer = open_envelope(OBSERVE.name, raw).answer(ObserveAnswer)
+        answer = open_envelope(Observe.name, raw).answer(ObserveAnswer)
     except MpsBridgeError:
         return {}
 

@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import Literal
 
 from mpsbridge.errors import CommandMissing
-from mpsbridge.models.answers import StationsAnswer, WmsAnswer
+from mpsbridge.models.answers import WmsAnswer
 from mpsbridge.models.sessions import Station, Stations
 
 
-def stations(answer: StationsAnswer) -> Stations:
-    """The stations of a MultiPoint host.
+def stations(wms: WmsAnswer | None) -> Stations:
+    """The stations of a MultiPoint host; ``wms`` is null where it has no MultiPoint module.
 
-    Raises :class:`~mpsbridge.errors.CommandMissing` where the host has no MultiPoint module.
+    Raises :class:`~mpsbridge.errors.CommandMissing` without that module.
     """
-    if answer.wms is None:
+    if wms is None:
         raise CommandMissing(
             "The host has no MultiPoint module, so it has no stations.",
             hint="Use mpsbridge sessions: Remote Desktop hosts have sessions; only MultiPoint Services has stations.",
         )
-    return Stations(mode=mode_of(answer.wms.mode), stations=stations_of(answer.wms))
+    return Stations(mode=mode_of(wms.mode), stations=stations_of(wms))
 
 
 def stations_of(wms: WmsAnswer) -> tuple[Station, ...]:

@@ -19,7 +19,8 @@ from pydantic import AfterValidator, Field, ValidationError
 from mpsbridge.models.frozen import Answer
 from mpsbridge.models.harmless import harmless
 from mpsbridge.models.sessions import CimTime, LogonMode, Observation, from_cim
-from mpsbridge.snippets.parameters import LEASE_LIMIT, RunId
+from mpsbridge.snippets.fields import RunId
+from mpsbridge.snippets.lease import LEASE_LIMIT
 
 SHOWN = 200
 """Characters of an owner or a reason that are shown; the file may hold a quarter of a million."""

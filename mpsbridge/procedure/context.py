@@ -14,7 +14,6 @@ from typing import Protocol, TypeVar
 
 from mpsbridge.clock import Clock
 from mpsbridge.errors import HostReleased, MpsBridgeError, Stopped
-from mpsbridge.models.answers import FailsafeAnswer, LeaseAnswer, ModeAnswer, PowerAnswer
 from mpsbridge.models.sessions import AllowedSession, LogonMode, Logons, Observation, Session, SessionResult
 from mpsbridge.planning.policy import Policy
 from mpsbridge.procedure.notices import sender_of
@@ -31,7 +30,10 @@ from mpsbridge.runs.events import (
     StepSent,
 )
 from mpsbridge.runs.recording import BestEffort, Record, recorded
-from mpsbridge.snippets.parameters import LeaseDemand
+from mpsbridge.snippets.failsafe import FailsafeAnswer
+from mpsbridge.snippets.fields import LeaseDemand
+from mpsbridge.snippets.lease import LeaseAnswer
+from mpsbridge.snippets.power import ModeAnswer, PowerAnswer
 
 T = TypeVar("T")
 H = TypeVar("H", bound=Happening)

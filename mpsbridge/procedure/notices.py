@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from mpsbridge.errors import InputError
 from mpsbridge.models.durations import format_duration
-from mpsbridge.snippets.parameters import TEXT_LIMIT
+from mpsbridge.snippets.fields import TEXT_LIMIT
 
 _FIELDS = {"left", "minutes", "time", "reason", "sender"}
 

@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from typing import NoReturn
 
 from mpsbridge.errors import HostReleased, MpsBridgeError, Refused, RemoteError, Unexpected
-from mpsbridge.models.answers import LeaseAnswer
 from mpsbridge.models.sessions import LogonMode, Logons, Observation, from_cim, to_cim
 from mpsbridge.planning.lease import Lease, expected_of, holder, is_of_run, read_lease
 from mpsbridge.procedure.context import ProcedureContext
@@ -31,7 +30,8 @@ from mpsbridge.runs.events import (
     StepSent,
     WentWrong,
 )
-from mpsbridge.snippets.parameters import LeaseDemand
+from mpsbridge.snippets.fields import LeaseDemand
+from mpsbridge.snippets.lease import LeaseAnswer
 
 SLACK_S = 900
 """A lease outlives what is planned by so much."""

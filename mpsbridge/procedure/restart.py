@@ -18,7 +18,6 @@ from mpsbridge.errors import (
     NotTried,
     RemoteError,
 )
-from mpsbridge.models.answers import ModeAnswer, PowerAnswer
 from mpsbridge.models.sessions import AllowedSession, Observation, Session, to_cim
 from mpsbridge.models.then import Then
 from mpsbridge.procedure.context import Identity, ProcedureContext
@@ -36,6 +35,7 @@ from mpsbridge.runs.events import (
     StepSent,
     WentWrong,
 )
+from mpsbridge.snippets.power import ModeAnswer, PowerAnswer
 
 REFUSALS, AFTER_REFUSAL_S = 3, 120.0
 """A host that starts may not know its domain yet and refuse whom it knows. It is asked so often, so many seconds apart:

@@ -23,9 +23,13 @@ from enum import StrEnum
 
 from mpsbridge.errors import InputError
 from mpsbridge.models.harmless import harmless
-from mpsbridge.snippets.catalogue import DISCONNECT, LOGOFF, LOGONS, LOGONS_SET, LOOK, MESSAGE, OBSERVE, RESET, STATIONS
 from mpsbridge.snippets.literals import literal
+from mpsbridge.snippets.logons import ReadLogonMode, SetLogonMode
+from mpsbridge.snippets.observe import Look, Observe
 from mpsbridge.snippets.render import published
+from mpsbridge.snippets.sessions import DisconnectSessions, LogOffSessions, ResetSessions, SendMessage
+from mpsbridge.snippets.snippet import Snippet
+from mpsbridge.snippets.stations import ListStations
 from mpsbridge.version import __version__
 
 MODULE = "Mpsbridge"
@@ -51,9 +55,11 @@ class Role(StrEnum):
         return f"{MODULE}{self.title()}"
 
 
-_LOOK = (OBSERVE, LOOK, STATIONS, LOGONS)
-_NOTIFY = (*_LOOK, MESSAGE)
-SNIPPETS = {Role.LOOK: _LOOK, Role.NOTIFY: _NOTIFY, Role.END: (*_NOTIFY, DISCONNECT, LOGOFF, RESET, LOGONS_SET)}
+_Snippets = tuple[type[Snippet], ...]
+_LOOK: _Snippets = (Observe, Look, ListStations, ReadLogonMode)
+_NOTIFY: _Snippets = (*_LOOK, SendMessage)
+_END: _Snippets = (*_NOTIFY, DisconnectSessions, LogOffSessions, ResetSessions, SetLogonMode)
+SNIPPETS = {Role.LOOK: _LOOK, Role.NOTIFY: _NOTIFY, Role.END: _END}
 
 _MEANING = {
     Role.LOOK: "Reads sessions, stations and the logon mode",
@@ -101,7 +107,7 @@ _NO_NOTICE = "[ValidatePattern('\\A\\z')][string]$Notice"
 def _module() -> str:
     """Every function of the published snippets, once: shared ones stand in several templates."""
     texts = {snippet.name: published(snippet.name)[0] for snippet in SNIPPETS[Role.END]}
-    texts[MESSAGE.name] = texts[MESSAGE.name].replace(_NOTICE, _NO_NOTICE)
+    texts[SendMessage.name] = texts[SendMessage.name].replace(_NOTICE, _NO_NOTICE)
     pieces = [piece for text in texts.values() for piece in _PIECE.split(text)]
     return "\n\n".join([_title("its functions"), *dict.fromkeys(pieces)]) + "\n"
 
