@@ -217,9 +217,9 @@ class MadeLogOff(LogOff):
         return tuple(one for one in there.made.told if one.result is not Result.KEPT)
 
 
-def procedure_of_a_made_host(context: ProcedureContext, template: str | None, ordered_at: object) -> EndValue:
+def procedure_of_a_made_host(context: ProcedureContext, template: str | None) -> EndValue:
     """Stands where the procedure of a run is carried out; what is around it is the product's."""
-    del template, ordered_at
+    del template
     there = cast("_Connection", context.host)
     made = there.made
     for verdict in made.verdicts():

@@ -286,6 +286,8 @@ class Promises:
                 fate_known = before.answered or before.fault.fate == "refused"
                 looked = max((each.looked_at for each in life.exchanges), default=0.0)
                 self._demand(fate_known or looked > before.sent_at, f"{name} was sent again without a look")
+                taken = name in ORDERS.values() and any(deed.act == "order" for deed in before.deeds)
+                self._demand(not taken or before.boot != self._host.boot, f"{name} was sent again to a host that obeys")
 
     # What came of a life.
 

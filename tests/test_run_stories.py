@@ -18,7 +18,7 @@ from mpsbridge.lab.engines import observing
 from mpsbridge.lab.world import HostFacts
 from mpsbridge.planning.policy import Policy
 from mpsbridge.planning.selection import Selector
-from mpsbridge.runs.events import Step, StepAnswered
+from mpsbridge.runs.events import OrderGiven, OthersOrder, Step, StepAnswered
 
 HOUR_S = 3600.0
 
@@ -328,3 +328,56 @@ def test_a_run_that_dies_while_it_gives_back_knows_what_it_found(story: Story) -
     story.pass_time(HOUR_S)
     assert story.host.logon_mode == "enabled"
     assert (story.host.lease, story.host.failsafe) == (None, None)
+
+
+def orders(story: Story) -> int:
+    return sum(each.script.snippet == "power" for each in story.wire.exchanges)
+
+
+@pytest.mark.parametrize("fate", [Fate.FINE, Fate.UNHEARD])
+def test_an_order_that_the_host_took_is_not_given_again_by_a_run_that_goes_on(story: Story, fate: Fate) -> None:
+    """The run dies in the ten seconds before the host goes down, and somebody lets it go on at once."""
+    somebody(story)
+    story.wire.faults.append(Fault("power", fate))
+    run = story.begin(policy(then="restart", warn_s=()), story.boxes[0])
+    until(story, "power")
+    story.pass_time(1)
+    story.kill(run.lives[-1])
+    story.resume(run)
+    story.pass_time(HOUR_S)
+    assert orders(story) == 1
+    assert run.lives[-1].value is not None
+    assert run.lives[-1].value.outcome == "back"
+    told = [entry.what for entry in run.box.journal.entries(run.id)]
+    assert not any(isinstance(what, OthersOrder) for what in told)
+
+
+def test_an_order_that_was_called_off_on_the_host_is_not_given_again(story: Story) -> None:
+    somebody(story)
+    run = story.begin(policy(then="restart", warn_s=()), story.boxes[0])
+    until(story, "power")
+    story.pass_time(1)
+    assert any(isinstance(entry.what, OrderGiven) for entry in run.box.journal.entries(run.id))
+    story.kill(run.lives[-1])
+    assert story.host.abort_shutdown()
+    story.resume(run)
+    story.pass_time(2 * HOUR_S)
+    assert orders(story) == 1
+    error = run.lives[-1].error
+    assert error is not None
+    assert "took the order to restart and goes on as before; it is not told again" in str(error)
+    assert "called off" in error.hint
+    assert story.host.logon_mode == "enabled"
+
+
+def test_an_order_that_never_arrived_is_given_by_the_run_that_goes_on(story: Story) -> None:
+    somebody(story)
+    story.wire.faults.append(Fault("power", Fate.LOST))
+    run = story.begin(policy(then="restart", warn_s=()), story.boxes[0])
+    until(story, "power")
+    story.kill(run.lives[-1])
+    story.resume(run)
+    story.pass_time(HOUR_S)
+    assert orders(story) == 2
+    assert run.lives[-1].value is not None
+    assert run.lives[-1].value.outcome == "back"

@@ -41,6 +41,16 @@ def told_as(session: Session, mark: str) -> Told:
     return session.id, to_cim(session.born) if session.born else None, mark
 
 
+class EarlierOrder(NamedTuple):
+    """An order that an earlier life gave; ``boot`` is the host's boot identity from before it."""
+
+    boot: datetime | None
+    is_taken: bool
+    """Whether the host said that it took it; else nobody knows, or the host was going down already."""
+    mode: str = ""
+    """MultiPoint's mode after it, where the host told."""
+
+
 class Past(NamedTuple):
     """See the module; without any of it, the run is in its first life there."""
 
@@ -58,8 +68,8 @@ class Past(NamedTuple):
     """Whether the lease was gone, by somebody else's doing, when a life came to give it back."""
     boot: datetime | None = None
     """The host's boot identity at the last look."""
-    boot_of_the_order: datetime | None = None
-    """The boot identity that the host had when this run first told it to go down, if it did."""
+    order: EarlierOrder | None = None
+    """The order to go down, to restart or to switch the mode that the host took, or may have taken."""
 
 
 def past_of(entries: Sequence[Entry]) -> Past:
@@ -68,8 +78,8 @@ def past_of(entries: Sequence[Entry]) -> Past:
     held_until: datetime | None = None
     boot: datetime | None = None
     lost = False
-    ordered: list[datetime | None] = []
-    for what in (entry.what for entry in entries):
+    ordered: dict[int, EarlierOrder] = {}
+    for number, what in ((entry.number, entry.what) for entry in entries):
         if what.phase is Phase.RESTORE:
             announced = held_until = None
         match what:
@@ -82,7 +92,9 @@ def past_of(entries: Sequence[Entry]) -> Past:
             case Looked():
                 boot = what.boot or boot
             case StepSent() if what.step.takes_host_down:
-                ordered.append(boot)
+                ordered[number] = EarlierOrder(boot, is_taken=False)
+            case StepAnswered() if what.intent in ordered:
+                _judge(ordered, what)
             case _:
                 pass
     ordered_off = _logged_off(entries)
@@ -99,8 +111,18 @@ def past_of(entries: Sequence[Entry]) -> Past:
         held_until=held_until,
         lost=lost,
         boot=boot,
-        boot_of_the_order=ordered[0] if ordered else None,
+        order=next(iter(ordered.values()), None),
     )
+
+
+def _judge(ordered: dict[int, EarlierOrder], answered: StepAnswered) -> None:
+    """Take in what the host said to an order; one that it surely did not take was none."""
+    said = answered.answer if isinstance(answered.answer, dict) else {}
+    if said.get("accepted"):
+        mode = said.get("after")
+        ordered[answered.intent] = ordered[answered.intent]._replace(is_taken=True, mode=str(mode or ""))
+    elif not said.get("going_down"):
+        del ordered[answered.intent]
 
 
 def left_by(past: Past, seen: Observation, run: str, now: datetime) -> str:

@@ -46,19 +46,16 @@ class EndValue(Frozen):
         return HostFacts(results=tuple(one.result for one in self.sessions), given_back=self.given_back)
 
 
-def end_sessions(
-    context: ProcedureContext, *, template: str | None = None, ordered_at: datetime | None = None
-) -> EndValue:
+def end_sessions(context: ProcedureContext, *, template: str | None = None) -> EndValue:
     """Carry the procedure out on one host, or go on with it.
 
-    ``template`` is a text of one's own for notices. ``ordered_at`` is, for a run that died after it gave the order to
-    go down, the boot identity from before: with another one now, the order was carried out and is not given again.
-    Raises :class:`~mpsbridge.errors.Refused` while nothing has been changed, and later whatever a step raises, after
-    giving back what the run holds; once log-offs have begun, ``may_have_run`` says so whatever the error is of. The
-    last thing in the record is what became of the host.
+    ``template`` is a text of one's own for notices. An order to go down that the host took in an earlier life of the
+    run (``context.past``) is waited for and not given again. Raises :class:`~mpsbridge.errors.Refused` while nothing
+    has been changed, and later whatever a step raises, after giving back what the run holds; once log-offs have begun,
+    ``may_have_run`` says so whatever the error is of. The last thing in the record is what became of the host.
     """
     try:
-        value = _procedure(context, template, ordered_at)
+        value = _procedure(context, template)
     except BaseException as raised:
         if isinstance(raised, MpsBridgeError):
             error = raised
@@ -83,24 +80,26 @@ def end_sessions(
     return value
 
 
-def _procedure(context: ProcedureContext, template: str | None, ordered_at: datetime | None) -> EndValue:
+def _procedure(context: ProcedureContext, template: str | None) -> EndValue:
     load_templates()
     people, reservation = SessionLedger(context), Reservation(context)
-    seen = context.observe() if ordered_at is None else Restart(context, ordered_at).answering()
+    order = context.past.order
+    seen = context.observe() if order is None else Restart(context, order.boot).answering()
     if seen is None:
         return _value(context, people, reservation, WENT_QUIET)
-    reservation.restarted = ordered_at is not None and seen.boot not in {None, ordered_at}
+    reservation.restarted = order is not None and seen.boot not in {None, order.boot}
     if not reservation.restarted:
         reservation.check_released(seen)
     ends = reservation.standing_end(seen)
     try:
         if reservation.is_ours(seen):  # a run that goes on gives back what it holds, whatever comes of it now
             reservation.take(seen)
-        if reservation.restarted:
-            outcome = Restart(context, ordered_at).see_back()
-            people.settle_restarted()
-        else:
+        outcome = "" if order is None else Restart(context, order.boot).see_earlier(order, seen)
+        if not outcome:
+            seen = seen if order is None else context.observe()  # some minutes later
             outcome = _all_of_it(context, people, reservation, seen, template, ends)
+        elif order is not None:
+            _came_of(outcome, people, reservation)
     finally:
         reservation.give_back(lambda: call_off(context, people))
     return _value(context, people, reservation, outcome)
@@ -193,12 +192,17 @@ def _what_follows(
         return "done"
     leftovers = half_dead(before) if context.policy.leftover_ok else ()
     outcome = Restart(context, before.boot, leftovers=leftovers).go(people)
+    _came_of(outcome, people, reservation)
+    return outcome
+
+
+def _came_of(outcome: str, people: SessionLedger, reservation: Reservation) -> None:
+    """Take in what came of an order: after a restart nobody from before is there, and on a quiet host no lease."""
     reservation.restarted = outcome == BACK
     if reservation.restarted:
         people.settle_restarted()
     if outcome == WENT_QUIET:
         reservation.forget()
-    return outcome
 
 
 def _value(context: ProcedureContext, people: SessionLedger, reservation: Reservation, outcome: str) -> EndValue:

@@ -1,7 +1,8 @@
 """What follows when nobody is left: restart, shut down or switch the mode, and the proof that the host is back.
 
-Rules: the order is given by a script that looks a last time itself; it is never given twice, whatever the silence
-means; another boot identity, the same for two minutes on a host that is ready, is the only proof (W25, W26).
+Rules: the order is given by a script that looks a last time itself; where it was taken it is never given twice, and one
+without an answer only by a later life of the run, to a host that was watched and goes on as before; another boot
+identity, the same for two minutes on a host that is ready, is the only proof (W25, W26).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from mpsbridge.errors import (
 from mpsbridge.models.sessions import AllowedSession, Observation, Session, to_cim
 from mpsbridge.models.then import Then
 from mpsbridge.procedure.context import Identity, ProcedureContext
+from mpsbridge.procedure.past import EarlierOrder
 from mpsbridge.procedure.sessions import SessionLedger
 from mpsbridge.runs.events import (
     BACK,
@@ -100,7 +102,7 @@ class Restart:
         if then is Then.SHUTDOWN:
             return self._see_quiet()
         if isinstance(answer, ModeAnswer) and not self._goes_away():
-            return f"the mode is {answer.after or 'not told'}"
+            return mode_told(answer.after)
         return self.see_back()
 
     def _see_others_order(self, said: str) -> str:
@@ -132,6 +134,15 @@ class Restart:
         """
         context = self._context
         context.tell(OrderUnanswered(then=context.policy.then))
+        if outcome := self._see_back_in_doubt():
+            return outcome
+        why = "the host goes on as before: the order may not have reached it, and is not given again"
+        context.tell(WentWrong(why=why))
+        raise error
+
+    def _see_back_in_doubt(self) -> str:
+        """Watch a host that may have taken an order; empty where it goes on as before."""
+        context = self._context
         end = context.clock.monotonic() + IN_DOUBT_S
         while True:
             seen = self._look()
@@ -140,10 +151,23 @@ class Restart:
             if context.clock.monotonic() >= end:
                 break
         if seen is not None:
-            why = "the host goes on as before: the order may not have reached it, and is not given again"
-            context.tell(WentWrong(why=why))
-            raise error
+            return ""
         return self._see_quiet() if context.policy.then is Then.SHUTDOWN else self.see_back()
+
+    def see_earlier(self, order: EarlierOrder, seen: Observation) -> str:
+        """See an order through that an earlier life of the run gave; empty where the host took none and goes on.
+
+        Raises ``Interrupted`` where it was taken and does not come: it was called off on the host, or hangs.
+        """
+        then = self._context.policy.then
+        self._context.phase = Phase.of(then)
+        if seen.boot not in {None, self._boot}:
+            return self.see_back()
+        if not order.is_taken:
+            return self._see_back_in_doubt()
+        if then in {Then.CONSOLE_MODE, Then.STATION_MODE} and not self._goes_away():
+            return mode_told(order.mode)
+        return self._see_quiet() if then is Then.SHUTDOWN else self.see_back()
 
     def answering(self) -> Observation | None:
         """A host that an earlier life of the run has told to go down, once it answers; null where it went quiet.
@@ -255,6 +279,7 @@ class Restart:
         end = context.clock.monotonic() + context.policy.return_timeout_s
         boot: datetime | None = None
         since = 0.0
+        seen: Observation | None = None
         while context.clock.monotonic() < end:
             seen = self._look()
             if seen is None:
@@ -270,7 +295,17 @@ class Restart:
                 since = now
             elif now - since >= STABLE_S:
                 return BACK
+        if seen is not None and seen.boot == self._boot:
+            raise Interrupted(
+                f"the host took the order to {context.policy.then} and goes on as before; it is not told again",
+                hint="Look on the host whether the order was called off; then begin a new run.",
+            )
         raise Interrupted("the host did not come back in time; it is not told again")
+
+
+def mode_told(mode: str | None) -> str:
+    """The outcome of a switch of MultiPoint's mode after which the host does not restart."""
+    return f"the mode is {mode or 'not told'}"
 
 
 def half_dead(seen: Observation) -> list[Identity]:
