@@ -20,7 +20,6 @@ from mpsbridge.models.complaints import complaint, not_one_of
 from mpsbridge.models.targets import Target
 from mpsbridge.models.then import Then
 from mpsbridge.operations.ending import DEADLINE_S, End, Resume
-from mpsbridge.operations.waves import WavesTable
 from mpsbridge.planning.policy import Closing, Policy
 from mpsbridge.planning.selection import SAY_WHO, Selector
 from mpsbridge.reports.summary import judge, make_report
@@ -156,15 +155,14 @@ def _legible(call: Call, journal: Journal, run: str, hosts: Sequence[str]) -> li
 
 def _recorded(run: Run) -> tuple[list[str], End]:
     """The hosts of a run, and what is to be done there. Raises ``JournalError`` where its record does not tell."""
-    words, template = run.options.get("hosts"), run.options.get("template")
+    words = run.options.get("hosts")
+    told = {name: run.options[name] for name in ("policy", "template", "waves", "planned") if name in run.options}
     try:
-        policy = Policy.model_validate(run.options.get("policy"))
-        waves = WavesTable.model_validate(run.options.get("waves") or {})
+        operation = End.model_validate({"command": run.command} | told)
     except (InputError, ValidationError, RecursionError) as error:
         raise _not_told(run) from error
-    if not isinstance(words, list) or not (template is None or isinstance(template, str)):
+    if not isinstance(words, list):
         raise _not_told(run)
-    operation = End(command=run.command, policy=policy, template=template, waves=waves)
     return [str(word) for word in words], operation
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
-from pydantic import JsonValue, field_validator
+from pydantic import Field, JsonValue, field_validator
 
 from mpsbridge.errors import HostReleased, InputError, JournalError, JournalLost, MpsBridgeError, NoTurn
 from mpsbridge.fleet import LOOK_S
@@ -29,6 +29,7 @@ from mpsbridge.operations.outcomes import judge, never_begun, not_begun_is_skipp
 from mpsbridge.operations.waves import Turnstile, WavesTable, limits, without_a_turn
 from mpsbridge.operations.workplace import RunResult, Watch, Workplace
 from mpsbridge.planning.policy import HostPlan, Policy, plan_host
+from mpsbridge.planning.selection import Seen
 from mpsbridge.planning.spared import Unmatched, unmatched
 from mpsbridge.procedure.context import ProcedureContext
 from mpsbridge.procedure.notices import check_template
@@ -58,6 +59,15 @@ class End(Given):
     waves: WavesTable = WavesTable()
     deadline_s: int | None = DEADLINE_S
     known: tuple[str, ...] = ()
+    planned: Mapping[str, tuple[Seen, ...]] = Field(default_factory=dict)
+    """By host, the sessions that stood behind the ids named when a person was shown the plan: nobody else is meant."""
+
+    def policy_on(self, host: str) -> Policy:
+        """The policy on one host, where ids that were named mean the sessions of the plan."""
+        if host not in self.planned:
+            return self.policy
+        selector = self.policy.selector.model_copy(update={"as_seen": self.planned[host]})
+        return self.policy.model_copy(update={"selector": selector})
 
     @field_validator("template")
     @classmethod
@@ -75,7 +85,7 @@ class End(Given):
         run = work.new_run()
         plans, spare_nobody = _plan(work, self, run)
         return EndPlan(
-            self,
+            self.model_copy(update={"planned": _planned(self.policy, plans)}),
             run,
             tuple(plans),
             tuple(_in_order(plans, self.policy)),
@@ -159,6 +169,7 @@ class EndPlan:
             "policy": policy.model_dump(mode="json"),
             "template": operation.template,
             "waves": operation.waves.model_dump(mode="json"),
+            "planned": operation.model_dump(mode="json", include={"planned"})["planned"],
         }
         work.record.begin(self.run, command=operation.command, reason=policy.reason, options=kept)
         self._record_the_others(work)
@@ -242,7 +253,7 @@ def _plan(
         seen = host.observe(programs=policy.keep_running)
         if host.name in pasts and (why := left_by(pasts[host.name], seen, run, seen.observed)):
             raise HostReleased(why)
-        return plan_host(host.name, seen, policy, run=run)
+        return plan_host(host.name, seen, operation.policy_on(host.name), run=run)
 
     looks = work.look(work.fleet(gives_back=True), look)
     missing = [outcome.value.missing for outcome in looks if isinstance(outcome, Done)]
@@ -259,6 +270,18 @@ def _plan(
         else:
             plans.append(outcome if isinstance(outcome, Done) else never_begun(outcome))
     return plans, notes
+
+
+def _planned(policy: Policy, plans: Sequence[Outcome[HostPlan]]) -> dict[str, tuple[Seen, ...]]:
+    """What the ids named stand for on each host that was planned; nothing where none is named."""
+    ids = policy.selector.session_ids
+    if not ids:
+        return {}
+    return {
+        plan.host: tuple(Seen.of(one.session) for one in plan.value.verdicts if one.session.id in ids)
+        for plan in plans
+        if isinstance(plan, Done)
+    }
 
 
 def _spare_nobody(policy: Policy, looks: Sequence[Outcome[HostPlan]], known: Sequence[str]) -> tuple[Unmatched, ...]:
@@ -345,7 +368,7 @@ def on_one_host(work: Workplace, run: str, operation: End, watch: Watch, host: H
     context = ProcedureContext(
         host,
         run=run,
-        policy=operation.policy,
+        policy=operation.policy_on(host.name),
         owner=work.actor,
         journal=work.record,
         clock=work.clock,
@@ -354,7 +377,7 @@ def on_one_host(work: Workplace, run: str, operation: End, watch: Watch, host: H
         on_progress=watch.on_progress,
         past=past,
     )
-    return end_sessions(context, template=operation.template, ordered_at=past.boot_of_the_order)
+    return end_sessions(context, template=operation.template)
 
 
 def may_begin_for_s(unknown: Sequence[Entry], now: datetime, timeout_s: float) -> float:

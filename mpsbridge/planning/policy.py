@@ -361,6 +361,10 @@ def _objections(seen: Observation, policy: Policy, run: str, ours: frozenset[int
 
 def _notes(seen: Observation, policy: Policy, verdicts: tuple[Verdict, ...]) -> Iterable[str]:
     acts = {verdict.session.id for verdict in verdicts if verdict.decision == "act"}
+    for session in seen.sessions:
+        if session.id in policy.selector.session_ids and not policy.selector.names(session):
+            who = session.user or "nobody"
+            yield f"session {session.id} is another one by now ({who}) than when it was planned, so it is kept"
     yield from returning_stations(seen, acts)
     if policy.selector.idle_over_s is not None and (text := unknown_idle(seen)):
         yield text

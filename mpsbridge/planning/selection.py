@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AwareDatetime, Field, model_validator
 
 from mpsbridge.models.frozen import Frozen, Given
 from mpsbridge.models.sessions import Observation, Result, Session, SessionResult, State
@@ -36,6 +36,26 @@ class Act(StrEnum):
     LOGOFF = "logoff"
 
 
+class Seen(Frozen):
+    """The session behind an id in a look: told by its birth, or, where none can be read, by the texts of its row."""
+
+    id: int
+    born: AwareDatetime | None
+    user_text: str
+    logon_text: str | None
+
+    @classmethod
+    def of(cls, session: Session) -> Seen:
+        """A session as it is in a look."""
+        return cls(id=session.id, born=session.born, user_text=session.user_text, logon_text=session.logon_text)
+
+    def is_still(self, session: Session) -> bool:
+        """Whether a later look shows that very session."""
+        if self.born is not None and session.born is not None:
+            return (self.id, self.born) == (session.id, session.born)
+        return (self.id, self.user_text, self.logon_text) == (session.id, session.user_text, session.logon_text)
+
+
 class Selector(Given):
     """Which sessions: different conditions combine by *and*, several ids or users by *or*."""
 
@@ -47,6 +67,9 @@ class Selector(Given):
     disconnected: bool = False
     disconnected_over_s: int | None = Field(default=None, ge=0)
     idle_over_s: int | None = Field(default=None, ge=0)
+    as_seen: tuple[Seen, ...] | None = None
+    """What the ids stood for on one host when it was planned; null before. Windows gives an id to somebody else as soon
+    as it is free, who was not meant."""
 
     @model_validator(mode="after")
     def _combine(self) -> Self:
@@ -69,6 +92,12 @@ class Selector(Given):
     def names_someone(self) -> bool:
         """Whether ids or users are named, as opposed to a filter."""
         return bool(self.session_ids or self.users)
+
+    def names(self, session: Session) -> bool:
+        """Whether the session's id is named, and it is the session that had it when it was planned."""
+        if session.id not in self.session_ids or self.as_seen is None:
+            return session.id in self.session_ids
+        return any(seen.is_still(session) for seen in self.as_seen)
 
     @property
     def goes_by_use(self) -> bool:
@@ -169,20 +198,15 @@ def ask_again(plan: Plan, seen: Observation, selector: Selector) -> Plan:
 
     One that is not there as it was stays in the plan: what became of it is found out on the host, by its guard.
     """
-    now = {_same(session): session for session in seen.sessions}
     verdicts = []
     for verdict in plan.verdicts:
-        session = now.get(_same(verdict.session))
+        planned = Seen.of(verdict.session)
+        session = next((one for one in seen.sessions if planned.is_still(one)), None)
         if verdict.decision == "act" and session is not None and (reason := back_in_use(session, selector)):
             verdicts.append(Verdict(session=session, decision="keep", reason=reason))
         else:
             verdicts.append(verdict)
     return plan.model_copy(update={"verdicts": tuple(verdicts)})
-
-
-def _same(session: Session) -> tuple[object, ...]:
-    """What two looks tell a session by: its birth, or, where none can be read, the texts of its row."""
-    return session.id, session.born or (session.user_text, session.logon_text)
 
 
 def may_be_meant(session: Session, user: str) -> bool:
@@ -206,7 +230,7 @@ def choose(seen: Observation, selector: Selector) -> tuple[list[Session], list[V
         if not found and not doubts:
             missing.append(USER + user)
     if selector.session_ids:
-        listed = {session.id: session for session in seen.sessions}
+        listed = {session.id: session for session in seen.sessions if selector.names(session)}
         for session_id in selector.session_ids:
             if lost := orphan(seen, session_id):
                 reason = f"{what_is_left(seen, session_id)}; 'mpsbridge reset' ends what is left of it"
@@ -215,7 +239,7 @@ def choose(seen: Observation, selector: Selector) -> tuple[list[Session], list[V
                 missing.append(_missing_id(seen, session_id))
             elif selector.users and not any(_is_named(listed[session_id], user) for user in selector.users):
                 missing.append(f"session {session_id} of {' or '.join(selector.users)}")
-        by_id = [session for session in pool if session.id in selector.session_ids]
+        by_id = [session for session in pool if session.id in listed]
         chosen = {session.id: session for session in by_id if not selector.users or session.id in chosen}
         doubtful = {key: verdict for key, verdict in doubtful.items() if key in selector.session_ids}
     order = [session for session in seen.sessions if session.id in chosen]
