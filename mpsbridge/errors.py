@@ -92,10 +92,12 @@ def _rebuild(cls: type[MpsBridgeError], state: dict[str, Any]) -> MpsBridgeError
 
 
 class InputError(MpsBridgeError):
-    """The request is wrong; nothing was sent."""
+    """The request is wrong; nothing was sent. ``field`` names the part of a value that is wrong, ``complaint`` how."""
 
     kind = "input"
     default_may_have_run = False
+    field: str = ""
+    complaint: str = ""
 
 
 class SettingsError(InputError):

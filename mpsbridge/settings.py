@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from platformdirs import user_config_path
 from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError
@@ -149,7 +149,7 @@ def load_settings(flags: Mapping[str, object]) -> Settings:
     """
     given: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
     path = settings_path()
-    if ENVIRONMENT_PREFIX + "SETTINGS" in os.environ and not (path.is_file() or path == Path(os.devnull)):
+    if os.environ.get(ENVIRONMENT_PREFIX + "SETTINGS") and not (path.is_file() or path == Path(os.devnull)):
         raise SettingsError(f"the settings file {path}, named by MPSBRIDGE_SETTINGS, cannot be read: it is not a file")
     try:
         return Settings.from_flags(given)
@@ -157,16 +157,25 @@ def load_settings(flags: Mapping[str, object]) -> Settings:
         raise SettingsError("; ".join(_sentence(problem, given, path) for problem in error.errors())) from error
 
 
-def unknown_variables(environment: Mapping[str, str]) -> list[str]:
-    """A sentence for each variable that looks like a setting and is none."""
+class UnknownVariable(NamedTuple):
+    """A variable that looks like a setting and is none; ``meant`` is the nearest that is one, or empty."""
+
+    name: str
+    meant: str
+
+    def __str__(self) -> str:
+        return f"{self.name} is not a setting" + (f"; did you mean {self.meant}?" if self.meant else "")
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[UnknownVariable]:
+    """The variables with our prefix that say nothing."""
     known = {ENVIRONMENT_PREFIX + name.upper() for name in Settings.model_fields}
     known |= {ENVIRONMENT_PREFIX + name for name in OTHER_VARIABLES}
-    sentences = []
-    for name in sorted(set(environment) - known):
-        if name.startswith(ENVIRONMENT_PREFIX):
-            near = difflib.get_close_matches(name, known, n=1)
-            sentences.append(f"{name} is not a setting and is ignored" + (f"; did you mean {near[0]}?" if near else ""))
-    return sentences
+    return [
+        UnknownVariable(name, next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.85)), ""))
+        for name in sorted(set(environment) - known)
+        if name.startswith(ENVIRONMENT_PREFIX)
+    ]
 
 
 def _sentence(problem: Mapping[str, Any], flags: Mapping[str, object], path: Path) -> str:

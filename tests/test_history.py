@@ -100,7 +100,7 @@ def test_who_logged_this_user_off_is_one_line(mpsbridge: Command) -> None:
 @pytest.mark.usefixtures("eventful")
 def test_only_runs_of_late_where_so_asked(mpsbridge: Command) -> None:
     later = FakeClock(NOON + timedelta(days=8))
-    assert mpsbridge("history", "--since", "7d", clock=later).out.startswith("no runs")
+    assert mpsbridge("history", "--since", "7d", clock=later).out.startswith("no run matches")
     assert RUN in mpsbridge("history", "--since", "9d", clock=later).out
     assert mpsbridge("history", "--since", "7d", "--user", "alice", clock=later).out.startswith("no such")
     found = mpsbridge("history", "--since", "seven")

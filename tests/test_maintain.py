@@ -108,7 +108,7 @@ def test_a_plan_that_is_not_there() -> None:
 
 def test_the_failed_hosts_are_the_same_plan_again(tmp_path: Path) -> None:
     path = write(tmp_path, PLAN)
-    text = again(path, ["ts2"])
+    text = again(path.read_text(encoding="utf-8"), ["ts2"])
     assert "# nightly" in text
     failed = read_plan(write(tmp_path, text))
     assert failed.hosts == ("ts2",)

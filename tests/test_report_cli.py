@@ -57,7 +57,7 @@ def test_history_for_programs(mpsbridge: Command, journal: Path) -> None:
 
 def test_no_runs_and_an_unknown_run(mpsbridge: Command, tmp_path: Path) -> None:
     empty = tmp_path / "empty.sqlite"
-    assert mpsbridge("history", "--journal", empty)[:2] == (0, f"no runs in {empty}\n")
+    assert mpsbridge("history", "--journal", empty)[:2] == (0, f"no run in {empty}\n")
     assert mpsbridge("report", "--journal", empty)[0] == 2
     code, _, err = mpsbridge("report", "1999", "--journal", empty)
     assert code == 2

@@ -75,8 +75,14 @@ def test_the_password_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_variable_that_is_no_setting_is_pointed_out() -> None:
-    sentences = unknown_variables({"MPSBRIDGE_CA_FIEL": "x", "MPSBRIDGE_PWSH": "y", "MPSBRIDGE_PORT": "1", "PATH": ""})
-    assert sentences == ["MPSBRIDGE_CA_FIEL is not a setting and is ignored; did you mean MPSBRIDGE_CA_FILE?"]
+    (found,) = unknown_variables({"MPSBRIDGE_CA_FIEL": "x", "MPSBRIDGE_PWSH": "y", "MPSBRIDGE_PORT": "1", "PATH": ""})
+    assert str(found) == "MPSBRIDGE_CA_FIEL is not a setting; did you mean MPSBRIDGE_CA_FILE?"
+    assert [one.meant for one in unknown_variables({"MPSBRIDGE_COLOUR_OF_THE_SKY": "blue"})] == [""]
+
+
+def test_an_empty_variable_names_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MPSBRIDGE_SETTINGS", "")
+    assert load_settings({}).port is None
 
 
 def test_the_null_device_means_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,7 +57,7 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
         ("end ts1 --all --then restrt", "--then: 'restrt' is not one of nothing, restart, shutdown, console-mode"),
         ("end ts1 --all --keep-running a/b", "mpsbridge end: --keep-running: 'a/b' is not a program name"),
         ("logons ts1 --set drian", "did you mean drain?"),
-        ("render end --params {", "mpsbridge render: --params: it is not JSON"),
+        ("render logoff --params {", "mpsbridge render: --params: it is not JSON"),
         ("lab --port 99999", "mpsbridge lab: --port: '99999' is not a port: 0 to 65535"),
         ("sessions ts1 --spn x", "mpsbridge sessions: --spn: it is not the name of a service; write host/NAME"),
     ],

@@ -173,8 +173,8 @@ def _output_of(flags: Mapping[str, Any]) -> Output:
 
 
 def _warn(terminal: Terminal, settings: Settings) -> None:
-    for sentence in unknown_variables(os.environ):
-        terminal.warn(sentence)
+    for variable in unknown_variables(os.environ):
+        terminal.warn(f"{variable}, so it is ignored" if not variable.meant else str(variable))
     if settings.insecure_tls:
         terminal.warn("--insecure-tls: certificates are NOT checked; anybody in between can read and act")
     if settings.insecure_basic:
@@ -219,6 +219,18 @@ def _session_ids(text: str) -> list[int]:
     return [int(word) for word in several(text)]
 
 
+_OPTIONS = {"users": "--user", "keep_users": "--keep-user", "warn_s": "--warn", "closing": "--logons"}
+"""The options of fields that are called otherwise."""
+
+
+def about_option(error: InputError) -> InputError:
+    """What is wrong with a field of a policy or a selector, said of the option that fills it."""
+    if not error.field:
+        return error
+    option = _OPTIONS.get(error.field) or "--" + error.field.removesuffix("_s").replace("_", "-")
+    return InputError(f"{option}: {error.complaint}", hint=error.hint)
+
+
 def selector(
     *,
     session: Sequence[str] | None = None,
@@ -232,12 +244,15 @@ def selector(
     """The selector that the options describe, ``None`` where none is given. Raises ``InputError``."""
     if not any([session, user, everyone, active, disconnected, disconnected_over, idle_over]):
         return None
-    return Selector(
-        session_ids=tuple(number for text in session or () for number in _session_ids(text)),
-        users=tuple(name for text in user or () for name in several(text)),
-        everyone=everyone,
-        active=active,
-        disconnected=disconnected,
-        disconnected_over_s=duration("--disconnected-over", disconnected_over),
-        idle_over_s=duration("--idle-over", idle_over),
-    )
+    try:
+        return Selector(
+            session_ids=tuple(number for text in session or () for number in _session_ids(text)),
+            users=tuple(name for text in user or () for name in several(text)),
+            everyone=everyone,
+            active=active,
+            disconnected=disconnected,
+            disconnected_over_s=duration("--disconnected-over", disconnected_over),
+            idle_over_s=duration("--idle-over", idle_over),
+        )
+    except InputError as error:
+        raise about_option(error) from error

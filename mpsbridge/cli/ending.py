@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from mpsbridge.cli.call import Call, duration, read_standard_input
+from mpsbridge.cli.call import Call, about_option, duration, read_standard_input, several
 from mpsbridge.cli.fleets import open_journal
 from mpsbridge.cli.running import go_on, rehearse, run_end
 from mpsbridge.cli.tables import listed
@@ -16,7 +16,7 @@ from mpsbridge.errors import InputError, JournalError
 from mpsbridge.files import read_text
 from mpsbridge.inventory.entries import EVERY, Inventory, InventoryHost
 from mpsbridge.inventory.patterns import choose
-from mpsbridge.models.complaints import complaint, not_one_of
+from mpsbridge.models.complaints import not_one_of
 from mpsbridge.models.targets import Target
 from mpsbridge.models.then import Then
 from mpsbridge.operations.ending import DEADLINE_S, End, Resume
@@ -25,7 +25,6 @@ from mpsbridge.planning.selection import SAY_WHO, Selector
 from mpsbridge.reports.summary import judge, make_report
 from mpsbridge.runs.history import unfinished
 from mpsbridge.runs.journal import Journal, Run
-from mpsbridge.snippets.fields import ProgramName
 
 WARN = "15m,5m,1m"
 """When people are told where nothing is said about it."""
@@ -190,8 +189,6 @@ def make_policy(who: Selector, options: Options) -> Policy:
         if value not in set(known):
             raise InputError(f"{option}: {not_one_of(value, list(known))}")
     warn_s = tuple(duration("--warn", part) or 0 for part in options.warn.split(",")) if options.warn else ()
-    if 0 in warn_s or len(set(warn_s)) != len(warn_s):
-        raise InputError(f"--warn: {options.warn!r} names a moment twice, or the end itself")
     fields = options._asdict()
     for name, option in (
         ("settle", "--settle"),
@@ -208,17 +205,15 @@ def make_policy(who: Selector, options: Options) -> Policy:
         raise InputError(
             "--force-after: 0s would leave a log-off no time at all; leave the option out, or give it some"
         )
-    fields["keep_sessions"] = tuple(_host_and_id(text) for text in fields.pop("keep_session"))
-    fields["keep_users"] = fields.pop("keep_user")
+    fields["keep_sessions"] = tuple(_host_and_id(one) for text in fields.pop("keep_session") for one in several(text))
+    fields["keep_users"] = tuple(one for text in fields.pop("keep_user") for one in several(text))
+    fields["keep_running"] = tuple(one for text in options.keep_running for one in several(text))
     fields["closing"] = fields.pop("logons")
     del fields["warn"]
     try:
-        fields["keep_running"] = TypeAdapter(tuple[ProgramName, ...]).validate_python(options.keep_running)
-        return Policy.model_validate({"selector": who, "warn_s": warn_s, **fields})
-    except ValidationError as error:
-        problem = error.errors()[0]
-        option = "--keep-running: " if problem["loc"] and isinstance(problem["loc"][0], int) else ""
-        raise InputError(f"{option}{complaint(problem)}") from error
+        return Policy(selector=who, warn_s=warn_s, **fields)
+    except InputError as error:
+        raise about_option(error) from error
 
 
 def _host_and_id(text: str) -> tuple[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from mpsbridge.cli.call import Call
 from mpsbridge.cli.elsewhere import elsewhere, refuse_elsewhere
 from mpsbridge.cli.leaving import INTERRUPTION
 from mpsbridge.cli.listing import watched
-from mpsbridge.errors import InputError, JournalError, JournalLost
+from mpsbridge.errors import InputError, JournalError, JournalLost, SettingsError
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
 from mpsbridge.models.targets import Target
@@ -18,6 +19,7 @@ from mpsbridge.operations.workplace import CUT_OFF, Sinks, Workplace
 from mpsbridge.processes import allow_open_files
 from mpsbridge.runs.journal import Journal, journal_path
 from mpsbridge.runs.journal_file import IN_MEMORY
+from mpsbridge.settings import unknown_variables
 
 INTERRUPTED = "interrupted: no new hosts are started, {}; press Ctrl-C again to exit immediately"
 
@@ -25,6 +27,11 @@ INTERRUPTED = "interrupted: no new hosts are started, {}; press Ctrl-C again to 
 def open_workplace(call: Call, targets: Sequence[Target], journal: Journal, *, asks: bool = False) -> Workplace:
     """Where the operation of a call is planned and carried out; ``asks`` says that a question follows the plan."""
     call.terminal.acts()
+    for variable in unknown_variables(os.environ):
+        if variable.meant:
+            raise SettingsError(
+                str(variable), hint="Correct it, or unset it: what it was to say may change what is done."
+            )
     refuse_elsewhere(call.settings, f"'{call.command}' stays in the process that keeps the record")
 
     def interrupted(what: str) -> None:

@@ -79,7 +79,7 @@ def _show_runs(call: Call, runs: Sequence[Run], journal: Journal) -> None:
         terminal.table(RUN_COLUMNS, [_run_row(run, zone, is_at_work=at_work[run.id]) for run in runs])
         terminal.say(f"times are {name}")
     else:
-        terminal.say(f"no runs in {record_path(call)}")
+        terminal.say(f"no run {'matches ' if journal.runs() else ''}in {record_path(call)}")
 
 
 def _run_row(run: Run, zone: tzinfo | None, *, is_at_work: bool) -> tuple[object, ...]:

@@ -12,7 +12,7 @@ from mpsbridge.errors import InputError
 from mpsbridge.files import open_for_owner
 from mpsbridge.models.outcomes import Done, Outcome
 from mpsbridge.operations.ending import End
-from mpsbridge.operations.planfile import Plan, again, read_plan
+from mpsbridge.operations.planfile import Plan, again, plan_of, text_of_plan
 from mpsbridge.planning.selection import Selector
 from mpsbridge.procedure.procedure import EndValue
 
@@ -22,7 +22,8 @@ def maintain(
 ) -> int:
     """``maintain``: read the plan, look at every host, ask, carry out in waves."""
     call.look_at("plan", file)
-    plan = read_plan(file)
+    text = text_of_plan(file)  # once: it may be a pipe, and another file by the end
+    plan = plan_of(file, text)
     try:
         policy = make_policy(_selector(plan), _options(plan))
     except InputError as error:
@@ -49,7 +50,7 @@ def maintain(
         code, result = run_end(call, journal, targets, operation, events=events, yes=yes)
     failed = [outcome.host for outcome in result.outcomes if not _went_well(outcome)]
     if failed and not call.settings.dry_run:
-        _offer_again(call, file, failed, failed_to, is_next=not result.is_open)
+        _offer_again(call, again(text, failed), failed_to, is_next=not result.is_open)
     return code
 
 
@@ -85,13 +86,12 @@ def _went_well(outcome: Outcome[EndValue]) -> bool:
     return isinstance(outcome, Done) and all(one.result.went_well for one in outcome.value.sessions)
 
 
-def _offer_again(call: Call, file: Path, hosts: list[str], failed_to: Path | None, *, is_next: bool) -> None:
+def _offer_again(call: Call, text: str, failed_to: Path | None, *, is_next: bool) -> None:
     """The hosts that are left, as a plan that can be run again: in a file, or printed.
 
     A run that can be resumed is gone on with before any plan is run again: then a file that was asked for is written,
     and nothing is said of it.
     """
-    text = again(file, hosts)
     if failed_to is None and not is_next:
         return
     if failed_to is None:

@@ -88,6 +88,6 @@ def _follow(
         result = work.carry_out(plan, on_event=follower.event, on_progress=follower.progress)
     show(call, result.outcomes, result.verdict, dry_run=False)
     code = conclude(call, work.record, result) or int(follower.is_incomplete)
-    if result.is_open:
+    if result.is_open and work.record.is_whole(run):
         call.terminal.note(f"run {run} is open; 'mpsbridge resume {run}' goes on with it")
     return code, result

@@ -319,9 +319,16 @@ def usage_error(message: str, arguments: Sequence[str], command_path: str) -> in
     """A call that the command line cannot understand; exit code 2."""
     words = command_path.split()
     command = words[1] if len(words) > 1 else ""
-    wants_json = any(
-        word == "--output=json" or (word in {"--output", "-o"} and following == "json")
-        for word, following in zip(arguments, [*arguments, ""][1:], strict=True)
-    )
-    terminal = Terminal(command=command, output=Output.JSON if wants_json else Output.TABLE)
+    terminal = Terminal(command=command, output=Output.JSON if _wants_json(arguments) else Output.TABLE)
     return terminal.error(InputError(message, hint=f"Try '{command_path} --help'."))
+
+
+def _wants_json(arguments: Sequence[str]) -> bool:
+    """Whether a call that could not be understood asks for JSON: the last word about it counts, else the variable."""
+    wanted = os.environ.get("MPSBRIDGE_OUTPUT", "")
+    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        if word in {"--output", "-o"}:
+            wanted = following
+        elif word.startswith(("--output=", "-o")):
+            wanted = word.removeprefix("--output=").removeprefix("-o")
+    return wanted == "json"

@@ -58,7 +58,7 @@ def complaint(problem: Mapping[str, Any], *, quotes: bool = True) -> str:
     if kind in _BOUNDS:
         name, words = _BOUNDS[kind]
         return f"{value} is not possible, {words} {context.get(name)}"
-    if kind == "string_too_long":
+    if kind in {"string_too_long", "too_long"}:
         return f"it is longer than {context.get('max_length')} characters"
     if (wanted := _KINDS.get(kind.partition("_")[0])) is not None and kind != "string_pattern_mismatch":
         return f"{value} is not {wanted}"

@@ -30,7 +30,11 @@ class Given(Frozen):
             found = error.errors()
             said = "; ".join(": ".join([*map(str, one["loc"]), complaint(one, quotes=False)]) for one in found)
             is_ours = all(not one["loc"] for one in found)  # a rule about the whole, as a sentence of its own
-            raise InputError(said if is_ours else f"{type(self).__name__}: {said}") from None
+            wrong = InputError(said if is_ours else f"{type(self).__name__}: {said}")
+            if not is_ours:
+                first = next(one for one in found if one["loc"])
+                wrong.field, wrong.complaint = str(first["loc"][0]), complaint(first, quotes=False)
+            raise wrong from None
 
 
 class Answer(BaseModel):

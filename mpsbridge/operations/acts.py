@@ -170,6 +170,7 @@ class ActOn(Given):
             "hosts": [outcome.host for outcome in plan.outcomes],
             "sessions": [f"{host}:{one.id}" for host, one in plan.sessions],
         }
+        work.admit(plan.run, (outcome.host for outcome in plan.outcomes))
         work.record.begin(plan.run, command=self.act.value, reason="", options=options)
         with nothing_is_sent():
             for place, outcome in enumerate(plan.outcomes):

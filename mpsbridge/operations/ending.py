@@ -85,7 +85,9 @@ class End(Given):
         run = work.new_run()
         plans, spare_nobody = _plan(work, self, run)
         return EndPlan(
-            self.model_copy(update={"planned": _planned(self.policy, plans)}),
+            self.model_copy(
+                update={"planned": _planned(self.policy, plans), "waves": self.waves.fixed(work.clock.now())}
+            ),
             run,
             tuple(plans),
             tuple(_in_order(plans, self.policy)),
@@ -108,6 +110,8 @@ class EndPlan:
     ready: tuple[int, ...]
     hosts_in_all: int
     out: int
+    resume: Resume | None = None
+    """Of a run that goes on: how."""
     spare_nobody: tuple[str, ...] = ()
     """What was meant to spare a session and matches none, as sentences; it stands among the notes, too."""
 
@@ -163,6 +167,9 @@ class EndPlan:
 
     def carry_out(self, work: Workplace, watch: Watch) -> RunResult[EndValue]:
         """Carry it out on the hosts that are ready; the others stand in the record, too."""
+        work.admit(self.run, (plan.host for plan in self.plans))
+        if self.resume is not None:
+            return self.resume.carry_out(work, watch)
         operation, policy = self.operation, self.operation.policy
         kept: dict[str, JsonValue] = {
             "hosts": [plan.host for plan in self.plans],
@@ -222,6 +229,7 @@ class Resume(Given):
             tuple(range(len(order))),
             hosts_in_all=len(self.hosts),
             out=out,
+            resume=self,
             spare_nobody=spare_nobody,
         )
 

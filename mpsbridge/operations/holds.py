@@ -41,6 +41,7 @@ from mpsbridge.procedure.notices import sender_of
 from mpsbridge.runs.events import Finished, Happening, Phase, Step, StepSent
 from mpsbridge.runs.recording import BestEffort, Record, recorded
 from mpsbridge.snippets.catalogue import load_templates
+from mpsbridge.snippets.fields import Reason
 
 T = TypeVar("T")
 _CHANGED = "the lease has changed since and was left, so the host is still held"
@@ -124,6 +125,7 @@ class LeasePlan:
     def carry_out(self, work: Workplace, watch: Watch) -> RunResult[LeaseValue]:
         """Do it on these hosts."""
         del watch  # over in a moment
+        work.admit(self.run, (outcome.host for outcome in self.outcomes))
         outcomes, fleet = list(self.outcomes), work.fleet()
         record = self.operation.open_record(work, self.run, [outcome.host for outcome in outcomes])
         for place, outcome in enumerate(outcomes):
@@ -165,7 +167,7 @@ class Steps:
 class Hold(Given):
     """Keep every run away from the hosts until a person releases them."""
 
-    reason: str
+    reason: Reason
 
     def plan(self, work: Workplace) -> LeasePlan:
         """Look at every host: one that is held already is refused."""

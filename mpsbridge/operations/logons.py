@@ -91,6 +91,7 @@ class LogonsPlan:
 
     def _begin(self, work: Workplace) -> None:
         hosts = [outcome.host for outcome in self.outcomes]
+        work.admit(self.run, hosts)
         options: dict[str, JsonValue] = {"hosts": list(hosts), "mode": self.operation.mode.value}
         work.record.begin(self.run, command="logons", reason="", options=options)
         with nothing_is_sent():

@@ -19,7 +19,8 @@ from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.then import Then
 from mpsbridge.models.toml import load, problems
 from mpsbridge.operations.waves import WavesTable
-from mpsbridge.planning.policy import SENDER, Allowances, Closing
+from mpsbridge.planning.policy import Allowances, Closing, Sender
+from mpsbridge.snippets.fields import Reason
 
 SCHEMA = "mpsbridge-plan/1"
 
@@ -61,7 +62,7 @@ class NoticesTable(Frozen):
     """
 
     at: tuple[Duration, ...] = ("15m", "5m", "1m")
-    sender: str = Field(default="", max_length=60, pattern=SENDER)
+    sender: Sender = ""
     file: Path | None = None
 
 
@@ -70,7 +71,7 @@ class Plan(Frozen):
 
     schema_: Literal["mpsbridge-plan/1"] = Field(alias="schema")
     hosts: tuple[str, ...] = Field(min_length=1)
-    reason: str = Field(min_length=1)
+    reason: Annotated[Reason, Field(min_length=1)]
     then: Then = Then.NOTHING
     policy: PolicyTable = PolicyTable()
     notices: NoticesTable = NoticesTable()
@@ -79,10 +80,19 @@ class Plan(Frozen):
 
 def read_plan(path: Path) -> Plan:
     """Read a plan; a notice's file is looked for beside it. Raises ``InputError`` that names file, line and key."""
+    return plan_of(path, text_of_plan(path))
+
+
+def text_of_plan(path: Path) -> str:
+    """The text of a plan's file. Raises ``InputError``."""
     try:
-        text = read_text(path)
+        return read_text(path)
     except (OSError, ValueError) as error:
         raise InputError(f"the plan {path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def plan_of(path: Path, text: str) -> Plan:
+    """The plan that a file of that text tells. Raises ``InputError`` that names file, line and key."""
     try:
         plan = Plan.model_validate(load(text))
     except ValidationError as error:
@@ -95,10 +105,10 @@ def read_plan(path: Path) -> Plan:
     return plan
 
 
-def again(path: Path, hosts: Sequence[str]) -> str:
-    """The same plan for these hosts only, as text; comments and order stay."""
+def again(text: str, hosts: Sequence[str]) -> str:
+    """The plan of that text for these hosts only; comments and order stay."""
     import tomlkit  # noqa: PLC0415 - 10 ms, and only where something is left
 
-    document = tomlkit.parse(path.read_text(encoding="utf-8-sig"))
+    document = tomlkit.parse(text)
     document["hosts"] = list(hosts)
     return tomlkit.dumps(document)

@@ -54,6 +54,10 @@ class WavesTable(Frozen):
             raise ValueError("it is a number of hosts, at least 1")
         return value
 
+    def fixed(self, now: datetime) -> WavesTable:
+        """The same with the moment that a time of day means ``now``: a plan that waits, or goes on, means no other."""
+        return self.model_copy(update={"not_after": _moment(self.not_after, now)})
+
     @property
     def limited(self) -> bool:
         """Whether hosts depend on each other here."""
@@ -87,8 +91,9 @@ def _moment(when: datetime | time | None, now: datetime) -> datetime | None:
         return None
     if isinstance(when, datetime):
         return when.astimezone()
-    today = datetime.combine(now.astimezone().date(), when).astimezone()
-    return today if today > now else today + timedelta(days=1)
+    day = now.astimezone().date()
+    today = datetime.combine(day, when).astimezone()
+    return today if today > now else datetime.combine(day + timedelta(days=1), when).astimezone()
 
 
 class Count(NamedTuple):

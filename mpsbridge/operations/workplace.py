@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 from mpsbridge.clock import Clock, SystemClock
-from mpsbridge.errors import JournalError, JournalLost, MpsBridgeError, Refused, Unexpected
+from mpsbridge.errors import InputError, JournalError, JournalLost, MpsBridgeError, Refused, Unexpected
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
 from mpsbridge.models.outcomes import REFUSED, Failed, Failure, Outcome, Skipped
@@ -121,6 +121,7 @@ class Workplace:
         self._resources = ExitStack()
         self._fleets: dict[bool, Fleet] = {}
         self._stop: threading.Event | None = None
+        self._admitted: set[str] = set()
 
     def plan(self, operation: Operation[P_co]) -> P_co:
         """Look at the hosts and decide what the operation would do. Nothing is changed by that."""
@@ -137,10 +138,19 @@ class Workplace:
         """Do what was planned; ``stop`` breaks it off, and what is held is given back.
 
         Observers are called from any thread, and what they raise never reaches the run. Raises ``JournalError`` where
-        nothing was sent because the record cannot be kept.
+        nothing was sent because the record cannot be kept, ``InputError`` where the plan is not of these hosts, or was
+        carried out before.
         """
         self._stop = stop
         return plan.carry_out(self, Watch(on_event, on_progress))
+
+    def admit(self, run: str, hosts: Iterable[str]) -> None:
+        """Raise ``InputError`` where a plan is of other hosts than those here, or was carried out before."""
+        if [target.host for target in self.targets] != list(hosts):
+            raise InputError("the plan is of other hosts than those of this workplace; plan again")
+        if run in self._admitted:
+            raise InputError("the plan was carried out before; plan again")
+        self._admitted.add(run)
 
     def _is_told_to_stop(self) -> bool:
         return self.is_told_to_stop() or (self._stop is not None and self._stop.is_set())

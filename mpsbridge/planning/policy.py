@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from pydantic import AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field
 
 from mpsbridge.models.durations import format_duration
 from mpsbridge.models.frozen import Frozen, Given
@@ -29,9 +29,16 @@ from mpsbridge.planning.exempt import (
 )
 from mpsbridge.planning.lease import holder, is_disbelieved, keeps_out
 from mpsbridge.planning.selection import Allowed, Selector, Verdict, back_in_use, choose, may_be_meant
+from mpsbridge.snippets.fields import AccountName, OneLine, ProgramName, Reason
 
-SENDER = r"^[^\x00-\x1f\x7f-\x9f]*$"
-"""One line, for it stands in a box on people's screens."""
+Sender = Annotated[OneLine, Field(max_length=60)]
+"""It stands in a box on people's screens."""
+
+
+def _moments(warn_s: tuple[int, ...]) -> tuple[int, ...]:
+    if any(seconds < 1 for seconds in warn_s) or len(set(warn_s)) != len(warn_s):
+        raise ValueError("a moment is named twice, or it is the end itself")
+    return warn_s
 
 
 class Closing(StrEnum):
@@ -48,7 +55,7 @@ class Closing(StrEnum):
 class Allowances(Allowed):
     """The same for the whole procedure."""
 
-    keep_running: tuple[str, ...] = ()
+    keep_running: tuple[ProgramName, ...] = ()
     unwarned_ok: bool = False
     leftover_ok: bool = False
     take_over: bool = False
@@ -61,12 +68,12 @@ class Policy(Allowances, Given):
 
     selector: Selector
     then: Then = Then.NOTHING
-    reason: str = ""
-    sender: str = Field(default="", max_length=60, pattern=SENDER)
+    reason: Reason = ""
+    sender: Sender = ""
     """Who tells people, as notices name them; the person at work where it is empty."""
-    warn_s: tuple[int, ...] = (900, 300, 60)
+    warn_s: Annotated[tuple[int, ...], AfterValidator(_moments)] = (900, 300, 60)
     """Empty: no warning, said in so many words."""
-    keep_users: tuple[str, ...] = ()
+    keep_users: tuple[AccountName, ...] = ()
     keep_sessions: tuple[tuple[str, int], ...] = ()
     closing: Closing = Closing.DEFAULT
     failsafe: bool = True

@@ -17,6 +17,7 @@ from mpsbridge.models.frozen import Frozen, Given
 from mpsbridge.models.sessions import Observation, Result, Session, SessionResult, State
 from mpsbridge.planning.exempt import Exemption, administrator, console, returning_stations, unknown_idle
 from mpsbridge.planning.orphans import orphan, what_is_left
+from mpsbridge.snippets.fields import AccountName
 
 SAY_WHO = (
     "say who: --session ID, --user NAME, --all, --active, --disconnected, --disconnected-over 2h or --idle-over 2h"
@@ -60,7 +61,7 @@ class Selector(Given):
     """Which sessions: different conditions combine by *and*, several ids or users by *or*."""
 
     session_ids: tuple[int, ...] = ()
-    users: tuple[str, ...] = ()
+    users: tuple[AccountName, ...] = ()
     everyone: bool = False
     active: bool = False
     """Somebody is in front of it, who sees a warning."""
@@ -83,9 +84,6 @@ class Selector(Given):
         for session_id in self.session_ids:
             if not 1 <= session_id <= 65535:
                 raise ValueError(f"--session {session_id}: ids of people's sessions are 1 to 65535")
-        for user in self.users:
-            if not user.strip() or user.endswith("\\"):
-                raise ValueError("--user: the name is empty")
         return self
 
     @property

@@ -73,9 +73,12 @@ def check_template(text: str) -> str:
     """A text of one's own, with ``{left} {minutes} {time} {reason} {sender}``. Raises ``InputError``."""
     line = text.strip()
     try:
-        names = {name for _, name, _, _ in string.Formatter().parse(line) if name is not None}
+        parts = [part for part in string.Formatter().parse(line) if part[1] is not None]
     except ValueError as error:
         raise InputError(f"the notice's text is not well formed: {error}") from error
+    names = {str(name) for _, name, _, _ in parts}
+    if shaped := next((name for _, name, form, conversion in parts if form or conversion), None):
+        raise InputError(f"the notice's text gives {{{shaped}}} a format; write the name alone")
     if unknown := sorted(names - _FIELDS):
         raise InputError(
             f"the notice's text names {{{unknown[0]}}}; "

@@ -136,6 +136,12 @@ def left_by(past: Past, seen: Observation, run: str, now: datetime) -> str:
     return ended_by_others(seen, run) if past.lost or (is_held and not was_dropped) else ""
 
 
+_GONE = (
+    "the lease is not there any more: a person released the host, another run had it since, or this run gave it back"
+    " and could not record that; so the host has left this run"
+)
+
+
 def ended_by_others(seen: Observation, run: str) -> str:
     """Who has ended the lease of a run on its host; empty where it is there, or another one cannot be read."""
     lease = read_lease(seen.lease)
@@ -143,7 +149,7 @@ def ended_by_others(seen: Observation, run: str) -> str:
         return ""
     if isinstance(lease, Lease):
         return f"the host was taken over: it is held by {holder(lease)} now, so it has left this run"
-    return "" if lease else "a person has released the host, so it has left this run"
+    return "" if lease else _GONE
 
 
 def _notices_told(entries: Sequence[Entry]) -> dict[Told, bool]:

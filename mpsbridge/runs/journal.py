@@ -100,6 +100,14 @@ class Journal:
         hint = "Nothing more was done. Look at the hosts ('mpsbridge leases'), and begin a new run."
         raise JournalLost(f"{what} while a run is at work", hint=hint)
 
+    def is_whole(self, run: str) -> bool:
+        """Whether the record of a run at work is the file that was opened, so that the run can be gone on with."""
+        try:
+            self._demand_unchanged(run)
+        except JournalLost:
+            return False
+        return True
+
     def begin(self, run: str, *, command: str, reason: str, options: Mapping[str, JsonValue]) -> Run:
         """Record that a run begins: who is at work here, and why. Raises ``JournalError`` if not."""
         begun = Run(

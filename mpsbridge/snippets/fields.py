@@ -11,6 +11,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, Field
 
+from mpsbridge.models.harmless import harmless
 from mpsbridge.models.sessions import AllowedSession, SessionGuard
 
 TEXT_LIMIT = 255
@@ -57,7 +58,28 @@ def _program_name(text: str) -> str:
 
 def _one_line(text: str) -> str:
     if found := re.search(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", text):
+        if found[0] >= "\ud800":
+            raise ValueError("the text is not valid Unicode: a byte of it is not UTF-8")
         raise ValueError(f"the text holds U+{ord(found[0]):04X}; write it on one line")
+    return text
+
+
+def _account_name(text: str) -> str:
+    r"""A user's name, ``DOMAIN\user`` or ``user@domain``, or ``ValueError``: what no account of Windows can be called.
+
+    The characters are those that Microsoft's page on ``sAMAccountName`` forbids, without ``+``, which a UPN may hold, and ``?``,
+    which stands in tables for what a code page could not write.
+    """
+    name = text.strip().rpartition("\\")[2]
+    if not name:
+        raise ValueError("the name is empty")
+    if found := re.search(r'["/\[\]:;|=,*<>\x00-\x1f]', name):
+        why = {
+            ",": "name each user with an option of its own",
+            "*": "it names one user, and patterns are not known here",
+            "/": "write a user as DOMAIN\\user or user@domain",
+        }.get(found[0], "no account of Windows has it in its name")
+        raise ValueError(f"{harmless(text, limit=60)!r} has {harmless(found[0])!r} in it: {why}")
     return text
 
 
@@ -69,6 +91,9 @@ def _distinct(sessions: tuple[S, ...]) -> tuple[S, ...]:
 
 
 OneLine = Annotated[str, AfterValidator(_one_line)]
+Reason = Annotated[OneLine, Field(max_length=300)]
+"""Why people are asked to go, in a person's own words: it stands in notices, in the lease and in Windows' event log."""
+AccountName = Annotated[str, AfterValidator(_account_name)]
 ProgramName = Annotated[str, AfterValidator(_program_name)]
 MessageText = Annotated[str, AfterValidator(_message_text)]
 RunId = Annotated[str, AfterValidator(_run_id)]

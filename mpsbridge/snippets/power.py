@@ -15,7 +15,7 @@ from mpsbridge.models.frozen import Answer
 from mpsbridge.models.scripts import Effect, RawOutput
 from mpsbridge.models.sessions import CimTime
 from mpsbridge.parsing.observation import Check
-from mpsbridge.snippets.fields import AllowedSessions, LeaseDemand, OneLine, RunId
+from mpsbridge.snippets.fields import AllowedSessions, LeaseDemand, Reason, RunId
 from mpsbridge.snippets.snippet import Snippet, unhurried
 
 
@@ -52,7 +52,7 @@ class OrderPower(Snippet):
     effect: ClassVar[Effect] = Effect.DISRUPT
     action: Literal["restart", "shutdown", "abort"]
     allowed: AllowedSessions = ()
-    reason: OneLine = Field(default="", max_length=300)
+    reason: Reason = ""
     not_after: CimTime
     run: RunId
     lease: LeaseDemand = "free"
