@@ -5,7 +5,7 @@ Rule: nothing with effect ``disrupt`` is sent without a yes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -126,26 +126,19 @@ def _show(call: Call, outcomes: Sequence[Outcome[ActValue]], verdict: RunVerdict
     present(call, outcomes, layout, verdict)
 
 
-def set_logons(
-    call: Call,
-    hosts: Sequence[str],
-    mode: LogonMode,
-    *,
-    yes: bool,
-    show: Callable[[Sequence[Outcome[Logons]], RunVerdict], None],
-) -> int:
-    """``logons --set``: change the mode, and ``show`` what became of each host; the exit code."""
+def set_logons(call: Call, hosts: Sequence[str], mode: LogonMode, layout: Layout[Logons], *, yes: bool) -> int:
+    """``logons --set``: change the mode; the exit code."""
     with open_journal(call) as journal, open_workplace(call, call.targets(hosts), journal) as work:
         plan = work.plan(SetLogons(mode=mode))
         if call.settings.dry_run and plan.modes:
             call.terminal.note(f"logons would be set to {mode} on {listed(plan.hosts)}")
         if call.settings.dry_run or not plan.modes or work.is_interrupted:
             verdict = judge(plan.outcomes, Effect.DISRUPT, interrupted=work.is_interrupted)
-            show(plan.outcomes, verdict)
+            present(call, plan.outcomes, layout, verdict)
             return verdict.exit_code
         call.terminal.confirm(f"Set logons to {mode} on {listed(plan.hosts)}?", yes=yes)
         result = work.carry_out(plan)
         for outcome in result.outcomes:
             stream(call, outcome)
-        show(result.outcomes, result.verdict)
+        present(call, result.outcomes, layout, result.verdict)
         return conclude(call, journal, result)

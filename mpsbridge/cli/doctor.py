@@ -9,15 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mpsbridge.cli.call import Call
-from mpsbridge.cli.fleets import open_reading
-from mpsbridge.cli.listing import for_programs, gather
+from mpsbridge.cli.listing import for_programs
+from mpsbridge.cli.looking import gather, open_reading
 from mpsbridge.errors import InputError
 from mpsbridge.files import open_for_owner
 from mpsbridge.models.harmless import json_text
 from mpsbridge.models.outcomes import Done, Outcome
-from mpsbridge.models.scripts import Effect
 from mpsbridge.operations.diagnosis import Diagnosis, diagnose, tables_of
-from mpsbridge.operations.outcomes import judge
 from mpsbridge.version import __version__
 
 
@@ -25,13 +23,13 @@ def doctor(call: Call, hosts: Sequence[str], save: Path | None, shard: str | Non
     """``doctor``: walk the steps on every host."""
     if save is not None:
         _check_writable(call, save)
-    with open_reading(call, call.targets(hosts, shard=shard)) as fleet:
-        outcomes = gather(call, fleet, diagnose, keep=True)
+    with open_reading(call, call.targets(hosts, shard=shard)) as reading:
+        outcomes = gather(call, reading, diagnose, keep=True)
         code = _save(call, save, outcomes) if save is not None else 0
         for_programs(call, outcomes)
         _show(call, outcomes)
         failed = any(check.ok is False for _, found in _done(outcomes) for check in found.checks)
-        return judge(outcomes, Effect.READ, interrupted=fleet.interrupted).exit_code or int(failed) or code
+        return reading.verdict(outcomes).exit_code or int(failed) or code
 
 
 def _done(outcomes: Sequence[Outcome[Diagnosis]]) -> list[tuple[str, Diagnosis]]:
