@@ -92,10 +92,15 @@ def _rebuild(cls: type[MpsBridgeError], state: dict[str, Any]) -> MpsBridgeError
 
 
 class InputError(MpsBridgeError):
-    """The request is wrong; nothing was sent."""
+    """The request is wrong; nothing was sent.
+
+    Where one field of a value is, ``field`` is its name and ``complaint`` what is wrong with it.
+    """
 
     kind = "input"
     default_may_have_run = False
+    field: str = ""
+    complaint: str = ""
 
 
 class SettingsError(InputError):

@@ -121,6 +121,7 @@ def test_connections_that_are_kept_are_never_a_cluster_s() -> None:
         (Selector, "say who"),
         (lambda: Selector(everyone=True, users=("alice",)), "--all stands alone"),
         (lambda: Policy(selector=Selector(everyone=True), warn_s=("soon",)), "Policy: warn_s: 0: "),
+        (lambda: Policy(selector=Selector(everyone=True), keep_running=("a/b",)), "'a/b' is not a program name"),
         (lambda: End(policy=None), "End: policy: "),
         (lambda: Message(selector=Selector(everyone=True), text=""), "Message: text: "),
         (lambda: Target("ts1", port=0), "Target: port: "),

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pydantic import TypeAdapter, ValidationError
-
 from mpsbridge.cli.call import Call, selector
 from mpsbridge.cli.conclusion import conclude
 from mpsbridge.cli.fleets import open_journal, open_workplace
@@ -17,7 +15,6 @@ from mpsbridge.cli.listing import Layout, present, stream
 from mpsbridge.cli.showing import note_once, sum_up
 from mpsbridge.cli.tables import RESULT_COLUMNS, SESSION_COLUMNS, listed, result_row, session_row
 from mpsbridge.errors import InputError
-from mpsbridge.models.complaints import complaint
 from mpsbridge.models.counts import counted
 from mpsbridge.models.outcomes import Outcome
 from mpsbridge.models.scripts import Effect
@@ -28,17 +25,12 @@ from mpsbridge.operations.outcomes import judge
 from mpsbridge.operations.workplace import Workplace
 from mpsbridge.planning.selection import SAY_WHO, Act, Allowed, Selector
 from mpsbridge.runs.verdict import RunVerdict
-from mpsbridge.snippets.fields import MessageText
 
 
 def message(call: Call, hosts: Sequence[str], text: str, who: Selector | None) -> int:
     """``message``: a box on the screen of each chosen session."""
     if who is None:
         raise InputError(SAY_WHO)
-    try:
-        TypeAdapter(MessageText).validate_python(text)
-    except ValidationError as error:
-        raise InputError(f"--text: {complaint(error.errors()[0])}") from error
     return _carry_out(call, hosts, Message(selector=who, text=text), yes=True)
 
 

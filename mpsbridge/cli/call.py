@@ -160,8 +160,18 @@ def answer(
             values["who"] = selector(**selection)
         return function(call, **values)
     except MpsBridgeError as error:
+        _name_the_option(error)
         annotate_error(terminal, error)
         return terminal.error(error)
+
+
+_OPTIONS = {"text": "--text", "sender": "--sender", "keep_running": "--keep-running"}
+"""Fields of operations whose rules stand there, and the options that they are given by."""
+
+
+def _name_the_option(error: MpsBridgeError) -> None:
+    if isinstance(error, InputError) and (option := _OPTIONS.get(error.field)):
+        error.message = f"{option}: {error.complaint}"
 
 
 def _output_of(flags: Mapping[str, Any]) -> Output:

@@ -506,9 +506,9 @@ def schema(
     ] = None,
 ) -> int:
     """Print the JSON Schema of a command's JSON output, of events or of plan files."""
-    from mpsbridge.cli import schema as work
+    from mpsbridge.cli import offline
 
-    return work.schema(call, name)
+    return offline.schema(call, name)
 
 
 @listed(OFFLINE)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from mpsbridge.cli.call import Call, duration, read_standard_input
 from mpsbridge.cli.fleets import open_journal
@@ -16,7 +16,7 @@ from mpsbridge.errors import InputError, JournalError
 from mpsbridge.files import read_text
 from mpsbridge.inventory.entries import EVERY, Inventory, InventoryHost
 from mpsbridge.inventory.patterns import choose
-from mpsbridge.models.complaints import complaint, not_one_of
+from mpsbridge.models.complaints import not_one_of
 from mpsbridge.models.targets import Target
 from mpsbridge.models.then import Then
 from mpsbridge.operations.ending import DEADLINE_S, End, Resume
@@ -25,7 +25,6 @@ from mpsbridge.planning.selection import SAY_WHO, Selector
 from mpsbridge.reports.summary import judge, make_report
 from mpsbridge.runs.history import unfinished
 from mpsbridge.runs.journal import Journal, Run
-from mpsbridge.snippets.fields import ProgramName
 
 WARN = "15m,5m,1m"
 """When people are told where nothing is said about it."""
@@ -212,13 +211,7 @@ def make_policy(who: Selector, options: Options) -> Policy:
     fields["keep_users"] = fields.pop("keep_user")
     fields["closing"] = fields.pop("logons")
     del fields["warn"]
-    try:
-        fields["keep_running"] = TypeAdapter(tuple[ProgramName, ...]).validate_python(options.keep_running)
-        return Policy.model_validate({"selector": who, "warn_s": warn_s, **fields})
-    except ValidationError as error:
-        problem = error.errors()[0]
-        option = "--keep-running: " if problem["loc"] and isinstance(problem["loc"][0], int) else ""
-        raise InputError(f"{option}{complaint(problem)}") from error
+    return Policy(selector=who, warn_s=warn_s, **fields)
 
 
 def _host_and_id(text: str) -> tuple[str, int]:

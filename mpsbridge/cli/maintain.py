@@ -14,7 +14,7 @@ from mpsbridge.models.outcomes import Done, Outcome
 from mpsbridge.operations.ending import End
 from mpsbridge.operations.planfile import Plan, again, read_plan
 from mpsbridge.planning.selection import Selector
-from mpsbridge.procedure.procedure import EndValue
+from mpsbridge.runs.ended import EndValue
 
 
 def maintain(

@@ -21,7 +21,7 @@ from mpsbridge.operations.ending import End, EndPlan, Resume
 from mpsbridge.operations.forecast import notices_of
 from mpsbridge.operations.outcomes import judge
 from mpsbridge.operations.workplace import Planned, RunResult, Workplace
-from mpsbridge.procedure.procedure import EndValue
+from mpsbridge.runs.ended import EndValue
 from mpsbridge.runs.journal import Journal
 
 Ended: TypeAlias = "tuple[int, RunResult[EndValue]]"

@@ -19,7 +19,7 @@ from mpsbridge.operations.ending import EndPlan
 from mpsbridge.operations.forecast import waves_of
 from mpsbridge.operations.waves import limits
 from mpsbridge.planning.policy import Policy
-from mpsbridge.procedure.procedure import EndValue
+from mpsbridge.runs.ended import EndValue
 from mpsbridge.runs.verdict import RunVerdict
 
 GONE_OR_WOULD_BE = {False: "{sessions} gone", True: "{sessions} {would_be}ended"}

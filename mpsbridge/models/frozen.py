@@ -30,7 +30,10 @@ class Given(Frozen):
             found = error.errors()
             said = "; ".join(": ".join([*map(str, one["loc"]), complaint(one, quotes=False)]) for one in found)
             is_ours = all(not one["loc"] for one in found)  # a rule about the whole, as a sentence of its own
-            raise InputError(said if is_ours else f"{type(self).__name__}: {said}") from None
+            wrong = InputError(said if is_ours else f"{type(self).__name__}: {said}")
+            if len(found) == 1 and not is_ours:
+                wrong.field, wrong.complaint = str(found[0]["loc"][0]), complaint(found[0], quotes=False)
+            raise wrong from None
 
 
 class Answer(BaseModel):

@@ -29,6 +29,7 @@ from mpsbridge.planning.exempt import (
 )
 from mpsbridge.planning.lease import holder, is_disbelieved, keeps_out
 from mpsbridge.planning.selection import Allowed, Selector, Verdict, back_in_use, choose, may_be_meant
+from mpsbridge.snippets.fields import ProgramName
 
 SENDER = r"^[^\x00-\x1f\x7f-\x9f]*$"
 """One line, for it stands in a box on people's screens."""
@@ -48,7 +49,7 @@ class Closing(StrEnum):
 class Allowances(Allowed):
     """The same for the whole procedure."""
 
-    keep_running: tuple[str, ...] = ()
+    keep_running: tuple[ProgramName, ...] = ()
     unwarned_ok: bool = False
     leftover_ok: bool = False
     take_over: bool = False
