@@ -66,7 +66,7 @@ def show(command: str, output: Output, outcomes: Sequence[Outcome[Any]]) -> str:
     """What the command line prints of outcomes."""
     with printed() as (out, _):
         if command == "logoff":
-            acting._show(call_of(command, output), outcomes, judge(outcomes, Effect.DISRUPT), Act.LOGOFF)
+            acting.show(call_of(command, output), outcomes, judge(outcomes, Effect.DISRUPT), Act.LOGOFF)
         else:
             showing.show(call_of(command, output), outcomes, judge(outcomes, Effect.DISRUPT), dry_run=False)
     return out.getvalue()
@@ -209,7 +209,7 @@ def carried_out(made: MadeRun, summary: Path) -> tuple[RunResult[Any], int, str]
         call = call_of(made.command, Output.TABLE)
         if made.command == "end":
             names = [one.name for one in made.hosts]
-            code, _ = running._follow(call, made.work, made.plan, run=made.plan.run, hosts=names, stream=None)
+            code, _ = running.follow(call, made.work, made.plan, run=made.plan.run, hosts=names, stream=None)
         elif made.command == "logoff":
             code = acting.carry_out(call, made.work, made.plan)
         else:

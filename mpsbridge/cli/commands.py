@@ -324,9 +324,10 @@ def end(
 ) -> int:
     """End sessions safely: warn, wait, log off, then optionally restart. Everything changed on the host is restored."""
     from mpsbridge.cli import ending
+    from mpsbridge.planning.end_options import EndOptions, notices
 
-    options = ending.Options(
-        warn=ending.notices(warn, no_warning=no_warning),
+    options = EndOptions(
+        warn=notices(warn, no_warning=no_warning),
         reason=reason,
         sender=sender,
         then=then,

@@ -9,11 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta, tzinfo
 from typing import Any
 
-from mpsbridge.cli.call import Call, duration
+from mpsbridge.cli.call import Call
 from mpsbridge.cli.fleets import open_journal, record_path
 from mpsbridge.cli.reporting import found_run, say_unreadable
-from mpsbridge.cli.tables import RUN_COLUMNS, listed
+from mpsbridge.cli.tables import RUN_COLUMNS
+from mpsbridge.models.counts import listed
 from mpsbridge.models.harmless import json_text
+from mpsbridge.planning.options import duration
 from mpsbridge.reports import words
 from mpsbridge.reports.history import Deed, Question, deeds
 from mpsbridge.reports.report import Report

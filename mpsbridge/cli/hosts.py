@@ -38,7 +38,7 @@ def hosts(call: Call, words: Sequence[str], shard: str | None) -> int:
     """``hosts``: a row for each host; for a single one, or with ``-v``, a row for each of its settings."""
     if not words and not call.settings.inventory:
         raise InputError("HOST is missing, and there is no inventory", hint="Name hosts, or give --inventory FILE.")
-    meant = call.meant(words or [EVERY], shard=shard)
+    meant = call.finder.resolved(words or [EVERY], shard=shard)
     found = [
         Done[HostValue](
             host=one.target.host, address=one.target.address, elapsed_s=0.0, value=_value(one, call.settings)

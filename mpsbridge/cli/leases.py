@@ -9,9 +9,9 @@ from mpsbridge.cli.conclusion import conclude
 from mpsbridge.cli.fleets import open_journal, open_workplace, record_path
 from mpsbridge.cli.listing import Layout, present, stream
 from mpsbridge.cli.looking import look
-from mpsbridge.cli.tables import listed, when
+from mpsbridge.cli.tables import when
 from mpsbridge.errors import InputError
-from mpsbridge.models.counts import counted
+from mpsbridge.models.counts import counted, listed
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import from_cim
 from mpsbridge.operations.holds import Hold, LeasePlan, LeaseValue, Release, lease_of

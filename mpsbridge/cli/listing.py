@@ -16,15 +16,14 @@ from typing import Generic, TypeVar
 
 from rich.cells import cell_len
 
-from mpsbridge.cli.annotations import annotate
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.progress import CallView
-from mpsbridge.cli.tables import listed
 from mpsbridge.clock import SystemClock
 from mpsbridge.errors import Interrupted, NotBegun, NoTurn, Stopped, TransportClosed
-from mpsbridge.models.counts import counted
+from mpsbridge.models.counts import counted, listed
 from mpsbridge.models.outcomes import Done, Failed, Outcome, Skipped
 from mpsbridge.operations.looking import Awaited
+from mpsbridge.reports.annotations import annotations_of
 from mpsbridge.runs.verdict import RunVerdict
 from mpsbridge.settings import Output
 
@@ -79,12 +78,13 @@ class Answer(Generic[V]):
         terminal = self._call.terminal
         for_programs(self._call, outcomes, verdict)
         acts = terminal.streams.out.must_arrive and not self._call.settings.dry_run
+        annotations = annotations_of(outcomes, acts=acts)
         if self._call.settings.output is not Output.TABLE:
             terminal.failures(outcomes)
-            annotate(terminal, outcomes, acts=acts)
+            terminal.annotate(annotations)
             return
         self.piece(outcomes)
-        annotate(terminal, outcomes, acts=acts)
+        terminal.annotate(annotations)
         for line in _grouped(self._call, [outcome for outcome in outcomes if isinstance(outcome, Failed)], acts=acts):
             terminal.note(line)
         if not self._call.settings.quiet:

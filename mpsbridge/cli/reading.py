@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mpsbridge.cli.call import Call, duration
+from mpsbridge.cli.call import Call
 from mpsbridge.cli.listing import Layout, present, say_beside, stream
 from mpsbridge.cli.looking import look, open_reading
-from mpsbridge.cli.tables import SESSION_COLUMNS, STATION_COLUMNS, counted_on, session_row, station_row
+from mpsbridge.cli.tables import SESSION_COLUMNS, STATION_COLUMNS, session_row, station_row
 from mpsbridge.errors import InputError
 from mpsbridge.models.complaints import not_one_of
-from mpsbridge.models.counts import counted
+from mpsbridge.models.counts import counted, counted_on
 from mpsbridge.models.durations import format_duration
 from mpsbridge.models.outcomes import Outcome
 from mpsbridge.models.sessions import LogonMode, Logons, Observation, Stations
 from mpsbridge.models.targets import Target
 from mpsbridge.operations.looking import ListSessions, Picture, list_stations, read_logons, remarks
+from mpsbridge.planning.options import duration
 from mpsbridge.planning.selection import Selector
 from mpsbridge.settings import Output
 

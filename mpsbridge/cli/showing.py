@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.listing import Layout, present, stream
-from mpsbridge.cli.tables import RESULT_COLUMNS, SESSION_COLUMNS, listed, result_row, session_row
-from mpsbridge.models.counts import counted
+from mpsbridge.cli.tables import RESULT_COLUMNS, SESSION_COLUMNS, result_row, session_row
+from mpsbridge.models.counts import counted, listed
 from mpsbridge.models.durations import format_duration
 from mpsbridge.models.outcomes import Done, Outcome
 from mpsbridge.models.sessions import Result, SessionResult
