@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mpsbridge.cli.leaving import Surroundings
 from mpsbridge.cli.terminal import Terminal
@@ -22,6 +22,9 @@ from mpsbridge.planning.options import selector
 from mpsbridge.planning.selection import Selector
 from mpsbridge.reports.annotations import annotation_of
 from mpsbridge.settings import Output, Settings, load_settings, settings_path, unknown_variables
+
+if TYPE_CHECKING:
+    from mpsbridge.planning.end_options import EndOptions
 
 
 @dataclass
@@ -79,7 +82,7 @@ def answer(
     name: str,
     *,
     flags: Mapping[str, Any],
-    selection: Mapping[str, Any],
+    groups: Mapping[str, Mapping[str, Any]],
     values: dict[str, Any],
     surroundings: Surroundings,
 ) -> int:
@@ -98,13 +101,19 @@ def answer(
         _warn(terminal, settings)
         call = Call(name, settings, terminal, surroundings.clock or SystemClock(), surroundings.typed)
         call.look_at("settings file", settings_path())
-        if selection:
-            values["who"] = selector(**selection)
+        for group, given in groups.items():
+            values[group] = selector(**given) if group == "who" else _end_options(given)
         return function(call, **values)
     except MpsBridgeError as error:
         _name_the_option(error)
         terminal.annotate([annotation_of(name, error)])
         return terminal.error(error)
+
+
+def _end_options(given: Mapping[str, Any]) -> EndOptions:
+    from mpsbridge.planning.end_options import end_options  # noqa: PLC0415 - only for the procedure
+
+    return end_options(**given)
 
 
 _OPTIONS = {"text": "--text", "sender": "--sender", "keep_running": "--keep-running"}

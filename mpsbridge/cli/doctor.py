@@ -15,8 +15,7 @@ from mpsbridge.errors import InputError
 from mpsbridge.files import open_for_owner
 from mpsbridge.models.harmless import json_text
 from mpsbridge.models.outcomes import Done, Outcome
-from mpsbridge.operations.diagnosis import Diagnosis, diagnose, tables_of
-from mpsbridge.version import __version__
+from mpsbridge.operations.diagnosis import Diagnosis, diagnose, saved
 
 
 def doctor(call: Call, hosts: Sequence[str], save: Path | None, shard: str | None) -> int:
@@ -59,20 +58,7 @@ def _check_writable(call: Call, path: Path) -> None:
 
 def _save(call: Call, path: Path, outcomes: Sequence[Outcome[Diagnosis]]) -> int:
     """Write what the hosts said, as it came, with the decoded tables beside it for the reader; the exit code."""
-    content = {
-        "schema": "mpsbridge-doctor/1",
-        "version": __version__,
-        "saved": call.clock.now().isoformat(),
-        "hosts": [
-            {
-                "host": host,
-                "checks": [check.model_dump() for check in found.checks],
-                "observe": found.raw.model_dump(mode="json") if found.raw else None,
-                "tables": tables_of(found.raw),
-            }
-            for host, found in _done(outcomes)
-        ],
-    }
+    content = saved(_done(outcomes), now=call.clock.now())
     try:
         with open_for_owner(path, "w") as file:
             file.write(json_text(content, indent=1) + "\n")

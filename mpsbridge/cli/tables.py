@@ -13,7 +13,6 @@ SESSION_COLUMNS = ("HOST", "ID", "USER", "SESSION", "STATE", "IDLE", "LOGON", "A
 RESULT_COLUMNS = ("HOST", "ID", "USER", "STATION", "RESULT", "")
 HOST_COLUMNS = ("HOST", "ADDRESS", "PORT", "TLS", "AUTH", "USER", "GROUPS")
 STATION_COLUMNS = ("HOST", "STATION", "NAME", "ID", "USER", "")
-RUN_COLUMNS = ("RUN", "STARTED", "TOOK", "COMMAND", "HOSTS", "BY", "RESULT", "REASON")
 
 
 def session_row(host: str, session: Session, *, age_s: float | None = None) -> tuple[object, ...]:

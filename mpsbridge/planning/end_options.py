@@ -5,7 +5,8 @@ Rule: what is wrong is an ``InputError`` whose message begins with the option.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from mpsbridge.errors import InputError
 from mpsbridge.models.complaints import not_one_of
@@ -44,11 +45,29 @@ class EndOptions(NamedTuple):
     host_deadline: str
 
 
-def notices(warn: str | None, *, no_warning: bool) -> str:
-    """When people are told, as ``--warn`` and ``--no-warning`` say together; empty: never. Raises ``InputError``."""
+def end_options(
+    *,
+    warn: str | None,
+    no_warning: bool,
+    keep_user: Sequence[str] | None,
+    keep_session: Sequence[str] | None,
+    keep_running: Sequence[str] | None,
+    logons: str | None,
+    no_failsafe: bool,
+    **others: Any,
+) -> EndOptions:
+    """The options as a command line has them: what was not given is ``None``. Raises ``InputError``."""
     if warn is not None and no_warning:
         raise InputError("--warn tells people and --no-warning tells nobody; say one of them")
-    return "" if no_warning else warn or WARN
+    return EndOptions(
+        warn="" if no_warning else warn or WARN,
+        keep_user=tuple(keep_user or ()),
+        keep_session=tuple(keep_session or ()),
+        keep_running=tuple(keep_running or ()),
+        logons=logons or "default",
+        failsafe=not no_failsafe,
+        **others,
+    )
 
 
 def make_policy(who: Selector, options: EndOptions) -> Policy:
