@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from mpsbridge.operations.ending import End, Resume
     from mpsbridge.operations.holds import Hold, Release
     from mpsbridge.operations.logons import SetLogons
+    from mpsbridge.operations.looking import ListSessions, Reading
     from mpsbridge.operations.workplace import RunResult, Workplace
     from mpsbridge.planning.policy import Closing, Policy
     from mpsbridge.planning.selection import Act, Allowed, Plan, Selector, make_plan
@@ -70,6 +71,7 @@ _HOMES = {
     "mpsbridge.operations.ending": ["End", "Resume"],
     "mpsbridge.operations.holds": ["Hold", "Release"],
     "mpsbridge.operations.logons": ["SetLogons"],
+    "mpsbridge.operations.looking": ["ListSessions", "Reading"],
     "mpsbridge.operations.workplace": ["RunResult", "Workplace"],
     "mpsbridge.runs.events": ["Event"],
     "mpsbridge.runs.journal": ["Journal"],
@@ -100,6 +102,7 @@ __all__ = [
     "Interrupted",
     "Journal",
     "KeyTable",
+    "ListSessions",
     "LogOff",
     "LogonMode",
     "Message",
@@ -110,6 +113,7 @@ __all__ = [
     "Password",
     "Plan",
     "Policy",
+    "Reading",
     "Release",
     "RemoteError",
     "Reset",

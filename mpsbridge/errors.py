@@ -92,7 +92,10 @@ def _rebuild(cls: type[MpsBridgeError], state: dict[str, Any]) -> MpsBridgeError
 
 
 class InputError(MpsBridgeError):
-    """The request is wrong; nothing was sent. ``field`` names the part of a value that is wrong, ``complaint`` how."""
+    """The request is wrong; nothing was sent.
+
+    Where one field of a value is, ``field`` is its name and ``complaint`` what is wrong with it.
+    """
 
     kind = "input"
     default_may_have_run = False

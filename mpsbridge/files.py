@@ -83,6 +83,18 @@ def others_read(path: Path) -> bool:
     return os.name == "posix" and stat.S_ISREG(mode) and bool(mode & (stat.S_IRGRP | stat.S_IROTH))
 
 
+def written_by_others(what: str, path: Path) -> str:
+    """A sentence about a file that says what a call does, and that others could have written; else empty."""
+    why = who_else_writes(path)
+    return f"the {what} {path} {why}, who can change by it what this call does (chmod go-w)" if why else ""
+
+
+def names_read_by_others(what: str, path: Path) -> str:
+    """A sentence about a file in which people's names will stand, and that others can read or write; else empty."""
+    why = who_else_writes(path) or ("can be read by other users" if others_read(path) else "")
+    return f"{what}: {path} {why}, and people's names stand in it (chmod 600)" if why else ""
+
+
 def _others_write(found: os.stat_result) -> bool:
     writable_by_group = found.st_mode & stat.S_IWGRP and not _is_own_group(found.st_gid)
     return bool(found.st_mode & stat.S_IWOTH or writable_by_group)

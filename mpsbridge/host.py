@@ -107,7 +107,7 @@ class Host:
         """Run one snippet and bring home the raw answer. Raises ``InputError``, ``NotSent``, ``Interrupted``."""
         try:
             if self._only_reads and snippet.effect is not Effect.READ:
-                raise Refused(f"a dry run sends nothing but reads, and '{snippet.name}' is more")
+                raise Refused(f"only reads are sent here, and '{snippet.name}' is more")
             script = snippet.render()
             self._busy_since = self._clock.monotonic()
             left_s = self._left_s()

@@ -37,7 +37,7 @@ from mpsbridge.operations.workplace import RunResult, Workplace
 from mpsbridge.planning.policy import HostPlan, Policy
 from mpsbridge.planning.selection import Plan, Selector, Verdict
 from mpsbridge.procedure.context import ProcedureContext
-from mpsbridge.procedure.procedure import EndValue
+from mpsbridge.runs.ended import EndValue
 from mpsbridge.runs.events import SessionJudged, SessionSettled, Step, StepSent
 from mpsbridge.runs.journal import Journal
 from mpsbridge.runs.journal_file import IN_MEMORY

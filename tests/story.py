@@ -30,7 +30,7 @@ from mpsbridge.operations.ending import End, on_one_host
 from mpsbridge.operations.holds import Hold, LeaseValue, NoRecord, Release, Steps, lease_of
 from mpsbridge.operations.workplace import Watch, Workplace
 from mpsbridge.planning.policy import Policy
-from mpsbridge.procedure.procedure import EndValue
+from mpsbridge.runs.ended import EndValue
 from mpsbridge.runs.events import EndAnnounced, Happening, StepSent
 from mpsbridge.runs.history import unfinished
 from mpsbridge.runs.journal import Entry, Journal

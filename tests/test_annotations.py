@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wild_records import WILD
 
-from mpsbridge.cli.annotations import MOST_OF_A_LEVEL, Annotation, Level, azure, github
 from mpsbridge.clock import HastyClock
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
+from mpsbridge.reports.annotations import MOST_OF_A_LEVEL, Annotation, Level, azure, github
 from mpsbridge.runs.job import job_of
 
 COMMANDS = ["100%", "a%0Ab", "a,file=x", "t::x", "]", "a;b", "##vso[task.complete]", "::stop-commands::x"]

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from console import Command
 
-from mpsbridge.cli import listing
+from mpsbridge.cli import listing, looking
 from mpsbridge.cli.call import Call
 from mpsbridge.lab import Lab, build_world
 from mpsbridge.models.outcomes import Done
@@ -112,7 +112,7 @@ def test_streamed_outcomes_are_not_kept(mpsbridge: Command, farm: Lab, monkeypat
         most = max(most, sum(seen() is not None for seen in told))
         stream(call, outcome)
 
-    monkeypatch.setattr(listing, "stream", watched)
+    monkeypatch.setattr(looking, "stream", watched)
     done = mpsbridge("sessions", *GOOD, "--output", "jsonl", "--concurrency", "1")
     assert (done.code, len(done.out.splitlines()), len(told)) == (0, 12, 12)
     assert most <= 2  # the one that is being told, and perhaps the one before

@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mpsbridge.cli.commands import app
-from mpsbridge.cli.hosts import SETTINGS
 from mpsbridge.errors import InputError
+from mpsbridge.inventory.described import SETTINGS
 from mpsbridge.inventory.shard import Shard, parse_shard
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world

@@ -11,7 +11,8 @@ from rich.cells import cell_len
 
 from mpsbridge.cli import columns
 from mpsbridge.cli.columns import without_domain, without_shared_domain
-from mpsbridge.cli.tables import RESULT_COLUMNS, RUN_COLUMNS, SESSION_COLUMNS
+from mpsbridge.cli.tables import RESULT_COLUMNS, SESSION_COLUMNS
+from mpsbridge.reports.rows import RUN_COLUMNS
 
 WIDTHS = st.integers(min_value=40, max_value=200)
 LABELS = st.text("abcdefgh-0123456789", min_size=1, max_size=15)

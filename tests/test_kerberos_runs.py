@@ -23,7 +23,8 @@ from mpsbridge.lab.worldfile import build_world, load_world
 from mpsbridge.planning.policy import Policy
 from mpsbridge.planning.selection import Selector
 from mpsbridge.procedure.context import ProcedureContext
-from mpsbridge.procedure.procedure import EndValue, end_sessions
+from mpsbridge.procedure.procedure import end_sessions
+from mpsbridge.runs.ended import EndValue
 from mpsbridge.runs.journal import Journal
 from mpsbridge.transports.winrm import WinrmTransport
 

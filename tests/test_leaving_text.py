@@ -17,7 +17,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mpsbridge.cli.call import Call, _log_to_stderr
+from mpsbridge.cli.call import Call, log_to_stderr
 from mpsbridge.cli.following import following
 from mpsbridge.cli.output import Stream
 from mpsbridge.cli.terminal import Terminal
@@ -163,7 +163,7 @@ def test_a_log_line_obeys_nobody(text: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(root, "handlers", [])
         patch.setattr(sys, "stderr", stream)
-        _log_to_stderr(1)
+        log_to_stderr(1)
         root.handlers[0].handle(logging.LogRecord("mpsbridge", logging.INFO, "", 1, "%s", (text,), None))
     assert_closed(stream.getvalue())
 

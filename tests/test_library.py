@@ -14,9 +14,11 @@ from mpsbridge import (
     Host,
     InputError,
     Journal,
+    ListSessions,
     LogOff,
     Message,
     Policy,
+    Reading,
     Selector,
     SetLogons,
     Target,
@@ -26,7 +28,9 @@ from mpsbridge import (
 from mpsbridge.clock import HastyClock
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
+from mpsbridge.models.outcomes import Done, Failed
 from mpsbridge.models.sessions import LogonMode
+from mpsbridge.operations.looking import Cluster
 from mpsbridge.transports.canned import CannedTransport
 
 PEOPLE = [
@@ -85,12 +89,39 @@ def test_a_short_act_and_a_change_of_logons_stand_in_the_record_too(room: Lab, t
         assert [change.act for change in lab.changes] == ["message", "logoff", "logons"]
 
 
+def test_many_hosts_are_read_once_or_again_and_again_and_never_changed(room: Lab) -> None:
+    with room as lab:
+        targets = find_targets("room01", "room02", inventory=str(lab.inventory))
+        bob = ListSessions(selector=Selector(users=("bob",)))
+        with Reading(targets) as reading:
+            outcomes = reading.ask(bob)
+            assert reading.verdict(outcomes).exit_code == 0
+            (changed,) = reading.ask(lambda host: host.set_logons(LogonMode.DRAIN, expected=None, run="r-1"))[:1]
+        with Reading(targets, keep=True) as reading:
+            pictures = (picture for _, picture in reading.pictures(bob, every_s=0.1) if picture is not None)
+            first, second = next(pictures), next(pictures)
+        assert lab.changes == []
+    assert isinstance(changed, Failed)
+    assert "only" in changed.failure.message
+    for told in (outcomes, first.outcomes, second.outcomes):
+        values = [outcome.value for outcome in told if isinstance(outcome, Done)]
+        assert [[one.user for one in value.sessions] for value in values] == [["bob"], ["bob"]]
+        assert [value.others for value in values] == [1, 1]
+    assert set(second.ages_s) == {"room01", "room02"}
+
+
+def test_connections_that_are_kept_are_never_a_cluster_s() -> None:
+    with pytest.raises(InputError, match="never leave this process"):
+        Reading([Target("ts1")], keep=True, cluster=Cluster("local:2"))
+
+
 @pytest.mark.parametrize(
     ("make", "said"),
     [
         (Selector, "say who"),
         (lambda: Selector(everyone=True, users=("alice",)), "--all stands alone"),
         (lambda: Policy(selector=Selector(everyone=True), warn_s=("soon",)), "Policy: warn_s: 0: "),
+        (lambda: Policy(selector=Selector(everyone=True), keep_running=("a/b",)), "'a/b' is not a program name"),
         (lambda: End(policy=None), "End: policy: "),
         (lambda: Message(selector=Selector(everyone=True), text=""), "Message: text: "),
         (lambda: Target("ts1", port=0), "Target: port: "),

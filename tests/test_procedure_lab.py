@@ -19,7 +19,8 @@ from mpsbridge.models.then import Then
 from mpsbridge.planning.policy import Policy
 from mpsbridge.planning.selection import Selector
 from mpsbridge.procedure.context import ProcedureContext
-from mpsbridge.procedure.procedure import EndValue, end_sessions
+from mpsbridge.procedure.procedure import end_sessions
+from mpsbridge.runs.ended import EndValue
 from mpsbridge.runs.journal import Journal
 
 HOSTS: list[dict[str, Any]] = [

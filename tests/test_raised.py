@@ -24,7 +24,8 @@ from mpsbridge.models.then import Then
 from mpsbridge.planning.policy import Policy
 from mpsbridge.planning.selection import Selector
 from mpsbridge.procedure.context import ProcedureContext
-from mpsbridge.procedure.procedure import EndValue, end_sessions
+from mpsbridge.procedure.procedure import end_sessions
+from mpsbridge.runs.ended import EndValue
 from mpsbridge.runs.events import Event, HostStopped, Progress, Step, StepSent, WentWrong
 from mpsbridge.runs.journal import Journal
 from mpsbridge.runs.recording import recorded

@@ -16,7 +16,7 @@ from mpsbridge.lab.world import LabHost
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.models.outcomes import Done
 from mpsbridge.models.sessions import Result
-from mpsbridge.procedure.procedure import EndValue
+from mpsbridge.runs.ended import EndValue
 
 ALICE: dict[str, Any] = {"id": 2, "user": "alice", "session_name": "rdp-tcp#1", "logon": "1h"}
 CAROL: dict[str, Any] = {"id": 5, "user": "carol", "session_name": "rdp-tcp#5", "logon": "1h"}

@@ -31,8 +31,9 @@ from mpsbridge.planning.policy import Closing, Policy, plan_host
 from mpsbridge.planning.selection import Selector
 from mpsbridge.procedure.context import ProcedureContext
 from mpsbridge.procedure.past import past_of
-from mpsbridge.procedure.procedure import EndValue, end_sessions
+from mpsbridge.procedure.procedure import end_sessions
 from mpsbridge.procedure.sessions import BY_FORCE, after_reset
+from mpsbridge.runs.ended import EndValue
 from mpsbridge.runs.events import WENT_QUIET, Event, HostStopped
 from mpsbridge.runs.journal import Journal
 

@@ -19,8 +19,9 @@ from mpsbridge.planning.selection import Selector
 from mpsbridge.procedure.context import ProcedureContext
 from mpsbridge.procedure.notices import mark_of
 from mpsbridge.procedure.past import past_of
-from mpsbridge.procedure.procedure import EndValue, end_sessions
+from mpsbridge.procedure.procedure import end_sessions
 from mpsbridge.procedure.sessions import HANGS
+from mpsbridge.runs.ended import EndValue
 from mpsbridge.runs.events import EndAnnounced, LeaseTaken, MarkTold, NoticesMarked, Phase
 from mpsbridge.runs.journal import Journal
 

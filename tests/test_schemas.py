@@ -27,7 +27,7 @@ from mpsbridge.models import outcomes, sessions
 from mpsbridge.operations.acts import ActValue
 from mpsbridge.operations.diagnosis import Check, Diagnosis
 from mpsbridge.operations.holds import LeaseValue
-from mpsbridge.procedure.procedure import EndValue
+from mpsbridge.runs.ended import EndValue
 from mpsbridge.runs.journal import Run
 from mpsbridge.runs.verdict import RunVerdict
 from mpsbridge.schemas import acts, answers, base, doctor, history, leases

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from console import Command
 
-from mpsbridge.cli import listing
+from mpsbridge.cli import looking
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.operations import workplace
@@ -76,7 +76,7 @@ def test_rows_come_while_a_silent_host_is_waited_for() -> None:
 
 
 def test_a_host_that_comes_late_has_no_heading_of_its_own(mpsbridge: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "SILENCE_S", 0.0)  # a piece for each host
+    monkeypatch.setattr(looking, "SILENCE_S", 0.0)  # a piece for each host
     lines = mpsbridge("sessions", "alpha", "beta").out.splitlines()
     assert sum(line.startswith("HOST") for line in lines) == 1
     assert sorted(line.split()[2] for line in lines[1:4]) == ["ALPHA\\alice", "ALPHA\\bob", "BETA\\carol"]

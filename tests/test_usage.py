@@ -56,6 +56,8 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
         ("sessions ts1 -o jsn", "--output: 'jsn' is not one of table, json, jsonl, csv; did you mean json?"),
         ("end ts1 --all --then restrt", "--then: 'restrt' is not one of nothing, restart, shutdown, console-mode"),
         ("end ts1 --all --keep-running a/b", "mpsbridge end: --keep-running: 'a/b' is not a program name"),
+        (f"end ts1 --all --sender {'x' * 61}", "mpsbridge end: --sender: it is longer than 60 characters"),
+        (f"message ts1 --all --text {'x' * 256}", "mpsbridge message: --text: the text"),
         ("logons ts1 --set drian", "did you mean drain?"),
         ("render logoff --params {", "mpsbridge render: --params: it is not JSON"),
         ("lab --port 99999", "mpsbridge lab: --port: '99999' is not a port: 0 to 65535"),

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from junitparser import Error, Failure, JUnitXml
 from made_runs import COMMANDS, MadeHost, MadeRun, made_hosts, make_run, procedure_of_a_made_host
 
-from mpsbridge.cli import acting, history, running, showing
+from mpsbridge.cli import acting, running, showing
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.conclusion import conclude
 from mpsbridge.cli.terminal import Terminal
@@ -38,6 +38,7 @@ from mpsbridge.reports.junit import junit_xml
 from mpsbridge.reports.markdown import markdown
 from mpsbridge.reports.page import page
 from mpsbridge.reports.report import Report, report_json
+from mpsbridge.reports.rows import run_row
 from mpsbridge.reports.summary import judge as judge_record
 from mpsbridge.reports.summary import make_report
 from mpsbridge.runs.verdict import INTERRUPTED, Verdict
@@ -66,7 +67,7 @@ def show(command: str, output: Output, outcomes: Sequence[Outcome[Any]]) -> str:
     """What the command line prints of outcomes."""
     with printed() as (out, _):
         if command == "logoff":
-            acting._show(call_of(command, output), outcomes, judge(outcomes, Effect.DISRUPT), Act.LOGOFF)
+            acting.show(call_of(command, output), outcomes, judge(outcomes, Effect.DISRUPT), Act.LOGOFF)
         else:
             showing.show(call_of(command, output), outcomes, judge(outcomes, Effect.DISRUPT), dry_run=False)
     return out.getvalue()
@@ -153,7 +154,7 @@ def json_agrees(told: Report, result: RunResult[Any], wanted: Verdict, hosts: di
 
 def history_agrees(told: Report, result: RunResult[Any]) -> None:
     """The line of the run, and the lines of its sessions and hosts."""
-    assert str(result.verdict) in str(history._run_row(told.run, UTC, is_at_work=False)[6])
+    assert str(result.verdict) in str(run_row(told.run, UTC, is_at_work=False)[6])
     found = list(deeds(told, Question()))
     people = [(host.host, one.id, one.result) for host in told.hosts for one in host.people]
     assert [(one.host, one.session, one.result) for one in found if one.session is not None] == people
@@ -209,7 +210,7 @@ def carried_out(made: MadeRun, summary: Path) -> tuple[RunResult[Any], int, str]
         call = call_of(made.command, Output.TABLE)
         if made.command == "end":
             names = [one.name for one in made.hosts]
-            code, _ = running._follow(call, made.work, made.plan, run=made.plan.run, hosts=names, stream=None)
+            code, _ = running.follow(call, made.work, made.plan, run=made.plan.run, hosts=names, stream=None)
         elif made.command == "logoff":
             code = acting.carry_out(call, made.work, made.plan)
         else:

@@ -5,20 +5,17 @@ Rule: nothing with effect ``disrupt`` is sent without a yes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from pydantic import TypeAdapter, ValidationError
-
-from mpsbridge.cli.call import Call, selector
+from mpsbridge.cli.call import Call
 from mpsbridge.cli.conclusion import conclude
 from mpsbridge.cli.fleets import open_journal, open_workplace
 from mpsbridge.cli.leaving import leaving_behind
 from mpsbridge.cli.listing import Layout, present, stream
 from mpsbridge.cli.showing import note_once, sum_up
-from mpsbridge.cli.tables import RESULT_COLUMNS, SESSION_COLUMNS, listed, result_row, session_row
+from mpsbridge.cli.tables import RESULT_COLUMNS, SESSION_COLUMNS, result_row, session_row
 from mpsbridge.errors import InputError
-from mpsbridge.models.complaints import complaint
-from mpsbridge.models.counts import counted
+from mpsbridge.models.counts import counted, listed
 from mpsbridge.models.outcomes import Outcome
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import LogonMode, Logons
@@ -26,19 +23,15 @@ from mpsbridge.operations.acts import ActOn, ActPlan, ActValue, Disconnect, LogO
 from mpsbridge.operations.logons import SetLogons
 from mpsbridge.operations.outcomes import judge
 from mpsbridge.operations.workplace import Workplace
+from mpsbridge.planning.options import selector
 from mpsbridge.planning.selection import SAY_WHO, Act, Allowed, Selector
 from mpsbridge.runs.verdict import RunVerdict
-from mpsbridge.snippets.fields import MessageText
 
 
 def message(call: Call, hosts: Sequence[str], text: str, who: Selector | None) -> int:
     """``message``: a box on the screen of each chosen session."""
     if who is None:
         raise InputError(SAY_WHO)
-    try:
-        TypeAdapter(MessageText).validate_python(text)
-    except ValidationError as error:
-        raise InputError(f"--text: {complaint(error.errors()[0])}") from error
     return _carry_out(call, hosts, Message(selector=who, text=text), yes=True)
 
 
@@ -87,7 +80,7 @@ def _carry_out(call: Call, words: Sequence[str], operation: ActOn, *, yes: bool)
         note_once(call, plan.notes)
         if call.settings.dry_run or work.is_interrupted:
             planned = judge(plan.outcomes, Effect.READ, interrupted=work.is_interrupted)
-            _show(call, plan.outcomes, planned, operation.act)
+            show(call, plan.outcomes, planned, operation.act)
             return planned.exit_code
         if plan.plans and operation.act in _QUESTIONS:
             if asks:
@@ -102,7 +95,7 @@ def carry_out(call: Call, work: Workplace, plan: ActPlan) -> int:
     tell = [f"run {run}: what was sent may go on; 'mpsbridge history {run}' tells which steps have no answer"]
     with leaving_behind(lambda: tell):
         result = work.carry_out(plan)
-    _show(call, result.outcomes, result.verdict, plan.operation.act)
+    show(call, result.outcomes, result.verdict, plan.operation.act)
     return conclude(call, work.record, result)
 
 
@@ -114,7 +107,8 @@ def _ask(call: Call, plan: ActPlan, *, yes: bool) -> None:
     call.terminal.confirm(question, yes=yes)
 
 
-def _show(call: Call, outcomes: Sequence[Outcome[ActValue]], verdict: RunVerdict, act: Act) -> None:
+def show(call: Call, outcomes: Sequence[Outcome[ActValue]], verdict: RunVerdict, act: Act) -> None:
+    """What became of each session, in the form asked for."""
     for outcome in outcomes:
         stream(call, outcome)
     dry_run, became = call.settings.dry_run, _BECAME[act]
@@ -126,26 +120,19 @@ def _show(call: Call, outcomes: Sequence[Outcome[ActValue]], verdict: RunVerdict
     present(call, outcomes, layout, verdict)
 
 
-def set_logons(
-    call: Call,
-    hosts: Sequence[str],
-    mode: LogonMode,
-    *,
-    yes: bool,
-    show: Callable[[Sequence[Outcome[Logons]], RunVerdict], None],
-) -> int:
-    """``logons --set``: change the mode, and ``show`` what became of each host; the exit code."""
+def set_logons(call: Call, hosts: Sequence[str], mode: LogonMode, layout: Layout[Logons], *, yes: bool) -> int:
+    """``logons --set``: change the mode; the exit code."""
     with open_journal(call) as journal, open_workplace(call, call.targets(hosts), journal) as work:
         plan = work.plan(SetLogons(mode=mode))
         if call.settings.dry_run and plan.modes:
             call.terminal.note(f"logons would be set to {mode} on {listed(plan.hosts)}")
         if call.settings.dry_run or not plan.modes or work.is_interrupted:
             verdict = judge(plan.outcomes, Effect.DISRUPT, interrupted=work.is_interrupted)
-            show(plan.outcomes, verdict)
+            present(call, plan.outcomes, layout, verdict)
             return verdict.exit_code
         call.terminal.confirm(f"Set logons to {mode} on {listed(plan.hosts)}?", yes=yes)
         result = work.carry_out(plan)
         for outcome in result.outcomes:
             stream(call, outcome)
-        show(result.outcomes, result.verdict)
+        present(call, result.outcomes, layout, result.verdict)
         return conclude(call, journal, result)

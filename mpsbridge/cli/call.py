@@ -8,27 +8,23 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mpsbridge.cli.annotations import annotate_error
 from mpsbridge.cli.leaving import Surroundings
-from mpsbridge.cli.tables import listed
 from mpsbridge.cli.terminal import Terminal
 from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.errors import InputError, MpsBridgeError
-from mpsbridge.files import TEXT_LIMIT, others_read, who_else_writes
-from mpsbridge.inventory.checks import check
-from mpsbridge.inventory.passwords import Passwords
-from mpsbridge.inventory.patterns import list_file
-from mpsbridge.inventory.resolve import ResolvedHost, resolve
-from mpsbridge.inventory.shard import parse_shard
-from mpsbridge.models.counts import counted
-from mpsbridge.models.credentials import NAME_THE_USER, KeyTable, Password
-from mpsbridge.models.durations import parse_duration
+from mpsbridge.files import TEXT_LIMIT, names_read_by_others, written_by_others
+from mpsbridge.inventory.finding import HostFinder
 from mpsbridge.models.harmless import harmless
 from mpsbridge.models.targets import Target
+from mpsbridge.planning.options import selector
 from mpsbridge.planning.selection import Selector
+from mpsbridge.reports.annotations import annotation_of
 from mpsbridge.settings import Output, Settings, load_settings, settings_path, unknown_variables
+
+if TYPE_CHECKING:
+    from mpsbridge.planning.end_options import EndOptions
 
 
 @dataclass
@@ -43,65 +39,34 @@ class Call:
     typed_hosts: tuple[str, ...] = ()
     """The HOST words among them."""
 
+    @property
+    def finder(self) -> HostFinder:
+        """What finds the hosts of this call, and says what is odd about them."""
+        return HostFinder(
+            self.settings,
+            note=self.terminal.note,
+            warn=self.terminal.warn,
+            read_stdin=read_standard_input,
+            ask=self.terminal.password,
+        )
+
     def targets(self, words: Sequence[str], who: Selector | None = None, *, shard: str | None = None) -> list[Target]:
         """Resolve HOST words, asking for a password where one is needed and none is set.
 
         With ``who`` it also refuses an id that is looked for on more than one host. Of a ``shard`` there may be none.
         """
         self.typed_hosts = tuple(words)
-        meant = self.meant(words, who, shard=shard)
-        for path in {one.target.ca_file for one in meant if one.target.tls and one.target.ca_file}:
-            self.look_at("CA file", path)
-        if self.settings.worker_password_variable:
-            return _without_passwords(meant)
-        self._look_at_secrets(meant)
-        return Passwords(self.settings, ask=self.terminal.password).fill(meant)
-
-    def meant(
-        self, words: Sequence[str], who: Selector | None = None, *, shard: str | None = None
-    ) -> list[ResolvedHost]:
-        """The hosts that the words mean, and of a ``shard`` those that fall into it; says what is odd about them."""
-        part = parse_shard(shard) if shard is not None else None
-        if self.settings.inventory:
-            self.look_at("inventory", self.settings.inventory)
-        for word in words:
-            if (path := list_file(word)) is not None:
-                self.look_at("list", path)
-        meant = resolve(words, self.settings, read_stdin=read_standard_input)
-        if who is not None and who.session_ids and len(meant) != 1:
-            raise InputError("--session needs exactly one host: an id says nothing on another")
-        if part is not None:
-            every, meant = len(meant), [one for one in meant if part.holds(one.target.host)]
-            if not meant:
-                self.terminal.note(f"none of {counted(every, 'host')} falls into shard {part}: nothing to do")
-        unchecked = [one.target.host for one in meant if one.target.tls and one.target.insecure_tls]
-        if unchecked and not self.settings.insecure_tls:
-            self.terminal.warn(
-                f"the inventory says so: the certificates of {listed(unchecked)} are NOT checked; "
-                "anybody in between can read and act"
-            )
-        return meant
+        return self.finder.targets(words, shard=shard, is_one=who is not None and bool(who.session_ids))
 
     def look_at(self, what: str, path: Path) -> None:
         """Warn where others may write a file that says what this call does."""
-        if why := who_else_writes(path):
-            self.terminal.warn(f"the {what} {path} {why}, who can change by it what this call does (chmod go-w)")
+        if said := written_by_others(what, path):
+            self.terminal.warn(said)
 
     def look_at_output(self, what: str, path: Path | None) -> None:
         """Warn where others may read or write a file in which people's names will stand."""
-        if path is None:
-            return
-        why = who_else_writes(path) or ("can be read by other users" if others_read(path) else "")
-        if why:
-            self.terminal.warn(f"{what}: {path} {why}, and people's names stand in it (chmod 600)")
-
-    def _look_at_secrets(self, meant: Sequence[ResolvedHost]) -> None:
-        places = (one.password.file for one in meant if one.password is not None)
-        files = {self.settings.password_file, self.settings.keytab, *places}
-        for path in sorted(path for path in files if path is not None):
-            self.look_at("secret", path)
-            if others_read(path):
-                self.terminal.warn(f"the secret {path} can be read by other users (chmod 600)")
+        if path is not None and (said := names_read_by_others(what, path)):
+            self.terminal.warn(said)
 
 
 def read_standard_input() -> str:
@@ -112,32 +77,12 @@ def read_standard_input() -> str:
     return text
 
 
-def _without_passwords(meant: Sequence[ResolvedHost]) -> list[Target]:
-    """The targets as they travel to workers who know the password, which is one for all."""
-    needs = {(one.target.username, one.password) for one in meant if one.target.kind != "local"}
-    if len(needs) > 1:
-        words = f"--worker-password-variable names one password, and these hosts need {len(needs)}"
-        raise InputError(words, hint="Read the hosts of each account in a call of their own.")
-    targets = [one.target for one in meant]
-    check([_as_the_workers_sign_in(target) for target in targets])
-    return targets
-
-
-def _as_the_workers_sign_in(target: Target) -> Target:
-    """The target with a password in the place of the one that is not known here, to see what that would go with."""
-    if target.kind == "local" or isinstance(target.credentials, KeyTable):
-        return target
-    if target.username is None:
-        raise InputError(f"{target.host}: the workers have a password, but no user name is given", hint=NAME_THE_USER)
-    return target.model_copy(update={"credentials": Password(target.username, "unknown here")})
-
-
 def answer(
     function: Callable[..., int],
     name: str,
     *,
     flags: Mapping[str, Any],
-    selection: Mapping[str, Any],
+    groups: Mapping[str, Mapping[str, Any]],
     values: dict[str, Any],
     surroundings: Surroundings,
 ) -> int:
@@ -152,16 +97,37 @@ def answer(
             quiet=settings.quiet,
             csv_raw=settings.csv_raw,
         )
-        _log_to_stderr(settings.verbose)
+        log_to_stderr(settings.verbose)
         _warn(terminal, settings)
         call = Call(name, settings, terminal, surroundings.clock or SystemClock(), surroundings.typed)
         call.look_at("settings file", settings_path())
-        if selection:
-            values["who"] = selector(**selection)
+        for group, given in groups.items():
+            values[group] = selector(**given) if group == "who" else _end_options(given)
         return function(call, **values)
     except MpsBridgeError as error:
-        annotate_error(terminal, error)
+        _name_the_option(error)
+        terminal.annotate([annotation_of(name, error)])
         return terminal.error(error)
+
+
+def _end_options(given: Mapping[str, Any]) -> EndOptions:
+    from mpsbridge.planning.end_options import end_options  # noqa: PLC0415 - only for the procedure
+
+    return end_options(**given)
+
+
+_OPTIONS = {
+    **{field: f"--{field.replace('_', '-')}" for field in ("text", "reason", "sender", "keep_running")},
+    "users": "--user",
+    "keep_users": "--keep-user",
+    "warn_s": "--warn",
+}
+"""Fields of operations whose rules stand there, and the options that they are given by."""
+
+
+def _name_the_option(error: MpsBridgeError) -> None:
+    if isinstance(error, InputError) and (option := _OPTIONS.get(error.field)):
+        error.message = f"{option}: {error.complaint}"
 
 
 def _output_of(flags: Mapping[str, Any]) -> Output:
@@ -181,7 +147,7 @@ def _warn(terminal: Terminal, settings: Settings) -> None:
         terminal.warn("--insecure-basic: password and answers are readable on the wire")
 
 
-def _log_to_stderr(verbose: int) -> None:
+def log_to_stderr(verbose: int) -> None:
     """With ``-v`` what mpsbridge says of its own work, with ``-vv`` also the details; never script text."""
     if verbose:
         logging.basicConfig(stream=sys.stderr)
@@ -195,64 +161,3 @@ class _HarmlessFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return "\n".join(map(harmless, super().format(record).split("\n")))
-
-
-def duration(option: str, text: str | None) -> int | None:
-    """Seconds of an option's value; an input error that names the option."""
-    if text is None:
-        return None
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise InputError(f"{option}: {error}") from error
-
-
-def several(text: str) -> list[str]:
-    """The names of an option that takes several: no account of Windows has a comma in its name."""
-    return [name.strip() for name in text.split(",")]
-
-
-def _session_ids(text: str) -> list[int]:
-    for word in several(text):
-        if not (word.isascii() and word.isdigit()):
-            raise InputError(f"--session: {word!r} is not the id of a session", hint="Name each one: --session 2,3,4")
-    return [int(word) for word in several(text)]
-
-
-_OPTIONS = {"users": "--user", "keep_users": "--keep-user", "warn_s": "--warn", "closing": "--logons"}
-"""The options of fields that are called otherwise."""
-
-
-def about_option(error: InputError) -> InputError:
-    """What is wrong with a field of a policy or a selector, said of the option that fills it."""
-    if not error.field:
-        return error
-    option = _OPTIONS.get(error.field) or "--" + error.field.removesuffix("_s").replace("_", "-")
-    return InputError(f"{option}: {error.complaint}", hint=error.hint)
-
-
-def selector(
-    *,
-    session: Sequence[str] | None = None,
-    user: Sequence[str] | None = None,
-    everyone: bool = False,
-    active: bool = False,
-    disconnected: bool = False,
-    disconnected_over: str | None = None,
-    idle_over: str | None = None,
-) -> Selector | None:
-    """The selector that the options describe, ``None`` where none is given. Raises ``InputError``."""
-    if not any([session, user, everyone, active, disconnected, disconnected_over, idle_over]):
-        return None
-    try:
-        return Selector(
-            session_ids=tuple(number for text in session or () for number in _session_ids(text)),
-            users=tuple(name for text in user or () for name in several(text)),
-            everyone=everyone,
-            active=active,
-            disconnected=disconnected,
-            disconnected_over_s=duration("--disconnected-over", disconnected_over),
-            idle_over_s=duration("--idle-over", idle_over),
-        )
-    except InputError as error:
-        raise about_option(error) from error

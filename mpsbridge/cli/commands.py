@@ -27,6 +27,7 @@ from mpsbridge.cli.options import (
 
 if TYPE_CHECKING:
     from mpsbridge.cli.call import Call
+    from mpsbridge.planning.end_options import EndOptions
     from mpsbridge.planning.selection import Selector
 
 app = typer.Typer(
@@ -238,18 +239,7 @@ def end(
     call: Call,
     hosts: Hosts,
     who: Selector | None,
-    warn: Annotated[
-        str | None,
-        typer.Option(
-            metavar="15m,5m,1m",
-            help="Show notices this long before the end; the run waits as long as the first (default 15m,5m,1m).",
-        ),
-    ] = None,
-    no_warning: Annotated[bool, typer.Option("--no-warning", help="Show no notice and do not wait.")] = False,
-    reason: Annotated[str, typer.Option(help="Give the reason: it stands in notices, lease and record.")] = "",
-    sender: Annotated[
-        str, typer.Option(metavar="NAME", help="Give this name as the sender of notices (default: your user name).")
-    ] = "",
+    options: EndOptions,
     notice_file: Annotated[
         Path | None,
         typer.Option(
@@ -257,66 +247,6 @@ def end(
             help="Take the notice's text from this file: {left} {minutes} {time} {reason} {sender} are filled in.",
         ),
     ] = None,
-    then: Annotated[
-        str,
-        typer.Option(
-            metavar="nothing|restart|shutdown|console-mode|station-mode", help="Do this when the sessions are gone."
-        ),
-    ] = "nothing",
-    keep_user: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Keep the sessions of this user (repeatable).")
-    ] = None,
-    keep_session: Annotated[
-        list[str] | None, typer.Option(metavar="HOST:ID", help="Keep this session (repeatable).")
-    ] = None,
-    keep_running: Annotated[
-        list[str] | None, typer.Option(metavar="PROGRAM", help="Keep sessions in which this program runs (repeatable).")
-    ] = None,
-    include_admins: IncludeAdmins = False,
-    include_console: IncludeConsole = False,
-    disconnected_ok: DisconnectedOk = False,
-    unwarned_ok: Annotated[
-        bool, typer.Option("--unwarned-ok", help="End active sessions too in which no notice could be shown.")
-    ] = False,
-    leftover_ok: Annotated[
-        bool,
-        typer.Option(
-            "--leftover-ok", help="Go on although the host has orphaned sessions (processes without a session row)."
-        ),
-    ] = False,
-    take_over: Annotated[
-        bool, typer.Option("--take-over", help="Take over a host that another run or a person holds.")
-    ] = False,
-    logons: Annotated[
-        str | None,
-        typer.Option(
-            metavar="drain|drain-until-restart|disabled|leave|local",
-            help="Block new logons in this way meanwhile (default drain, drain-until-restart before a restart).",
-        ),
-    ] = None,
-    hold_logons: Annotated[
-        bool, typer.Option("--hold-logons", help="Keep new logons blocked through the restart.")
-    ] = False,
-    no_failsafe: Annotated[
-        bool, typer.Option("--no-failsafe", help="Block logons without the task on the host that would reopen them.")
-    ] = False,
-    only_if_reboot_pending: Annotated[
-        bool, typer.Option("--only-if-reboot-pending", help="Skip hosts without a pending restart.")
-    ] = False,
-    settle: Annotated[str, typer.Option(metavar="2m", help="Wait this long for slow log-offs.")] = "2m",
-    force_after: Annotated[
-        str | None,
-        typer.Option(
-            metavar="10m",
-            help="Reset sessions that still hang this long after the log-off: unsaved data is lost (default: never).",
-        ),
-    ] = None,
-    return_timeout: Annotated[
-        str, typer.Option(metavar="60m", help="Wait this long for a host to come back after a restart.")
-    ] = "60m",
-    host_deadline: Annotated[
-        str, typer.Option(metavar="3h", help="Limit the time for one host, from first to last.")
-    ] = "3h",
     events: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Append what happens to this file, as JSON lines.")
     ] = None,
@@ -325,29 +255,6 @@ def end(
     """End sessions safely: warn, wait, log off, then optionally restart. Everything changed on the host is restored."""
     from mpsbridge.cli import ending
 
-    options = ending.Options(
-        warn=ending.notices(warn, no_warning=no_warning),
-        reason=reason,
-        sender=sender,
-        then=then,
-        keep_user=tuple(keep_user or ()),
-        keep_session=tuple(keep_session or ()),
-        keep_running=tuple(keep_running or ()),
-        include_admins=include_admins,
-        include_console=include_console,
-        disconnected_ok=disconnected_ok,
-        unwarned_ok=unwarned_ok,
-        leftover_ok=leftover_ok,
-        take_over=take_over,
-        logons=logons or "default",
-        hold_logons=hold_logons,
-        failsafe=not no_failsafe,
-        only_if_reboot_pending=only_if_reboot_pending,
-        settle=settle,
-        force_after=force_after,
-        return_timeout=return_timeout,
-        host_deadline=host_deadline,
-    )
     return ending.end(call, hosts, who, options, notice_file=notice_file, events=events, yes=yes)
 
 
@@ -506,9 +413,9 @@ def schema(
     ] = None,
 ) -> int:
     """Print the JSON Schema of a command's JSON output, of events or of plan files."""
-    from mpsbridge.cli import schema as work
+    from mpsbridge.cli import offline
 
-    return work.schema(call, name)
+    return offline.schema(call, name)
 
 
 @listed(OFFLINE)

@@ -9,29 +9,26 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mpsbridge.cli.call import Call
-from mpsbridge.cli.fleets import open_reading
-from mpsbridge.cli.listing import for_programs, gather
+from mpsbridge.cli.listing import for_programs
+from mpsbridge.cli.looking import gather, open_reading
 from mpsbridge.errors import InputError
 from mpsbridge.files import open_for_owner
 from mpsbridge.models.harmless import json_text
 from mpsbridge.models.outcomes import Done, Outcome
-from mpsbridge.models.scripts import Effect
-from mpsbridge.operations.diagnosis import Diagnosis, diagnose, tables_of
-from mpsbridge.operations.outcomes import judge
-from mpsbridge.version import __version__
+from mpsbridge.operations.diagnosis import Diagnosis, diagnose, saved
 
 
 def doctor(call: Call, hosts: Sequence[str], save: Path | None, shard: str | None) -> int:
     """``doctor``: walk the steps on every host."""
     if save is not None:
         _check_writable(call, save)
-    with open_reading(call, call.targets(hosts, shard=shard)) as fleet:
-        outcomes = gather(call, fleet, diagnose, keep=True)
+    with open_reading(call, call.targets(hosts, shard=shard)) as reading:
+        outcomes = gather(call, reading, diagnose, keep=True)
         code = _save(call, save, outcomes) if save is not None else 0
         for_programs(call, outcomes)
         _show(call, outcomes)
         failed = any(check.ok is False for _, found in _done(outcomes) for check in found.checks)
-        return judge(outcomes, Effect.READ, interrupted=fleet.interrupted).exit_code or int(failed) or code
+        return reading.verdict(outcomes).exit_code or int(failed) or code
 
 
 def _done(outcomes: Sequence[Outcome[Diagnosis]]) -> list[tuple[str, Diagnosis]]:
@@ -61,20 +58,7 @@ def _check_writable(call: Call, path: Path) -> None:
 
 def _save(call: Call, path: Path, outcomes: Sequence[Outcome[Diagnosis]]) -> int:
     """Write what the hosts said, as it came, with the decoded tables beside it for the reader; the exit code."""
-    content = {
-        "schema": "mpsbridge-doctor/1",
-        "version": __version__,
-        "saved": call.clock.now().isoformat(),
-        "hosts": [
-            {
-                "host": host,
-                "checks": [check.model_dump() for check in found.checks],
-                "observe": found.raw.model_dump(mode="json") if found.raw else None,
-                "tables": tables_of(found.raw),
-            }
-            for host, found in _done(outcomes)
-        ],
-    }
+    content = saved(_done(outcomes), now=call.clock.now())
     try:
         with open_for_owner(path, "w") as file:
             file.write(json_text(content, indent=1) + "\n")

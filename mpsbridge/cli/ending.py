@@ -4,63 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-from pydantic import ValidationError
-
-from mpsbridge.cli.call import Call, about_option, duration, read_standard_input, several
+from mpsbridge.cli.call import Call, read_standard_input
 from mpsbridge.cli.fleets import open_journal
 from mpsbridge.cli.running import go_on, rehearse, run_end
-from mpsbridge.cli.tables import listed
-from mpsbridge.errors import InputError, JournalError
-from mpsbridge.files import read_text
-from mpsbridge.inventory.entries import EVERY, Inventory, InventoryHost
-from mpsbridge.inventory.patterns import choose
-from mpsbridge.models.complaints import not_one_of
-from mpsbridge.models.targets import Target
-from mpsbridge.models.then import Then
-from mpsbridge.operations.ending import DEADLINE_S, End, Resume
-from mpsbridge.planning.policy import Closing, Policy
+from mpsbridge.errors import InputError
+from mpsbridge.inventory.finding import known_hosts
+from mpsbridge.models.counts import listed
+from mpsbridge.operations.ending import DEADLINE_S, End
+from mpsbridge.operations.planfile import read_notice
+from mpsbridge.operations.resumption import OpenRun, end_finished, open_run
+from mpsbridge.planning.end_options import EndOptions, make_policy
 from mpsbridge.planning.selection import SAY_WHO, Selector
-from mpsbridge.reports.summary import judge, make_report
-from mpsbridge.runs.history import unfinished
-from mpsbridge.runs.journal import Journal, Run
-
-WARN = "15m,5m,1m"
-"""When people are told where nothing is said about it."""
-
-
-class Options(NamedTuple):
-    """The options of ``end`` that make its policy, as they were typed."""
-
-    warn: str
-    reason: str
-    sender: str
-    then: str
-    keep_user: tuple[str, ...]
-    keep_session: tuple[str, ...]
-    keep_running: tuple[str, ...]
-    include_admins: bool
-    include_console: bool
-    disconnected_ok: bool
-    unwarned_ok: bool
-    leftover_ok: bool
-    take_over: bool
-    logons: str
-    hold_logons: bool
-    failsafe: bool
-    only_if_reboot_pending: bool
-    settle: str
-    force_after: str | None
-    return_timeout: str
-    host_deadline: str
+from mpsbridge.runs.journal import Journal
 
 
 def end(
     call: Call,
     hosts: Sequence[str],
     who: Selector | None,
-    options: Options,
+    options: EndOptions,
     *,
     notice_file: Path | None,
     events: Path | None,
@@ -70,164 +33,44 @@ def end(
     if who is None:
         raise InputError(SAY_WHO)
     policy = make_policy(who, options)
-    template = text_of(notice_file) if notice_file else None
+    template = read_notice(notice_file) if notice_file else None
     targets = call.targets(hosts, who)
     operation = End(
         policy=policy,
         template=template,
         deadline_s=call.settings.deadline or DEADLINE_S,
-        known=known_hosts(call, policy, targets),
+        known=known_hosts(call.settings, [host for host, _ in policy.keep_sessions], targets),
     )
     with open_journal(call) as journal:
         code, _ = run_end(call, journal, targets, operation, events=events, yes=yes)
     return code
 
 
-def known_hosts(call: Call, policy: Policy, targets: Sequence[Target]) -> tuple[str, ...]:
-    """The hosts of the inventory, where ``--keep-session`` names one that is not of the call (15 ms to read)."""
-    named = {host.casefold() for host, _ in policy.keep_sessions} - {target.host.casefold() for target in targets}
-    if not named or not call.settings.inventory:
-        return ()
-    from mpsbridge.inventory.reading import read_inventory  # noqa: PLC0415 - only for a host that is not asked
-
-    return tuple(read_inventory(call.settings.inventory).hosts)
-
-
 def resume(call: Call, prefix: str | None, only: Sequence[str], *, events: Path | None, yes: bool) -> int:
     """``resume``: go on with a run that never ended: look first, repeat nothing that may have happened."""
     with open_journal(call) as journal:
-        found = journal.runs(only_open=True) if prefix is None else [journal.find(prefix)]
-        found = [run for run in found if run.command in {"end", "maintain"} and run.ended is None]
-        if not found:
-            raise InputError("no run is open" if prefix is None else f"the run {prefix} has ended")
-        if len(found) > 1:
-            found = [run for run in found if not journal.is_at_work(run.id)] or found
-        if len(found) > 1:
-            raise InputError(f"several runs are open: {', '.join(run.id for run in found)}", hint="Name one of them.")
-        run = found[0]
-        if call.settings.dry_run:
-            journal.take(run.id)
-        else:
-            journal.resume(run.id)
-        hosts, operation = _recorded(run)
-        chosen = {host.casefold() for host in _among(run.id, hosts, only)}
-        every = unfinished(journal, run.id, hosts)
-        left = [host for host in every if host.casefold() in chosen]
-        if not left:
-            if not every and not call.settings.dry_run:
-                whole = make_report(run, journal.entries(run.id, whole=False))
-                journal.end(run.id, judge(whole.hosts))
-            where = f" there, but on {listed(every)}" if every else ""
-            call.terminal.say(f"run {run.id} has nothing left to do{where}")
+        dry_run = call.settings.dry_run
+        found = open_run(journal, prefix, only, read_stdin=read_standard_input, takes=not dry_run)
+        if not found.has_work:
+            if not dry_run:
+                end_finished(journal, found)
+            where = f" there, but on {listed(found.unfinished)}" if found.unfinished else ""
+            call.terminal.say(f"run {found.run.id} has nothing left to do{where}")
             return 0
-        legible = _legible(call, journal, run.id, left)
-        code = int(legible != left)
-        targets = call.targets(legible)
-        if call.settings.dry_run:
-            return rehearse(call, journal, targets, Resume(run=run.id, end=operation, hosts=tuple(hosts))) or code
-        question = f"Go on with run {run.id} ({run.reason or 'no reason given'}) on {listed(legible)}?"
-        call.terminal.confirm(question, yes=yes)
-        resume = Resume(
-            run=run.id, end=operation.model_copy(update={"deadline_s": call.settings.deadline}), hosts=tuple(hosts)
-        )
-        done = go_on(call, journal, targets, resume, events=events)
-    return done or code
+        return _go_on(call, journal, found, events=events, yes=yes)
 
 
-def _legible(call: Call, journal: Journal, run: str, hosts: Sequence[str]) -> list[str]:
-    """The hosts of which the record can be read; the others are named. Raises ``JournalError`` where none is left."""
-    errors: dict[str, JournalError] = {}
-    for host in hosts:
-        try:
-            journal.entries(run, host=host)
-        except JournalError as error:
-            errors[host] = error
-    if len(errors) == len(hosts):
-        raise errors[hosts[0]]
-    for host, trouble in errors.items():
+def _go_on(call: Call, journal: Journal, found: OpenRun, *, events: Path | None, yes: bool) -> int:
+    run, code = found.run, int(bool(found.illegible))
+    for host, trouble in found.illegible.items():
         call.terminal.warn(
             f"{host} is left out: {trouble.message}; look at it, and give back what the run holds there: "
             f"mpsbridge release {host}"
         )
-    return [host for host in hosts if host not in errors]
-
-
-def _recorded(run: Run) -> tuple[list[str], End]:
-    """The hosts of a run, and what is to be done there. Raises ``JournalError`` where its record does not tell."""
-    words = run.options.get("hosts")
-    told = {name: run.options[name] for name in ("policy", "template", "waves", "planned") if name in run.options}
-    try:
-        operation = End.model_validate({"command": run.command} | told)
-    except (InputError, ValidationError, RecursionError) as error:
-        raise _not_told(run) from error
-    if not isinstance(words, list):
-        raise _not_told(run)
-    return [str(word) for word in words], operation
-
-
-def _not_told(run: Run) -> JournalError:
-    hint = "It cannot go on: 'mpsbridge leases' shows what it holds, 'mpsbridge release' gives that back."
-    return JournalError(f"what run {run.id} was to do cannot be read in the journal", hint=hint)
-
-
-def _among(run: str, hosts: Sequence[str], words: Sequence[str]) -> list[str]:
-    """The hosts of a run that words and patterns name; all of them without any. Raises ``InputError``."""
-    theirs = Inventory(path=Path(f"run {run}"), hosts={host: InventoryHost() for host in hosts})
-    return choose(words or [EVERY], theirs, read_stdin=read_standard_input)
-
-
-def notices(warn: str | None, *, no_warning: bool) -> str:
-    """When people are told, as ``--warn`` and ``--no-warning`` say together; empty: never. Raises ``InputError``."""
-    if warn is not None and no_warning:
-        raise InputError("--warn tells people and --no-warning tells nobody; say one of them")
-    return "" if no_warning else warn or WARN
-
-
-def make_policy(who: Selector, options: Options) -> Policy:
-    """The policy that the options describe. Raises ``InputError`` that names the option."""
-    for option, value, known in (("--then", options.then, Then), ("--logons", options.logons, Closing)):
-        if value not in set(known):
-            raise InputError(f"{option}: {not_one_of(value, list(known))}")
-    warn_s = tuple(duration("--warn", part) or 0 for part in options.warn.split(",")) if options.warn else ()
-    fields = options._asdict()
-    for name, option in (
-        ("settle", "--settle"),
-        ("force_after", "--force-after"),
-        ("return_timeout", "--return-timeout"),
-        ("host_deadline", "--host-deadline"),
-    ):
-        fields[f"{name}_s"] = duration(option, fields.pop(name))
-    if (fields["host_deadline_s"] or 0) <= max(warn_s, default=0):
-        raise InputError(
-            f"--host-deadline: {options.host_deadline} is over before the notices are ({options.warn}); give it more"
-        )
-    if fields["force_after_s"] == 0:
-        raise InputError(
-            "--force-after: 0s would leave a log-off no time at all; leave the option out, or give it some"
-        )
-    fields["keep_sessions"] = tuple(_host_and_id(one) for text in fields.pop("keep_session") for one in several(text))
-    fields["keep_users"] = tuple(one for text in fields.pop("keep_user") for one in several(text))
-    fields["keep_running"] = tuple(one for text in options.keep_running for one in several(text))
-    fields["closing"] = fields.pop("logons")
-    del fields["warn"]
-    try:
-        return Policy(selector=who, warn_s=warn_s, **fields)
-    except InputError as error:
-        raise about_option(error) from error
-
-
-def _host_and_id(text: str) -> tuple[str, int]:
-    host, _, number = text.rpartition(":")
-    if not host or not (number.isascii() and number.isdigit()):
-        raise InputError(f"--keep-session: {text!r} is not HOST:ID")
-    return host, int(number)
-
-
-def text_of(path: Path) -> str:
-    """The text of a notice's file. Raises ``InputError``."""
-    try:
-        return read_text(path)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"--notice-file: {path} cannot be read: {getattr(error, 'strerror', None) or error}"
-        ) from error
+    targets = call.targets(found.left)
+    if call.settings.dry_run:
+        return rehearse(call, journal, targets, found.resume(DEADLINE_S)) or code
+    call.terminal.confirm(
+        f"Go on with run {run.id} ({run.reason or 'no reason given'}) on {listed(found.left)}?", yes=yes
+    )
+    return go_on(call, journal, targets, found.resume(call.settings.deadline), events=events) or code

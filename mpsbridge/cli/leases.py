@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.conclusion import conclude
-from mpsbridge.cli.fleets import open_journal, open_reading, open_workplace, record_path
-from mpsbridge.cli.listing import Answer, Layout, gather, present, stream
-from mpsbridge.cli.tables import listed, when
+from mpsbridge.cli.fleets import open_journal, open_workplace, record_path
+from mpsbridge.cli.listing import Layout, present, stream
+from mpsbridge.cli.looking import look
+from mpsbridge.cli.tables import when
 from mpsbridge.errors import InputError
-from mpsbridge.models.counts import counted
+from mpsbridge.models.counts import counted, listed
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import from_cim
 from mpsbridge.operations.holds import Hold, LeasePlan, LeaseValue, Release, lease_of
@@ -21,11 +22,7 @@ from mpsbridge.runs.runlock import is_at_work
 
 def leases(call: Call, hosts: Sequence[str], shard: str | None) -> int:
     """``leases``: who is at work on each host."""
-    with open_reading(call, call.targets(hosts, shard=shard)) as fleet:
-        answer = Answer(call, _LAYOUT)
-        outcomes = gather(call, fleet, lease_of, answer=answer)
-        answer.finish(outcomes)
-        return judge(outcomes, Effect.READ, interrupted=fleet.interrupted).exit_code
+    return look(call, call.targets(hosts, shard=shard), lease_of, _LAYOUT)
 
 
 def hold(call: Call, hosts: Sequence[str], reason: str) -> int:

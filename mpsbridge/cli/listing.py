@@ -16,24 +16,20 @@ from typing import Generic, TypeVar
 
 from rich.cells import cell_len
 
-from mpsbridge.cli.annotations import annotate
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.progress import CallView
-from mpsbridge.cli.tables import listed
 from mpsbridge.clock import SystemClock
 from mpsbridge.errors import Interrupted, NotBegun, NoTurn, Stopped, TransportClosed
-from mpsbridge.fleet import Fleet
-from mpsbridge.host import Host
-from mpsbridge.models.counts import counted
+from mpsbridge.models.counts import counted, listed
 from mpsbridge.models.outcomes import Done, Failed, Outcome, Skipped
+from mpsbridge.operations.looking import Awaited
+from mpsbridge.reports.annotations import annotations_of
 from mpsbridge.runs.verdict import RunVerdict
 from mpsbridge.settings import Output
 
 V = TypeVar("V")
 MANY_FAILURES = 3
 """From here on failures are told by their kind, too."""
-SILENCE_S, MOST_S = 1.0, 5.0
-"""A table begins where nothing has come for so long, or where the last piece of it is so old."""
 
 
 @dataclass(frozen=True)
@@ -82,12 +78,13 @@ class Answer(Generic[V]):
         terminal = self._call.terminal
         for_programs(self._call, outcomes, verdict)
         acts = terminal.streams.out.must_arrive and not self._call.settings.dry_run
+        annotations = annotations_of(outcomes, acts=acts)
         if self._call.settings.output is not Output.TABLE:
             terminal.failures(outcomes)
-            annotate(terminal, outcomes, acts=acts)
+            terminal.annotate(annotations)
             return
         self.piece(outcomes)
-        annotate(terminal, outcomes, acts=acts)
+        terminal.annotate(annotations)
         for line in _grouped(self._call, [outcome for outcome in outcomes if isinstance(outcome, Failed)], acts=acts):
             terminal.note(line)
         if not self._call.settings.quiet:
@@ -122,49 +119,6 @@ def stream(call: Call, outcome: Outcome[V]) -> None:
         call.terminal.line(answers.line(call.command, outcome))
 
 
-def gather(
-    call: Call,
-    fleet: Fleet,
-    job: Callable[[Host], V],
-    *,
-    problems: Callable[[V], Sequence[str]] = lambda _: (),
-    keep: bool = False,
-    answer: Answer[V] | None = None,
-) -> list[Outcome[V]]:
-    """Do the job on all hosts; the outcomes in the order asked for.
-
-    With ``--output jsonl`` each is printed as it comes, and what is ``done`` is not kept (unless ``keep``), so that
-    memory does not grow with the hosts. ``answer`` tells people in pieces where hosts are silent. ``problems`` are what
-    a host's answer says beside the answer itself. A call that only reads ends where nobody gets its answer any more.
-    """
-    streams = call.settings.output is Output.JSONL
-    found: dict[int, Outcome[V]] = {}
-    clock = SystemClock()
-    came_s = told_s = clock.monotonic()
-    with watched(call, fleet) as view:
-        for each in fleet.ticking(job):
-            now_s = clock.monotonic()
-            if each is not None:
-                place, outcome = each
-                view.settled(well=isinstance(outcome, Done))
-                stream(call, outcome)
-                if keep or not streams or not isinstance(outcome, Done):
-                    found[place] = outcome
-                if streams:
-                    say_beside(call, outcome, problems)
-                came_s = now_s
-            if answer is not None and (now_s - came_s >= SILENCE_S or now_s - told_s >= MOST_S):
-                told_s = now_s
-                answer.piece([found[place] for place in sorted(found)])
-            if call.terminal.is_unread:
-                fleet.cancel()
-                break
-    if not streams:
-        for place in sorted(found):
-            say_beside(call, found[place], problems)
-    return [found[place] for place in sorted(found)]
-
-
 def say_beside(call: Call, outcome: Outcome[V], problems: Callable[[V], Sequence[str]]) -> None:
     """Note what a host's answer says beside the answer itself."""
     if outcome.note:
@@ -175,28 +129,34 @@ def say_beside(call: Call, outcome: Outcome[V], problems: Callable[[V], Sequence
 
 
 @contextmanager
-def watched(call: Call, fleet: Fleet) -> Iterator[CallView]:
-    """Show how far a call is: a bar on a terminal, elsewhere a line now and then, with ``--quiet`` nothing."""
+def watched(call: Call, hosts: Awaited) -> Iterator[Callable[[bool], None]]:
+    """Show how far a call is: a bar on a terminal, elsewhere a line now and then, with ``--quiet`` nothing.
+
+    What it gives is called for each host that is through, with whether that went well.
+    """
     clock, over = SystemClock(), threading.Event()
-    view = CallView(len(fleet.targets), began_s=clock.monotonic(), timeout_s=int(call.settings.timeout))
+    view = CallView(len(hosts.targets), began_s=clock.monotonic(), timeout_s=int(call.settings.timeout))
+
+    def settled(well: bool) -> None:  # noqa: FBT001 - the one thing that it is told
+        view.settled(well=well)
 
     def bar(_height: int) -> list[tuple[str]]:
-        shown = view.bar(clock.monotonic(), waited_for=fleet.waited_for)
+        shown = view.bar(clock.monotonic(), waited_for=hosts.waited_for)
         return [(shown,)] if shown else []
 
     def say_now_and_then() -> None:
         while not clock.wait(1.0, over):
-            if said := view.line(clock.monotonic(), waited_for=fleet.waited_for):
+            if said := view.line(clock.monotonic(), waited_for=hosts.waited_for):
                 call.terminal.note(said)
 
     if call.terminal.is_watched or call.terminal.quiet:
         with call.terminal.live(bar):
-            yield view
+            yield settled
         return
     thread = threading.Thread(target=say_now_and_then, name="mpsbridge-progress", daemon=True)
     thread.start()
     try:
-        yield view
+        yield settled
     finally:
         over.set()
         thread.join()

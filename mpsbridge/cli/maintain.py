@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mpsbridge.cli.call import Call, duration, selector
-from mpsbridge.cli.ending import Options, known_hosts, make_policy, text_of
+from mpsbridge.cli.call import Call
 from mpsbridge.cli.fleets import open_journal
 from mpsbridge.cli.running import run_end
 from mpsbridge.errors import InputError
 from mpsbridge.files import open_for_owner
+from mpsbridge.inventory.finding import known_hosts
 from mpsbridge.models.outcomes import Done, Outcome
 from mpsbridge.operations.ending import End
-from mpsbridge.operations.planfile import Plan, again, plan_of, text_of_plan
-from mpsbridge.planning.selection import Selector
-from mpsbridge.procedure.procedure import EndValue
+from mpsbridge.operations.planfile import again, plan_of, policy_of, read_notice, text_of_plan
+from mpsbridge.planning.options import duration
+from mpsbridge.runs.ended import EndValue
 
 
 def maintain(
@@ -24,11 +24,8 @@ def maintain(
     call.look_at("plan", file)
     text = text_of_plan(file)  # once: it may be a pipe, and another file by the end
     plan = plan_of(file, text)
-    try:
-        policy = make_policy(_selector(plan), _options(plan))
-    except InputError as error:
-        raise InputError(f"the plan {file}: {error}", hint=error.hint) from error
-    template = text_of(plan.notices.file) if plan.notices.file else None
+    policy = policy_of(plan, file)
+    template = read_notice(plan.notices.file) if plan.notices.file else None
     if shard is not None and plan.waves.limited:
         raise InputError(
             f"the plan {file} has [waves], which count all its hosts: --shard would count only some of them",
@@ -37,14 +34,14 @@ def maintain(
     targets = call.targets(plan.hosts, shard=shard)
     if not targets:
         return 0
-    every = () if shard is None else tuple(one.target.host for one in call.meant(plan.hosts))
+    every = () if shard is None else tuple(one.target.host for one in call.finder.resolved(plan.hosts))
     operation = End(
         command="maintain",
         policy=policy,
         template=template,
         waves=plan.waves,
         deadline_s=call.settings.deadline or duration("deadline", plan.policy.deadline),
-        known=(*every, *known_hosts(call, policy, targets)),
+        known=(*every, *known_hosts(call.settings, [host for host, _ in policy.keep_sessions], targets)),
     )
     with open_journal(call) as journal:
         code, result = run_end(call, journal, targets, operation, events=events, yes=yes)
@@ -52,34 +49,6 @@ def maintain(
     if failed and not call.settings.dry_run:
         _offer_again(call, again(text, failed), failed_to, is_next=not result.is_open)
     return code
-
-
-def _selector(plan: Plan) -> Selector:
-    policy = plan.policy
-    chosen = selector(
-        user=policy.user,
-        everyone=policy.all,
-        active=policy.active,
-        disconnected=policy.disconnected,
-        disconnected_over=policy.disconnected_over,
-        idle_over=policy.idle_over,
-    )
-    return chosen or Selector(everyone=True)
-
-
-def _options(plan: Plan) -> Options:
-    table = plan.policy.model_dump()
-    for name in ("all", "user", "active", "disconnected", "disconnected_over", "idle_over", "deadline"):
-        del table[name]
-    failsafe = not table.pop("no_failsafe")
-    return Options(
-        warn=",".join(plan.notices.at),
-        reason=plan.reason,
-        sender=plan.notices.sender,
-        then=plan.then.value,
-        failsafe=failsafe,
-        **table,
-    )
 
 
 def _went_well(outcome: Outcome[EndValue]) -> bool:

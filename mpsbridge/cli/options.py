@@ -1,9 +1,9 @@
 """The options that many commands share, written once, and how a function becomes a command.
 
 A command is a function whose first parameter is its :class:`~mpsbridge.cli.call.Call`. Its other parameters are its own
-arguments and options, but one named ``who``: that one becomes the selector's options. Rule: this file and the list of
-commands import nothing that takes long to load, so that ``--help`` is there at once; a command's work is imported when
-it is called.
+arguments and options, but those named ``who`` and ``options``, which become groups of them. Rule: this file and the
+list of commands import nothing that takes long to load, so that ``--help`` is there at once; a command's work is
+imported when it is called.
 """
 
 from __future__ import annotations
@@ -70,6 +70,83 @@ def _selector(
     ] = None,
 ) -> None:
     """Never called: its signature is the list of the selector's options."""
+
+
+def _end_options(
+    warn: Annotated[
+        str | None,
+        typer.Option(
+            metavar="15m,5m,1m",
+            help="Show notices this long before the end; the run waits as long as the first (default 15m,5m,1m).",
+        ),
+    ] = None,
+    no_warning: Annotated[bool, typer.Option("--no-warning", help="Show no notice and do not wait.")] = False,
+    reason: Annotated[str, typer.Option(help="Give the reason: it stands in notices, lease and record.")] = "",
+    sender: Annotated[
+        str, typer.Option(metavar="NAME", help="Give this name as the sender of notices (default: your user name).")
+    ] = "",
+    then: Annotated[
+        str,
+        typer.Option(
+            metavar="nothing|restart|shutdown|console-mode|station-mode", help="Do this when the sessions are gone."
+        ),
+    ] = "nothing",
+    keep_user: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Keep the sessions of this user (repeatable).")
+    ] = None,
+    keep_session: Annotated[
+        list[str] | None, typer.Option(metavar="HOST:ID", help="Keep this session (repeatable).")
+    ] = None,
+    keep_running: Annotated[
+        list[str] | None, typer.Option(metavar="PROGRAM", help="Keep sessions in which this program runs (repeatable).")
+    ] = None,
+    include_admins: IncludeAdmins = False,
+    include_console: IncludeConsole = False,
+    disconnected_ok: DisconnectedOk = False,
+    unwarned_ok: Annotated[
+        bool, typer.Option("--unwarned-ok", help="End active sessions too in which no notice could be shown.")
+    ] = False,
+    leftover_ok: Annotated[
+        bool,
+        typer.Option(
+            "--leftover-ok", help="Go on although the host has orphaned sessions (processes without a session row)."
+        ),
+    ] = False,
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="Take over a host that another run or a person holds.")
+    ] = False,
+    logons: Annotated[
+        str | None,
+        typer.Option(
+            metavar="drain|drain-until-restart|disabled|leave|local",
+            help="Block new logons in this way meanwhile (default drain, drain-until-restart before a restart).",
+        ),
+    ] = None,
+    hold_logons: Annotated[
+        bool, typer.Option("--hold-logons", help="Keep new logons blocked through the restart.")
+    ] = False,
+    no_failsafe: Annotated[
+        bool, typer.Option("--no-failsafe", help="Block logons without the task on the host that would reopen them.")
+    ] = False,
+    only_if_reboot_pending: Annotated[
+        bool, typer.Option("--only-if-reboot-pending", help="Skip hosts without a pending restart.")
+    ] = False,
+    settle: Annotated[str, typer.Option(metavar="2m", help="Wait this long for slow log-offs.")] = "2m",
+    force_after: Annotated[
+        str | None,
+        typer.Option(
+            metavar="10m",
+            help="Reset sessions that still hang this long after the log-off: unsaved data is lost (default: never).",
+        ),
+    ] = None,
+    return_timeout: Annotated[
+        str, typer.Option(metavar="60m", help="Wait this long for a host to come back after a restart.")
+    ] = "60m",
+    host_deadline: Annotated[
+        str, typer.Option(metavar="3h", help="Limit the time for one host, from first to last.")
+    ] = "3h",
+) -> None:
+    """Never called: its signature is the list of the options of ``end`` that make its policy."""
 
 
 def _shared(
@@ -158,6 +235,10 @@ _OF_ACTING = frozenset({"journal", "journal_shared", "dry_run"})
 _OF_CONTACT = frozenset({"timeout", "deadline", "concurrency"})
 
 
+_GROUPS = {"options": (_end_options, None), "who": (_selector, "Session selection")}
+"""Parameters of commands that stand for many options: their list, and the heading in the help."""
+
+
 def command(
     function: Callable[..., int],
     *,
@@ -171,7 +252,8 @@ def command(
     though it has no argument of that name. ``hides``: shared options that are not in its help.
     """
     own = {name: entry for name, entry in _parameters(function).items() if name != "call"}
-    who = _parameters(_selector, panel="Session selection") if own.pop("who", None) else {}
+    groups = {name: _parameters(lists, panel=panel) for name, (lists, panel) in _GROUPS.items() if name in own}
+    who = groups["who"] if own.pop("who", None) else {}
     shared = {
         key: _hidden(entry) if key in hides else entry
         for key, entry in _parameters(_shared, panel="Common options").items()
@@ -183,17 +265,17 @@ def command(
         from mpsbridge.cli.call import answer
 
         flags = {key: values.pop(key) for key in shared}
-        selection = {key: values.pop(key) for key in who}
+        given = {name: {key: values.pop(key) for key in group} for name, group in groups.items()}
         context = values.pop("context")
         name = function.__name__.replace("_", "-")
-        code = answer(function, name, flags=flags, selection=selection, values=values, surroundings=context.obj)
+        code = answer(function, name, flags=flags, groups=given, values=values, surroundings=context.obj)
         raise Exit(code)
 
+    typed = [groups["options"] if name == "options" else {name: entry} for name, entry in own.items()]
     keyword = inspect.Parameter.KEYWORD_ONLY
     parameters = [
-        inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context),
-        *own.values(),
-        *(entry.replace(kind=keyword) for entry in {**who, **shared}.values()),
+        inspect.Parameter("context", keyword, annotation=typer.Context),
+        *(entry.replace(kind=keyword) for group in (*typed, who, shared) for entry in group.values()),
     ]
     wrapper.__dict__["__signature__"] = inspect.Signature(parameters)
     wrapper.__annotations__ = {entry.name: entry.annotation for entry in parameters}
@@ -226,7 +308,9 @@ def _parameters(function: Callable[..., Any], *, panel: str | None = None) -> di
 
     With ``panel`` the help lists them under that heading.
     """
-    types = get_type_hints(function, localns={"Call": object, "Selector": object}, include_extras=True)
+    types = get_type_hints(
+        function, localns=dict.fromkeys(("Call", "EndOptions", "Selector"), object), include_extras=True
+    )
     entries = inspect.signature(function).parameters
     for name in entries if panel else ():
         (option,) = types[name].__metadata__

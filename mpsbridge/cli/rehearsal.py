@@ -23,6 +23,7 @@ from mpsbridge.cli.terminal import Terminal
 from mpsbridge.clock import Clock, HastyClock
 from mpsbridge.errors import InputError, MpsBridgeError
 from mpsbridge.files import open_for_owner
+from mpsbridge.lab.demo import DEMO_HOST, DEMO_USER, MAINTAINED, environment, what_hosts_say
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.world import World
 from mpsbridge.lab.worldfile import demo_world, load_world
@@ -124,31 +125,11 @@ def _introduce(call: Call, running: Lab) -> None:
     for place in running.hosts:
         say(f"  {place.name:<16} {place.address}")
     say("In another shell:")
-    for name, value in _environment(running).items():
+    for name, value in environment(running).items():
         say(f"  export {name}={value}")
     say(f"  mpsbridge sessions {running.hosts[0].name}")
 
 
-def _environment(running: Lab) -> dict[str, str]:
-    """The settings with which every command reaches this lab."""
-    ready = running.ready()
-    found = {
-        "MPSBRIDGE_INVENTORY": str(ready["inventory"]),
-        "MPSBRIDGE_AUTH": running.auth,
-    }
-    if running.keytab is None:
-        found |= {"MPSBRIDGE_USERNAME": running.user, "MPSBRIDGE_PASSWORD": running.password}
-    if running.tls:
-        found["MPSBRIDGE_CA_FILE"] = str(running.ca_file)
-    else:
-        found["MPSBRIDGE_NO_TLS"] = "1"
-        if running.auth == "basic":
-            found["MPSBRIDGE_INSECURE_BASIC"] = "1"
-    return found
-
-
-DEMO_HOST, DEMO_USER = "school-fr", "user5"
-MAINTAINED = "library-1"
 HURRY = 150.0
 """A quarter of an hour of warnings and a restart fit into some seconds."""
 _WHY = ("--all", "--then", "restart", "--reason", "Windows updates")
@@ -271,19 +252,11 @@ def _write_report(call: Call, record: Path, path: Path) -> int:
 
 def _judge(call: Call, running: Lab) -> bool:
     """Ask the hosts themselves whether all that happened, and say so."""
-    with running.world.changing() as hosts:
-        left = [session.user for session in hosts[DEMO_HOST].rows()]
-        maintained = hosts[MAINTAINED]
-        given_back = (maintained.lease, maintained.failsafe, maintained.logon_mode) == (None, None, "enabled")
-    acts = [change.act for change in running.changes if change.user == DEMO_USER]
-    gone = acts == ["message", "logoff"] and DEMO_USER not in left
-    there = [change for change in running.changes if change.host == MAINTAINED]
-    ended = {change.user for change in there if change.act == "logoff"}
-    restarted = [change.act for change in there].count("restart") == 1 and given_back
+    told = what_hosts_say(running)
     call.terminal.say()
     call.terminal.say(
-        f"{DEMO_HOST} itself says: {DEMO_USER} {'got the message and is gone' if gone else 'IS STILL THERE'}."
+        f"{DEMO_HOST} itself says: {DEMO_USER} {'got the message and is gone' if told.gone else 'IS STILL THERE'}."
     )
-    told = f"ended {len(ended)} people's sessions, restarted once, and logons are as they were"
-    call.terminal.say(f"{MAINTAINED} itself says: {told if restarted else 'NOT ALL OF IT HAPPENED'}.")
-    return gone and restarted
+    said = f"ended {told.ended} people's sessions, restarted once, and logons are as they were"
+    call.terminal.say(f"{MAINTAINED} itself says: {said if told.restarted else 'NOT ALL OF IT HAPPENED'}.")
+    return told.gone and told.restarted

@@ -7,10 +7,9 @@ from enum import StrEnum
 
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.fleets import open_journal
-from mpsbridge.cli.tables import listed
 from mpsbridge.errors import InputError
 from mpsbridge.models.complaints import not_one_of
-from mpsbridge.models.counts import counted
+from mpsbridge.models.counts import counted, listed
 from mpsbridge.reports.junit import junit_xml
 from mpsbridge.reports.markdown import markdown
 from mpsbridge.reports.page import page

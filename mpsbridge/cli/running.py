@@ -21,7 +21,7 @@ from mpsbridge.operations.ending import End, EndPlan, Resume
 from mpsbridge.operations.forecast import notices_of
 from mpsbridge.operations.outcomes import judge
 from mpsbridge.operations.workplace import Planned, RunResult, Workplace
-from mpsbridge.procedure.procedure import EndValue
+from mpsbridge.runs.ended import EndValue
 from mpsbridge.runs.journal import Journal
 
 Ended: TypeAlias = "tuple[int, RunResult[EndValue]]"
@@ -43,7 +43,7 @@ def run_end(
         if plan.ready:
             call.terminal.failures(plan.plans)
             ask(call, operation.policy, plan, yes=yes)
-        return _follow(call, work, plan, run=plan.run, hosts=plan.hosts, stream=stream)
+        return follow(call, work, plan, run=plan.run, hosts=plan.hosts, stream=stream)
 
 
 def rehearse(call: Call, journal: Journal, targets: Sequence[Target], operation: Resume) -> int:
@@ -60,7 +60,7 @@ def go_on(call: Call, journal: Journal, targets: Sequence[Target], operation: Re
     with open_workplace(call, targets, journal) as work, events_to(events) as stream:
         call.look_at_output("--events", events)
         hosts = [target.host for target in targets]
-        code, _ = _follow(call, work, operation, run=operation.run, hosts=hosts, stream=stream)
+        code, _ = follow(call, work, operation, run=operation.run, hosts=hosts, stream=stream)
     return code
 
 
@@ -80,7 +80,7 @@ def _only_planned(call: Call, work: Workplace, plan: EndPlan) -> Ended:
     return verdict.exit_code, RunResult(plan.run, tuple(outcomes), verdict)
 
 
-def _follow(
+def follow(
     call: Call, work: Workplace, plan: Planned[EndValue], *, run: str, hosts: Sequence[str], stream: Stream | None
 ) -> Ended:
     """Carry a plan out, tell what happens as it happens, and then what came of it."""

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.listing import Layout, present, stream
-from mpsbridge.cli.tables import RESULT_COLUMNS, SESSION_COLUMNS, listed, result_row, session_row
-from mpsbridge.models.counts import counted
+from mpsbridge.cli.tables import RESULT_COLUMNS, SESSION_COLUMNS, result_row, session_row
+from mpsbridge.models.counts import counted, listed
 from mpsbridge.models.durations import format_duration
 from mpsbridge.models.outcomes import Done, Outcome
 from mpsbridge.models.sessions import Result, SessionResult
@@ -19,7 +19,7 @@ from mpsbridge.operations.ending import EndPlan
 from mpsbridge.operations.forecast import waves_of
 from mpsbridge.operations.waves import limits
 from mpsbridge.planning.policy import Policy
-from mpsbridge.procedure.procedure import EndValue
+from mpsbridge.runs.ended import EndValue
 from mpsbridge.runs.verdict import RunVerdict
 
 GONE_OR_WOULD_BE = {False: "{sessions} gone", True: "{sessions} {would_be}ended"}

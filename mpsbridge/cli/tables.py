@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from mpsbridge.models.counts import counted
 from mpsbridge.models.durations import format_duration
 from mpsbridge.models.sessions import Session, SessionResult, Station
 from mpsbridge.models.targets import Target
@@ -14,7 +13,6 @@ SESSION_COLUMNS = ("HOST", "ID", "USER", "SESSION", "STATE", "IDLE", "LOGON", "A
 RESULT_COLUMNS = ("HOST", "ID", "USER", "STATION", "RESULT", "")
 HOST_COLUMNS = ("HOST", "ADDRESS", "PORT", "TLS", "AUTH", "USER", "GROUPS")
 STATION_COLUMNS = ("HOST", "STATION", "NAME", "ID", "USER", "")
-RUN_COLUMNS = ("RUN", "STARTED", "TOOK", "COMMAND", "HOSTS", "BY", "RESULT", "REASON")
 
 
 def session_row(host: str, session: Session, *, age_s: float | None = None) -> tuple[object, ...]:
@@ -62,17 +60,6 @@ def idle_cell(idle_s: int | None) -> str:
 def when(moment: datetime | None) -> str:
     """A time in the host's own offset, to the minute."""
     return moment.strftime("%Y-%m-%d %H:%M") if moment else ""
-
-
-def counted_on(count: int, noun: str, hosts: int) -> str:
-    """``2 sessions on 1 host``."""
-    return f"{counted(count, noun)} on {counted(hosts, 'host')}"
-
-
-def listed(words: Sequence[str], *, most: int = 8) -> str:
-    """``a, b and 3 more``."""
-    shown = ", ".join(words[:most])
-    return shown if len(words) <= most else f"{shown} and {len(words) - most} more"
 
 
 def _remarks(session: Session) -> list[str]:

@@ -24,10 +24,11 @@ from rich.text import Text
 from mpsbridge.cli.columns import table_lines
 from mpsbridge.cli.leaving import INTERRUPTION
 from mpsbridge.cli.output import code_after, standard
-from mpsbridge.cli.tables import listed
 from mpsbridge.errors import InputError, MpsBridgeError, Refused, SettingsError
+from mpsbridge.models.counts import listed
 from mpsbridge.models.harmless import csv_cell, harmless, json_text
 from mpsbridge.models.outcomes import Failed, Failure, Skipped
+from mpsbridge.reports.annotations import Annotation, writer_for
 from mpsbridge.settings import Output
 from mpsbridge.version import __version__
 
@@ -141,6 +142,13 @@ class Terminal:
             yield
         finally:
             live.start()
+
+    def annotate(self, annotations: Iterable[Annotation]) -> None:
+        """Tell a CI server that runs this call, on standard error, which it reads."""
+        if (write := writer_for(os.environ)) is not None:
+            for annotation in annotations:
+                self.streams.err.write(write(annotation) + "\n")
+            self.streams.err.flush()
 
     def warn(self, text: str) -> None:
         """A warning; shown with ``--quiet`` too."""

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import base64
 import socket
-from typing import Literal
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Literal
 
 from mpsbridge.errors import (
     AuthRefused,
@@ -36,6 +38,7 @@ from mpsbridge.snippets.envelope import open_envelope
 from mpsbridge.snippets.observe import Observe
 from mpsbridge.transports.listeners import other_listener
 from mpsbridge.transports.signin.extra import has_kerberos
+from mpsbridge.version import __version__
 
 PROBE_LIMIT_S = 3.0
 """Seconds for a connection to the port where WinRM may listen instead."""
@@ -255,3 +258,21 @@ def tables_of(raw: RawOutput | None) -> dict[Literal["quser", "qwinsta"], list[s
         return decode(bytes_home, oem=answer.oem, ansi=answer.ansi).text.splitlines()
 
     return {"quser": lines(answer.quser), "qwinsta": lines(answer.qwinsta)}
+
+
+def saved(found: Iterable[tuple[str, Diagnosis]], *, now: datetime) -> dict[str, Any]:
+    """What hosts said, as it came, with the decoded tables beside it for the reader; by host, for JSON."""
+    return {
+        "schema": "mpsbridge-doctor/1",
+        "version": __version__,
+        "saved": now.isoformat(),
+        "hosts": [
+            {
+                "host": host,
+                "checks": [check.model_dump() for check in found.checks],
+                "observe": found.raw.model_dump(mode="json") if found.raw else None,
+                "tables": tables_of(found.raw),
+            }
+            for host, found in found
+        ],
+    }

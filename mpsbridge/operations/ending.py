@@ -34,9 +34,10 @@ from mpsbridge.planning.spared import Unmatched, unmatched
 from mpsbridge.procedure.context import ProcedureContext
 from mpsbridge.procedure.notices import check_template
 from mpsbridge.procedure.past import Past, left_by, past_of
-from mpsbridge.procedure.procedure import EndValue, end_sessions
+from mpsbridge.procedure.procedure import end_sessions
 from mpsbridge.reports.summary import judge as judge_record
 from mpsbridge.reports.summary import make_report
+from mpsbridge.runs.ended import EndValue
 from mpsbridge.runs.events import WENT_QUIET, Finished, HostStopped, Phase
 from mpsbridge.runs.history import is_held, serves, unfinished
 from mpsbridge.runs.journal import Entry

@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import TypeVar
 
 from mpsbridge.errors import NotBegun, NoTurn, Refused
-from mpsbridge.models.outcomes import REFUSED, Done, Failed, Outcome, Skipped
+from mpsbridge.models.outcomes import REFUSED, Failed, Outcome, Skipped
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import Session
 from mpsbridge.planning.selection import USER
-from mpsbridge.runs.verdict import HostFacts, RunVerdict
+from mpsbridge.runs.verdict import RunVerdict, facts_of
 
 V = TypeVar("V")
 LIKE = 0.7
 """From here on a name is like another: it is only told, so it may be less like it than where it refuses a call."""
-
-
-@runtime_checkable
-class Judged(Protocol):
-    """The value of an operation that says itself what its verdict is made of."""
-
-    @property
-    def facts(self) -> HostFacts:
-        """How the work on the host ended."""
-        ...
 
 
 def judge(outcomes: Sequence[object], effect: Effect, *, interrupted: bool = False) -> RunVerdict:
@@ -33,19 +23,6 @@ def judge(outcomes: Sequence[object], effect: Effect, *, interrupted: bool = Fal
     facts = [facts_of(outcome, effect) for outcome in outcomes]
     results = (result for host in facts for result in host.results)
     return RunVerdict.of((host.verdict for host in facts), results, interrupted=interrupted)
-
-
-def facts_of(outcome: object, effect: Effect) -> HostFacts:
-    """What the verdict on a host is made of, by its outcome."""
-    match outcome:
-        case Failed(failure=failure):
-            return HostFacts(error=failure.kind, may_have_run=failure.may_have_run and effect is not Effect.READ)
-        case Skipped():
-            return HostFacts.refused_or_not_begun(outcome.kind)
-        case Done(value=Judged() as value):
-            return value.facts
-        case _:
-            return HostFacts()
 
 
 def never_begun(look: Failed | Skipped) -> Failed | Skipped:

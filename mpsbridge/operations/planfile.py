@@ -19,8 +19,11 @@ from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.then import Then
 from mpsbridge.models.toml import load, problems
 from mpsbridge.operations.waves import WavesTable
-from mpsbridge.planning.policy import Allowances, Closing, Sender
-from mpsbridge.snippets.fields import Reason
+from mpsbridge.planning.end_options import EndOptions, make_policy
+from mpsbridge.planning.options import selector
+from mpsbridge.planning.policy import Allowances, Closing, Policy, Sender
+from mpsbridge.planning.selection import Selector
+from mpsbridge.snippets.fields import AccountName, Reason
 
 SCHEMA = "mpsbridge-plan/1"
 
@@ -40,12 +43,12 @@ class PolicyTable(Allowances):
     """``[policy]``: the options of ``end`` by their names, with ``_``. Without a selector it means every session."""
 
     all: bool = False
-    user: tuple[str, ...] = ()
+    user: tuple[AccountName, ...] = ()
     active: bool = False
     disconnected: bool = False
     disconnected_over: Duration | None = None
     idle_over: Duration | None = None
-    keep_user: tuple[str, ...] = ()
+    keep_user: tuple[AccountName, ...] = ()
     keep_session: tuple[str, ...] = ()
     logons: Closing = Closing.DEFAULT
     no_failsafe: bool = False
@@ -77,6 +80,35 @@ class Plan(Frozen):
     notices: NoticesTable = NoticesTable()
     waves: WavesTable = WavesTable()
 
+    @property
+    def selector(self) -> Selector:
+        """Which sessions are meant. Raises ``InputError``."""
+        table = self.policy
+        chosen = selector(
+            user=table.user,
+            everyone=table.all,
+            active=table.active,
+            disconnected=table.disconnected,
+            disconnected_over=table.disconnected_over,
+            idle_over=table.idle_over,
+        )
+        return chosen or Selector(everyone=True)
+
+    @property
+    def options(self) -> EndOptions:
+        """The options of ``end`` that the plan stands for."""
+        table = self.policy.model_dump()
+        for name in ("all", "user", "active", "disconnected", "disconnected_over", "idle_over", "deadline"):
+            del table[name]
+        return EndOptions(
+            warn=",".join(self.notices.at),
+            reason=self.reason,
+            sender=self.notices.sender,
+            then=self.then.value,
+            failsafe=not table.pop("no_failsafe"),
+            **table,
+        )
+
 
 def read_plan(path: Path) -> Plan:
     """Read a plan; a notice's file is looked for beside it. Raises ``InputError`` that names file, line and key."""
@@ -105,6 +137,14 @@ def plan_of(path: Path, text: str) -> Plan:
     return plan
 
 
+def policy_of(plan: Plan, path: Path) -> Policy:
+    """The policy of the plan in that file. Raises ``InputError`` that names the file."""
+    try:
+        return make_policy(plan.selector, plan.options)
+    except InputError as error:
+        raise InputError(f"the plan {path}: {error}", hint=error.hint) from error
+
+
 def again(text: str, hosts: Sequence[str]) -> str:
     """The plan of that text for these hosts only; comments and order stay."""
     import tomlkit  # noqa: PLC0415 - 10 ms, and only where something is left
@@ -112,3 +152,13 @@ def again(text: str, hosts: Sequence[str]) -> str:
     document = tomlkit.parse(text)
     document["hosts"] = list(hosts)
     return tomlkit.dumps(document)
+
+
+def read_notice(path: Path) -> str:
+    """The text of a notice's file. Raises ``InputError``."""
+    try:
+        return read_text(path)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"--notice-file: {path} cannot be read: {getattr(error, 'strerror', None) or error}"
+        ) from error

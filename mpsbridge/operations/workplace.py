@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
@@ -22,8 +22,8 @@ from mpsbridge.host import Host
 from mpsbridge.models.outcomes import REFUSED, Failed, Failure, Outcome, Skipped
 from mpsbridge.models.sessions import Result, SessionResult
 from mpsbridge.models.targets import Target
+from mpsbridge.operations.looking import CUT_OFF, Sinks, answers, open_files_for
 from mpsbridge.planning.policy import NOT_CHOSEN
-from mpsbridge.processes import allow_open_files
 from mpsbridge.runs.events import Event, Finished, HostStopped, Phase, Progress, SessionJudged
 from mpsbridge.runs.history import is_silent
 from mpsbridge.runs.journal import Journal, journal_path, owner
@@ -35,7 +35,6 @@ V = TypeVar("V")
 V_co = TypeVar("V_co", covariant=True)
 MOST_THREADS = 512
 """Hosts in the whole procedure at the same time: it is mostly waiting."""
-CUT_OFF = "running commands are cancelled"
 GIVEN_BACK = "running steps have 10s, then everything held is given back"
 """What becomes of the hosts at work where a person interrupts a run."""
 ANSWER_WITHIN_S = 5.0
@@ -79,18 +78,6 @@ class Operation(Protocol[P_co]):
         ...
 
 
-@dataclass(frozen=True)
-class Sinks:
-    """Where is said what a person should know; nothing by default."""
-
-    note: Callable[[str], None] = lambda _text: None
-    warn: Callable[[str], None] = lambda _text: None
-    interrupted: Callable[[str], None] = lambda _what: None
-    """A person interrupted the run; told what happens with that which runs."""
-    looking: Callable[[Fleet], AbstractContextManager[Callable[[bool], None]]] = lambda _: nullcontext(lambda _: None)
-    """While hosts are looked at before a plan is made; what it gives is called for each that has answered, or not."""
-
-
 @dataclass
 class Workplace:
     """The hosts that operations are for. A context manager: leaving it closes every connection, and its own record.
@@ -112,7 +99,7 @@ class Workplace:
     only_reads: bool = False
     asks: bool = False
     """Whether a person is asked before a plan is carried out."""
-    sinks: Sinks = Sinks()
+    sinks: Sinks = field(default_factory=Sinks)
     is_told_to_stop: Callable[[], bool] = lambda: False
     connect: Callable[[Target], Host] | None = None
 
@@ -176,7 +163,7 @@ class Workplace:
             return Host(target, timeout_s=self.timeout_s, clock=self.clock, only_reads=self.only_reads)
 
         what = GIVEN_BACK if gives_back else CUT_OFF
-        allow_open_files(2 * len(self.targets) + 256)
+        open_files_for(self.targets)
         return Fleet(
             self.targets,
             on_interrupt=lambda: self.sinks.interrupted(what),
@@ -201,11 +188,10 @@ class Workplace:
         of it: their outcome says so, and nothing is sent to them.
         """
         found: dict[int, Outcome[V]] = {}
-        with self.sinks.looking(fleet) as settled:
-            for each in fleet.ticking(job):
+        with closing(answers(fleet, job, self.sinks)) as looks:
+            for each in looks:
                 if each is not None:
                     found[each[0]] = each[1]
-                    settled(each[1].status == "done")
                 elif self.asks and _are_silent(fleet, len(fleet.targets) - len(found)) and enough(list(found.values())):
                     break
         return [found.get(place) or _left_out(target) for place, target in enumerate(fleet.targets)]

@@ -14,36 +14,16 @@ from __future__ import annotations
 from datetime import datetime
 
 from mpsbridge.errors import JournalLost, MpsBridgeError, Refused, Unexpected
-from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.sessions import GONE_APART_S, Observation, Result, SessionResult
-from mpsbridge.models.then import Then
 from mpsbridge.procedure.cancellation import call_off
 from mpsbridge.procedure.context import ProcedureContext
 from mpsbridge.procedure.reservation import Reservation
 from mpsbridge.procedure.restart import Restart, half_dead
 from mpsbridge.procedure.sessions import SessionLedger, after_reset
 from mpsbridge.procedure.warning import LOOK_OFTEN_S, warn_and_wait
+from mpsbridge.runs.ended import EndValue
 from mpsbridge.runs.events import BACK, WENT_QUIET, Finished, HostStopped, Phase, Step, StepSent
-from mpsbridge.runs.verdict import HostFacts
 from mpsbridge.snippets.catalogue import load_templates
-
-
-class EndValue(Frozen):
-    """What became of one host; ``outcome`` in words: ``done``, ``back``, ``went quiet``, ``nothing to do``."""
-
-    run: str
-    dry_run: bool
-    sessions: tuple[SessionResult, ...]
-    then: Then
-    outcome: str
-    problems: tuple[str, ...] = ()
-    given_back: bool = True
-    """Whether nothing that keeps people or other runs out was left on the host."""
-
-    @property
-    def facts(self) -> HostFacts:
-        """What the verdict on the host is made of."""
-        return HostFacts(results=tuple(one.result for one in self.sessions), given_back=self.given_back)
 
 
 def end_sessions(context: ProcedureContext, *, template: str | None = None) -> EndValue:

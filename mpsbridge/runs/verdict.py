@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from pydantic import Field
 
 from mpsbridge.errors import NotBegun, NoTurn, Refused, Stopped
 from mpsbridge.models.counts import counted
 from mpsbridge.models.frozen import Frozen
+from mpsbridge.models.outcomes import Done, Failed, Skipped
+from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import Result
 
 
@@ -86,6 +88,29 @@ _BUT = {
     Verdict.PARTLY: "not everything was done",
     Verdict.FAILED: "not everything was done",
 }
+
+
+@runtime_checkable
+class Judged(Protocol):
+    """The value of an operation that says itself what its verdict is made of."""
+
+    @property
+    def facts(self) -> HostFacts:
+        """How the work on the host ended."""
+        ...
+
+
+def facts_of(outcome: object, effect: Effect) -> HostFacts:
+    """What the verdict on a host is made of, by its outcome."""
+    match outcome:
+        case Failed(failure=failure):
+            return HostFacts(error=failure.kind, may_have_run=failure.may_have_run and effect is not Effect.READ)
+        case Skipped():
+            return HostFacts.refused_or_not_begun(outcome.kind)
+        case Done(value=Judged() as value):
+            return value.facts
+        case _:
+            return HostFacts()
 
 
 class RunVerdict(Frozen):

@@ -67,8 +67,8 @@ def _one_line(text: str) -> str:
 def _account_name(text: str) -> str:
     r"""A user's name, ``DOMAIN\user`` or ``user@domain``, or ``ValueError``: what no account of Windows can be called.
 
-    The characters are those that Microsoft's page on ``sAMAccountName`` forbids, without ``+``, which a UPN may hold, and ``?``,
-    which stands in tables for what a code page could not write.
+    The characters are those that Microsoft's page on ``sAMAccountName`` forbids, without ``+``, which a UPN may hold,
+    and ``?``, which stands in tables for what a code page could not write.
     """
     name = text.strip().rpartition("\\")[2]
     if not name:

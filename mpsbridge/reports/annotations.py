@@ -7,19 +7,16 @@ are no more than the server shows, and the last one says how many are left out.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from mpsbridge.cli.terminal import Terminal
 from mpsbridge.errors import MpsBridgeError
 from mpsbridge.models.harmless import harmless
 from mpsbridge.models.outcomes import Failed, Skipped
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import SessionResult
-from mpsbridge.operations.outcomes import facts_of
-from mpsbridge.runs.verdict import HostFacts, Verdict
+from mpsbridge.runs.verdict import HostFacts, Verdict, facts_of
 
 MOST_OF_A_LEVEL = 10
 """GitHub shows so many errors and so many warnings of one step."""
@@ -51,26 +48,19 @@ class _Acted(Protocol):
     def facts(self) -> HostFacts: ...
 
 
-def annotate(terminal: Terminal, outcomes: Iterable[object], *, acts: bool) -> None:
-    """Annotate the hosts that failed, were refused or are unknown, where a CI server reads that.
+def annotations_of(outcomes: Iterable[object], *, acts: bool) -> list[Annotation]:
+    """The hosts that failed, were refused or are unknown: no more of each level than are shown.
 
     ``acts``: whether the call may have changed something, so that a failure can leave something unknown.
     """
-    if command := _command(os.environ):
-        _write(terminal, command, _bounded(list(_of_outcomes(outcomes, Effect.DISRUPT if acts else Effect.READ))))
+    return _bounded(list(_of_outcomes(outcomes, Effect.DISRUPT if acts else Effect.READ)))
 
 
-def annotate_error(terminal: Terminal, error: MpsBridgeError) -> None:
-    """Annotate an error that stopped the whole call."""
-    if command := _command(os.environ):
-        title = " ".join(filter(None, ("mpsbridge", terminal.command)))
-        _write(terminal, command, [Annotation(Level.ERROR, title, _with_hint(error.message, error.hint))])
-
-
-def _write(terminal: Terminal, command: Callable[[Annotation], str], annotations: Iterable[Annotation]) -> None:
-    for annotation in annotations:
-        terminal.streams.err.write(command(annotation) + "\n")
-    terminal.streams.err.flush()
+def annotation_of(command: str, error: MpsBridgeError) -> Annotation:
+    """An error that stopped a whole call."""
+    return Annotation(
+        Level.ERROR, " ".join(filter(None, ("mpsbridge", command))), _with_hint(error.message, error.hint)
+    )
 
 
 def _of_outcomes(outcomes: Iterable[object], effect: Effect) -> Iterator[Annotation]:
@@ -113,8 +103,8 @@ def _bounded(found: Sequence[Annotation]) -> list[Annotation]:
     return bounded
 
 
-def _command(variables: Mapping[str, str]) -> Callable[[Annotation], str] | None:
-    """How the server that runs this process wants it."""
+def writer_for(variables: Mapping[str, str]) -> Callable[[Annotation], str] | None:
+    """How the CI server with these variables wants it; ``None`` where none of those two runs this process."""
     if variables.get("GITHUB_ACTIONS") == "true":
         return github
     return azure if variables.get("TF_BUILD", "").casefold() == "true" else None

@@ -1,0 +1,121 @@
+"""Which run is gone on with, and where: found in the record, before any host is contacted.
+
+Rules: a run that another process carries out is not taken; a host whose record cannot be read is left out and named,
+because nobody knows what was done there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from mpsbridge.errors import InputError, JournalError
+from mpsbridge.inventory.entries import EVERY, Inventory, InventoryHost
+from mpsbridge.inventory.patterns import choose
+from mpsbridge.operations.ending import End, Resume
+from mpsbridge.reports.summary import judge, make_report
+from mpsbridge.reports.words import RESUMABLE
+from mpsbridge.runs.history import unfinished
+from mpsbridge.runs.journal import Journal, Run
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A run that has not ended: what it is to do, all its ``hosts``, and those that are ``unfinished``.
+
+    ``left`` are the unfinished ones to go on with, in whose record that can be read; ``illegible`` those in whose
+    record it cannot, with the reason.
+    """
+
+    run: Run
+    end: End
+    hosts: tuple[str, ...]
+    unfinished: tuple[str, ...]
+    left: tuple[str, ...]
+    illegible: dict[str, JournalError]
+
+    @property
+    def has_work(self) -> bool:
+        """Whether there is a host to go on with."""
+        return bool(self.left or self.illegible)
+
+    def resume(self, deadline_s: int | None = None) -> Resume:
+        """The operation that goes on with it; ``deadline_s`` is the time for all of it."""
+        end = self.end.model_copy(update={"deadline_s": deadline_s})
+        return Resume(run=self.run.id, end=end, hosts=self.hosts)
+
+
+def open_run(
+    journal: Journal, prefix: str | None, only: Sequence[str], *, read_stdin: Callable[[], str], takes: bool
+) -> OpenRun:
+    """The run that is meant, by the beginning of its id or as the only one, and what is left of it on the hosts that
+    the words ``only`` mean (all of them without any). Where it ``takes`` the run, that is recorded.
+
+    Raises ``InputError`` where no run is meant or several may be, and ``JournalError`` where its record does not tell.
+    """
+    run = _meant(journal, prefix)
+    if takes:
+        journal.resume(run.id)
+    else:
+        journal.take(run.id)
+    hosts, end = _recorded(run)
+    theirs = Inventory(path=Path(f"run {run.id}"), hosts={host: InventoryHost() for host in hosts})
+    chosen = {host.casefold() for host in choose(only or [EVERY], theirs, read_stdin=read_stdin)}
+    every = unfinished(journal, run.id, hosts)
+    wanted = [host for host in every if host.casefold() in chosen]
+    illegible = _illegible(journal, run.id, wanted)
+    left = tuple(host for host in wanted if host not in illegible)
+    return OpenRun(run, end, tuple(hosts), tuple(every), left, illegible)
+
+
+def end_finished(journal: Journal, found: OpenRun) -> None:
+    """End a run that has nothing left to do on any host, with what became of it."""
+    if not found.unfinished:
+        whole = make_report(found.run, journal.entries(found.run.id, whole=False))
+        journal.end(found.run.id, judge(whole.hosts))
+
+
+def _meant(journal: Journal, prefix: str | None) -> Run:
+    found = journal.runs(only_open=True) if prefix is None else [journal.find(prefix)]
+    found = [run for run in found if run.command in RESUMABLE and run.ended is None]
+    if not found:
+        raise InputError("no run is open" if prefix is None else f"the run {prefix} has ended")
+    if len(found) > 1:
+        found = [run for run in found if not journal.is_at_work(run.id)] or found
+    if len(found) > 1:
+        raise InputError(f"several runs are open: {', '.join(run.id for run in found)}", hint="Name one of them.")
+    return found[0]
+
+
+def _illegible(journal: Journal, run: str, hosts: Sequence[str]) -> dict[str, JournalError]:
+    """The hosts of which the record cannot be read. Raises ``JournalError`` where that is so of all."""
+    errors: dict[str, JournalError] = {}
+    for host in hosts:
+        try:
+            journal.entries(run, host=host)
+        except JournalError as error:
+            errors[host] = error
+    if errors and len(errors) == len(hosts):
+        raise errors[hosts[0]]
+    return errors
+
+
+def _recorded(run: Run) -> tuple[list[str], End]:
+    """The hosts of a run, and what is to be done there. Raises ``JournalError`` where its record does not tell."""
+    words = run.options.get("hosts")
+    told = {name: run.options[name] for name in ("policy", "template", "waves", "planned") if name in run.options}
+    try:
+        operation = End.model_validate({"command": run.command} | told)
+    except (InputError, ValidationError, RecursionError) as error:
+        raise _not_told(run) from error
+    if not isinstance(words, list):
+        raise _not_told(run)
+    return [str(word) for word in words], operation
+
+
+def _not_told(run: Run) -> JournalError:
+    hint = "It cannot go on: 'mpsbridge leases' shows what it holds, 'mpsbridge release' gives that back."
+    return JournalError(f"what run {run.id} was to do cannot be read in the journal", hint=hint)

@@ -1,0 +1,107 @@
+"""The options of the procedure as people write them: on the command line, and in a plan file. Pure.
+
+Rule: what is wrong is an ``InputError`` whose message begins with the option.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from mpsbridge.errors import InputError
+from mpsbridge.models.complaints import not_one_of
+from mpsbridge.models.then import Then
+from mpsbridge.planning.options import duration, several
+from mpsbridge.planning.policy import Closing, Policy
+from mpsbridge.planning.selection import Selector
+
+WARN = "15m,5m,1m"
+"""When people are told where nothing is said about it."""
+
+
+class EndOptions(NamedTuple):
+    """The options of ``end`` that make its policy, as they were typed."""
+
+    warn: str
+    reason: str
+    sender: str
+    then: str
+    keep_user: tuple[str, ...]
+    keep_session: tuple[str, ...]
+    keep_running: tuple[str, ...]
+    include_admins: bool
+    include_console: bool
+    disconnected_ok: bool
+    unwarned_ok: bool
+    leftover_ok: bool
+    take_over: bool
+    logons: str
+    hold_logons: bool
+    failsafe: bool
+    only_if_reboot_pending: bool
+    settle: str
+    force_after: str | None
+    return_timeout: str
+    host_deadline: str
+
+
+def end_options(
+    *,
+    warn: str | None,
+    no_warning: bool,
+    keep_user: Sequence[str] | None,
+    keep_session: Sequence[str] | None,
+    keep_running: Sequence[str] | None,
+    logons: str | None,
+    no_failsafe: bool,
+    **others: Any,
+) -> EndOptions:
+    """The options as a command line has them: what was not given is ``None``. Raises ``InputError``."""
+    if warn is not None and no_warning:
+        raise InputError("--warn tells people and --no-warning tells nobody; say one of them")
+    return EndOptions(
+        warn="" if no_warning else warn or WARN,
+        keep_user=tuple(keep_user or ()),
+        keep_session=tuple(keep_session or ()),
+        keep_running=tuple(keep_running or ()),
+        logons=logons or "default",
+        failsafe=not no_failsafe,
+        **others,
+    )
+
+
+def make_policy(who: Selector, options: EndOptions) -> Policy:
+    """The policy that the options describe. Raises ``InputError`` that names the option."""
+    for option, value, known in (("--then", options.then, Then), ("--logons", options.logons, Closing)):
+        if value not in set(known):
+            raise InputError(f"{option}: {not_one_of(value, list(known))}")
+    warn_s = tuple(duration("--warn", part) or 0 for part in options.warn.split(",")) if options.warn else ()
+    fields = options._asdict()
+    for name, option in (
+        ("settle", "--settle"),
+        ("force_after", "--force-after"),
+        ("return_timeout", "--return-timeout"),
+        ("host_deadline", "--host-deadline"),
+    ):
+        fields[f"{name}_s"] = duration(option, fields.pop(name))
+    if (fields["host_deadline_s"] or 0) <= max(warn_s, default=0):
+        raise InputError(
+            f"--host-deadline: {options.host_deadline} is over before the notices are ({options.warn}); give it more"
+        )
+    if fields["force_after_s"] == 0:
+        raise InputError(
+            "--force-after: 0s would leave a log-off no time at all; leave the option out, or give it some"
+        )
+    fields["keep_sessions"] = tuple(_host_and_id(one) for text in fields.pop("keep_session") for one in several(text))
+    fields["keep_users"] = tuple(one for text in fields.pop("keep_user") for one in several(text))
+    fields["keep_running"] = tuple(one for text in options.keep_running for one in several(text))
+    fields["closing"] = fields.pop("logons")
+    del fields["warn"]
+    return Policy(selector=who, warn_s=warn_s, **fields)
+
+
+def _host_and_id(text: str) -> tuple[str, int]:
+    host, _, number = text.rpartition(":")
+    if not host or not (number.isascii() and number.isdigit()):
+        raise InputError(f"--keep-session: {text!r} is not HOST:ID")
+    return host, int(number)

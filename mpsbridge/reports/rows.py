@@ -1,0 +1,80 @@
+"""Past runs as rows and lines: what a list of them shows, and what one did, event by event. Pure.
+
+Rule: people see times in the zone that is passed in, and read its name once; programs get times with their offset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import tzinfo
+
+from mpsbridge.models.counts import listed
+from mpsbridge.models.harmless import json_text
+from mpsbridge.reports import words
+from mpsbridge.reports.history import Deed
+from mpsbridge.reports.report import Report
+from mpsbridge.runs.events import Looked, StepAnswered, StepSent
+from mpsbridge.runs.journal import Entry, Run
+
+RUN_COLUMNS = ("RUN", "STARTED", "TOOK", "COMMAND", "HOSTS", "BY", "RESULT", "REASON")
+DEED_COLUMNS = ("WHEN", "RUN", "COMMAND", "BY", "HOST", "USER", "RESULT", "REASON")
+ENTRY_FIELDS = ("at", "run", "host", "number", "event", "phase", "detail")
+
+
+def run_row(run: Run, zone: tzinfo | None, *, is_at_work: bool) -> tuple[object, ...]:
+    """One run in a list."""
+    hosts = run.options.get("hosts")
+    names = [str(name) for name in hosts] if isinstance(hosts, list) else []
+    took = words.took(run.started, run.ended)
+    result = "at work" if is_at_work else str(run.verdict) if run.verdict else "died"
+    if not (run.ended or is_at_work) and run.command in words.RESUMABLE:
+        result += "; can be resumed"
+    started = f"{run.started.astimezone(zone):%Y-%m-%d %H:%M}"
+    return run.id, started, took, run.command, listed(names, most=3), run.owner, result, run.reason
+
+
+def deed_row(deed: Deed, zone: tzinfo | None) -> tuple[object, ...]:
+    """What was done to one session, or on one host."""
+    at = f"{deed.at.astimezone(zone):%Y-%m-%d %H:%M:%S}"
+    user = deed.user or (None if deed.session is None else f"session {deed.session}")
+    return at, deed.run, deed.command, deed.by, deed.host, user, deed.outcome, deed.reason
+
+
+def in_zone(report: Report, zone: tzinfo | None) -> Report:
+    """The report with the run's own times in that zone."""
+    ended = report.run.ended and report.run.ended.astimezone(zone)
+    run = report.run.model_copy(update={"started": report.run.started.astimezone(zone), "ended": ended})
+    return report.model_copy(update={"run": run, "last": report.last and report.last.astimezone(zone)})
+
+
+def sentences(entries: Iterable[Entry], zone: tzinfo | None, name: str) -> Iterator[str]:
+    """One line for each event that says something new, and the date where it changes."""
+    day, seen = "", dict[str, str]()
+    for entry in entries:
+        said = _sentence(entry)
+        if isinstance(entry.what, Looked):  # every look of a wait says the same
+            if seen.get(entry.host) == said:
+                continue
+            seen[entry.host] = said
+        at = entry.at.astimezone(zone)
+        if said and f"{at:%Y-%m-%d}" != day:
+            day = f"{at:%Y-%m-%d}"
+            yield f"{day} ({name})"
+        if said:
+            yield f"{at:%H:%M:%S} {words.plain(entry.host)}: {words.plain(said)}"
+
+
+def _sentence(entry: Entry) -> str:
+    what = entry.what
+    if isinstance(what, StepSent):
+        return f"sent {what.text()}"
+    if isinstance(what, StepAnswered) and what.error is None and not what.sessions:
+        return ""  # the event that follows tells what came of it
+    return what.text()
+
+
+def entry_cells(entry: Entry) -> dict[str, object]:
+    """One event of a run, by the names of :data:`ENTRY_FIELDS`."""
+    values = entry.what.model_dump(mode="json", exclude={"event", "phase"}, exclude_defaults=True)
+    head = entry.model_dump(mode="json", exclude={"what"})
+    return {**head, "event": entry.what.event, "phase": entry.what.phase or "", "detail": json_text(values)}

@@ -1,0 +1,26 @@
+"""What the whole procedure came to on one host."""
+
+from __future__ import annotations
+
+from mpsbridge.models.frozen import Frozen
+from mpsbridge.models.sessions import SessionResult
+from mpsbridge.models.then import Then
+from mpsbridge.runs.verdict import HostFacts
+
+
+class EndValue(Frozen):
+    """What became of one host; ``outcome`` in words: ``done``, ``back``, ``went quiet``, ``nothing to do``."""
+
+    run: str
+    dry_run: bool
+    sessions: tuple[SessionResult, ...]
+    then: Then
+    outcome: str
+    problems: tuple[str, ...] = ()
+    given_back: bool = True
+    """Whether nothing that keeps people or other runs out was left on the host."""
+
+    @property
+    def facts(self) -> HostFacts:
+        """What the verdict on the host is made of."""
+        return HostFacts(results=tuple(one.result for one in self.sessions), given_back=self.given_back)
