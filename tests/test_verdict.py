@@ -169,6 +169,10 @@ def forms_agree(told: Report, wanted: Verdict, hosts: dict[str, Verdict]) -> Non
         kind = {Verdict.DONE: set(), Verdict.UNKNOWN: {Error}}.get(host, {Failure})
         assert kinds == kind, (name, host)
         assert bool(suites[name].failures or suites[name].errors) is (host is not Verdict.DONE), name
+    (case,) = suites[f"mpsbridge {told.run.command}"]
+    assert told.run.verdict is not None
+    assert bool(case.result) is bool(told.run.verdict.exit_code)
+    assert ({type(each) for each in case.result} == {Error}) is (wanted is Verdict.UNKNOWN)
     text = html.unescape(markdown(told))
     assert text.startswith(f"### mpsbridge {told.run.command}: {wanted}\n")
     signs = {Verdict.DONE: "✓", Verdict.UNKNOWN: "?", Verdict.REFUSED: "–", Verdict.STOPPED: "–"}
