@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -21,7 +21,7 @@ from mpsbridge.models.targets import Target
 from mpsbridge.models.then import Then
 from mpsbridge.operations.ending import DEADLINE_S, End, Resume
 from mpsbridge.operations.waves import WavesTable
-from mpsbridge.planning.policy import Closing, Policy
+from mpsbridge.planning.policy import Closing, Policy, Sender
 from mpsbridge.planning.selection import SAY_WHO, Selector
 from mpsbridge.reports.summary import judge, make_report
 from mpsbridge.runs.history import unfinished
@@ -202,7 +202,9 @@ def make_policy(who: Selector, options: Options) -> Policy:
         ("host_deadline", "--host-deadline"),
     ):
         fields[f"{name}_s"] = duration(option, fields.pop(name))
-    if (fields["host_deadline_s"] or 0) <= max(warn_s, default=0):
+    if not fields["host_deadline_s"]:
+        raise InputError(f"--host-deadline: {options.host_deadline!r} is not possible, the least is 1s")
+    if fields["host_deadline_s"] <= max(warn_s, default=0):
         raise InputError(
             f"--host-deadline: {options.host_deadline} is over before the notices are ({options.warn}); give it more"
         )
@@ -214,13 +216,17 @@ def make_policy(who: Selector, options: Options) -> Policy:
     fields["keep_users"] = fields.pop("keep_user")
     fields["closing"] = fields.pop("logons")
     del fields["warn"]
+    fields["keep_running"] = _checked("--keep-running", tuple[ProgramName, ...], options.keep_running)
+    fields["sender"] = _checked("--sender", Sender, options.sender)
+    return Policy.model_validate({"selector": who, "warn_s": warn_s, **fields})
+
+
+def _checked(option: str, kind: Any, value: object) -> Any:
+    """The value of an option as its field takes it. Raises ``InputError`` that names the option."""
     try:
-        fields["keep_running"] = TypeAdapter(tuple[ProgramName, ...]).validate_python(options.keep_running)
-        return Policy.model_validate({"selector": who, "warn_s": warn_s, **fields})
+        return TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
-        problem = error.errors()[0]
-        option = "--keep-running: " if problem["loc"] and isinstance(problem["loc"][0], int) else ""
-        raise InputError(f"{option}{complaint(problem)}") from error
+        raise InputError(f"{option}: {complaint(error.errors()[0])}") from error
 
 
 def _host_and_id(text: str) -> tuple[str, int]:

@@ -25,7 +25,14 @@ from mpsbridge.models.outcomes import REFUSED, Done, Failed, Outcome, Skipped
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import Session
 from mpsbridge.models.then import Then
-from mpsbridge.operations.outcomes import judge, never_begun, not_begun_is_skipped, not_found, refusals_of
+from mpsbridge.operations.outcomes import (
+    judge,
+    may_be_there,
+    never_begun,
+    not_begun_is_skipped,
+    not_found,
+    refusals_of,
+)
 from mpsbridge.operations.waves import Turnstile, WavesTable, limits, without_a_turn
 from mpsbridge.operations.workplace import RunResult, Watch, Workplace
 from mpsbridge.planning.policy import HostPlan, Policy, plan_host
@@ -120,7 +127,8 @@ class EndPlan:
     @property
     def notes(self) -> list[tuple[str, Sequence[str]]]:
         """What should be known of each host before it begins."""
-        return [(plan.host, plan.value.notes) for plan in self.plans if isinstance(plan, Done)]
+        failed = [(plan.host, (plan.note,)) for plan in self.plans if isinstance(plan, Failed) and plan.note]
+        return [*((plan.host, plan.value.notes) for plan in self.plans if isinstance(plan, Done)), *failed]
 
     def outcomes(self, now: datetime, *, dry_run: bool = True) -> list[Outcome[EndValue]]:
         """The plan as outcomes: who would be ended, who is kept, and which hosts would never have their turn."""
@@ -248,6 +256,7 @@ def _plan(
     missing = [outcome.value.missing for outcome in looks if isinstance(outcome, Done)]
     people = [(each.host, one.session) for each in looks if isinstance(each, Done) for one in each.value.verdicts]
     nowhere = not_found(missing, people, hosts=len(looks))
+    elsewhere = may_be_there(missing, hosts=len(looks))
     known = [*(target.host for target in work.targets), *operation.known]
     spared = _spare_nobody(policy, looks, known)
     notes = tuple(one.text for one in spared if not one.refuses)
@@ -257,7 +266,7 @@ def _plan(
         if isinstance(outcome, Done) and (reasons := [*everywhere, *outcome.value.refusals]):
             plans.append(Skipped.instead_of(outcome, REFUSED + "; ".join(reasons)))
         else:
-            plans.append(outcome if isinstance(outcome, Done) else never_begun(outcome))
+            plans.append(outcome if isinstance(outcome, Done) else never_begun(outcome, note=elsewhere))
     return plans, notes
 
 

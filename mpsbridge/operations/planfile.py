@@ -19,7 +19,7 @@ from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.then import Then
 from mpsbridge.models.toml import load, problems
 from mpsbridge.operations.waves import WavesTable
-from mpsbridge.planning.policy import SENDER, Allowances, Closing
+from mpsbridge.planning.policy import Allowances, Closing, Sender
 
 SCHEMA = "mpsbridge-plan/1"
 
@@ -61,7 +61,7 @@ class NoticesTable(Frozen):
     """
 
     at: tuple[Duration, ...] = ("15m", "5m", "1m")
-    sender: str = Field(default="", max_length=60, pattern=SENDER)
+    sender: Sender = ""
     file: Path | None = None
 
 

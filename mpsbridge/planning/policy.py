@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 from pydantic import AwareDatetime, Field
 
@@ -30,7 +30,7 @@ from mpsbridge.planning.exempt import (
 from mpsbridge.planning.lease import holder, is_disbelieved, keeps_out
 from mpsbridge.planning.selection import Allowed, Selector, Verdict, back_in_use, choose, may_be_meant
 
-SENDER = r"^[^\x00-\x1f\x7f-\x9f]*$"
+Sender = Annotated[str, Field(max_length=60, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 """One line, for it stands in a box on people's screens."""
 
 
@@ -62,7 +62,7 @@ class Policy(Allowances, Given):
     selector: Selector
     then: Then = Then.NOTHING
     reason: str = ""
-    sender: str = Field(default="", max_length=60, pattern=SENDER)
+    sender: Sender = ""
     """Who tells people, as notices name them; the person at work where it is empty."""
     warn_s: tuple[int, ...] = (900, 300, 60)
     """Empty: no warning, said in so many words."""
