@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 from pydantic import TypeAdapter, ValidationError
 
 from mpsbridge.cli.call import Call, duration, read_standard_input
+from mpsbridge.cli.conclusion import conclude
 from mpsbridge.cli.fleets import open_journal
+from mpsbridge.cli.listing import for_programs
 from mpsbridge.cli.running import go_on, rehearse, run_end
 from mpsbridge.cli.tables import listed
 from mpsbridge.errors import InputError, JournalError
@@ -21,11 +23,13 @@ from mpsbridge.models.targets import Target
 from mpsbridge.models.then import Then
 from mpsbridge.operations.ending import DEADLINE_S, End, Resume
 from mpsbridge.operations.waves import WavesTable
+from mpsbridge.operations.workplace import RunResult
 from mpsbridge.planning.policy import Closing, Policy, Sender
 from mpsbridge.planning.selection import SAY_WHO, Selector
 from mpsbridge.reports.summary import judge, make_report
 from mpsbridge.runs.history import unfinished
 from mpsbridge.runs.journal import Journal, Run
+from mpsbridge.runs.verdict import RunVerdict
 from mpsbridge.snippets.parameters import ProgramName
 
 WARN = "15m,5m,1m"
@@ -116,12 +120,7 @@ def resume(call: Call, prefix: str | None, only: Sequence[str], *, events: Path 
         every = unfinished(journal, run.id, hosts)
         left = [host for host in every if host.casefold() in chosen]
         if not left:
-            if not every and not call.settings.dry_run:
-                whole = make_report(run, journal.entries(run.id, whole=False))
-                journal.end(run.id, judge(whole.hosts))
-            where = f" there, but on {listed(every)}" if every else ""
-            call.terminal.say(f"run {run.id} has nothing left to do{where}")
-            return 0
+            return _nothing_left(call, journal, run, every)
         legible = _legible(call, journal, run.id, left)
         code = int(legible != left)
         targets = call.targets(legible)
@@ -134,6 +133,18 @@ def resume(call: Call, prefix: str | None, only: Sequence[str], *, events: Path 
         )
         done = go_on(call, journal, targets, resume, events=events)
     return done or code
+
+
+def _nothing_left(call: Call, journal: Journal, run: Run, others: Sequence[str]) -> int:
+    """End a run that has nothing left to do, but perhaps on ``others`` that were not named; the exit code."""
+    where = f" there, but on {listed(others)}" if others else ""
+    call.terminal.say(f"run {run.id} has nothing left to do{where}")
+    whole = RunVerdict.of([]) if others else judge(make_report(run, journal.entries(run.id, whole=False)).hosts)
+    for_programs(call, (), whole)
+    if others or call.settings.dry_run:
+        return call.terminal.code(whole.exit_code)
+    journal.end(run.id, whole)
+    return conclude(call, journal, RunResult(run.id, (), whole))
 
 
 def _legible(call: Call, journal: Journal, run: str, hosts: Sequence[str]) -> list[str]:

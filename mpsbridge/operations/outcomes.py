@@ -67,9 +67,10 @@ def refused_is_skipped(outcome: Outcome[V]) -> Outcome[V]:
 
 
 def not_begun_is_skipped(outcome: Outcome[V]) -> Outcome[V]:
-    """A host whose turn never came is skipped: that is no failure of the host."""
-    if isinstance(outcome, Failed) and outcome.failure.kind in {NotBegun.kind, NoTurn.kind}:
-        return Skipped.instead_of(outcome, outcome.failure.message, kind=outcome.failure.kind)
+    """A host whose turn never came is skipped: that is no failure of the host, unless a run that died was there."""
+    failure = outcome.failure if isinstance(outcome, Failed) else None
+    if failure and failure.kind in {NotBegun.kind, NoTurn.kind} and not failure.may_have_run:
+        return Skipped.instead_of(outcome, failure.message, kind=failure.kind)
     return outcome
 
 

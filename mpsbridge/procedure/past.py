@@ -30,6 +30,7 @@ from mpsbridge.runs.events import (
     StepAnswered,
     StepSent,
 )
+from mpsbridge.runs.history import is_in_doubt
 from mpsbridge.runs.journal import Entry
 
 Told = tuple[int, str | None, str]
@@ -58,6 +59,8 @@ class Past(NamedTuple):
     """Whether the lease was gone, by somebody else's doing, when a life came to give it back."""
     boot: datetime | None = None
     """The host's boot identity at the last look."""
+    is_unknown: bool = False
+    """Whether they have left it unknown what happened there; a look of this life finds it out."""
     boot_of_the_order: datetime | None = None
     """The boot identity that the host had when this run first told it to go down, if it did."""
 
@@ -99,6 +102,7 @@ def past_of(entries: Sequence[Entry]) -> Past:
         held_until=held_until,
         lost=lost,
         boot=boot,
+        is_unknown=is_in_doubt(entries),
         boot_of_the_order=ordered[0] if ordered else None,
     )
 

@@ -67,8 +67,9 @@ def end_sessions(
     ``template`` is a text of one's own for notices. ``ordered_at`` is, for a run that died after it gave the order to
     go down, the boot identity from before: with another one now, the order was carried out and is not given again.
     Raises :class:`~mpsbridge.errors.Refused` while nothing has been changed, and later whatever a step raises, after
-    giving back what the run holds; once log-offs have begun, ``may_have_run`` says so whatever the error is of. The
-    last thing in the record is what became of the host.
+    giving back what the run holds; once log-offs have begun, ``may_have_run`` says so whatever the error is of, and so
+    where an earlier life has left that unknown and the host was not seen since. The last thing in the record is what
+    became of the host.
     """
     try:
         value = _procedure(context, template, ordered_at)
@@ -83,7 +84,8 @@ def end_sessions(
         if isinstance(error, JournalLost) and not context.has_sent:
             error.may_have_run = False
         context.disrupt_no_more()
-        error.may_have_run |= context.disrupted or context.notice_in_doubt
+        is_unseen = context.past.is_unknown and not context.has_looked
+        error.may_have_run |= context.disrupted or context.notice_in_doubt or is_unseen
         context.tell(
             HostStopped(
                 why=str(error), error=error.kind, may_have_run=error.may_have_run, problems=tuple(context.problems)
