@@ -21,7 +21,7 @@ from mpsbridge.errors import SettingsError
 from mpsbridge.files import read_text
 from mpsbridge.models.complaints import complaint
 from mpsbridge.models.credentials import Auth
-from mpsbridge.models.durations import parse_duration
+from mpsbridge.models.durations import MOST_S, parse_duration
 from mpsbridge.models.targets import EndpointName, FileName, Filled, ServiceName
 from mpsbridge.models.toml import load
 
@@ -41,11 +41,8 @@ class Output(StrEnum):
     CSV = "csv"
 
 
-def _duration(value: object) -> int:
-    return parse_duration(str(value))
-
-
-Duration = Annotated[int, BeforeValidator(_duration)]
+def _duration(*, most_s: int = MOST_S) -> BeforeValidator:
+    return BeforeValidator(lambda value: parse_duration(str(value), least_s=1, most_s=most_s))
 
 
 class Settings(BaseSettings):
@@ -69,8 +66,8 @@ class Settings(BaseSettings):
     insecure_tls: bool = False
     insecure_basic: bool = False
     configuration: EndpointName | None = None
-    timeout: Duration = Field(default=60, ge=1, le=86_400)
-    deadline: Duration | None = Field(default=None, ge=1)
+    timeout: Annotated[int, _duration(most_s=86_400)] = 60
+    deadline: Annotated[int, _duration()] | None = None
     concurrency: int = Field(default=32, ge=1, le=256)
     executor: Literal["dask"] | None = None
     scheduler: Filled | None = None

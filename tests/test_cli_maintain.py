@@ -179,3 +179,23 @@ def test_a_wrong_plan_is_2_before_any_host_is_contacted(
     assert found.code == 2
     assert said in json.loads(found.out)["error"]["message"]
     assert lab.requests == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("message", "--text", "hello"), ("disconnect", "--yes"), ("logoff", "--yes"), ("end", "--no-warning", "--yes")],
+    ids=lambda words: words[0],
+)
+@pytest.mark.parametrize("how", ["", "--dry-run"])
+def test_a_host_that_failed_may_have_the_user_that_is_missing(
+    lab: Lab, mpsbridge: Command, clock: HastyClock, words: tuple[str, ...], how: str
+) -> None:
+    """Once all that was said of it was "nothing to do"."""
+    command, *rest = words
+    call = [command, "beta", "down", "--user", "zoe", *rest, *filter(None, [how])]
+    said = "it could not be looked at and may have user zoe: not found on any other host"
+    assert f"down: {said}" in mpsbridge(*call, clock=clock).err.splitlines()
+    found = mpsbridge(*call, "-o", "json", clock=clock)
+    assert (found.code, found.outcome("down")["note"]) == (1, said)
+    there = mpsbridge(command, "beta", "down", "--user", "user2", *rest, "--dry-run", clock=clock)
+    assert "may have" not in there.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,3 +87,51 @@ def test_a_dry_run_of_a_plan_shows_its_waves(lab: Lab, mpsbridge: Command, tmp_p
         "notices and log-offs take until 24m after the start at the latest; restarts are not counted (each at most 1h)",
     ]
     assert lab.changes == []
+
+
+PLAN = (
+    'schema = "mpsbridge-plan/1"\nhosts = ["alpha", "beta", "gamma"]\nreason = "updates"\n'
+    '[notices]\nat = ["10m"]\n[waves]\nat_once = 2\n'
+)
+
+
+def test_programs_get_the_turn_of_each_host(lab: Lab, mpsbridge: Command, tmp_path: Path) -> None:
+    """Once only the table told in which order hosts begin."""
+    plan = tmp_path / "plan.toml"
+    plan.write_text(PLAN, "utf-8")
+    found = mpsbridge("maintain", str(plan), "--dry-run", "-o", "json")
+    turns = {each["host"]: each["value"]["turn"] for each in found.document["outcomes"]}
+    first, second = {"wave": 1, "begins_s": 0, "ends_s": 720}, {"wave": 2, "begins_s": 720, "ends_s": 1440}
+    assert turns == {"alpha": first, "beta": first, "gamma": second}
+    assert mpsbridge("end", "alpha", "--all", "--dry-run", "-o", "json").outcome("alpha")["value"]["turn"] is None
+
+
+def test_notices_are_told_for_the_time_of_the_turn(lab: Lab, mpsbridge: Command, tmp_path: Path) -> None:
+    """A host of the second wave was once said to warn people when the first one does."""
+    plan = tmp_path / "plan.toml"
+    plan.write_text(PLAN, "utf-8")
+    said = mpsbridge("maintain", str(plan), "--dry-run").err.splitlines()
+    first, second = (next(line for line in said if line.startswith(host)) for host in ("alpha, beta: ", "gamma: "))
+    found = [re.search(r"notice 10m before the end, (at|about) (\d\d):(\d\d)", line) for line in (first, second)]
+    assert [each and each[1] for each in found] == ["at", "about"]
+    minutes = [int(each[2]) * 60 + int(each[3]) for each in found if each]
+    assert (minutes[1] - minutes[0]) % (24 * 60) in {12, 13}
+
+
+@pytest.mark.parametrize(
+    ("waves", "host", "said"),
+    [
+        ("floor = 3", "alpha, beta, gamma", "no notice would be shown: the host's turn would never come"),
+        ("at_once = 2", "beta", "no notice would be shown: the host is refused"),
+    ],
+)
+def test_no_notice_is_told_of_a_host_on_which_nothing_would_happen(
+    lab: Lab, mpsbridge: Command, tmp_path: Path, waves: str, host: str, said: str
+) -> None:
+    plan = tmp_path / "plan.toml"
+    plan.write_text(PLAN.replace("at_once = 2", waves), "utf-8")
+    if host == "beta":
+        assert mpsbridge("hold", "beta", "--reason", "exam").code == 0
+    found = mpsbridge("maintain", str(plan), "--dry-run").err
+    assert f"{host}: {said}" in found
+    assert [line for line in found.splitlines() if "notice 10m" in line and host in line] == []

@@ -73,7 +73,7 @@ def test_a_report_in_each_form(mpsbridge: Command, journal: Path) -> None:
     assert form("html").startswith("<!doctype html>")
     assert form("html").endswith("</html>\n")
     assert Report.model_validate_json(form("json")).run.id == RUN
-    assert len(list(JUnitXml.fromstring(form("junit").encode()))) == 5
+    assert len(list(JUnitXml.fromstring(form("junit").encode()))) == 6
     assert form("markdown").startswith("### mpsbridge end: unknown\n")
 
 

@@ -25,7 +25,7 @@ from mpsbridge.reports.page import page
 from mpsbridge.reports.report import Report
 from mpsbridge.reports.summary import make_report
 from mpsbridge.reports.timeline import LEAST, MOST_LANES, timeline
-from mpsbridge.runs.events import HostStopped, LeaseReleased, LeaseTaken, Step, StepAnswered, StepSent
+from mpsbridge.runs.events import Finished, HostStopped, LeaseReleased, LeaseTaken, Step, StepAnswered, StepSent
 from mpsbridge.runs.journal import Entry, Run
 from mpsbridge.runs.verdict import RunVerdict, Verdict
 
@@ -61,7 +61,7 @@ def test_a_suite_for_each_host_with_a_case_for_it_each_person_and_each_step() ->
 def test_junit_counts_and_seconds_add_up() -> None:
     document = JUnitXml.fromstring(junit_xml(eventful()).encode())
     suites = list(document)
-    assert document.errors == sum(suite.errors for suite in suites) == 6
+    assert document.errors == sum(suite.errors for suite in suites) == 7
     assert document.failures == sum(suite.failures for suite in suites) == 2
     assert suites[0].time == pytest.approx(20.5 * 60)
     assert suites[0].timestamp == "2026-11-25T12:00:00+01:00"
@@ -71,9 +71,10 @@ def test_junit_counts_and_seconds_add_up() -> None:
 def test_junit_is_well_formed_whatever_stands_in_it(record: tuple[Run, list[Entry]]) -> None:
     told = make_report(*record)
     document = JUnitXml.fromstring(junit_xml(told).encode())
-    assert [suite.name for suite in document] == [words.plain(host.host) for host in told.hosts]
+    hosts = [words.plain(host.host) for host in told.hosts]
+    assert [suite.name for suite in document] == [*hosts, words.plain(f"mpsbridge {told.run.command}")]
     cases = [case for suite in document for case in suite]
-    assert len(cases) == sum(1 + len(host.people) + len(host.steps) for host in told.hosts)
+    assert len(cases) == 1 + sum(1 + len(host.people) + len(host.steps) for host in told.hosts)
 
 
 # Markdown.
@@ -261,6 +262,23 @@ def test_a_remark_that_hosts_share_is_said_once_with_the_hosts() -> None:
     drawn = page(told)
     assert drawn.count(shared) == 1
     assert drawn.count("disk 3 is full") == 1
+
+
+def test_a_run_that_was_interrupted_when_all_was_done_is_red_as_its_exit_code_is() -> None:
+    start = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+    verdict = RunVerdict.of([Verdict.DONE], interrupted=True)
+    run = Run(
+        id="r-1", command="end", reason="", owner="root@box", pid=1, job=None, options={"hosts": ["ts1"]},
+        started=start, ended=start, verdict=verdict,
+    )  # fmt: skip
+    told = make_report(run, [Entry(number=1, run="r-1", host="ts1", at=start, what=Finished(outcome="done"))])
+    assert (verdict.exit_code, told.status) == (130, Verdict.DONE)
+    host, whole = JUnitXml.fromstring(junit_xml(told).encode())
+    assert (host.failures, whole.failures) == (0, 1)
+    for form in (junit_xml(told), markdown(told), page(told)):
+        assert "It was interrupted when everything was done." in form
+    calm = told.model_copy(update={"run": run.model_copy(update={"verdict": RunVerdict.of([Verdict.DONE])})})
+    assert JUnitXml.fromstring(junit_xml(calm).encode()).failures == 0
 
 
 def test_junit_names_are_the_same_every_night() -> None:

@@ -274,7 +274,8 @@ def test_who_was_there_before_a_restart_is_gone_though_the_log_off_was_never_ans
     (host,) = told.hosts
     assert (host.status, results(host)) == (Verdict.DONE, {"alice": "gone"})
     assert [step.step for step in host.steps if step.fate is Fate.UNKNOWN] == ["logoff"]
-    (suite,) = JUnitXml.fromstring(junit_xml(told).encode())
+    suite, run = JUnitXml.fromstring(junit_xml(told).encode())
+    assert (run.errors, run.failures) == (0, 0)
     assert (suite.errors, suite.failures, suite.skipped) == (0, 0, 1)
 
 

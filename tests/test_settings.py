@@ -61,6 +61,19 @@ def test_a_bad_flag_and_a_bad_variable_are_named_as_such(monkeypatch: pytest.Mon
         load_settings({})
 
 
+@pytest.mark.parametrize(
+    ("flag", "text", "said"),
+    [
+        ("timeout", "0s", "'0s' is not possible, the least is 1s"),
+        ("timeout", "2d", "'2d' is not possible, the most is 1d"),
+        ("deadline", "0m", "'0m' is not possible, the least is 1s"),
+    ],
+)
+def test_a_bound_of_a_duration_has_its_unit(flag: str, text: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=f"--{flag}: {said}"):
+        load_settings({flag: text})
+
+
 def test_an_unreadable_file_is_an_error(settings_file: Path) -> None:
     settings_file.mkdir()
     with pytest.raises(SettingsError, match="cannot be read"):

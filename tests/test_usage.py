@@ -58,6 +58,8 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
         ("end ts1 --all --keep-running a/b", "mpsbridge end: --keep-running: 'a/b' is not a program name"),
         (f"end ts1 --all --sender {'x' * 61}", "mpsbridge end: --sender: it is longer than 60 characters"),
         (f"message ts1 --all --text {'x' * 256}", "mpsbridge message: --text: the text"),
+        ("end ts1 --all --host-deadline 0s --no-warning", "--host-deadline: '0s' is not possible, the least is 1s"),
+        ("sessions ts1 --timeout 0s", "mpsbridge sessions: --timeout: '0s' is not possible, the least is 1s"),
         ("logons ts1 --set drian", "did you mean drain?"),
         ("render logoff --params {", "mpsbridge render: --params: it is not JSON"),
         ("lab --port 99999", "mpsbridge lab: --port: '99999' is not a port: 0 to 65535"),

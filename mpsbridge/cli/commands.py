@@ -262,7 +262,9 @@ def end(
 @on_hosts
 def maintain(
     call: Call,
-    file: Annotated[Path, typer.Argument(metavar="PLAN.toml", help="The plan: hosts, reason, policy, notices, waves.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="PLAN.toml", help="The plan; 'mpsbridge schema plan' prints its keys.")
+    ],
     events: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Append what happens to this file, as JSON lines.")
     ] = None,

@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mpsbridge.cli.call import Call, read_standard_input
+from mpsbridge.cli.conclusion import conclude
 from mpsbridge.cli.fleets import open_journal
+from mpsbridge.cli.listing import for_programs
 from mpsbridge.cli.running import go_on, rehearse, run_end
 from mpsbridge.errors import InputError
 from mpsbridge.inventory.finding import known_hosts
 from mpsbridge.models.counts import listed
 from mpsbridge.operations.ending import DEADLINE_S, End
 from mpsbridge.operations.planfile import read_notice
-from mpsbridge.operations.resumption import OpenRun, end_finished, open_run
+from mpsbridge.operations.resumption import OpenRun, open_run
+from mpsbridge.operations.workplace import RunResult
 from mpsbridge.planning.end_options import EndOptions, make_policy
 from mpsbridge.planning.selection import SAY_WHO, Selector
 from mpsbridge.runs.journal import Journal
@@ -52,12 +55,20 @@ def resume(call: Call, prefix: str | None, only: Sequence[str], *, events: Path 
         dry_run = call.settings.dry_run
         found = open_run(journal, prefix, only, read_stdin=read_standard_input, takes=not dry_run)
         if not found.has_work:
-            if not dry_run:
-                end_finished(journal, found)
-            where = f" there, but on {listed(found.unfinished)}" if found.unfinished else ""
-            call.terminal.say(f"run {found.run.id} has nothing left to do{where}")
-            return 0
+            return _nothing_left(call, journal, found)
         return _go_on(call, journal, found, events=events, yes=yes)
+
+
+def _nothing_left(call: Call, journal: Journal, found: OpenRun) -> int:
+    """End a run that has nothing left to do, but perhaps on hosts that were not named; the exit code."""
+    where = f" there, but on {listed(found.unfinished)}" if found.unfinished else ""
+    call.terminal.say(f"run {found.run.id} has nothing left to do{where}")
+    whole = found.verdict(journal)
+    for_programs(call, (), whole)
+    if found.unfinished or call.settings.dry_run:
+        return call.terminal.code(whole.exit_code)
+    journal.end(found.run.id, whole)
+    return conclude(call, journal, RunResult(found.run.id, (), whole))
 
 
 def _go_on(call: Call, journal: Journal, found: OpenRun, *, events: Path | None, yes: bool) -> int:

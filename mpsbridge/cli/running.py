@@ -18,7 +18,7 @@ from mpsbridge.cli.showing import ask, note_once, show, show_waves
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.targets import Target
 from mpsbridge.operations.ending import End, EndPlan, Resume
-from mpsbridge.operations.forecast import notices_of
+from mpsbridge.operations.forecast import notices_of, with_turns
 from mpsbridge.operations.outcomes import judge
 from mpsbridge.operations.workplace import Planned, RunResult, Workplace
 from mpsbridge.runs.ended import EndValue
@@ -37,7 +37,7 @@ def run_end(
         plan = work.plan(operation)
         _say_notes(call, plan)
         if call.settings.dry_run:
-            note_once(call, notices_of(plan, work.actor))
+            note_once(call, notices_of(plan, work.actor, call.clock.now()))
         if call.settings.dry_run or (work.is_interrupted and not plan.ready):
             return _only_planned(call, work, plan)
         if plan.ready:
@@ -73,9 +73,12 @@ def _say_notes(call: Call, plan: EndPlan) -> None:
 
 def _only_planned(call: Call, work: Workplace, plan: EndPlan) -> Ended:
     outcomes = plan.outcomes(call.clock.now(), dry_run=call.settings.dry_run)
+    is_of_a_plan = call.settings.dry_run and plan.operation.command == "maintain"
+    if is_of_a_plan:
+        outcomes = with_turns(plan, outcomes, call.clock.now())
     verdict = judge(outcomes, Effect.READ, interrupted=work.is_interrupted)
     show(call, outcomes, verdict, dry_run=call.settings.dry_run)
-    if call.settings.dry_run and plan.operation.command == "maintain":
+    if is_of_a_plan:
         show_waves(call, plan)
     return verdict.exit_code, RunResult(plan.run, tuple(outcomes), verdict)
 

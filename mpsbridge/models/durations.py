@@ -10,8 +10,8 @@ MOST_S = 366 * 86_400
 _UNITS_S = (86_400, 3_600, 60, 1)
 
 
-def parse_duration(text: str) -> int:
-    """Seconds. Raises ``ValueError`` with a sentence that names the right forms."""
+def parse_duration(text: str, *, least_s: int = 0, most_s: int = MOST_S) -> int:
+    """Seconds, from ``least_s`` to ``most_s``. Raises ``ValueError`` with a sentence that names what is possible."""
     compact = text.strip().lower()
     found = _PARTS.fullmatch(compact)
     if not compact or found is None:
@@ -21,6 +21,10 @@ def parse_duration(text: str) -> int:
     seconds = sum(int(part or 0) * unit for part, unit in zip(found.groups(), _UNITS_S, strict=True))
     if seconds > MOST_S:
         raise ValueError(f"{text!r} is longer than a year")
+    if seconds < least_s:
+        raise ValueError(f"{text!r} is not possible, the least is {format_duration(least_s)}")
+    if seconds > most_s:
+        raise ValueError(f"{text!r} is not possible, the most is {format_duration(most_s)}")
     return seconds
 
 

@@ -17,10 +17,10 @@ from pydantic import JsonValue
 from mpsbridge.errors import JournalLost, MpsBridgeError
 from mpsbridge.host import Host
 from mpsbridge.models.frozen import Frozen, Given
-from mpsbridge.models.outcomes import REFUSED, Done, Outcome, Skipped
+from mpsbridge.models.outcomes import REFUSED, Done, Failed, Outcome, Skipped
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import Observation, Result, Session, SessionResult
-from mpsbridge.operations.outcomes import judge, never_begun, not_found, refusals_of, refused_is_skipped
+from mpsbridge.operations.outcomes import judge, may_be_there, never_begun, not_found, refusals_of, refused_is_skipped
 from mpsbridge.operations.workplace import RunResult, Watch, Workplace, nothing_is_sent
 from mpsbridge.planning.lease import why_held
 from mpsbridge.planning.selection import NOT_SPECIFIED, Act, Allowed, Plan, Selector, ask_again, choose, make_plan
@@ -65,7 +65,7 @@ class ActPlan:
     plans: dict[int, Plan]
     """By the host's place in the order given; only of hosts on which something is to be done."""
     notes: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """What the person should know of each host that could be looked at."""
+    """What the person should know of each host."""
 
     @property
     def sessions(self) -> list[tuple[str, Session]]:
@@ -120,24 +120,26 @@ class ActOn(Given):
         looks = work.look(fleet, Host.observe, enough=lambda found: enough(found, self.selector))
         plans = {place: self._plan(look.value) for place, look in enumerate(looks) if isinstance(look, Done)}
         people = [(look.host, each) for look in looks if isinstance(look, Done) for each in look.value.sessions]
-        nowhere = not_found([plan.missing for plan in plans.values()], people, hosts=len(looks))
+        missing = [plan.missing for plan in plans.values()]
+        nowhere = not_found(missing, people, hosts=len(looks))
+        elsewhere = may_be_there(missing, hosts=len(looks))
         outcomes = [
-            self._before(run, look, plans.get(place), nowhere, dry_run=work.only_reads)
+            self._before(run, look, plans[place], nowhere, dry_run=work.only_reads)
+            if isinstance(look, Done)
+            else never_begun(look, note=elsewhere)
             for place, look in enumerate(looks)
         ]
         with_work = {
             place: plan for place, plan in plans.items() if plan.acts and not isinstance(outcomes[place], Skipped)
         }
-        notes = tuple((looks[place].host, plan.notes) for place, plan in plans.items())
-        return ActPlan(operation=self, run=run, outcomes=tuple(outcomes), plans=with_work, notes=notes)
+        notes = [(looks[place].host, plan.notes) for place, plan in plans.items()]
+        notes += [(one.host, (one.note,)) for one in outcomes if isinstance(one, Failed) and one.note]
+        return ActPlan(operation=self, run=run, outcomes=tuple(outcomes), plans=with_work, notes=tuple(notes))
 
     def _before(
-        self, run: str, look: Outcome[Observation], plan: Plan | None, nowhere: str, *, dry_run: bool
+        self, run: str, look: Done[Observation], plan: Plan, nowhere: str, *, dry_run: bool
     ) -> Outcome[ActValue]:
-        """The outcome of a host before anything is sent: failed, refused, or what would be done and is kept."""
-        if not isinstance(look, Done) or plan is None:
-            assert not isinstance(look, Done)  # noqa: S101 - every look that is done has a plan
-            return never_begun(look)
+        """The outcome of a host before anything is sent: refused, or what would be done and is kept."""
         reasons = [nowhere] if nowhere else []
         if self.effect is Effect.DISRUPT and plan.acts and (held := why_held(look.value)):
             reasons.append(held)

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
 from pydantic import Field, JsonValue, field_validator
 
-from mpsbridge.errors import HostReleased, InputError, JournalError, JournalLost, MpsBridgeError, NoTurn
+from mpsbridge.errors import HostReleased, InputError, JournalError, JournalLost, MpsBridgeError, NotBegun, NoTurn
 from mpsbridge.fleet import LOOK_S
 from mpsbridge.host import Host
 from mpsbridge.models.durations import format_duration
@@ -25,7 +25,14 @@ from mpsbridge.models.outcomes import REFUSED, Done, Failed, Outcome, Skipped
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import Session
 from mpsbridge.models.then import Then
-from mpsbridge.operations.outcomes import judge, never_begun, not_begun_is_skipped, not_found, refusals_of
+from mpsbridge.operations.outcomes import (
+    judge,
+    may_be_there,
+    never_begun,
+    not_begun_is_skipped,
+    not_found,
+    refusals_of,
+)
 from mpsbridge.operations.waves import Turnstile, WavesTable, limits, without_a_turn
 from mpsbridge.operations.workplace import RunResult, Watch, Workplace
 from mpsbridge.planning.policy import HostPlan, Policy, plan_host
@@ -35,13 +42,13 @@ from mpsbridge.procedure.context import ProcedureContext
 from mpsbridge.procedure.notices import check_template
 from mpsbridge.procedure.past import Past, left_by, past_of
 from mpsbridge.procedure.procedure import end_sessions
-from mpsbridge.reports.summary import judge as judge_record
+from mpsbridge.reports.report import HostReport
 from mpsbridge.reports.summary import make_report
 from mpsbridge.runs.ended import EndValue
 from mpsbridge.runs.events import WENT_QUIET, Finished, HostStopped, Phase
-from mpsbridge.runs.history import is_held, serves, unfinished
+from mpsbridge.runs.history import is_held, is_in_doubt, serves, unfinished
 from mpsbridge.runs.journal import Entry
-from mpsbridge.runs.verdict import RunVerdict
+from mpsbridge.runs.verdict import RunVerdict, facts_of
 
 DEADLINE_S = 6 * 3600
 """For a whole run where nothing else is said."""
@@ -135,7 +142,8 @@ class EndPlan:
     @property
     def notes(self) -> list[tuple[str, Sequence[str]]]:
         """What should be known of each host before it begins."""
-        return [(plan.host, plan.value.notes) for plan in self.plans if isinstance(plan, Done)]
+        failed = [(plan.host, (plan.note,)) for plan in self.plans if isinstance(plan, Failed) and plan.note]
+        return [*((plan.host, plan.value.notes) for plan in self.plans if isinstance(plan, Done)), *failed]
 
     def outcomes(self, now: datetime, *, dry_run: bool = True) -> list[Outcome[EndValue]]:
         """The plan as outcomes: who would be ended, who is kept, and which hosts would never have their turn."""
@@ -181,11 +189,9 @@ class EndPlan:
         }
         work.record.begin(self.run, command=operation.command, reason=policy.reason, options=kept)
         self._record_the_others(work)
-        fleet = work.fleet(gives_back=True)
         with _deadline(work, operation.deadline_s) as late:
             turns = _Turns(order=self.hosts, hosts=self.hosts_in_all, out=self.out)
-            job = _job(work, self.run, operation, watch, turns)
-            acted = dict(zip(self.ready, fleet.run(job, only=self.ready), strict=True))
+            acted = _in_turns(work, self.run, operation, watch, turns, self.ready)
         outcomes = [
             _with_notes(not_begun_is_skipped(acted[place]), plan)
             if place in acted
@@ -239,12 +245,33 @@ class Resume(Given):
         order = [target.host for target in work.targets]
         out = not_serving(work, self.run, self.hosts, order)
         others = [host for host in unfinished(work.record, self.run, self.hosts) if host not in order]
-        fleet = work.fleet(gives_back=True)
+        before = {host: len(work.record.entries(self.run, host=host)) for host in order}
         with _deadline(work, self.end.deadline_s) as late:
             turns = _Turns(order=order, hosts=len(self.hosts), out=out)
-            job = _job(work, self.run, self.end, watch, turns)
-            outcomes = [not_begun_is_skipped(outcome) for outcome in fleet.run(job)]
+            acted = _in_turns(work, self.run, self.end, watch, turns, range(len(order)))
+            told = [_with_the_past(work, self.run, acted[place], before) for place in sorted(acted)]
+            outcomes = [not_begun_is_skipped(outcome) for outcome in told]
         return _end(work, self.run, outcomes, self.hosts, late=late.is_set(), is_resumed=True, others=others)
+
+
+def _with_the_past(
+    work: Workplace, run: str, outcome: Outcome[EndValue], before: Mapping[str, int]
+) -> Outcome[EndValue]:
+    """An outcome that says whether something may have happened, in an earlier life of the run too.
+
+    Where the record has no word of this life on the host, but so many entries of ``before``, it stands there now.
+    """
+    if not isinstance(outcome, Failed):
+        return outcome
+    failure, may_have_run = outcome.failure, True
+    with suppress(JournalError, JournalLost):  # the end of the run says so
+        entries = work.record.entries(run, host=outcome.host)
+        may_have_run = failure.may_have_run or is_in_doubt(entries)
+        if entries and len(entries) == before[outcome.host]:
+            phase = Phase.PLAN if failure.kind == NotBegun.kind else None
+            stopped = HostStopped(why=failure.message, error=failure.kind, may_have_run=may_have_run, phase=phase)
+            work.record.record(run, outcome.host, stopped)
+    return outcome.model_copy(update={"failure": failure.model_copy(update={"may_have_run": may_have_run})})
 
 
 def not_serving(work: Workplace, run: str, hosts: Sequence[str], order: Collection[str]) -> int:
@@ -268,6 +295,7 @@ def _plan(
     missing = [outcome.value.missing for outcome in looks if isinstance(outcome, Done)]
     people = [(each.host, one.session) for each in looks if isinstance(each, Done) for one in each.value.verdicts]
     nowhere = not_found(missing, people, hosts=len(looks))
+    elsewhere = may_be_there(missing, hosts=len(looks))
     known = [*(target.host for target in work.targets), *operation.known]
     spared = _spare_nobody(policy, looks, known)
     notes = tuple(one.text for one in spared if not one.refuses)
@@ -277,7 +305,7 @@ def _plan(
         if isinstance(outcome, Done) and (reasons := [*everywhere, *outcome.value.refusals]):
             plans.append(Skipped.instead_of(outcome, REFUSED + "; ".join(reasons)))
         else:
-            plans.append(outcome if isinstance(outcome, Done) else never_begun(outcome))
+            plans.append(outcome if isinstance(outcome, Done) else never_begun(outcome, note=elsewhere))
     return plans, notes
 
 
@@ -335,19 +363,35 @@ class _Turns:
     out: int
 
 
-def _job(work: Workplace, run: str, operation: End, watch: Watch, turns: _Turns) -> Callable[[Host], EndValue]:
+def _in_turns(
+    work: Workplace, run: str, operation: End, watch: Watch, turns: _Turns, places: Sequence[int]
+) -> dict[int, Outcome[EndValue]]:
+    """Do it on the hosts at these places, each in its turn where there are waves; the outcomes by place."""
+    fleet = work.fleet(gives_back=True)
+    limit = limits(operation.waves, turns.hosts, work.clock.now())
+    turnstile = Turnstile(limit, turns.order, hosts=turns.hosts, out=turns.out, clock=work.clock, stop=fleet.stop)
+    job = _job(work, run, operation, watch, turnstile)
+    acted: dict[int, Outcome[EndValue]] = {}
+    for place, outcome in fleet.stream(job, only=places):
+        acted[place] = outcome
+        turnstile.give_up(outcome.host, failed=isinstance(outcome, Failed))
+    return acted
+
+
+def _job(work: Workplace, run: str, operation: End, watch: Watch, turnstile: Turnstile) -> Callable[[Host], EndValue]:
     """What is done on one host, in its turn where there are waves."""
     if not operation.waves.limited:
         return lambda host: on_one_host(work, run, operation, watch, host)
-    limit = limits(operation.waves, turns.hosts, work.clock.now())
-    stop = work.fleet(gives_back=True).stop
-    turnstile = Turnstile(limit, turns.order, hosts=turns.hosts, out=turns.out, clock=work.clock, stop=stop)
 
     def in_turn(host: Host) -> EndValue:
         try:
             turnstile.enter(host.name)
         except MpsBridgeError as error:
-            work.record.record(run, host.name, HostStopped(why=error.message, error=error.kind, phase=Phase.PLAN))
+            error.may_have_run = is_in_doubt(work.record.entries(run, host=host.name))
+            stopped = HostStopped(
+                why=error.message, error=error.kind, may_have_run=error.may_have_run, phase=Phase.PLAN
+            )
+            work.record.record(run, host.name, stopped)
             raise
         back = well = False
         try:
@@ -432,28 +476,41 @@ def _end(
     is_resumed: bool = False,
     others: Sequence[str] = (),
 ) -> RunResult[EndValue]:
-    """End the run, of these ``hosts`` in all, if nothing of it is open; on ``others`` it was not resumed."""
+    """End the run, of these ``hosts`` in all, if nothing of it is open; on ``others`` it was not resumed.
+
+    The verdict on a call that leaves ``others`` out is not about them; that on the run, in the record, is.
+    """
     interrupted = work.fleet(gives_back=True).interrupted
-    verdict = of_the_run = judge(outcomes, Effect.DISRUPT, interrupted=interrupted and not late)
+    verdict = of_all = judge(outcomes, Effect.DISRUPT, interrupted=interrupted and not late)
     try:
         work.record_silent(run, outcomes)
         left = unfinished(work.record, run, hosts) if interrupted else others
         is_open = bool(left) or _is_unsettled(work, run, outcomes)
-        if is_resumed:  # what became of the run is what became of all its hosts, not only of those it went on with
-            of_the_run = _of_all_hosts(work, run, interrupted=verdict.is_interrupted)
+        if is_resumed:  # the verdict on a run is on all its hosts, not only on those with which it went on
+            whole = make_report(work.record.find(run), work.record.entries(run, whole=False))
+            of_all = _verdict_on(whole.hosts, outcomes, interrupted=verdict.is_interrupted)
+            asked_for = [host for host in whole.hosts if host.host not in others]
+            verdict = _verdict_on(asked_for, outcomes, interrupted=verdict.is_interrupted)
     except (JournalLost, JournalError) as error:
         work.sinks.warn(str(error))
         is_open = True
-    is_recorded = work.end_record(run, of_the_run, (), stays_open=is_open)
+    is_recorded = work.end_record(run, of_all, (), stays_open=is_open)
     return RunResult(run, tuple(outcomes), verdict, is_open=is_open or not is_recorded)
 
 
-def _of_all_hosts(work: Workplace, run: str, *, interrupted: bool) -> RunVerdict:
-    told = make_report(work.record.find(run), work.record.entries(run, whole=False))
-    return judge_record(told.hosts, interrupted=interrupted)
+def _verdict_on(hosts: Sequence[HostReport], outcomes: Sequence[Outcome[EndValue]], *, interrupted: bool) -> RunVerdict:
+    """The verdict on hosts of a run: on those of this life by their outcomes, on the others by the record."""
+    facts = {outcome.host: facts_of(outcome, Effect.DISRUPT) for outcome in outcomes}
+    verdicts = [facts[host.host].verdict if host.host in facts else host.status for host in hosts]
+    results = [
+        result for host in hosts for result in (facts[host.host].results if host.host in facts else host.results)
+    ]
+    return RunVerdict.of(verdicts, results, interrupted=interrupted)
 
 
 def _is_unsettled(work: Workplace, run: str, outcomes: Sequence[Outcome[EndValue]]) -> bool:
     """Whether it is not known of some host what happened there, or something is held there."""
-    failures = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
-    return any(one.failure.may_have_run or is_held(work.record, run, one.host) for one in failures)
+    others = [outcome for outcome in outcomes if not isinstance(outcome, Done)]
+    return any(
+        (isinstance(one, Failed) and one.failure.may_have_run) or is_held(work.record, run, one.host) for one in others
+    )

@@ -6,14 +6,16 @@ restart is not known before, so it is not counted. Pure.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from mpsbridge.models.outcomes import Done
+from mpsbridge.models.outcomes import Done, Outcome, Skipped
 from mpsbridge.models.then import Then
 from mpsbridge.operations.ending import EndPlan
 from mpsbridge.operations.waves import Count, decide, limits
 from mpsbridge.procedure.notices import TEXTS, language_of, notice, schedule, sender_of
+from mpsbridge.runs.ended import EndValue, Turn
 
 
 class Wave(NamedTuple):
@@ -26,16 +28,41 @@ class Wave(NamedTuple):
 
 def waves_of(plan: EndPlan, now: datetime) -> list[Wave]:
     """The hosts with work in the order in which they begin; those that would never have their turn are left out."""
+    waves: dict[int, dict[str, Turn]] = {}
+    for host, turn in turns_of(plan, now).items():
+        waves.setdefault(turn.wave, {})[host] = turn
+    return [
+        Wave(tuple(turns), min(one.begins_s for one in turns.values()), max(one.ends_s for one in turns.values()))
+        for turns in waves.values()
+    ]
+
+
+def with_turns(plan: EndPlan, outcomes: Sequence[Outcome[EndValue]], now: datetime) -> list[Outcome[EndValue]]:
+    """The outcomes of a dry run with the turn of each host that would have one."""
+    turns = turns_of(plan, now)
+    return [
+        one.model_copy(update={"value": one.value.model_copy(update={"turn": turns[one.host]})})
+        if isinstance(one, Done) and one.host in turns
+        else one
+        for one in outcomes
+    ]
+
+
+def turns_of(plan: EndPlan, now: datetime) -> dict[str, Turn]:
+    """The turn of each host with work, in the order in which they begin; one that would never have any is left out."""
     policy = plan.operation.policy
     limit = limits(plan.operation.waves, plan.hosts_in_all, now)
     count, at_work, passed_s = Count(plan.hosts_in_all, plan.out), list[int](), 0
-    begun: dict[int, list[tuple[str, int]]] = {}
+    turns: dict[str, Turn] = {}
+    begins_s: list[int] = []
     waiting = [(plan.plans[place].host, _takes_s(plan, place)) for place in plan.ready]
     while waiting:
         said = decide(limit, count, now + timedelta(seconds=passed_s))
         if said == "begin":
             host, takes_s = waiting.pop(0)
-            begun.setdefault(passed_s, []).append((host, passed_s + takes_s))
+            if passed_s not in begins_s:
+                begins_s.append(passed_s)
+            turns[host] = Turn(wave=len(begins_s), begins_s=passed_s, ends_s=passed_s + takes_s)
             at_work.append(passed_s + takes_s)
             count = count._replace(at_work=count.at_work + 1)
         elif said == "wait":
@@ -45,10 +72,7 @@ def waves_of(plan: EndPlan, now: datetime) -> list[Wave]:
             count = count._replace(at_work=count.at_work - 1, out=count.out + stays_away)
         else:
             break
-    return [
-        Wave(tuple(host for host, _ in hosts), begins_s, max(ends_s for _, ends_s in hosts))
-        for begins_s, hosts in begun.items()
-    ]
+    return turns
 
 
 def _takes_s(plan: EndPlan, place: int) -> int:
@@ -59,15 +83,25 @@ def _takes_s(plan: EndPlan, place: int) -> int:
     return max(policy.warn_s, default=0) + policy.patience_s
 
 
-def notices_of(plan: EndPlan, actor: str) -> list[tuple[str, list[str]]]:
-    """By host, when its people would be told and what, if the run began at the look that the plan was made from."""
-    policy, template = plan.operation.policy, plan.operation.template
+def notices_of(plan: EndPlan, actor: str, now: datetime) -> list[tuple[str, list[str]]]:
+    """By host, when its people would be told and what, if the run began at the look that the plan was made from.
+
+    Nobody is told anything on a host that is refused, or whose turn would never come. When a host of a later wave
+    begins depends on those before it, so its times are about right.
+    """
+    policy, template, turns = plan.operation.policy, plan.operation.template, turns_of(plan, now)
     found: list[tuple[str, list[str]]] = []
     for each in plan.plans:
+        if isinstance(each, Skipped):
+            found.append((each.host, ["no notice would be shown: the host is refused"]))
         if not isinstance(each, Done) or not each.value.acts or each.value.observed is None:
             continue
-        host, language = each.value, language_of(each.value.locale)
-        ends = each.value.observed + timedelta(seconds=max(policy.warn_s, default=0))
+        if each.host not in turns:
+            found.append((each.host, ["no notice would be shown: the host's turn would never come"]))
+            continue
+        host, language, begins_s = each.value, language_of(each.value.locale), turns[each.host].begins_s
+        ends = each.value.observed + timedelta(seconds=begins_s + max(policy.warn_s, default=0))
+        at = "about" if begins_s else "at"
         lines = [] if policy.warn_s else ["no notice would be shown"]
         for due, name in schedule(ends, policy.warn_s):
             said = notice(
@@ -79,6 +113,6 @@ def notices_of(plan: EndPlan, actor: str) -> list[tuple[str, list[str]]]:
                 language=language,
                 zoned=host.offset_until is not None and ends > host.offset_until,
             )
-            lines.append(f"notice {name} before the end, at {due:%H:%M} host time: {said}")
+            lines.append(f"notice {name} before the end, {at} {due:%H:%M} host time: {said}")
         found.append((each.host, lines))
     return found

@@ -25,11 +25,15 @@ def judge(outcomes: Sequence[object], effect: Effect, *, interrupted: bool = Fal
     return RunVerdict.of((host.verdict for host in facts), results, interrupted=interrupted)
 
 
-def never_begun(look: Failed | Skipped) -> Failed | Skipped:
-    """A look that failed, told of the act that was to follow: the look may have run, the act has not."""
+def never_begun(look: Failed | Skipped, *, note: str = "") -> Failed | Skipped:
+    """A look that failed, told of the act that was to follow: the look may have run, the act has not.
+
+    ``note`` is what else is to be known of a host that could not be looked at.
+    """
     if isinstance(look, Skipped):
         return look
-    return look.model_copy(update={"failure": look.failure.model_copy(update={"may_have_run": False})})
+    failure = look.failure.model_copy(update={"may_have_run": False})
+    return look.model_copy(update={"failure": failure, "note": "; ".join(filter(None, (look.note, note)))})
 
 
 def refused_is_skipped(outcome: Outcome[V]) -> Outcome[V]:
@@ -40,9 +44,10 @@ def refused_is_skipped(outcome: Outcome[V]) -> Outcome[V]:
 
 
 def not_begun_is_skipped(outcome: Outcome[V]) -> Outcome[V]:
-    """A host whose turn never came is skipped: that is no failure of the host."""
-    if isinstance(outcome, Failed) and outcome.failure.kind in {NotBegun.kind, NoTurn.kind}:
-        return Skipped.instead_of(outcome, outcome.failure.message, kind=outcome.failure.kind)
+    """A host whose turn never came is skipped: that is no failure of the host, unless a run that died was there."""
+    failure = outcome.failure if isinstance(outcome, Failed) else None
+    if failure and failure.kind in {NotBegun.kind, NoTurn.kind} and not failure.may_have_run:
+        return Skipped.instead_of(outcome, failure.message, kind=failure.kind)
     return outcome
 
 
@@ -56,13 +61,25 @@ def not_found(missing: Sequence[Sequence[str]], people: Iterable[tuple[str, Sess
 
     ``people`` are the sessions that are there, by their hosts: the nearest name is told.
     """
-    if len(missing) != hosts or not missing:
-        return ""
-    nowhere = sorted(set.intersection(*(set(each) for each in missing)))
-    if not nowhere:
+    if len(missing) != hosts or not (nowhere := _nowhere(missing)):
         return ""
     near = _nearest([one.removeprefix(USER) for one in nowhere if one.startswith(USER)], people)
     return f"not found on any host: {', '.join(nowhere)}{near}"
+
+
+def may_be_there(missing: Sequence[Sequence[str]], *, hosts: int) -> str:
+    """A note about each host that could not be looked at: what was named and is on no other host may be on it.
+
+    Empty where all was found, or every host, or none, could be asked.
+    """
+    if len(missing) == hosts or not (nowhere := _nowhere(missing)):
+        return ""
+    return f"it could not be looked at and may have {', '.join(nowhere)}: not found on any other host"
+
+
+def _nowhere(missing: Sequence[Sequence[str]]) -> list[str]:
+    """What is missing on each host that was asked."""
+    return sorted(set.intersection(*(set(each) for each in missing))) if missing else []
 
 
 def _nearest(users: Sequence[str], people: Iterable[tuple[str, Session]]) -> str:

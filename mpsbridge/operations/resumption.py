@@ -20,6 +20,7 @@ from mpsbridge.reports.summary import judge, make_report
 from mpsbridge.reports.words import RESUMABLE
 from mpsbridge.runs.history import unfinished
 from mpsbridge.runs.journal import Journal, Run
+from mpsbridge.runs.verdict import RunVerdict
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,12 @@ class OpenRun:
     def has_work(self) -> bool:
         """Whether there is a host to go on with."""
         return bool(self.left or self.illegible)
+
+    def verdict(self, journal: Journal) -> RunVerdict:
+        """What became of a run with nothing left to do; of one that has something left on other hosts, nothing yet."""
+        if self.unfinished:
+            return RunVerdict.of([])
+        return judge(make_report(self.run, journal.entries(self.run.id, whole=False)).hosts)
 
     def resume(self, deadline_s: int | None = None) -> Resume:
         """The operation that goes on with it; ``deadline_s`` is the time for all of it."""
@@ -69,13 +76,6 @@ def open_run(
     illegible = _illegible(journal, run.id, wanted)
     left = tuple(host for host in wanted if host not in illegible)
     return OpenRun(run, end, tuple(hosts), tuple(every), left, illegible)
-
-
-def end_finished(journal: Journal, found: OpenRun) -> None:
-    """End a run that has nothing left to do on any host, with what became of it."""
-    if not found.unfinished:
-        whole = make_report(found.run, journal.entries(found.run.id, whole=False))
-        journal.end(found.run.id, judge(whole.hosts))
 
 
 def _meant(journal: Journal, prefix: str | None) -> Run:

@@ -177,6 +177,14 @@ class Turnstile:
             self._never = said
         return said == "begin"
 
+    def give_up(self, host: str, *, failed: bool) -> None:
+        """A host is over without having begun, so the others do not wait for it; whether it counts as a failure."""
+        with self._changed:
+            if host in self._order:
+                self._order.remove(host)
+                self._count = self._count._replace(failures=self._count.failures + failed)
+                self._changed.notify_all()
+
     def leave(self, *, serves: bool, failed: bool) -> None:
         """A host has finished: whether it serves people again, and whether it counts as a failure."""
         with self._changed:

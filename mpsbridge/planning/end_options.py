@@ -84,7 +84,9 @@ def make_policy(who: Selector, options: EndOptions) -> Policy:
         ("host_deadline", "--host-deadline"),
     ):
         fields[f"{name}_s"] = duration(option, fields.pop(name))
-    if (fields["host_deadline_s"] or 0) <= max(warn_s, default=0):
+    if not fields["host_deadline_s"]:
+        raise InputError(f"--host-deadline: {options.host_deadline!r} is not possible, the least is 1s")
+    if fields["host_deadline_s"] <= max(warn_s, default=0):
         raise InputError(
             f"--host-deadline: {options.host_deadline} is over before the notices are ({options.warn}); give it more"
         )

@@ -139,6 +139,8 @@ class ProcedureContext:
         """Whether an order that ends sessions or takes the host down was sent, or may have been."""
         self.has_sent = False
         """Whether any step that changes something was sent."""
+        self.has_looked = False
+        """Whether the host has been seen in this life of the run."""
         self.notice_in_doubt = False
         """Whether nobody knows what became of a notice, also of one that was sent while giving back."""
         self.was_restarted = False
@@ -189,6 +191,7 @@ class ProcedureContext:
         return self._take_in(self.host.look())
 
     def _take_in(self, seen: Observation) -> Observation:
+        self.has_looked = True
         self._ahead, self._zone = seen.observed - self.clock.now(), seen.observed.tzinfo
         self.offset_until = seen.offset_until
         self.note(

@@ -30,6 +30,7 @@ from mpsbridge.runs.events import (
     StepAnswered,
     StepSent,
 )
+from mpsbridge.runs.history import is_in_doubt
 from mpsbridge.runs.journal import Entry
 
 Told = tuple[int, str | None, str]
@@ -70,6 +71,8 @@ class Past(NamedTuple):
     """The host's boot identity at the last look."""
     order: EarlierOrder | None = None
     """The order to go down, to restart or to switch the mode that the host took, or may have taken."""
+    is_unknown: bool = False
+    """Whether they have left it unknown what happened there; a look of this life finds it out."""
 
 
 def past_of(entries: Sequence[Entry]) -> Past:
@@ -112,6 +115,7 @@ def past_of(entries: Sequence[Entry]) -> Past:
         lost=lost,
         boot=boot,
         order=next(iter(ordered.values()), None),
+        is_unknown=is_in_doubt(entries),
     )
 
 

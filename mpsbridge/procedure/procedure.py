@@ -32,7 +32,8 @@ def end_sessions(context: ProcedureContext, *, template: str | None = None) -> E
     ``template`` is a text of one's own for notices. An order to go down that the host took in an earlier life of the
     run (``context.past``) is waited for and not given again. Raises :class:`~mpsbridge.errors.Refused` while nothing
     has been changed, and later whatever a step raises, after giving back what the run holds; once log-offs have begun,
-    ``may_have_run`` says so whatever the error is of. The last thing in the record is what became of the host.
+    ``may_have_run`` says so whatever the error is of, and so where an earlier life has left that unknown and the host
+    was not seen since. The last thing in the record is what became of the host.
     """
     try:
         value = _procedure(context, template)
@@ -47,7 +48,8 @@ def end_sessions(context: ProcedureContext, *, template: str | None = None) -> E
         if isinstance(error, JournalLost) and not context.has_sent:
             error.may_have_run = False
         context.disrupt_no_more()
-        error.may_have_run |= context.disrupted or context.notice_in_doubt
+        is_unseen = context.past.is_unknown and not context.has_looked
+        error.may_have_run |= context.disrupted or context.notice_in_doubt or is_unseen
         context.tell(
             HostStopped(
                 why=str(error), error=error.kind, may_have_run=error.may_have_run, problems=tuple(context.problems)

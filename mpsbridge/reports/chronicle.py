@@ -274,7 +274,7 @@ class _Reader:
         if self.last is not None:
             facts = HostFacts(error=self.last.error, may_have_run=self.last.may_have_run)
             if self.last.phase is Phase.PLAN:
-                facts = HostFacts.refused_or_not_begun(self.last.error)
+                facts = HostFacts.refused_or_not_begun(self.last.error)._replace(may_have_run=self.last.may_have_run)
             return facts, facts.verdict.value, self.last.why
         if not self.steps:  # each is in the record before it is sent
             return _UNTOUCHED, "nothing was sent", None

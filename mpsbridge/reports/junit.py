@@ -1,9 +1,9 @@
-"""A report as JUnit XML, for the test page of a CI server: a suite for each host, a case for it, each person and step.
+"""A report as JUnit XML, for the test page of a CI server: a suite for each host, a case for it, each person and step,
+and a suite for the run with one case, its verdict.
 
 Rules: what failed or was refused is a failure, what nobody knows an error, what was kept or not touched is skipped, so
-the page is red where the call's exit code is not 0 (but of a call that was stopped when all was done); a case has the
-same name every night (host and user, never an id), so that a server can tell its history; the XML is well formed
-whatever a host or a person wrote.
+the page is red where the run's exit code is not 0; a case has the same name every night (host and user, never an id),
+so that a server can tell its history; the XML is well formed whatever a host or a person wrote.
 """
 
 from __future__ import annotations
@@ -26,13 +26,27 @@ _FAILED = {Result.CHANGED, Result.EXPIRED, Result.REFUSED}
 
 def junit_xml(report: Report) -> str:
     """The whole run as one document."""
-    document = JUnitXml(words.plain(f"mpsbridge {report.run.command}"))
+    name = words.plain(f"mpsbridge {report.run.command}")
+    document = JUnitXml(name)
     for host in report.hosts:
         document.add_testsuite(_suite(report, host))
+    document.add_testsuite(_of_run(report, name))
     document.update_statistics()  # type: ignore[no-untyped-call] # the library's own types have gaps
     written = io.BytesIO()
     document.write(written)
     return written.getvalue().decode("utf-8") + "\n"
+
+
+def _of_run(report: Report, name: str) -> TestSuite:
+    """The suite of the whole run; no host has a name with a blank in it."""
+    suite, case = TestSuite(name), TestCase("run", name)
+    suite.timestamp = report.run.started.replace(microsecond=0).isoformat()
+    if report.status is Verdict.UNKNOWN:
+        case.result = [Error(words.plain(report.summary), report.status.value)]
+    elif report.is_interrupted or report.status is not Verdict.DONE:
+        case.result = [Failure(words.plain(report.summary), report.status.value)]
+    suite.add_testcase(case)
+    return suite
 
 
 def _suite(report: Report, host: HostReport) -> TestSuite:

@@ -183,6 +183,11 @@ class Report(Told):
     hosts: tuple[HostReport, ...]
     totals: Totals
 
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether the run was stopped or died: then its exit code is not 0, whatever its hosts came to."""
+        return self.run.verdict.is_interrupted if self.run.verdict else self.open
+
     def as_json(self) -> dict[str, Any]:
         """The report as plain data, keyed as ``mpsbridge schema report`` says."""
         return self.model_dump(mode="json", by_alias=True)

@@ -57,6 +57,8 @@ def meaning_of(verdict: RunVerdict, *, held: Sequence[str] = ()) -> str:
     meaning = _MEANINGS[verdict.verdict]
     if held and verdict.verdict is Verdict.STOPPED:
         meaning = f"It was broken off, and not everything was given back: {hosts_in_short(held)}."
+    if verdict.is_interrupted and verdict.verdict is Verdict.DONE:
+        meaning = "It was interrupted when everything was done."
     counts = f" {said[0].upper()}{said[1:]}." if said != verdict.verdict else ""
     return meaning + counts
 

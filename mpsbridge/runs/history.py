@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mpsbridge.errors import HostReleased, JournalError, NotBegun, NoTurn, Refused
-from mpsbridge.runs.events import WENT_QUIET, Finished, HostStopped, LeaseReleased, LeaseTaken, StepSent
+from mpsbridge.runs.events import WENT_QUIET, Finished, HostStopped, LeaseReleased, LeaseTaken, StepAnswered, StepSent
 from mpsbridge.runs.journal import Entry, Journal
 
 
@@ -57,6 +57,26 @@ def is_held(journal: Journal, run: str, host: str) -> bool:
         return False
     lease = [entry.what for entry in entries if isinstance(entry.what, LeaseTaken | LeaseReleased)]
     return (bool(lease) and isinstance(lease[-1], LeaseTaken)) or bool(journal.unanswered(run, host=host))
+
+
+def is_in_doubt(entries: Sequence[Entry]) -> bool:
+    """Whether the lives of a run so far have left it unknown what happened on a host, and none has found it out since.
+
+    What a life that came to its last word did not know stands there; of one that died, an order that it sent counts.
+    """
+    said, sent = False, set[int]()
+    for entry in entries:
+        match entry.what:
+            case StepSent() if entry.what.step.disrupts:
+                sent.add(entry.number)
+            case StepAnswered() if entry.what.error is not None:
+                sent.discard(entry.what.intent)
+            case Finished() | HostStopped():
+                said = isinstance(entry.what, HostStopped) and entry.what.may_have_run
+                sent.clear()
+            case _:
+                pass
+    return said or bool(sent)
 
 
 def _last_word(entries: Sequence[Entry]) -> Finished | HostStopped | None:

@@ -42,10 +42,24 @@ class ActValue(_OfSessions):
     problems: tuple[str, ...]
 
 
+class Turn(Published):
+    """When a host would begin and be done at the latest: its wave (from 1), and seconds after the start of the run.
+
+    The time of a restart is not known before, and not counted.
+    """
+
+    wave: int
+    begins_s: int
+    ends_s: int
+
+
 class EndValue(_OfSessions):
-    """The same after the whole procedure; ``given_back``: nothing that keeps people or runs out was left there."""
+    """The same after the whole procedure; ``given_back``: nothing that keeps people or runs out was left there.
+    ``turn`` is told of a host with work in the dry run of a plan, and null otherwise.
+    """
 
     then: Then
     outcome: str
     problems: tuple[str, ...]
     given_back: bool
+    turn: Turn | None
