@@ -40,8 +40,9 @@ from mpsbridge.planning.lease import Lease
 from mpsbridge.planning.policy import HostPlan, Policy
 from mpsbridge.planning.selection import Plan, Selector, Verdict
 from mpsbridge.procedure.context import ProcedureContext
+from mpsbridge.procedure.sessions import SessionLedger
 from mpsbridge.runs.ended import EndValue
-from mpsbridge.runs.events import SessionJudged, SessionSettled, Step, StepSent
+from mpsbridge.runs.events import Step, StepSent
 from mpsbridge.runs.history import unfinished
 from mpsbridge.runs.journal import Journal
 from mpsbridge.runs.journal_file import IN_MEMORY
@@ -293,27 +294,27 @@ class MadeLogOff(LogOff):
         return tuple(one for one in there.made.told if one.result is not Result.KEPT)
 
 
-def procedure_of_a_made_host(context: ProcedureContext, template: str | None) -> EndValue:
+def procedure_of_a_made_host(context: ProcedureContext, people: SessionLedger, template: str | None) -> EndValue:
     """Stands where the procedure of a run is carried out; what is around it is the product's."""
     del template
     there = cast("_Connection", context.host)
     made = there.made
     context.look()
-    for verdict in made.verdicts():
-        context.tell(
-            SessionJudged(
-                **SessionJudged.identity_of(verdict.session), state=State.ACTIVE, decision=cast("Any", verdict.decision)
-            )
-        )
+    people.take(made.verdicts())
     told = tuple(one for one in made.told if one.result is not Result.KEPT)
 
     def act() -> tuple[SessionResult, ...]:
         there.does()
         return told
 
-    context.step(StepSent(step=Step.LOGOFF, sessions=tuple(one.session.id for one in told)), act)
-    for one in told:
-        context.tell(SessionSettled.of(one))
+    sent = [one.session for one in told]
+    try:
+        context.step(StepSent(step=Step.LOGOFF, sessions=tuple(one.id for one in sent)), act)
+    except MpsBridgeError as error:
+        if error.may_have_run:
+            people.are_in_doubt(sent)
+        raise
+    people.was_ended(told)
     return EndValue(
         run=context.run,
         dry_run=False,

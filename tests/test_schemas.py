@@ -30,7 +30,7 @@ from mpsbridge.operations.holds import LeaseValue
 from mpsbridge.runs.ended import EndValue
 from mpsbridge.runs.journal import Run
 from mpsbridge.runs.verdict import RunVerdict
-from mpsbridge.schemas import acts, answers, base, doctor, history, leases
+from mpsbridge.schemas import acted, acts, answers, base, doctor, history, leases
 from mpsbridge.schemas import sessions as schemas
 from mpsbridge.schemas import stations as schemas_of_stations
 from mpsbridge.schemas.catalogue import DIALECT, NAMES, json_schema
@@ -169,7 +169,7 @@ def test_what_is_needed_to_act_stays_inside() -> None:
 
 INSIDE: dict[type[BaseModel], tuple[type[BaseModel], set[str]]] = {
     sessions.Session: (schemas.Session, {"guard", "cut"}),
-    sessions.SessionResult: (acts.SessionResult, {"begun"}),
+    sessions.SessionResult: (schemas.SessionResult, {"begun"}),
     sessions.Station: (schemas_of_stations.Station, set()),
     sessions.Stations: (schemas_of_stations.StationsValue, set()),
     sessions.Logons: (LogonsValue, set()),
@@ -181,7 +181,7 @@ INSIDE: dict[type[BaseModel], tuple[type[BaseModel], set[str]]] = {
     Run: (history.Run, set()),
     RunVerdict: (history.RunVerdict, set()),
     outcomes.Failure: (base.Failure, set()),
-    outcomes.Failed: (base.Failed, set()),
+    outcomes.Failed: (acted.BrokenOff, set()),
     outcomes.Skipped: (base.Skipped, {"kind"}),
     outcomes.Done: (base.Done, set()),
 }
@@ -309,7 +309,7 @@ def test_a_saved_text_without_rows_says_why_and_is_an_answer_only_where_nobody_i
 
 @pytest.mark.parametrize(
     ("form", "loaded"),
-    [("table", set()), ("json", {"base", "answers", "sessions"})],
+    [("table", set()), ("json", {"base", "published", "answers", "sessions"})],
 )
 def test_a_call_loads_no_schema_that_it_does_not_print(lab: Lab, form: str, loaded: set[str]) -> None:
     script = (

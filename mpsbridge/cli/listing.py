@@ -18,6 +18,7 @@ from rich.cells import cell_len
 
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.progress import CallView
+from mpsbridge.cli.tables import result_row
 from mpsbridge.clock import SystemClock
 from mpsbridge.errors import Interrupted, NotBegun, NoTurn, Stopped, TransportClosed
 from mpsbridge.models.counts import counted, listed
@@ -62,7 +63,7 @@ class Answer(Generic[V]):
         self._told |= {outcome.host for outcome in new}
         terminal, layout = self._call.terminal, self._layout
         done = [outcome for outcome in new if isinstance(outcome, Done)]
-        if rows := [row for outcome in done for row in layout.rows(outcome.host, outcome.value)]:
+        if rows := [row for outcome in new for row in self._rows(outcome)]:
             terminal.table(layout.columns, rows, goes_on_from=self._widest)
             heading = self._widest or list(layout.columns)
             self._widest = [
@@ -72,6 +73,12 @@ class Answer(Generic[V]):
             if not layout.rows(outcome.host, outcome.value) and (said := layout.empty(outcome.value)):
                 terminal.say(f"{outcome.host}: {said}")
         terminal.failures(new)
+
+    def _rows(self, outcome: Outcome[V]) -> Sequence[Sequence[object]]:
+        """The rows of a host; of one that failed, the sessions that were acted on before."""
+        if isinstance(outcome, Done):
+            return self._layout.rows(outcome.host, outcome.value)
+        return [result_row(outcome.host, one) for one in outcome.sessions] if isinstance(outcome, Failed) else []
 
     def finish(self, outcomes: Sequence[Outcome[V]], verdict: RunVerdict | None = None) -> None:
         """Tell what was not told yet, and sum up; of a call that acts, programs get the ``verdict``."""

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from mpsbridge.errors import MpsBridgeError, Refused
 from mpsbridge.models.frozen import Frozen
+from mpsbridge.models.sessions import SessionResult
 
 V = TypeVar("V")
 REFUSED = "refused: "
@@ -45,13 +46,14 @@ class Done(_OfOneHost, Generic[V]):
 
 
 class Failed(_OfOneHost):
-    """The host, or the way to it, failed."""
+    """The host, or the way to it, failed; ``sessions`` are those that were acted on before, as far as is known."""
 
     status: Literal["failed"] = "failed"
     host: str
     address: str
     elapsed_s: float
     failure: Failure
+    sessions: tuple[SessionResult, ...] = Field(default=(), repr=False)
 
 
 class Skipped(_OfOneHost):

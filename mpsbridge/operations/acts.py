@@ -208,7 +208,14 @@ class ActOn(Given):
     def _send(self, work: Workplace, host: Host, plan: Plan, run: str) -> tuple[SessionResult, ...]:
         ids = tuple(session.id for session in plan.acts)
         sent = StepSent(step=_STEPS[self.act], sessions=ids, phase=Phase.ACT)
-        return recorded(work.record, run, host.name, sent, lambda: self._do(host, plan.acts, run))
+        try:
+            return recorded(work.record, run, host.name, sent, lambda: self._do(host, plan.acts, run))
+        except MpsBridgeError as error:
+            if error.may_have_run:
+                unknown = [SessionResult(session=one, result=Result.UNKNOWN, text=error.message) for one in plan.acts]
+                kept = [one.as_planned for one in plan.verdicts if one.decision != "act"]
+                error.sessions = (*unknown, *kept)
+            raise
 
 
 def _all_named_are_in(looks: Sequence[Outcome[Observation]], selector: Selector) -> bool:

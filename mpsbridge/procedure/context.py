@@ -141,8 +141,9 @@ class ProcedureContext:
         """Whether any step that changes something was sent."""
         self.has_looked = False
         """Whether the host has been seen in this life of the run."""
-        self.notice_in_doubt = False
-        """Whether nobody knows what became of a notice, also of one that was sent while giving back."""
+        self.in_doubt = False
+        """Whether people may have been told or ended by something that was sent, also while giving back, and nobody
+        knows; or whether the host is on its way down by an order of this run."""
         self.was_restarted = False
         """Whether the host has restarted before this run told it to."""
         self.locale: str | None = None
@@ -182,13 +183,13 @@ class ProcedureContext:
 
     def observe(self) -> Observation:
         """All that one look tells."""
-        seen = self._take_in(self.host.observe(programs=self.policy.keep_running))
+        seen = self._take_in(_asked(lambda: self.host.observe(programs=self.policy.keep_running)))
         self.locale = seen.locale or self.locale
         return seen
 
     def look(self) -> Observation:
         """The small look for waiting (W16)."""
-        return self._take_in(self.host.look())
+        return self._take_in(_asked(self.host.look))
 
     def _take_in(self, seen: Observation) -> Observation:
         self.has_looked = True
@@ -238,7 +239,7 @@ class ProcedureContext:
         except BaseException as error:
             may_have_run = not isinstance(error, MpsBridgeError) or error.may_have_run
             self.disrupted |= sent.step.disrupts and may_have_run
-            self.notice_in_doubt |= sent.step is Step.MESSAGE and may_have_run
+            self.in_doubt |= may_have_run and (sent.step.disrupts or sent.step is Step.MESSAGE)
             raise
         self.disrupted |= sent.step.disrupts
         return answer
@@ -283,3 +284,12 @@ class ProcedureContext:
         """Begin nothing new where the run is stopped."""
         if self.stop.is_set():
             raise Stopped(f"stopped before the phase {self.phase.value!r}")
+
+
+def _asked(look: Callable[[], Observation]) -> Observation:
+    """A look; one that is lost may have run, and it changed nothing."""
+    try:
+        return look()
+    except MpsBridgeError as error:
+        error.may_have_run = False
+        raise

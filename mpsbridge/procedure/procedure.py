@@ -31,12 +31,13 @@ def end_sessions(context: ProcedureContext, *, template: str | None = None) -> E
 
     ``template`` is a text of one's own for notices. An order to go down that the host took in an earlier life of the
     run (``context.past``) is waited for and not given again. Raises :class:`~mpsbridge.errors.Refused` while nothing
-    has been changed, and later whatever a step raises, after giving back what the run holds; once log-offs have begun,
-    ``may_have_run`` says so whatever the error is of, and so where an earlier life has left that unknown and the host
-    was not seen since. The last thing in the record is what became of the host.
+    has been changed, and later whatever a step raises, after giving back what the run holds: ``may_have_run`` says
+    whether anything is unknown of what was done (of an earlier life, too, where the host was not seen since), and
+    ``sessions`` what is known. The last thing in the record is what became of the host.
     """
+    people = SessionLedger(context)
     try:
-        value = _procedure(context, template)
+        value = _procedure(context, people, template)
     except BaseException as raised:
         if isinstance(raised, MpsBridgeError):
             error = raised
@@ -49,7 +50,8 @@ def end_sessions(context: ProcedureContext, *, template: str | None = None) -> E
             error.may_have_run = False
         context.disrupt_no_more()
         is_unseen = context.past.is_unknown and not context.has_looked
-        error.may_have_run |= context.disrupted or context.notice_in_doubt or is_unseen
+        error.may_have_run |= context.in_doubt or is_unseen or any(one.result is Result.UNKNOWN for one in people.known)
+        error.sessions = people.known if context.disrupted else ()
         context.tell(
             HostStopped(
                 why=str(error), error=error.kind, may_have_run=error.may_have_run, problems=tuple(context.problems)
@@ -62,9 +64,9 @@ def end_sessions(context: ProcedureContext, *, template: str | None = None) -> E
     return value
 
 
-def _procedure(context: ProcedureContext, template: str | None) -> EndValue:
+def _procedure(context: ProcedureContext, people: SessionLedger, template: str | None) -> EndValue:
     load_templates()
-    people, reservation = SessionLedger(context), Reservation(context)
+    reservation = Reservation(context)
     order = context.past.order
     seen = context.observe() if order is None else Restart(context, order.boot).answering()
     if seen is None:

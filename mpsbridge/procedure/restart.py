@@ -7,6 +7,7 @@ identity, the same for two minutes on a host that is ready, is the only proof (W
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
@@ -85,6 +86,7 @@ class Restart:
                 if not error.may_have_run:
                     raise
                 return self._see_whether(error)
+            context.in_doubt = answer.accepted
             if answer.accepted or not (answer.left and tries_left):
                 break
             context.holds_lease = True
@@ -96,14 +98,24 @@ class Restart:
         if isinstance(answer, PowerAnswer) and answer.going_down:
             return self._see_others_order(answer.text)
         if not answer.accepted:
-            left = f"; still there: session {', '.join(map(str, answer.left))}" if answer.left else ""
-            raise RemoteError(f"the host did not take the order to {then.value}: {answer.text or 'no reason'}{left}")
+            raise self._not_taken(answer)
         context.tell(OrderGiven(then=then, said=answer.text))
         if then is Then.SHUTDOWN:
             return self._see_quiet()
         if isinstance(answer, ModeAnswer) and not self._goes_away():
             return mode_told(answer.after)
         return self.see_back()
+
+    def _not_taken(self, answer: PowerAnswer | ModeAnswer) -> RemoteError:
+        """Why the host did not take the order, with the call that helps where a session is still there."""
+        context = self._context
+        words = f"the host did not take the order to {context.policy.then}: {answer.text or 'no reason'}"
+        if not answer.left:
+            return RemoteError(words, may_have_run=False)
+        ids = ",".join(map(str, answer.left))
+        host = shlex.quote(context.host.name)
+        hint = f"Where it hangs: mpsbridge end {host} --session {ids} --no-warning --force-after 10m; then repeat."
+        return RemoteError(f"{words}; still there: session {ids.replace(',', ', ')}", hint=hint, may_have_run=False)
 
     def _see_others_order(self, said: str) -> str:
         """Wait for a restart or shutdown that was scheduled by others, so that this run's order was not taken (W24).
@@ -165,6 +177,7 @@ class Restart:
             return self.see_back()
         if not order.is_taken:
             return self._see_back_in_doubt()
+        self._context.in_doubt = True
         if then in {Then.CONSOLE_MODE, Then.STATION_MODE} and not self._goes_away():
             return mode_told(order.mode)
         return self._see_quiet() if then is Then.SHUTDOWN else self.see_back()

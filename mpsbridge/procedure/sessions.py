@@ -68,7 +68,7 @@ class SessionLedger:
             raise Refused("; ".join(plan.refusals))
         self.was_ended([SessionResult(session=one, result=Result.UNKNOWN, text=HANGS, begun=True) for one in hanging])
         self._settle_gone_since(seen, ours)
-        self._take(plan.verdicts)
+        self.take(plan.verdicts)
         return plan
 
     def _settle_gone_since(self, seen: Observation, hanging: Collection[int]) -> None:
@@ -89,7 +89,8 @@ class SessionLedger:
         doubted += [session for session in self._context.past.in_doubt if identity(session) not in known]
         self.settle([SessionResult(session=session, result=Result.GONE, text=RESTARTED) for session in doubted])
 
-    def _take(self, verdicts: Sequence[Verdict]) -> None:
+    def take(self, verdicts: Sequence[Verdict]) -> None:
+        """Keep the verdict on each session that has none yet, and tell it."""
         for verdict in verdicts:
             who = identity(verdict.session)
             if who in self._verdicts:
@@ -116,7 +117,7 @@ class SessionLedger:
             seen = self._context.observe()
             there = self.recognised(seen)
             seen = seen.model_copy(update={"sessions": there})
-            self._take(plan_host(self._context.host.name, seen, self._context.policy, run=self._context.run).verdicts)
+            self.take(plan_host(self._context.host.name, seen, self._context.policy, run=self._context.run).verdicts)
         return [
             session
             for session in there
@@ -267,6 +268,13 @@ class SessionLedger:
     def unsettled(self) -> int:
         """How many are left of whom nobody knows yet."""
         return sum(result.result is Result.UNKNOWN for result in self._results.values())
+
+    @property
+    def known(self) -> tuple[SessionResult, ...]:
+        """The same where the work breaks off: nothing of those that it has not come to."""
+        return tuple(
+            one for who, one in self._results.items() if one.result is not Result.UNKNOWN or who in self._in_doubt
+        )
 
     @property
     def results(self) -> tuple[SessionResult, ...]:

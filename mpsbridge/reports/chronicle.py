@@ -265,14 +265,19 @@ class _Reader:
             if person.decision == "act" and person.result is None:
                 self._change(who, result=Result.UNKNOWN)
 
+    def _results(self) -> tuple[Result, ...]:
+        """What became of people, where the work came to any of them."""
+        if not (isinstance(self.last, Finished) or any(step.settles for step in self.steps.values())):
+            return ()
+        return tuple(one.result for one in self.people.values() if one.result is not None)
+
     def _facts(self) -> tuple[HostFacts, str, str | None]:
         """How the work ended: its own last word, otherwise what the steps tell; the outcome in words, and the error."""
         if isinstance(self.last, Finished):
-            results = tuple(one.result for one in self.people.values() if one.result is not None)
-            facts = HostFacts(results=results, given_back=self.last.given_back)
+            facts = HostFacts(self._results(), given_back=self.last.given_back)
             return facts, facts.in_words(self.last.outcome), None
         if self.last is not None:
-            facts = HostFacts(error=self.last.error, may_have_run=self.last.may_have_run)
+            facts = HostFacts(self._results(), error=self.last.error, may_have_run=self.last.may_have_run)
             if self.last.phase is Phase.PLAN:
                 facts = HostFacts.refused_or_not_begun(self.last.error)._replace(may_have_run=self.last.may_have_run)
             return facts, facts.verdict.value, self.last.why

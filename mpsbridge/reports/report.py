@@ -102,6 +102,12 @@ class StepReport(Told):
     then: Then | None = None
 
     @property
+    def settles(self) -> bool:
+        """Whether it may have decided what became of sessions: a notice of what is to come does not."""
+        acts = self.step.disrupts or self.step is Step.DISCONNECT or (self.step is Step.MESSAGE and self.notice is None)
+        return acts and self.fate is not Fate.NOT_RUN
+
+    @property
     def took_s(self) -> float | None:
         """Seconds from intent to outcome."""
         return (self.answered - self.sent).total_seconds() if self.answered else None
@@ -154,8 +160,10 @@ class HostReport(Told):
 
     @property
     def results(self) -> tuple[Result, ...]:
-        """What counts of its sessions: nothing where the work was broken off, for then its error says more."""
-        return tuple(one.result for one in self.people if one.result is not None) if self.finished else ()
+        """What counts of its sessions: nothing where the work was broken off before it came to any of them."""
+        if not (self.finished or any(step.settles for step in self.steps)):
+            return ()
+        return tuple(one.result for one in self.people if one.result is not None)
 
 
 class Totals(Told):

@@ -69,9 +69,7 @@ class HostFacts(NamedTuple):
             return Verdict.REFUSED
         if self.error in {NotBegun.kind, Stopped.kind}:
             return Verdict.STOPPED
-        if self.error is not None:
-            return Verdict.FAILED
-        if self.given_back and all(result.went_well for result in self.results):
+        if self.error is None and self.given_back and all(result.went_well for result in self.results):
             return Verdict.DONE
         was_done = any(result.went_well and result not in _CALM for result in self.results)
         return Verdict.PARTLY if was_done else Verdict.FAILED
@@ -103,8 +101,9 @@ class Judged(Protocol):
 def facts_of(outcome: object, effect: Effect) -> HostFacts:
     """What the verdict on a host is made of, by its outcome."""
     match outcome:
-        case Failed(failure=failure):
-            return HostFacts(error=failure.kind, may_have_run=failure.may_have_run and effect is not Effect.READ)
+        case Failed(failure=failure, sessions=sessions):
+            may_have_run = failure.may_have_run and effect is not Effect.READ
+            return HostFacts(tuple(one.result for one in sessions), error=failure.kind, may_have_run=may_have_run)
         case Skipped():
             return HostFacts.refused_or_not_begun(outcome.kind)
         case Done(value=Judged() as value):
@@ -126,7 +125,7 @@ class RunVerdict(Frozen):
 
     @classmethod
     def of(cls, hosts: Iterable[Verdict], sessions: Iterable[Result] = (), *, interrupted: bool = False) -> RunVerdict:
-        """Judge a run by its hosts; one without any is done. ``sessions`` are of those hosts that came to an end."""
+        """Judge a run by its hosts; one without any is done. ``sessions`` are those that were acted on, or kept."""
         verdicts = list(hosts)
         return cls(
             verdict=_of_all(verdicts, interrupted=interrupted),

@@ -6,18 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mpsbridge.models.sessions import Result
 from mpsbridge.models.then import Then
-from mpsbridge.schemas.base import Published, Value
-from mpsbridge.schemas.sessions import Session
-
-
-class SessionResult(Published):
-    """One session and what became of it; ``text`` is for people."""
-
-    session: Session
-    result: Result
-    text: str
+from mpsbridge.schemas.published import Published, Value
+from mpsbridge.schemas.sessions import Session, SessionResult, row_of
 
 
 class _OfSessions(Value):
@@ -32,8 +23,7 @@ class _OfSessions(Value):
 
     def records(self) -> list[dict[str, Any]]:
         """A row for each session, with the run that it belongs to."""
-        told = [(one.session.as_json(), one) for one in self.sessions]
-        return [{**session, "result": one.result, "text": one.text, "run": self.run} for session, one in told]
+        return [row_of(one) | {"run": self.run} for one in self.sessions]
 
 
 class ActValue(_OfSessions):

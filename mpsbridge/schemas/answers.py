@@ -8,13 +8,17 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
 from mpsbridge.models import outcomes as domain
 from mpsbridge.runs.verdict import RunVerdict
-from mpsbridge.schemas.base import ActDocument, Done, Failed, HostsDocument, Skipped, Value
+from mpsbridge.schemas.base import Done, Failed, HostsDocument, Skipped
+from mpsbridge.schemas.published import Value
+
+if TYPE_CHECKING:
+    from mpsbridge.schemas.acted import ActDocument
 
 _VALUES = {
     "sessions": ("sessions", "SessionsValue"),
@@ -69,9 +73,18 @@ def records(command: str, outcome: domain.Outcome[Any]) -> list[dict[str, Any]]:
             rows = _value_type(command).of(outcome.value).records()
             return [{**head, **row, **tail, "failure": None} for row in rows]
         case domain.Failed():
-            return [{**head, **tail, "failure": outcome.failure.message}]
+            why = {"failure": outcome.failure.message}
+            return [{**head, **row, **tail, **why} for row in _rows_of(outcome)] or [{**head, **tail, **why}]
         case domain.Skipped():
             return [{**head, **tail, "failure": outcome.reason}]
+
+
+def _rows_of(broken_off: domain.Failed) -> list[dict[str, Any]]:
+    if not broken_off.sessions:
+        return []
+    from mpsbridge.schemas.sessions import row_of  # noqa: PLC0415 - only for a host that broke off
+
+    return [row_of(one) for one in broken_off.sessions]
 
 
 def seen_type(command: str) -> type[HostsDocument[Value]]:
@@ -83,6 +96,8 @@ def seen_type(command: str) -> type[HostsDocument[Value]]:
 
 def acted_type(command: str) -> type[ActDocument[Value]]:
     """The document of a command that acts."""
+    from mpsbridge.schemas.acted import ActDocument  # noqa: PLC0415 - no command that looks needs it
+
     generic: Any = ActDocument
     found: type[ActDocument[Value]] = generic[_value_type(command)]
     return found
@@ -92,7 +107,12 @@ def acted_type(command: str) -> type[ActDocument[Value]]:
 def line_type(command: str) -> TypeAdapter[Any]:
     """A line of a command's ``--output jsonl``."""
     done: Any = Done
-    outcome: Any = Annotated[done[_value_type(command)] | Failed | Skipped, Field(discriminator="status")]
+    broken_off: Any = Failed
+    if command in ACTING:
+        from mpsbridge.schemas.acted import BrokenOff  # noqa: PLC0415 - no command that looks needs it
+
+        broken_off = BrokenOff
+    outcome: Any = Annotated[done[_value_type(command)] | broken_off | Skipped, Field(discriminator="status")]
     return TypeAdapter(outcome)
 
 

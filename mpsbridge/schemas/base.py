@@ -1,64 +1,18 @@
-"""What all documents have in common: head, outcome of one host, failure, verdict.
-
-Rules: a model takes from a value of the domain what it declares, and nothing else; every declared key is always there,
-but those few that a model names as optional.
-"""
+"""What all documents have in common: head, outcome of one host, failure, verdict."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    GetJsonSchemaHandler,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-)
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic import Field
 
 from mpsbridge.models import outcomes as domain
 from mpsbridge.models.sessions import Result
-from mpsbridge.runs.verdict import RunVerdict, Verdict
+from mpsbridge.runs.verdict import Verdict
+from mpsbridge.schemas.published import Published, Value, WithOptionalKeys
 
 V = TypeVar("V", bound="Value")
-
-
-class Published(BaseModel):
-    """A part of a document: made from any value that has attributes of these names."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        from_attributes=True,
-        json_schema_serialization_defaults_required=True,
-        defer_build=True,  # what a call does not print is not built: half the time that loading takes
-    )
-
-    @classmethod
-    def of(cls, value: object) -> Self:
-        """What a value of the domain tells to other programs."""
-        return cls.model_validate(value)
-
-    def as_json(self) -> dict[str, Any]:
-        """It as plain data, ready for JSON."""
-        return self.model_dump(mode="json", by_alias=True)
-
-
-class Value(Published):
-    """What a command tells of one host; as CSV in rows with these ``fields``."""
-
-    @classmethod
-    def fields(cls) -> tuple[str, ...]:
-        """The names of what stands in a row."""
-        return tuple(cls.model_fields)
-
-    def records(self) -> list[dict[str, Any]]:
-        """The same as flat rows, for CSV."""
-        return [self.as_json()]
 
 
 class Failure(Published):
@@ -68,25 +22,6 @@ class Failure(Published):
     message: str
     hint: str
     may_have_run: bool
-
-
-class WithOptionalKeys(Published):
-    """A part of a document in which some keys are absent where there is nothing to say."""
-
-    optional_keys: ClassVar[frozenset[str]] = frozenset()
-
-    @model_serializer(mode="wrap")
-    def _without_empty_keys(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        dumped: dict[str, Any] = dump(self)
-        return {key: value for key, value in dumped.items() if value or key not in self.optional_keys}
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """The fields as declared (a serializer of one's own hides them), with some that may be absent."""
-        found = handler({key: value for key, value in core.items() if key != "serialization"})
-        fields = handler.resolve_ref_schema(found)
-        fields["required"] = [key for key in fields["required"] if key not in cls.optional_keys]
-        return found
 
 
 class _OfOneHost(WithOptionalKeys):
@@ -157,16 +92,3 @@ class Counts(Published):
 
     hosts: dict[Verdict, int]
     sessions: dict[Result, int]
-
-
-class ActDocument(HostsDocument[V], Generic[V]):
-    """What became of each host, and of the whole call."""
-
-    verdict: Verdict
-    counts: Counts
-
-    @classmethod
-    def judged(cls, command: str, outcomes: Sequence[domain.Outcome[Any]], verdict: RunVerdict) -> Self:
-        """The answer of a command that acts, or would act."""
-        told = {"verdict": verdict.verdict, "counts": verdict}
-        return cls.model_validate({"command": command, "outcomes": tuple(outcomes), **told})

@@ -12,8 +12,9 @@ from mpsbridge.reports.history import Deed
 from mpsbridge.runs.journal import Entry
 from mpsbridge.runs.journal import Run as RecordedRun
 from mpsbridge.runs.verdict import Verdict
-from mpsbridge.schemas.base import Document, Published
+from mpsbridge.schemas.base import Document
 from mpsbridge.schemas.events import event_json
+from mpsbridge.schemas.published import Published
 
 
 class RunVerdict(Published):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mpsbridge.schemas.base import Published, Value
+from mpsbridge.schemas.published import Published, Value
 
 
 class Setting(Published):

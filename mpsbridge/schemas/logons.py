@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mpsbridge.models.sessions import LogonMode
-from mpsbridge.schemas.base import Value
+from mpsbridge.schemas.published import Value
 
 
 class LogonsValue(Value):

@@ -11,7 +11,8 @@ from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import State
 from mpsbridge.parsing.messages import Trouble
 from mpsbridge.parsing.quser import Tables
-from mpsbridge.schemas.base import Document, Published, WithOptionalKeys
+from mpsbridge.schemas.base import Document
+from mpsbridge.schemas.published import Published, WithOptionalKeys
 
 NOBODY = "nobody"
 _KINDS = {Trouble.NOBODY_OR_NOT_PERMITTED: NOBODY, Trouble.RPC_UNAVAILABLE: "unreachable"}

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime
 
-from mpsbridge.models.sessions import LogonMode, State
-from mpsbridge.schemas.base import Published, Value
+from mpsbridge.models.sessions import LogonMode, Result, State
+from mpsbridge.schemas.published import Published, Value
 
 
 class Session(Published):
@@ -33,6 +33,20 @@ class Session(Published):
     admin: bool | None
     station: int | None
     client: str | None
+
+
+class SessionResult(Published):
+    """One session and what became of it; ``text`` is for people."""
+
+    session: Session
+    result: Result
+    text: str
+
+
+def row_of(result: object) -> dict[str, Any]:
+    """A session and what became of it, as a flat row."""
+    told = SessionResult.of(result)
+    return {**told.session.as_json(), "result": told.result, "text": told.text}
 
 
 class SessionsValue(Value):

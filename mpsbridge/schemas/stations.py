@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from mpsbridge.schemas.base import Published, Value
+from mpsbridge.schemas.published import Published, Value
 
 
 class Station(Published):

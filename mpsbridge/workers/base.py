@@ -68,17 +68,18 @@ def attempt(target: Target, act: Callable[[], V], clock: Clock) -> Outcome[V]:
     try:
         value = act()
     except MpsBridgeError as error:
-        failure = Failure.of(error)
+        return failed(target, error, elapsed_s=clock.monotonic() - started)
     except BaseException as error:  # one broken host must never stop the others
         log.debug("%s: unexpected %s", target.host, type(error).__name__, exc_info=True)
-        failure = Failure.of(Unexpected.of(error))
-    else:
-        elapsed_s = clock.monotonic() - started
-        return Done(host=target.host, address=target.address, elapsed_s=elapsed_s, value=value)
-    return failed(target, failure, elapsed_s=clock.monotonic() - started)
+        unforeseen = Unexpected.of(error)
+        unforeseen.sessions = getattr(error, "sessions", ())
+        return failed(target, unforeseen, elapsed_s=clock.monotonic() - started)
+    elapsed_s = clock.monotonic() - started
+    return Done(host=target.host, address=target.address, elapsed_s=elapsed_s, value=value)
 
 
 def failed(target: Target, failure: Failure | MpsBridgeError, *, elapsed_s: float = 0.0) -> Failed:
     """The outcome of a host about which something went wrong."""
     data = failure if isinstance(failure, Failure) else Failure.of(failure)
-    return Failed(host=target.host, address=target.address, elapsed_s=elapsed_s, failure=data)
+    sessions = failure.sessions if isinstance(failure, MpsBridgeError) else ()
+    return Failed(host=target.host, address=target.address, elapsed_s=elapsed_s, failure=data, sessions=tuple(sessions))

@@ -38,7 +38,7 @@ DELAY_S = 10.0
 
 _BORN = re.compile(r"[0-9]{14}\.[0-9]{6}\+000")
 _OTHER_WORD = {"console": "ConsoleMode", "station": "Normal"}
-_LEFT = "somebody is left; nothing was done"
+_LEFT = "somebody is left, so it was not given"
 _NOT_SURE = "only an elevated administrator can be sure that nobody is left; nothing was done"
 
 
