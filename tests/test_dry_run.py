@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -135,6 +136,15 @@ def test_a_dry_run_of_resume_is_refused_as_the_real_one_is(lab: Lab, mpsbridge: 
     for found in (rehearsed, real):
         assert "held by run 20261125-130000-beef" in found.err
     assert lab.changes == []
+
+
+@pytest.mark.parametrize("name", ACTING)
+def test_every_act_tells_each_host_in_a_json_line_also_where_it_only_plans(
+    mpsbridge: Command, lab: Lab, name: str
+) -> None:
+    done = mpsbridge(*ACTING[name], "--dry-run", "-o", "jsonl")
+    assert lab.changes == []
+    assert [json.loads(line)["status"] for line in done.out.splitlines()] == ["done"]
 
 
 def test_a_host_of_a_dry_run_takes_nothing_but_reads() -> None:

@@ -62,6 +62,7 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
         ("sessions ts1 --timeout 0s", "mpsbridge sessions: --timeout: '0s' is not possible, the least is 1s"),
         ("logons ts1 --set drian", "did you mean drain?"),
         ("render logoff --params {", "mpsbridge render: --params: it is not JSON"),
+        ('render observe --params {"x":1}', "mpsbridge render: --params: x: there is no such key"),
         ("lab --port 99999", "mpsbridge lab: --port: '99999' is not a port: 0 to 65535"),
         ("sessions ts1 --spn x", "mpsbridge sessions: --spn: it is not the name of a service; write host/NAME"),
     ],

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mpsbridge.cli.call import Call
-from mpsbridge.cli.conclusion import conclude
+from mpsbridge.cli.conclusion import conclude, finish
 from mpsbridge.cli.fleets import open_journal, open_workplace
 from mpsbridge.cli.leaving import leaving_behind
-from mpsbridge.cli.listing import Layout, present, stream
-from mpsbridge.cli.showing import note_once, sum_up
+from mpsbridge.cli.listing import Layout, tell
+from mpsbridge.cli.showing import note_once
 from mpsbridge.cli.tables import RESULT_COLUMNS, SESSION_COLUMNS, result_row, session_row
 from mpsbridge.errors import InputError
 from mpsbridge.models.counts import counted, listed
@@ -21,7 +21,7 @@ from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import LogonMode, Logons
 from mpsbridge.operations.acts import ActOn, ActPlan, ActValue, Disconnect, LogOff, Message, Reset
 from mpsbridge.operations.logons import SetLogons
-from mpsbridge.operations.outcomes import judge
+from mpsbridge.operations.outcomes import judge, sum_up
 from mpsbridge.operations.workplace import Workplace
 from mpsbridge.planning.options import selector
 from mpsbridge.planning.selection import SAY_WHO, Act, Allowed, Selector
@@ -109,15 +109,13 @@ def _ask(call: Call, plan: ActPlan, *, yes: bool) -> None:
 
 def show(call: Call, outcomes: Sequence[Outcome[ActValue]], verdict: RunVerdict, act: Act) -> None:
     """What became of each session, in the form asked for."""
-    for outcome in outcomes:
-        stream(call, outcome)
     dry_run, became = call.settings.dry_run, _BECAME[act]
     layout = Layout[ActValue](
         columns=RESULT_COLUMNS,
         rows=lambda host, value: [result_row(host, result) for result in value.sessions],
         summary=lambda values: sum_up([value.sessions for value in values], became, dry_run=dry_run),
     )
-    present(call, outcomes, layout, verdict)
+    tell(call, outcomes, layout, verdict)
 
 
 def set_logons(call: Call, hosts: Sequence[str], mode: LogonMode, layout: Layout[Logons], *, yes: bool) -> int:
@@ -126,13 +124,7 @@ def set_logons(call: Call, hosts: Sequence[str], mode: LogonMode, layout: Layout
         plan = work.plan(SetLogons(mode=mode))
         if call.settings.dry_run and plan.modes:
             call.terminal.note(f"logons would be set to {mode} on {listed(plan.hosts)}")
-        if call.settings.dry_run or not plan.modes or work.is_interrupted:
-            verdict = judge(plan.outcomes, Effect.DISRUPT, interrupted=work.is_interrupted)
-            present(call, plan.outcomes, layout, verdict)
-            return verdict.exit_code
-        call.terminal.confirm(f"Set logons to {mode} on {listed(plan.hosts)}?", yes=yes)
-        result = work.carry_out(plan)
-        for outcome in result.outcomes:
-            stream(call, outcome)
-        present(call, result.outcomes, layout, result.verdict)
-        return conclude(call, journal, result)
+        acts = bool(plan.modes) and not (call.settings.dry_run or work.is_interrupted)
+        if acts:
+            call.terminal.confirm(f"Set logons to {mode} on {listed(plan.hosts)}?", yes=yes)
+        return finish(call, work, plan, layout, acts=acts)

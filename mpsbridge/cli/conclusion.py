@@ -11,11 +11,24 @@ from typing import Any
 
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.fleets import lost_answer
+from mpsbridge.cli.listing import Layout, tell
 from mpsbridge.errors import InputError, JournalError, JournalLost
-from mpsbridge.operations.workplace import RunResult
+from mpsbridge.models.scripts import Effect
+from mpsbridge.operations.holds import LeasePlan
+from mpsbridge.operations.logons import LogonsPlan
+from mpsbridge.operations.outcomes import judge
+from mpsbridge.operations.workplace import RunResult, Workplace
 from mpsbridge.reports.markdown import append_summary, markdown
 from mpsbridge.reports.summary import make_report
 from mpsbridge.runs.journal import Journal
+
+
+def finish(call: Call, work: Workplace, plan: LeasePlan | LogonsPlan, layout: Layout[Any], *, acts: bool) -> int:
+    """Do what is planned where it ``acts``, and say what came of it, or would; the exit code."""
+    verdict = judge(plan.outcomes, Effect.DISRUPT, interrupted=work.is_interrupted)
+    result: RunResult[Any] = work.carry_out(plan) if acts else RunResult(plan.run, plan.outcomes, verdict)
+    tell(call, result.outcomes, layout, result.verdict)
+    return conclude(call, work.record, result) if acts else call.terminal.code(verdict.exit_code)
 
 
 def conclude(call: Call, journal: Journal, result: RunResult[Any]) -> int:

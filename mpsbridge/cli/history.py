@@ -16,7 +16,6 @@ from mpsbridge.models.harmless import json_text
 from mpsbridge.planning.options import duration
 from mpsbridge.reports import words
 from mpsbridge.reports.history import Deed, Question, deeds
-from mpsbridge.reports.report import Report
 from mpsbridge.reports.rows import (
     DEED_COLUMNS,
     ENTRY_FIELDS,
@@ -27,7 +26,7 @@ from mpsbridge.reports.rows import (
     run_row,
     sentences,
 )
-from mpsbridge.reports.summary import make_report
+from mpsbridge.reports.summary import is_at_work, report_of
 from mpsbridge.runs.journal import Journal, Run
 from mpsbridge.schemas.events import event_json
 from mpsbridge.schemas.history import DeedsDocument, ListedRun, RunDocument, RunsDocument
@@ -48,18 +47,10 @@ def history(
         runs = journal.runs() if prefix is None else [found_run(journal, prefix)]
         runs = [run for run in runs if question.means_run(run)]
         if question.is_about_sessions:
-            _show_deeds(call, [deed for run in runs for deed in deeds(_report(journal, run), question)])
+            _show_deeds(call, [deed for run in runs for deed in deeds(report_of(journal, run), question)])
         else:
             _show_runs(call, runs, journal)
         return say_unreadable(call, journal)
-
-
-def _report(journal: Journal, run: Run) -> Report:
-    return make_report(run, journal.entries(run.id, whole=False), at_work=_is_at_work(journal, run))
-
-
-def _is_at_work(journal: Journal, run: Run) -> bool:
-    return not run.ended and journal.is_at_work(run.id)
 
 
 def _zone(call: Call) -> tuple[tzinfo | None, str]:
@@ -70,7 +61,7 @@ def _zone(call: Call) -> tuple[tzinfo | None, str]:
 
 def _show_runs(call: Call, runs: Sequence[Run], journal: Journal) -> None:
     terminal, output = call.terminal, call.settings.output
-    at_work = {run.id: _is_at_work(journal, run) for run in runs}
+    at_work = {run.id: is_at_work(journal, run) for run in runs}
     listed_runs = [ListedRun.listed(run, at_work=at_work[run.id]) for run in runs]
     documents = [run.as_json() for run in listed_runs]
     if output is Output.JSON:
@@ -117,7 +108,7 @@ def _show_events(call: Call, journal: Journal, run: Run, question: Question) -> 
         terminal.csv([entry_cells(entry) for entry in entries], fields=ENTRY_FIELDS)
     else:
         zone, name = _zone(call)
-        for fact, value in words.facts_of(in_zone(_report(journal, run), zone)):
+        for fact, value in words.facts_of(in_zone(report_of(journal, run), zone)):
             terminal.say(f"{fact}: {value}")
         terminal.say()
         for line in sentences(entries, zone, name):

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mpsbridge.cli.call import Call
-from mpsbridge.cli.conclusion import conclude
+from mpsbridge.cli.conclusion import finish
 from mpsbridge.cli.fleets import open_journal, open_workplace, record_path
-from mpsbridge.cli.listing import Layout, present, stream
+from mpsbridge.cli.listing import Layout
 from mpsbridge.cli.looking import look
 from mpsbridge.cli.tables import when
 from mpsbridge.errors import InputError
 from mpsbridge.models.counts import counted, listed
-from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import from_cim
 from mpsbridge.operations.holds import Hold, LeasePlan, LeaseValue, Release, lease_of
-from mpsbridge.operations.outcomes import judge
-from mpsbridge.operations.workplace import RunResult, Workplace
+from mpsbridge.operations.workplace import Workplace
 from mpsbridge.runs.runlock import is_at_work
 
 
@@ -47,14 +45,8 @@ def release(call: Call, hosts: Sequence[str], *, yes: bool) -> int:
 
 
 def _carry_out(call: Call, work: Workplace, plan: LeasePlan) -> int:
-    """Do what is planned, unless there is nothing to do or it is a rehearsal."""
     acts = bool(plan.values) and not (call.settings.dry_run or work.is_interrupted)
-    verdict = judge(plan.outcomes, Effect.DISRUPT, interrupted=work.is_interrupted)
-    result = work.carry_out(plan) if acts else RunResult(plan.run, plan.outcomes, verdict)
-    for outcome in result.outcomes:
-        stream(call, outcome)
-    present(call, result.outcomes, _LAYOUT, result.verdict)
-    return conclude(call, work.record, result) if acts else call.terminal.code(verdict.exit_code)
+    return finish(call, work, plan, _LAYOUT, acts=acts)
 
 
 def _say_who_is_at_work(call: Call, plan: LeasePlan) -> None:

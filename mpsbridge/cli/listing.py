@@ -20,10 +20,11 @@ from mpsbridge.cli.call import Call
 from mpsbridge.cli.progress import CallView
 from mpsbridge.cli.tables import result_row
 from mpsbridge.clock import SystemClock
-from mpsbridge.errors import Interrupted, NotBegun, NoTurn, Stopped, TransportClosed
+from mpsbridge.errors import Stopped
 from mpsbridge.models.counts import counted, listed
-from mpsbridge.models.outcomes import Done, Failed, Outcome, Skipped
+from mpsbridge.models.outcomes import Done, Failed, Outcome
 from mpsbridge.operations.looking import Awaited
+from mpsbridge.operations.outcomes import failures_by_kind, without_value
 from mpsbridge.reports.annotations import annotations_of
 from mpsbridge.runs.verdict import RunVerdict
 from mpsbridge.settings import Output
@@ -97,12 +98,19 @@ class Answer(Generic[V]):
         if not self._call.settings.quiet:
             values = [outcome.value for outcome in outcomes if isinstance(outcome, Done)]
             found = [self._layout.summary(values)] if values or not outcomes else []
-            terminal.say(", ".join([*found, *_others(outcomes)]))
+            terminal.say(", ".join([*found, *without_value(outcomes)]))
 
 
 def present(call: Call, outcomes: Sequence[Outcome[V]], layout: Layout[V], verdict: RunVerdict | None = None) -> None:
     """Print outcomes in the form asked for: a table with a line that sums up, one JSON document, or CSV."""
     Answer(call, layout).finish(outcomes, verdict)
+
+
+def tell(call: Call, outcomes: Sequence[Outcome[V]], layout: Layout[V], verdict: RunVerdict) -> None:
+    """The same for a call that acts, or would: with JSON lines, and the verdict for programs."""
+    for outcome in outcomes:
+        stream(call, outcome)
+    present(call, outcomes, layout, verdict)
 
 
 def for_programs(call: Call, outcomes: Sequence[Outcome[V]], verdict: RunVerdict | None = None) -> None:
@@ -173,14 +181,10 @@ def _grouped(call: Call, failures: Sequence[Failed], *, acts: bool) -> list[str]
     """Many failures by their kind, and the call that repeats them: never what may have run, or was broken off."""
     if len(failures) < MANY_FAILURES:
         return []
-    kinds: dict[str, list[str]] = {}
-    for outcome in failures:
-        kinds.setdefault(outcome.failure.kind, []).append(outcome.host)
-    by_kind = sorted(kinds.items(), key=lambda kind: (-len(kind[1]), kind[0]))
     is_in_doubt = any(one.failure.may_have_run or one.failure.kind == Stopped.kind for one in failures)
     again = "" if acts and is_in_doubt else repeat_for(call, [outcome.host for outcome in failures])
     return [
-        *(f"{kind}: {counted(len(hosts), 'host')} ({listed(hosts)})" for kind, hosts in by_kind),
+        *(f"{kind}: {counted(len(hosts), 'host')} ({listed(hosts)})" for kind, hosts in failures_by_kind(failures)),
         *([f"again for these: {again}"] if again else []),
     ]
 
@@ -193,26 +197,3 @@ def repeat_for(call: Call, hosts: Sequence[str]) -> str:
             return ""
         words.remove(given)
     return shlex.join(["mpsbridge", *words, *hosts]) if words else ""
-
-
-_UNFINISHED = {
-    TransportClosed.kind: "interrupted",
-    Interrupted.kind: "interrupted",
-    Stopped.kind: "interrupted",
-    NotBegun.kind: "not begun",
-    NoTurn.kind: "not begun",
-}
-
-
-def _others(outcomes: Sequence[Outcome[V]]) -> list[str]:
-    """How many hosts have no value, by what became of them."""
-    counts: dict[str, int] = {}
-    for outcome in outcomes:
-        if isinstance(outcome, Failed):
-            word = _UNFINISHED.get(outcome.failure.kind, "failed")
-        elif isinstance(outcome, Skipped):
-            word = "refused" if outcome.is_refusal else _UNFINISHED.get(outcome.kind, "skipped")
-        else:
-            continue
-        counts[word] = counts.get(word, 0) + 1
-    return [f"{counted(count, 'host')} {word}" for word, count in counts.items()]

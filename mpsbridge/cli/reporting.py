@@ -2,47 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from enum import StrEnum
-
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.fleets import open_journal
 from mpsbridge.errors import InputError
 from mpsbridge.models.complaints import not_one_of
 from mpsbridge.models.counts import counted, listed
-from mpsbridge.reports.junit import junit_xml
-from mpsbridge.reports.markdown import markdown
-from mpsbridge.reports.page import page
-from mpsbridge.reports.report import Report, report_json
-from mpsbridge.reports.summary import make_report
+from mpsbridge.reports.forms import WRITERS, Form
+from mpsbridge.reports.summary import report_of
 from mpsbridge.runs.journal import Journal, Run
 from mpsbridge.settings import Output
 
 
-class Form(StrEnum):
-    """What a report is written as."""
-
-    HTML = "html"
-    JSON = "json"
-    JUNIT = "junit"
-    MARKDOWN = "markdown"
-
-
-_WRITERS: dict[Form, Callable[[Report], str]] = {
-    Form.HTML: page,
-    Form.JSON: report_json,
-    Form.JUNIT: junit_xml,
-    Form.MARKDOWN: markdown,
-}
-
-
 def report(call: Call, prefix: str | None, form: str | None) -> int:
     """``report``: one run in the form asked for, on standard output."""
-    writer = _WRITERS[_form(call, form)]
+    writer = WRITERS[_form(call, form)]
     with open_journal(call) as journal:
         run = found_run(journal, prefix)
-        at_work = not run.ended and journal.is_at_work(run.id)
-        told = make_report(run, journal.entries(run.id, whole=False), at_work=at_work)
+        told = report_of(journal, run)
         code = say_unreadable(call, journal)
     call.terminal.raw(writer(told))
     return code

@@ -14,11 +14,11 @@ from mpsbridge.cli.conclusion import conclude
 from mpsbridge.cli.fleets import open_workplace
 from mpsbridge.cli.following import events_to, following
 from mpsbridge.cli.output import Stream
-from mpsbridge.cli.showing import ask, note_once, show, show_waves
+from mpsbridge.cli.showing import ask, note_once, show
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.targets import Target
 from mpsbridge.operations.ending import End, EndPlan, Resume
-from mpsbridge.operations.forecast import notices_of, with_turns
+from mpsbridge.operations.forecast import notices_of, waves_in_words, with_turns
 from mpsbridge.operations.outcomes import judge
 from mpsbridge.operations.workplace import Planned, RunResult, Workplace
 from mpsbridge.runs.ended import EndValue
@@ -79,7 +79,8 @@ def _only_planned(call: Call, work: Workplace, plan: EndPlan) -> Ended:
     verdict = judge(outcomes, Effect.READ, interrupted=work.is_interrupted)
     show(call, outcomes, verdict, dry_run=call.settings.dry_run)
     if is_of_a_plan:
-        show_waves(call, plan)
+        for line in waves_in_words(plan, call.clock.now()):
+            call.terminal.say(line)
     return verdict.exit_code, RunResult(plan.run, tuple(outcomes), verdict)
 
 

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from mpsbridge.models.counts import counted, listed
+from mpsbridge.models.durations import format_duration
 from mpsbridge.models.outcomes import Done, Outcome, Skipped
 from mpsbridge.models.then import Then
 from mpsbridge.operations.ending import EndPlan
@@ -116,3 +118,20 @@ def notices_of(plan: EndPlan, actor: str, now: datetime) -> list[tuple[str, list
             lines.append(f"notice {name} before the end, {at} {due:%H:%M} host time: {said}")
         found.append((each.host, lines))
     return found
+
+
+def waves_in_words(plan: EndPlan, now: datetime) -> list[str]:
+    """In which order the hosts would begin, how many at a time, and when, as far as that can be said; a line each."""
+    waves, policy = waves_of(plan, now), plan.operation.policy
+    if not waves:
+        return []
+    limit = limits(plan.operation.waves, plan.hosts_in_all, now)
+    at_once = f"at most {limit.at_once} of {counted(plan.hosts_in_all, 'host')} at a time"
+    lines = [f"waves: {at_once}, {limit.available} must serve; the fewest people first"]
+    for number, wave in enumerate(waves, 1):
+        begins = f"after {format_duration(wave.begins_s)}" if wave.begins_s else "immediately"
+        lines.append(f"  {number}. {begins}: {listed(wave.hosts, most=20)}")
+    end = format_duration(max(wave.ends_s for wave in waves))
+    limit_s = format_duration(policy.return_timeout_s)
+    beside = f"; restarts are not counted (each at most {limit_s})" if policy.then is Then.RESTART else ""
+    return [*lines, f"notices and log-offs take until {end} after the start at the latest{beside}"]

@@ -39,11 +39,13 @@ def render_script(name: str, parameters: str) -> Script:
     found = snippet(name)
     try:
         given = found.model_validate_json(parameters)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        place = "".join(f"{part}: " for part in problem["loc"])
+    except (ValidationError, InputError) as error:
+        if isinstance(error, InputError):
+            said = str(error).removeprefix(f"{found.__name__}: ")
+        else:
+            said = complaint(error.errors()[0])
         wanted = ", ".join(found.model_fields) or "none"
-        raise InputError(f"--params: {place}{complaint(problem)}", hint=f"Parameters of {name}: {wanted}.") from error
+        raise InputError(f"--params: {said}", hint=f"Parameters of {name}: {wanted}.") from error
     return given.render()
 
 

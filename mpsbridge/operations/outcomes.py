@@ -6,10 +6,11 @@ import difflib
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from mpsbridge.errors import NotBegun, NoTurn, Refused
+from mpsbridge.errors import Interrupted, NotBegun, NoTurn, Refused, Stopped, TransportClosed
+from mpsbridge.models.counts import counted
 from mpsbridge.models.outcomes import REFUSED, Failed, Outcome, Skipped
 from mpsbridge.models.scripts import Effect
-from mpsbridge.models.sessions import Session
+from mpsbridge.models.sessions import Result, Session, SessionResult
 from mpsbridge.planning.selection import USER
 from mpsbridge.runs.verdict import RunVerdict, facts_of
 
@@ -54,6 +55,61 @@ def not_begun_is_skipped(outcome: Outcome[V]) -> Outcome[V]:
 def refusals_of(outcomes: Sequence[Outcome[V]]) -> list[str]:
     """What the hosts of a plan refuse, as sentences that begin with the host."""
     return [f"{one.host}: {one.reason.removeprefix(REFUSED)}" for one in outcomes if isinstance(one, Skipped)]
+
+
+_AS_IT_SHOULD = frozenset({Result.SHOWN, Result.DISCONNECTED, Result.ENDED, Result.GONE})
+"""What became of a session as it should."""
+
+
+def sum_up(hosts: Sequence[Sequence[SessionResult]], became: str, *, dry_run: bool) -> str:
+    """How many of the chosen sessions became what they should; hosts are those that had one. Who is kept is apart.
+
+    ``became`` is a sentence about ``{sessions}``, with ``{would_be}`` where the dry run says so.
+    """
+    chosen = [[one.result for one in results if one.result is not Result.KEPT] for results in hosts]
+    results, count = [result for each in chosen for result in each], sum(map(bool, chosen))
+    kept = sum(map(len, hosts)) - len(results)
+    beside = f", {kept} kept" if kept else ""
+    if not results:
+        return f"nothing to do on {counted(len(hosts), 'host')}{beside}"
+    if dry_run:
+        said = became.format(sessions=counted(len(results), "session"), would_be="would be ")
+    else:
+        well = sum(result in _AS_IT_SHOULD for result in results)
+        said = became.format(sessions=f"{well} of {counted(len(results), 'session')}", would_be="")
+    return f"{said} on {counted(count, 'host')}{beside}"
+
+
+_UNFINISHED = {
+    TransportClosed.kind: "interrupted",
+    Interrupted.kind: "interrupted",
+    Stopped.kind: "interrupted",
+    NotBegun.kind: "not begun",
+    NoTurn.kind: "not begun",
+}
+
+
+def without_value(outcomes: Sequence[Outcome[V]]) -> list[str]:
+    """How many hosts have no value, by what became of them."""
+    counts: dict[str, int] = {}
+    for outcome in outcomes:
+        if isinstance(outcome, Failed):
+            word = _UNFINISHED.get(outcome.failure.kind, "failed")
+        elif isinstance(outcome, Skipped):
+            word = "refused" if outcome.is_refusal else _UNFINISHED.get(outcome.kind, "skipped")
+        else:
+            continue
+        counts[word] = counts.get(word, 0) + 1
+    return [f"{counted(count, 'host')} {word}" for word, count in counts.items()]
+
+
+def failures_by_kind(outcomes: Iterable[object]) -> list[tuple[str, list[str]]]:
+    """The hosts that failed, by the kind of their failure; the kind with the most hosts first."""
+    kinds: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        if isinstance(outcome, Failed):
+            kinds.setdefault(outcome.failure.kind, []).append(outcome.host)
+    return sorted(kinds.items(), key=lambda kind: (-len(kind[1]), kind[0]))
 
 
 def not_found(missing: Sequence[Sequence[str]], people: Iterable[tuple[str, Session]], *, hosts: int) -> str:

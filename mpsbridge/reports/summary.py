@@ -9,7 +9,7 @@ from mpsbridge.models.sessions import Result
 from mpsbridge.reports.chronicle import host_report
 from mpsbridge.reports.report import HostReport, Report, Totals
 from mpsbridge.reports.words import hosts_in_short
-from mpsbridge.runs.journal import Entry, Run
+from mpsbridge.runs.journal import Entry, Journal, Run
 from mpsbridge.runs.verdict import RunVerdict, Verdict
 
 
@@ -33,6 +33,17 @@ def make_report(run: Run, entries: Sequence[Entry], *, at_work: bool = False) ->
         hosts=hosts,
         totals=_totals(hosts),
     )
+
+
+def report_of(journal: Journal, run: Run) -> Report:
+    """The report of a run in the record, as far as that can be read."""
+    entries = journal.entries(run.id, whole=False)
+    return make_report(run, entries, at_work=is_at_work(journal, run))
+
+
+def is_at_work(journal: Journal, run: Run) -> bool:
+    """Whether a process of this machine carries the run out now."""
+    return not run.ended and journal.is_at_work(run.id)
 
 
 _MEANINGS = {
