@@ -327,7 +327,7 @@ OWN: dict[str, dict[str, Proof]] = {
         "keytab": Proof(["--keytab", "file"], "lab"),
         "port": Proof(["--port", "5999"], "lab"),
         "tls": Proof(["--tls"], "lab"),
-        "ready_file": Proof([], by="test_cli.test_the_help_of_a_command_tells_its_own_options_first"),
+        "ready_file": Proof([], by="test_cli.test_bad_input_is_2_before_any_host_is_contacted"),
         "record": Proof(["--record", "record.jsonl"], "lab"),
     },
     "demo": {"report": Proof(["--report", "nowhere/page.html"], said="--report: nowhere/page.html cannot be written")},
