@@ -104,14 +104,22 @@ class Fleet:
         return (found for found in self.ticking(job, only=only) if found is not None)
 
     def ticking(
-        self, job: Callable[[Host], V], *, only: Sequence[int] | None = None, again_after_s: float | None = None
+        self,
+        job: Callable[[Host], V],
+        *,
+        only: Sequence[int] | None = None,
+        again_after_s: float | None = None,
+        at_once: int | None = None,
     ) -> Iterator[tuple[int, Outcome[V]] | None]:
         """The same, with ``None`` a few times a second while nothing comes. Who stops early leaves silent hosts behind.
+
+        No more than ``at_once`` hosts that make progress are at work, where that is fewer than the fleet's own.
 
         With ``again_after_s`` each host is asked again so long after its answer, however long others take, until the
         run is interrupted or its time is up.
         """
-        work: _Round[V] = _Round(range(len(self.targets)) if only is None else only)
+        slots = self._slots if at_once is None else max(1, min(at_once, self._slots))
+        work: _Round[V] = _Round(range(len(self.targets)) if only is None else only, slots)
         self._round = work
         with _first_signal_is_a_flag() as told_to_stop:
             while work.missing or work.due:
@@ -179,11 +187,11 @@ class Fleet:
     def _has_slot(self, work: _Round[V]) -> bool:
         """Whether another host may begin. Who is silent is counted four times a second, not for each host."""
         now = self._clock.monotonic()
-        if len(work.at_work) >= self._slots and now >= work.next_look:
+        if len(work.at_work) >= work.slots and now >= work.next_look:
             work.next_look = now + LOOK_S
             started = list(work.at_work.items())
             work.silent = sum(min(now - since, self._workers.silent_s(place)) >= SILENT_S for place, since in started)
-        return len(work.at_work) < min(self._most, self._slots + work.silent)
+        return len(work.at_work) < min(self._most, work.slots + work.silent)
 
     def _over(self) -> NotBegun | None:
         """Why no further host may begin, if so."""
@@ -283,7 +291,8 @@ class _Round(Generic[V]):
     between any two steps loses none, and a host that was given up and answers all the same is not told twice.
     """
 
-    def __init__(self, places: Iterable[int]) -> None:
+    def __init__(self, places: Iterable[int], slots: int) -> None:
+        self.slots = slots
         self.todo = deque(places)
         self.missing = dict.fromkeys(self.todo)
         self.at_work: dict[int, float] = {}

@@ -11,13 +11,18 @@ import pytest
 from console import Command
 
 from mpsbridge.clock import HastyClock
+from mpsbridge.errors import NotBegun, Refused
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.operations.planfile import read_plan
+from mpsbridge.planning.policy import Policy
+from mpsbridge.planning.selection import Selector
 from mpsbridge.reports.summary import make_report
-from mpsbridge.runs.events import WENT_QUIET, Finished
+from mpsbridge.runs.events import WENT_QUIET, Finished, HostStopped, Phase, Step, StepSent
 from mpsbridge.runs.journal import Journal
 from mpsbridge.runs.verdict import Verdict
+from mpsbridge.workers.base import failed
+from mpsbridge.workers.threads import HostThreads
 
 
 def people(*ids: int) -> list[dict[str, Any]]:
@@ -199,3 +204,53 @@ def test_a_host_that_failed_may_have_the_user_that_is_missing(
     assert (found.code, found.outcome("down")["note"]) == (1, said)
     there = mpsbridge(command, "beta", "down", "--user", "user2", *rest, "--dry-run", clock=clock)
     assert "may have" not in there.err
+
+
+def test_no_host_waits_for_one_that_never_began(
+    lab: Lab, mpsbridge: Command, clock: HastyClock, plan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One for which no thread could be had stayed first in the line, and the others waited until the deadline."""
+    begin = HostThreads.begin
+
+    def no_thread(self: HostThreads, place: int, job: Any, *, settled: Any, free: Any, **more: Any) -> None:
+        if place == 1 and lab.requests and getattr(job, "__name__", "") == "in_turn":
+            settled(failed(self._targets[place], NotBegun("no thread for it: nothing was sent")))
+            free()
+        else:
+            begin(self, place, job, settled=settled, free=free, **more)
+
+    monkeypatch.setattr(HostThreads, "begin", no_thread)
+    found = mpsbridge("maintain", str(plan), "--yes", "-o", "json", clock=clock)
+    statuses = {each["host"]: each["status"] for each in found.document["outcomes"]}
+    assert statuses == {"alpha": "done", "beta": "skipped", "gamma": "done", "delta": "done"}
+
+
+def test_what_an_earlier_life_left_unknown_stays_so_until_the_host_is_seen(
+    lab: Lab, mpsbridge: Command, clock: HastyClock, tmp_path: Path
+) -> None:
+    """A host that could not be reached when the run went on was once said to have failed (exit 1)."""
+    policy = Policy(selector=Selector(everyone=True), warn_s=()).model_dump(mode="json")
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        journal.begin("r-1", command="end", reason="", options={"policy": policy, "hosts": ["down"]})
+        journal.record("r-1", "down", StepSent(step=Step.LOGOFF, sessions=(2,)))
+    for _ in range(2):
+        found = mpsbridge("resume", "r-1", "--yes", "-o", "json", clock=clock)
+        assert (found.code, found.document["verdict"]) == (4, "unknown")
+        assert found.outcome("down")["failure"]["may_have_run"]
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_a_run_with_nothing_left_to_do_ends_with_its_verdict(
+    lab: Lab, mpsbridge: Command, tmp_path: Path, form: str
+) -> None:
+    policy = Policy(selector=Selector(everyone=True), warn_s=()).model_dump(mode="json")
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        journal.begin("r-1", command="end", reason="", options={"policy": policy, "hosts": ["alpha", "beta"]})
+        journal.record("r-1", "alpha", Finished(outcome="done"))
+        journal.record("r-1", "beta", HostStopped(why="it is held", error=Refused.kind, phase=Phase.PLAN))
+    found = mpsbridge("resume", "r-1", "--yes", "-o", form)
+    assert found.code == 1
+    if form == "json":
+        assert (found.document["outcomes"], found.document["verdict"]) == ([], "partly")
+    else:
+        assert found.out.splitlines()[-1] == "run r-1: partly: 1 of 2 hosts done, 1 refused"

@@ -109,6 +109,12 @@ def test_the_same_call_without_the_option_acts(name: str, lab: Lab, mpsbridge: C
     assert lab.changes != []
 
 
+@pytest.mark.parametrize("name", sorted(ASKING))
+def test_without_a_yes_nothing_is_sent(name: str, lab: Lab, mpsbridge: Command, clock: HastyClock) -> None:
+    found = mpsbridge(*ACTING[name], clock=clock)
+    assert (found.code, lab.changes) == (3, []), found.err
+
+
 def test_a_dry_run_of_resume_shows_who_would_be_ended(lab: Lab, mpsbridge: Command, clock: HastyClock) -> None:
     found = mpsbridge("resume", "--dry-run", "-o", "json", clock=clock).outcome("alpha")["value"]
     assert (found["run"], found["dry_run"], found["outcome"]) == (RUN, True, "planned")

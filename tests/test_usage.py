@@ -59,6 +59,8 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
         (f"end ts1 --all --sender {'x' * 61}", "mpsbridge end: --sender: it is longer than 60 characters"),
         (f"message ts1 --all --text {'x' * 256}", "mpsbridge message: --text: the text"),
         ("end ts1 --all --host-deadline 0s --no-warning", "--host-deadline: '0s' is not possible, the least is 1s"),
+        ("render look -o csv", "--output: 'render' does not answer as csv, only as table or json"),
+        ("lab -o json", "--output: 'lab' does not answer as json, only as table"),
         ("sessions ts1 --timeout 0s", "mpsbridge sessions: --timeout: '0s' is not possible, the least is 1s"),
         ("logons ts1 --set drian", "did you mean drain?"),
         ("render logoff --params {", "mpsbridge render: --params: it is not JSON"),

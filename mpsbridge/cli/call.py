@@ -97,6 +97,7 @@ def answer(
             quiet=settings.quiet,
             csv_raw=settings.csv_raw,
         )
+        _check_form(name, settings)
         log_to_stderr(settings.verbose)
         _warn(terminal, settings)
         call = Call(name, settings, terminal, surroundings.clock or SystemClock(), surroundings.typed)
@@ -136,6 +137,23 @@ def _output_of(flags: Mapping[str, Any]) -> Output:
         return Output(flags["output"] or os.environ.get("MPSBRIDGE_OUTPUT") or "table")
     except ValueError:
         return Output.TABLE
+
+
+_FORMS = {
+    **dict.fromkeys(("render", "jea", "schema"), (Output.TABLE, Output.JSON)),
+    **dict.fromkeys(("lab", "demo"), (Output.TABLE,)),
+}
+"""In which forms commands answer that have no rows."""
+
+
+def _check_form(command: str, settings: Settings) -> None:
+    """Refuse a form that was typed and that the command does not have; one that is set for all commands is passed over.
+
+    Raises ``InputError``.
+    """
+    forms = _FORMS.get(command, tuple(Output))
+    if settings.output not in forms and settings.place("output").startswith("--"):
+        raise InputError(f"--output: '{command}' does not answer as {settings.output}, only as {' or '.join(forms)}")
 
 
 def _warn(terminal: Terminal, settings: Settings) -> None:

@@ -26,8 +26,9 @@ def open_workplace(call: Call, targets: Sequence[Target], journal: Journal, *, a
             raise SettingsError(
                 str(variable), hint="Correct it, or unset it: what it was to say may change what is done."
             )
-    if call.settings.executor is not None:
-        raise not_elsewhere(f"'{call.command}' stays in the process that keeps the record")
+    for setting in ("executor", "scheduler", "worker_password_variable"):
+        if getattr(call.settings, setting) is not None:
+            raise not_elsewhere(f"'{call.command}' stays in the process that keeps the record", setting)
     return Workplace(
         targets,
         journal,

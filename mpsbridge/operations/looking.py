@@ -62,11 +62,14 @@ class Sinks:
 
 
 def answers(
-    fleet: Fleet, job: Callable[[Host], V], sinks: Sinks
+    fleet: Fleet, job: Callable[[Host], V], sinks: Sinks, *, at_once: int | None = None
 ) -> Generator[tuple[int, Outcome[V]] | None, None, None]:
-    """What each host answers as it comes, with its place; ``None`` a few times a second while nothing comes."""
+    """What each host answers as it comes, with its place; ``None`` a few times a second while nothing comes.
+
+    ``at_once`` as :meth:`~mpsbridge.fleet.Fleet.ticking` has it.
+    """
     with sinks.looking(fleet) as settled:
-        for each in fleet.ticking(job):
+        for each in fleet.ticking(job, at_once=at_once):
             if each is not None:
                 settled(each[1].status == "done")
             yield each
@@ -250,7 +253,8 @@ class Reading:
         return judge(outcomes, Effect.READ, interrupted=self.is_interrupted)
 
 
-def not_elsewhere(why: str) -> InputError:
-    """What is raised where a cluster shall do what stays in this process, because ``why``."""
-    words = f"--executor is for reading only: {why}"
-    return InputError(words, hint="Leave out --executor (or MPSBRIDGE_EXECUTOR).")
+def not_elsewhere(why: str, setting: str = "executor") -> InputError:
+    """What is raised where a ``setting`` of a cluster is for what stays in this process, because ``why``."""
+    option = "--" + setting.replace("_", "-")
+    words = f"{option} is for reading only: {why}"
+    return InputError(words, hint=f"Leave out {option} (or MPSBRIDGE_{setting.upper()}).")

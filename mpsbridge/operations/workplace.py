@@ -188,7 +188,7 @@ class Workplace:
         of it: their outcome says so, and nothing is sent to them.
         """
         found: dict[int, Outcome[V]] = {}
-        with closing(answers(fleet, job, self.sinks)) as looks:
+        with closing(answers(fleet, job, self.sinks, at_once=self.concurrency)) as looks:
             for each in looks:
                 if each is not None:
                     found[each[0]] = each[1]
