@@ -258,8 +258,8 @@ def carried_out(made: MadeRun, summary: Path) -> tuple[RunResult[Any], int, str]
     return results[0], code, out.getvalue()
 
 
-@pytest.mark.timeout(3600 if PROFILE == "deep" else 120)
-@settings(max_examples=examples(ci=300, deep=20_000), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.timeout(3600 if PROFILE == "deep" else 300)
+@settings(max_examples=examples(ci=150, deep=20_000), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data(), st.sampled_from(COMMANDS), made_hosts())
 def test_eight_outputs_tell_the_same_of_a_run(
     tmp_path: Path, data: st.DataObject, command: str, hosts: list[MadeHost]

@@ -143,7 +143,9 @@ class ProcedureContext:
         """Whether the host has been seen in this life of the run."""
         self.in_doubt = False
         """Whether people may have been told or ended by something that was sent, also while giving back, and nobody
-        knows; or whether the host is on its way down by an order of this run."""
+        knows."""
+        self.goes_down = False
+        """Whether the host has taken an order of this run, and is not seen to be back."""
         self.was_restarted = False
         """Whether the host has restarted before this run told it to."""
         self.locale: str | None = None
@@ -243,6 +245,12 @@ class ProcedureContext:
             raise
         self.disrupted |= sent.step.disrupts
         return answer
+
+    @property
+    def leaves_doubt(self) -> bool:
+        """Whether somebody cannot know what was done: it was not answered, is under way, or is not in the record."""
+        missing = isinstance(self._journal, BestEffort) and self._journal.is_incomplete
+        return self.in_doubt or self.goes_down or missing
 
     def disrupt_no_more(self) -> None:
         """From here on things are only given back, which does not depend on the record."""

@@ -86,7 +86,7 @@ class Restart:
                 if not error.may_have_run:
                     raise
                 return self._see_whether(error)
-            context.in_doubt = answer.accepted
+            context.goes_down = answer.accepted
             if answer.accepted or not (answer.left and tries_left):
                 break
             context.holds_lease = True
@@ -177,7 +177,7 @@ class Restart:
             return self.see_back()
         if not order.is_taken:
             return self._see_back_in_doubt()
-        self._context.in_doubt = True
+        self._context.goes_down = True
         if then in {Then.CONSOLE_MODE, Then.STATION_MODE} and not self._goes_away():
             return mode_told(order.mode)
         return self._see_quiet() if then is Then.SHUTDOWN else self.see_back()

@@ -53,6 +53,8 @@ class SessionLedger:
         """Whose log-off the host began: nobody else is ever reset."""
         self._in_doubt: set[Identity] = {identity(session) for session in context.past.logged_off}
         """Whose log-off was ordered, in this life or before, and nobody knows whether it goes on."""
+        self._in_doubt_now: set[Identity] = set()
+        """The same of this life alone: a session that is there still was not ended by an earlier one."""
         self._reset: set[Identity] = set()
         self._absent_since: dict[Identity, float] = {}
 
@@ -193,7 +195,8 @@ class SessionLedger:
 
     def are_in_doubt(self, sessions: Iterable[Session]) -> None:
         """Nobody knows whether the log-off that was ordered goes on."""
-        self._in_doubt |= {identity(session) for session in sessions}
+        self._in_doubt_now |= {identity(session) for session in sessions}
+        self._in_doubt |= self._in_doubt_now
 
     def stays(self, who: Identity) -> bool:
         """Whether a session may be there, and nothing is on its way that ends it."""
@@ -273,7 +276,7 @@ class SessionLedger:
     def known(self) -> tuple[SessionResult, ...]:
         """The same where the work breaks off: nothing of those that it has not come to."""
         return tuple(
-            one for who, one in self._results.items() if one.result is not Result.UNKNOWN or who in self._in_doubt
+            one for who, one in self._results.items() if one.result is not Result.UNKNOWN or who in self._in_doubt_now
         )
 
     @property

@@ -78,6 +78,8 @@ class BestEffort:
     def __init__(self, journal: Record, problems: list[str]) -> None:
         self._journal = journal
         self._problems = problems
+        self.is_incomplete = False
+        """Whether something is missing there, so that those who read it cannot know what was done."""
 
     def record(self, run: str, host: str, what: Happening) -> int:
         """Put it on the disk if that is possible; its number, or 0. An outcome needs its intent."""
@@ -86,6 +88,7 @@ class BestEffort:
         try:
             return self._journal.record(run, host, what)
         except JournalLost as error:
+            self.is_incomplete = True
             said = f"the record is not complete: {error}"
             if said not in self._problems:
                 self._problems.append(said)
