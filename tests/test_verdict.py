@@ -36,7 +36,7 @@ from made_runs import (
 
 from mpsbridge.cli import acting, leases, listing, reading, running, showing
 from mpsbridge.cli.call import Call
-from mpsbridge.cli.conclusion import conclude
+from mpsbridge.cli.conclusion import finish
 from mpsbridge.cli.terminal import Terminal
 from mpsbridge.models.outcomes import Done, Outcome, Skipped
 from mpsbridge.operations.waves import Turnstile, WavesTable
@@ -84,7 +84,7 @@ def show(command: str, output: Output, result: RunResult[Any]) -> str:
             showing.show(call, result.outcomes, result.verdict, dry_run=False)
         else:
             listing.present(
-                call, result.outcomes, reading.LOGONS if command == "logons" else leases._LAYOUT, result.verdict
+                call, result.outcomes, reading.LOGONS if command == "logons" else leases.LEASES, result.verdict
             )
     return out.getvalue()
 
@@ -251,10 +251,8 @@ def carried_out(made: MadeRun, summary: Path) -> tuple[RunResult[Any], int, str]
             code, _ = running.follow(call, made.work, made.plan, run=made.plan.run, hosts=names, stream=None)
         elif made.command == "logoff":
             code = acting.carry_out(call, made.work, made.plan)
-        elif made.command in {"hold", "release"} and made.plan.values:
-            code = leases._carry_out(call, made.work, made.plan)
         else:
-            code = conclude(call, made.journal, made.work.carry_out(made.plan))
+            code = finish(call, made.work, made.plan, reading.LOGONS if made.command == "logons" else leases.LEASES)
     return results[0], code, out.getvalue()
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.conclusion import conclude, finish
-from mpsbridge.cli.fleets import open_journal, open_workplace
+from mpsbridge.cli.fleets import only_plans, open_journal, open_workplace
 from mpsbridge.cli.leaving import leaving_behind
 from mpsbridge.cli.listing import Layout, tell
 from mpsbridge.cli.showing import note_once
@@ -78,7 +78,7 @@ def _carry_out(call: Call, words: Sequence[str], operation: ActOn, *, yes: bool)
     with open_journal(call) as journal, open_workplace(call, targets, journal, asks=asks) as work:
         plan = work.plan(operation)
         note_once(call, plan.notes)
-        if call.settings.dry_run or work.is_interrupted:
+        if only_plans(call, work):
             planned = judge(plan.outcomes, Effect.READ, interrupted=work.is_interrupted)
             show(call, plan.outcomes, planned, operation.act)
             return planned.exit_code
@@ -124,7 +124,6 @@ def set_logons(call: Call, hosts: Sequence[str], mode: LogonMode, layout: Layout
         plan = work.plan(SetLogons(mode=mode))
         if call.settings.dry_run and plan.modes:
             call.terminal.note(f"logons would be set to {mode} on {listed(plan.hosts)}")
-        acts = bool(plan.modes) and not (call.settings.dry_run or work.is_interrupted)
-        if acts:
+        if plan.modes and not only_plans(call, work):
             call.terminal.confirm(f"Set logons to {mode} on {listed(plan.hosts)}?", yes=yes)
-        return finish(call, work, plan, layout, acts=acts)
+        return finish(call, work, plan, layout)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mpsbridge.cli.call import Call
-from mpsbridge.cli.fleets import lost_answer
+from mpsbridge.cli.fleets import lost_answer, only_plans
 from mpsbridge.cli.listing import Layout, tell
 from mpsbridge.errors import InputError, JournalError, JournalLost
 from mpsbridge.models.scripts import Effect
@@ -23,8 +23,9 @@ from mpsbridge.reports.summary import make_report
 from mpsbridge.runs.journal import Journal
 
 
-def finish(call: Call, work: Workplace, plan: LeasePlan | LogonsPlan, layout: Layout[Any], *, acts: bool) -> int:
-    """Do what is planned where it ``acts``, and say what came of it, or would; the exit code."""
+def finish(call: Call, work: Workplace, plan: LeasePlan | LogonsPlan, layout: Layout[Any]) -> int:
+    """Do what is planned, unless the call ends with its plan, and say what came of it, or would; the exit code."""
+    acts = not only_plans(call, work)
     verdict = judge(plan.outcomes, Effect.DISRUPT, interrupted=work.is_interrupted)
     result: RunResult[Any] = work.carry_out(plan) if acts else RunResult(plan.run, plan.outcomes, verdict)
     tell(call, result.outcomes, layout, result.verdict)

@@ -43,6 +43,14 @@ def open_workplace(call: Call, targets: Sequence[Target], journal: Journal, *, a
     )
 
 
+def only_plans(call: Call, work: Workplace) -> bool:
+    """Whether a call that may act ends with its plan: a dry run, or one that a person broke off while it looked.
+
+    Any other is carried out, and so a run in the record: also where each host refuses, fails or has nothing to be done.
+    """
+    return call.settings.dry_run or work.is_interrupted
+
+
 def open_journal(call: Call) -> Journal:
     """The record, or a :class:`~mpsbridge.errors.JournalError` before anything is sent."""
     shared, path = call.settings.journal_shared, record_path(call)

@@ -14,13 +14,12 @@ from mpsbridge.errors import InputError
 from mpsbridge.models.counts import counted, listed
 from mpsbridge.models.sessions import from_cim
 from mpsbridge.operations.holds import Hold, LeasePlan, LeaseValue, Release, lease_of
-from mpsbridge.operations.workplace import Workplace
 from mpsbridge.runs.runlock import is_at_work
 
 
 def leases(call: Call, hosts: Sequence[str], shard: str | None) -> int:
     """``leases``: who is at work on each host."""
-    return look(call, call.targets(hosts, shard=shard), lease_of, _LAYOUT)
+    return look(call, call.targets(hosts, shard=shard), lease_of, LEASES)
 
 
 def hold(call: Call, hosts: Sequence[str], reason: str) -> int:
@@ -29,7 +28,7 @@ def hold(call: Call, hosts: Sequence[str], reason: str) -> int:
         raise InputError("--reason: it is empty; say why the hosts are held")
     targets = call.targets(hosts)
     with open_journal(call) as journal, open_workplace(call, targets, journal) as work:
-        return _carry_out(call, work, work.plan(Hold(reason=reason)))
+        return finish(call, work, work.plan(Hold(reason=reason)), LEASES)
 
 
 def release(call: Call, hosts: Sequence[str], *, yes: bool) -> int:
@@ -41,12 +40,7 @@ def release(call: Call, hosts: Sequence[str], *, yes: bool) -> int:
             _say_who_is_at_work(call, plan)
             names = [f"{host} ({value.who})" for host, value in plan.found.items()]
             call.terminal.confirm(f"Release {listed(names)}?", yes=yes)
-        return _carry_out(call, work, plan)
-
-
-def _carry_out(call: Call, work: Workplace, plan: LeasePlan) -> int:
-    acts = bool(plan.values) and not (call.settings.dry_run or work.is_interrupted)
-    return finish(call, work, plan, _LAYOUT, acts=acts)
+        return finish(call, work, plan, LEASES)
 
 
 def _say_who_is_at_work(call: Call, plan: LeasePlan) -> None:
@@ -62,7 +56,7 @@ def _row(host: str, value: LeaseValue) -> Sequence[object]:
     return host, value.who if value.is_held else "", until, value.logons, value.text
 
 
-_LAYOUT = Layout[LeaseValue](
+LEASES = Layout[LeaseValue](
     columns=("HOST", "HELD BY", "UNTIL", "LOGONS", ""),
     rows=lambda host, value: [_row(host, value)],
     summary=lambda values: f"{sum(value.is_held for value in values)} of {counted(len(values), 'host')} held",

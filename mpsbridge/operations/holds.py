@@ -22,7 +22,7 @@ from mpsbridge.models.harmless import harmless
 from mpsbridge.models.outcomes import Done, Outcome
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import LogonMode, Observation, Session, SessionResult, to_cim
-from mpsbridge.operations.outcomes import judge, refused_is_skipped
+from mpsbridge.operations.outcomes import judge, never_begun, refused_is_skipped
 from mpsbridge.operations.workplace import RunResult, Watch, Workplace
 from mpsbridge.planning.lease import (
     DIGITS,
@@ -173,7 +173,7 @@ class Hold(Given):
         """Look at every host: one that is held already is refused."""
         run, outcomes = work.new_run(), [refused_is_skipped(one) for one in work.look(work.fleet(), _unless_held)]
         values = {place: one.value for place, one in enumerate(outcomes) if isinstance(one, Done)}
-        would = [_saying(one, "would be held") for one in outcomes]
+        would = [_saying(one, "would be held") if isinstance(one, Done) else never_begun(one) for one in outcomes]
         return LeasePlan(self, run, tuple(would), values)
 
     def open_record(self, work: Workplace, run: str, hosts: Sequence[str]) -> Record:
@@ -204,9 +204,7 @@ def _unless_held(host: Host) -> LeaseValue:
     return value
 
 
-def _saying(outcome: Outcome[LeaseValue], text: str) -> Outcome[LeaseValue]:
-    if not isinstance(outcome, Done):
-        return outcome
+def _saying(outcome: Done[LeaseValue], text: str) -> Done[LeaseValue]:
     return outcome.model_copy(update={"value": outcome.value.model_copy(update={"text": text})})
 
 
@@ -215,9 +213,13 @@ class Release(Given):
 
     def plan(self, work: Workplace) -> LeasePlan:
         """Look who holds each host."""
-        outcomes = work.fleet().run(lease_of)
+        looks = work.fleet().run(lease_of)
+        outcomes = [one if isinstance(one, Done) else never_begun(one) for one in looks]
         values = {place: one.value for place, one in enumerate(outcomes) if isinstance(one, Done) and one.value.is_held}
-        would = [_saying(one, "would be released") if place in values else one for place, one in enumerate(outcomes)]
+        would = [
+            _saying(one, "would be released") if isinstance(one, Done) and place in values else one
+            for place, one in enumerate(outcomes)
+        ]
         return LeasePlan(self, work.new_run(), tuple(would), values)
 
     def open_record(self, work: Workplace, run: str, hosts: Sequence[str]) -> Record:
