@@ -56,7 +56,7 @@ RAISED: dict[str, tuple[type[MpsBridgeError], Judged]] = {
     "lost": (ConnectionLost, Judged.UNKNOWN),
     "denied": (AccessDenied, Judged.UNKNOWN),
     "unreachable": (Unreachable, Judged.FAILED),
-    "released": (HostReleased, Judged.FAILED),
+    "released": (HostReleased, Judged.STOPPED),
     "refused by a step": (Refused, Judged.FAILED),
     "still held": (StillHeld, Judged.FAILED),
     "stopped": (Stopped, Judged.STOPPED),

@@ -13,13 +13,14 @@ from mpsbridge.cli.running import go_on, rehearse, run_end
 from mpsbridge.errors import InputError
 from mpsbridge.inventory.finding import known_hosts
 from mpsbridge.models.counts import listed
+from mpsbridge.models.durations import format_duration
 from mpsbridge.operations.ending import DEADLINE_S, End
 from mpsbridge.operations.planfile import read_notice
-from mpsbridge.operations.resumption import OpenRun, open_run
+from mpsbridge.operations.resumption import OpenRun, open_run, was_stopped
 from mpsbridge.operations.workplace import RunResult
 from mpsbridge.planning.end_options import EndOptions, make_policy
 from mpsbridge.planning.selection import SAY_WHO, Selector
-from mpsbridge.runs.journal import Journal
+from mpsbridge.runs.journal import Journal, Run
 
 
 def end(
@@ -52,8 +53,8 @@ def end(
 def resume(call: Call, prefix: str | None, only: Sequence[str], *, events: Path | None, yes: bool) -> int:
     """``resume``: go on with a run that never ended: look first, repeat nothing that may have happened."""
     with open_journal(call) as journal:
-        dry_run = call.settings.dry_run
-        found = open_run(journal, prefix, only, read_stdin=read_standard_input, takes=not dry_run)
+        asks = not yes or call.settings.dry_run
+        found = open_run(journal, prefix, only, read_stdin=read_standard_input, asks=asks)
         if not found.has_work:
             return _nothing_left(call, journal, found)
         return _go_on(call, journal, found, events=events, yes=yes)
@@ -81,7 +82,13 @@ def _go_on(call: Call, journal: Journal, found: OpenRun, *, events: Path | None,
     targets = call.targets(found.left)
     if call.settings.dry_run:
         return rehearse(call, journal, targets, found.resume(DEADLINE_S)) or code
-    call.terminal.confirm(
-        f"Go on with run {run.id} ({run.reason or 'no reason given'}) on {listed(found.left)}?", yes=yes
-    )
+    call.terminal.confirm(f"Go on with {_told(call, run)} on {listed(found.left)}?", yes=yes)
     return go_on(call, journal, targets, found.resume(call.settings.deadline), events=events) or code
+
+
+def _told(call: Call, run: Run) -> str:
+    """A run as the question shows it: its reason, how long ago it was begun, and whether a person stopped it."""
+    age_s = max(0.0, (call.clock.now() - run.started).total_seconds())
+    age = format_duration(age_s // 60 * 60 if age_s >= 60 else age_s)
+    stopped = ", stopped on purpose" if was_stopped(run) else ""
+    return f"run {run.id} ({run.reason or 'no reason given'}; begun {age} ago{stopped})"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.conclusion import finish
-from mpsbridge.cli.fleets import open_journal, open_workplace, record_path
+from mpsbridge.cli.fleets import only_plans, open_journal, open_workplace, record_path
 from mpsbridge.cli.listing import Layout
 from mpsbridge.cli.looking import look
 from mpsbridge.cli.tables import when
@@ -36,11 +36,16 @@ def release(call: Call, hosts: Sequence[str], *, yes: bool) -> int:
     targets = call.targets(hosts)
     with open_journal(call) as journal, open_workplace(call, targets, journal) as work:
         plan = work.plan(Release())
-        if plan.values and not call.settings.dry_run:
+        if plan.values and not only_plans(call, work):
             _say_who_is_at_work(call, plan)
-            names = [f"{host} ({value.who})" for host, value in plan.found.items()]
+            names = [f"{host} ({_by(plan, host, value)})" for host, value in plan.found.items()]
             call.terminal.confirm(f"Release {listed(names)}?", yes=yes)
         return finish(call, work, plan, LEASES)
+
+
+def _by(plan: LeasePlan, host: str, value: LeaseValue) -> str:
+    """Who holds a host that is to be released; where nothing does any more, the runs that lose it."""
+    return value.who if value.is_held else f"not held; run {listed(plan.leaves[host])} loses it"
 
 
 def _say_who_is_at_work(call: Call, plan: LeasePlan) -> None:

@@ -33,8 +33,9 @@ from mpsbridge.operations.outcomes import (
     not_found,
     refusals_of,
 )
+from mpsbridge.operations.released import is_over, over, record_over, released_meanwhile
 from mpsbridge.operations.waves import Turnstile, WavesTable, limits, without_a_turn
-from mpsbridge.operations.workplace import RunResult, Watch, Workplace
+from mpsbridge.operations.workplace import RunResult, Watch, Workplace, nothing_is_sent
 from mpsbridge.planning.policy import HostPlan, Policy, plan_host
 from mpsbridge.planning.selection import Seen
 from mpsbridge.planning.spared import Unmatched, unmatched
@@ -222,6 +223,9 @@ class Resume(Given):
     run: str
     end: End
     hosts: tuple[str, ...]
+    is_named: bool = True
+    """Whether a person named the run. One that was not named does nothing more where every host that it held has been
+    released meanwhile, from another machine say: whoever did that wanted no more of it."""
 
     def plan(self, work: Workplace) -> EndPlan:
         """What going on would do. Raises ``JournalError`` where the record of a host cannot be read."""
@@ -229,6 +233,9 @@ class Resume(Given):
         out = not_serving(work, self.run, self.hosts, order)
         pasts = {host: past_of(work.record.entries(self.run, host=host)) for host in order}
         plans, spare_nobody = _plan(work, self.end, self.run, pasts)
+        released = [plan.host for plan in plans if isinstance(plan, Failed) and plan.failure.kind == HostReleased.kind]
+        if not self.is_named and is_over(work.record, self.run, self.hosts, released):
+            plans = [plan if plan.host in released else over(plan.host, plan.address) for plan in plans]
         return EndPlan(
             self.end,
             self.run,
@@ -246,9 +253,15 @@ class Resume(Given):
         out = not_serving(work, self.run, self.hosts, order)
         others = [host for host in unfinished(work.record, self.run, self.hosts) if host not in order]
         before = {host: len(work.record.entries(self.run, host=host)) for host in order}
+        with nothing_is_sent():
+            work.record.resume(self.run)
+        places = range(len(order))
+        released = [] if self.is_named else released_meanwhile(work, self.run, self.hosts)
         with _deadline(work, self.end.deadline_s) as late:
             turns = _Turns(order=order, hosts=len(self.hosts), out=out)
-            acted = _in_turns(work, self.run, self.end, watch, turns, range(len(order)))
+            acted = _in_turns(work, self.run, self.end, watch, turns, released or places)
+            for place in set(places) - set(acted):
+                acted[place] = record_over(work.record, self.run, over(order[place], work.targets[place].address))
             told = [_with_the_past(work, self.run, acted[place], before) for place in sorted(acted)]
             outcomes = [not_begun_is_skipped(outcome) for outcome in told]
         return _end(work, self.run, outcomes, self.hosts, late=late.is_set(), is_resumed=True, others=others)

@@ -9,20 +9,21 @@ removed while it still has the digest that was asked about. No record that break
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from pydantic import JsonValue
 
 from mpsbridge.errors import JournalError, JournalLost, MpsBridgeError, Refused, StillHeld
 from mpsbridge.host import Host
-from mpsbridge.models.counts import counted
+from mpsbridge.models.counts import counted, listed
 from mpsbridge.models.frozen import Frozen, Given
 from mpsbridge.models.harmless import harmless
 from mpsbridge.models.outcomes import Done, Outcome
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import LogonMode, Observation, Session, SessionResult, to_cim
 from mpsbridge.operations.outcomes import judge, never_begun, refused_is_skipped
+from mpsbridge.operations.released import leave, open_runs_of
 from mpsbridge.operations.workplace import RunResult, Watch, Workplace
 from mpsbridge.planning.lease import (
     DIGITS,
@@ -116,6 +117,8 @@ class LeasePlan:
     outcomes: tuple[Outcome[LeaseValue], ...]
     values: dict[int, LeaseValue]
     """What was found, by the host's place in the order given, of those with work."""
+    leaves: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """By host, the open runs of this record that lose it."""
 
     @property
     def found(self) -> dict[str, LeaseValue]:
@@ -146,9 +149,26 @@ class LeasePlan:
         places = list(self.values)
         for place, outcome in zip(places, fleet.run(job, only=places), strict=True):
             outcomes[place] = refused_is_skipped(outcome)
+        self._leave_runs(work, outcomes)
         verdict = judge(outcomes, Effect.DISRUPT, interrupted=fleet.interrupted)
         work.end_record(self.run, verdict, outcomes)
         return RunResult(self.run, tuple(outcomes), verdict)
+
+    def _leave_runs(self, work: Workplace, outcomes: list[Outcome[LeaseValue]]) -> None:
+        """Let hosts that were released leave their runs, in the record of those; the outcomes say so."""
+        released = [one.host for one in outcomes if isinstance(one, Done)]
+        for run in dict.fromkeys(run for host in released for run in self.leaves.get(host, ())):
+            hosts = [host for host in released if run in self.leaves.get(host, ())]
+            try:
+                held = any(self.found[host].run == run for host in hosts)
+                has_ended = leave(work.record, run, hosts, actor=work.actor, held=held)
+            except (JournalError, JournalLost) as error:
+                work.sinks.warn(f"the record does not say that {listed(hosts)} has left run {run}: {error}")
+                continue
+            said = f"run {run} has ended by that" if has_ended else f"it has left run {run}"
+            for place, one in enumerate(outcomes):
+                if isinstance(one, Done) and one.host in hosts:
+                    outcomes[place] = _saying(one, f"{one.value.text}; {said}")
 
 
 @dataclass(frozen=True)
@@ -215,12 +235,14 @@ class Release(Given):
         """Look who holds each host."""
         looks = work.fleet().run(lease_of)
         outcomes = [one if isinstance(one, Done) else never_begun(one) for one in looks]
-        values = {place: one.value for place, one in enumerate(outcomes) if isinstance(one, Done) and one.value.is_held}
+        found = {place: one.value for place, one in enumerate(outcomes) if isinstance(one, Done)}
+        leaves = {outcomes[place].host: _runs_that_lose(work, outcomes[place].host, found[place]) for place in found}
+        values = {place: value for place, value in found.items() if value.is_held or leaves[outcomes[place].host]}
         would = [
             _saying(one, "would be released") if isinstance(one, Done) and place in values else one
             for place, one in enumerate(outcomes)
         ]
-        return LeasePlan(self, work.new_run(), tuple(would), values)
+        return LeasePlan(self, work.new_run(), tuple(would), values, leaves)
 
     def open_record(self, work: Workplace, run: str, hosts: Sequence[str]) -> Record:
         """The record of this run, as far as it can be kept: no host stays closed for want of one."""
@@ -240,6 +262,17 @@ class Release(Given):
         if seen.lease is not None and (there.run, there.owner, there.digest) != (asked.run, asked.owner, asked.digest):
             raise StillHeld(_CHANGED, hint=_LOOK)
         return _give_back(work, steps, seen)
+
+
+def _runs_that_lose(work: Workplace, host: str, lease: LeaseValue) -> tuple[str, ...]:
+    """The runs in the record that lose a host where it is released; none by a person's hold that goes."""
+    if lease.owner is not None and lease.run is None:
+        return ()
+    try:
+        return tuple(open_runs_of(work.record, host, holder=lease.run))
+    except (JournalError, JournalLost) as error:
+        work.sinks.warn(f"{host}: the record does not tell which runs lose it: {error}")
+        return ()
 
 
 class NoRecord:

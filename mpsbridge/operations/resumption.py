@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from mpsbridge.errors import InputError, JournalError
+from mpsbridge.errors import InputError, JournalError, Refused
 from mpsbridge.inventory.entries import EVERY, Inventory, InventoryHost
 from mpsbridge.inventory.patterns import choose
 from mpsbridge.operations.ending import End, Resume
@@ -37,6 +37,8 @@ class OpenRun:
     unfinished: tuple[str, ...]
     left: tuple[str, ...]
     illegible: dict[str, JournalError]
+    is_named: bool = True
+    """Whether the run was named, as opposed to being the only one."""
 
     @property
     def has_work(self) -> bool:
@@ -52,22 +54,27 @@ class OpenRun:
     def resume(self, deadline_s: int | None = None) -> Resume:
         """The operation that goes on with it; ``deadline_s`` is the time for all of it."""
         end = self.end.model_copy(update={"deadline_s": deadline_s})
-        return Resume(run=self.run.id, end=end, hosts=self.hosts)
+        return Resume(run=self.run.id, end=end, hosts=self.hosts, is_named=self.is_named)
 
 
 def open_run(
-    journal: Journal, prefix: str | None, only: Sequence[str], *, read_stdin: Callable[[], str], takes: bool
+    journal: Journal, prefix: str | None, only: Sequence[str], *, read_stdin: Callable[[], str], asks: bool
 ) -> OpenRun:
     """The run that is meant, by the beginning of its id or as the only one, and what is left of it on the hosts that
-    the words ``only`` mean (all of them without any). Where it ``takes`` the run, that is recorded.
+    the words ``only`` mean (all of them without any). No other process carries it out from here on.
 
-    Raises ``InputError`` where no run is meant or several may be, and ``JournalError`` where its record does not tell.
+    A run that a person stopped is not taken for being the only one, unless somebody is asked (``asks``) who reads what
+    it was about. Raises ``Refused`` then, ``InputError`` where no run is meant or several may be, and ``JournalError``
+    where its record does not tell.
     """
     run = _meant(journal, prefix)
-    if takes:
-        journal.resume(run.id)
-    else:
-        journal.take(run.id)
+    if was_stopped(run) and prefix is None and not asks:
+        raise Refused(
+            f"run {run.id} ({run.reason or 'no reason given'}) was stopped on purpose, so it is not gone on with"
+            " unless it is named",
+            hint=f"Name it: mpsbridge resume {run.id} --yes; 'mpsbridge release' on its hosts ends it.",
+        )
+    journal.take(run.id)
     hosts, end = _recorded(run)
     theirs = Inventory(path=Path(f"run {run.id}"), hosts={host: InventoryHost() for host in hosts})
     chosen = {host.casefold() for host in choose(only or [EVERY], theirs, read_stdin=read_stdin)}
@@ -75,19 +82,36 @@ def open_run(
     wanted = [host for host in every if host.casefold() in chosen]
     illegible = _illegible(journal, run.id, wanted)
     left = tuple(host for host in wanted if host not in illegible)
-    return OpenRun(run, end, tuple(hosts), tuple(every), left, illegible)
+    return OpenRun(run, end, tuple(hosts), tuple(every), left, illegible, is_named=prefix is not None)
+
+
+def was_stopped(run: Run) -> bool:
+    """Whether a person, or a CI job's cancellation, has stopped an open run, as opposed to one that died."""
+    return run.verdict is not None and run.verdict.is_interrupted
 
 
 def _meant(journal: Journal, prefix: str | None) -> Run:
-    found = journal.runs(only_open=True) if prefix is None else [journal.find(prefix)]
-    found = [run for run in found if run.command in RESUMABLE and run.ended is None]
+    if prefix is not None:
+        run = journal.find(prefix)
+        if run.command not in RESUMABLE:
+            raise InputError(f"run {run.id} is of '{run.command}', and only 'end' and 'maintain' can be gone on with")
+        if run.ended is not None:
+            raise InputError(_has_ended(run))
+        return run
+    every = [run for run in journal.runs() if run.command in RESUMABLE]
+    found = [run for run in every if run.ended is None]
     if not found:
-        raise InputError("no run is open" if prefix is None else f"the run {prefix} has ended")
+        raise InputError("; ".join(["no run is open", *map(_has_ended, every[:1])]))
     if len(found) > 1:
         found = [run for run in found if not journal.is_at_work(run.id)] or found
     if len(found) > 1:
         raise InputError(f"several runs are open: {', '.join(run.id for run in found)}", hint="Name one of them.")
     return found[0]
+
+
+def _has_ended(run: Run) -> str:
+    """The sentence about a run that is over, with what came of it and who released its hosts."""
+    return f"run {run.id} has ended" + (f": {run.verdict}" if run.verdict else "")
 
 
 def _illegible(journal: Journal, run: str, hosts: Sequence[str]) -> dict[str, JournalError]:

@@ -139,7 +139,7 @@ class Journal:
             with self._writing(run):
                 self._database.execute("INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)", values)
         except JournalLost as error:
-            self._let_go(run)
+            self.let_go(run)
             raise JournalError(error.message, hint="Free some space, or name another file with --journal.") from error
         return begun
 
@@ -161,7 +161,8 @@ class Journal:
         """Whether a process is carrying out this run; false for one that has ended or died."""
         return run in self._runs or is_at_work(self.path, run)
 
-    def _let_go(self, run: str) -> None:
+    def let_go(self, run: str) -> None:
+        """Carry this run out no more; it is as it was. May be called where it was never taken."""
         if (lock := self._runs.pop(run, None)) is not None:
             lock.release()
 
@@ -188,7 +189,7 @@ class Journal:
                 "UPDATE run SET ended = ?, verdict = ? WHERE id = ? AND ended IS NULL",
                 (ended, verdict.model_dump_json(exclude_defaults=True), run),
             )
-        self._let_go(run)
+        self.let_go(run)
 
     def annotate(self, run: str, note: str) -> None:
         """Add to the verdict of a run what else is to be known: that its answer was lost."""
@@ -282,7 +283,7 @@ class Journal:
     def close(self) -> None:
         """Let go of the file and of the runs; may be called twice."""
         for run in list(self._runs):
-            self._let_go(run)
+            self.let_go(run)
         with self._lock:
             self._database.close()
 

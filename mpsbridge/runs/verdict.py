@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from pydantic import Field
 
-from mpsbridge.errors import NotBegun, NoTurn, Refused, Stopped
+from mpsbridge.errors import HostReleased, NotBegun, NoTurn, Refused, Stopped
 from mpsbridge.models.counts import counted
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.outcomes import Done, Failed, Skipped
@@ -30,7 +30,7 @@ class Verdict(StrEnum):
     REFUSED = "refused"
     """The plan refused, by its verdicts or its waves; nothing was sent."""
     STOPPED = "stopped"
-    """It was broken off between two steps, or its turn never came."""
+    """It was broken off between two steps, a person released it, or its turn never came."""
     UNKNOWN = "unknown"
     """Something may have happened, and only a look at the host can tell."""
     FAILED = "failed"
@@ -67,7 +67,7 @@ class HostFacts(NamedTuple):
             return Verdict.UNKNOWN
         if self.is_refused:
             return Verdict.REFUSED
-        if self.error in {NotBegun.kind, Stopped.kind}:
+        if self.error in {NotBegun.kind, Stopped.kind, HostReleased.kind}:
             return Verdict.STOPPED
         if self.error is None and self.given_back and all(result.went_well for result in self.results):
             return Verdict.DONE
@@ -121,7 +121,7 @@ class RunVerdict(Frozen):
     is_interrupted: bool = False
     """Whether a person, or the machine, wanted it to stop, or it died."""
     note: str = ""
-    """What else is to be known of it: that its answer was lost."""
+    """What else is to be known of it: that its answer was lost, or who released its hosts."""
 
     @classmethod
     def of(cls, hosts: Iterable[Verdict], sessions: Iterable[Result] = (), *, interrupted: bool = False) -> RunVerdict:
