@@ -166,9 +166,9 @@ def test_what_a_damaged_lease_could_not_say_is_said(mpsbridge: Command) -> None:
 def test_a_weak_lease_folder_says_what_to_type(mpsbridge: Command) -> None:
     planned = mpsbridge("end", "weak", "--all", "--no-warning", "--then", "restart", "--yes")
     assert "--take-over" not in planned.err + planned.out
-    assert "'mpsbridge release' says what to do there" in planned.err
+    assert "'mpsbridge release weak' says what to do there" in planned.err
     acted = mpsbridge("logons", "weak", "--set", "drain", "--yes")
-    assert (acted.code, "'mpsbridge release' says what to do there" in acted.err) == (3, True)
+    assert (acted.code, "'mpsbridge release weak' says what to do there" in acted.err) == (3, True)
     released = mpsbridge("release", "weak", "--yes")
     assert released.code == 1
     assert 'rmdir /s /q "%ProgramFiles%\\mpsbridge"' in released.err

@@ -124,7 +124,7 @@ class ActOn(Given):
         nowhere = not_found(missing, people, hosts=len(looks))
         elsewhere = may_be_there(missing, hosts=len(looks))
         outcomes = [
-            self._before(run, look, plans[place], nowhere, dry_run=work.only_reads)
+            self._before(work, run, look, plans[place], nowhere)
             if isinstance(look, Done)
             else never_begun(look, note=elsewhere)
             for place, look in enumerate(looks)
@@ -137,11 +137,11 @@ class ActOn(Given):
         return ActPlan(operation=self, run=run, outcomes=tuple(outcomes), plans=with_work, notes=tuple(notes))
 
     def _before(
-        self, run: str, look: Done[Observation], plan: Plan, nowhere: str, *, dry_run: bool
+        self, work: Workplace, run: str, look: Done[Observation], plan: Plan, nowhere: str
     ) -> Outcome[ActValue]:
         """The outcome of a host before anything is sent: refused, or what would be done and is kept."""
         reasons = [nowhere] if nowhere else []
-        if self.effect is Effect.DISRUPT and plan.acts and (held := why_held(look.value)):
+        if self.effect is Effect.DISRUPT and plan.acts and (held := why_held(look.value, look.host, work.fate_of)):
             reasons.append(held)
         for verdict in plan.refusals:
             lifted = f" ({verdict.lifted_by} allows it)" if verdict.lifted_by else ""
@@ -149,7 +149,7 @@ class ActOn(Given):
         if reasons:
             return Skipped.instead_of(look, REFUSED + "; ".join(reasons))
         results = tuple(verdict.as_planned for verdict in plan.verdicts)
-        value = ActValue(run=run, dry_run=dry_run, sessions=results, problems=plan.notes)
+        value = ActValue(run=run, dry_run=work.only_reads, sessions=results, problems=plan.notes)
         return Done[ActValue](host=look.host, address=look.address, elapsed_s=look.elapsed_s, value=value)
 
     def carry_out(self, work: Workplace, plan: ActPlan, watch: Watch) -> RunResult[ActValue]:

@@ -302,7 +302,7 @@ def _plan(
         seen = host.observe(programs=policy.keep_running)
         if host.name in pasts and (why := left_by(pasts[host.name], seen, run, seen.observed)):
             raise HostReleased(why)
-        return plan_host(host.name, seen, operation.policy_on(host.name), run=run)
+        return plan_host(host.name, seen, operation.policy_on(host.name), run=run, fate_of=work.fate_of)
 
     looks = work.look(work.fleet(gives_back=True), look)
     missing = [outcome.value.missing for outcome in looks if isinstance(outcome, Done)]

@@ -18,7 +18,6 @@ from mpsbridge.errors import JournalError, JournalLost, MpsBridgeError, Refused,
 from mpsbridge.host import Host
 from mpsbridge.models.counts import counted, listed
 from mpsbridge.models.frozen import Frozen, Given
-from mpsbridge.models.harmless import harmless
 from mpsbridge.models.outcomes import Done, Outcome
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import LogonMode, Observation, Session, SessionResult, to_cim
@@ -27,14 +26,15 @@ from mpsbridge.operations.released import leave, open_runs_of
 from mpsbridge.operations.workplace import RunResult, Watch, Workplace
 from mpsbridge.planning.lease import (
     DIGITS,
-    SHOWN,
     Damaged,
     Lease,
     doubts,
     expected_of,
+    held_by,
     holder,
     is_disbelieved,
     is_of_run,
+    named_holder,
     read_lease,
 )
 from mpsbridge.procedure.cancellation import release_notices
@@ -79,9 +79,7 @@ class LeaseValue(Frozen):
         """Who holds it, for people."""
         if not self.readable:
             return "a lease that cannot be read" + (f", digest {self.digest[:DIGITS]}" if self.digest else "")
-        what = f"run {self.run}" if self.run else "a hold"
-        reason = f": {harmless(self.reason, limit=SHOWN)}" if self.reason else ""
-        return f"{what} of {harmless(self.owner or '', limit=SHOWN)}{reason}"
+        return named_holder(self.run, self.owner or "", self.reason or "")
 
     @classmethod
     def of(cls, seen: Observation) -> LeaseValue:
@@ -191,7 +189,10 @@ class Hold(Given):
 
     def plan(self, work: Workplace) -> LeasePlan:
         """Look at every host: one that is held already is refused."""
-        run, outcomes = work.new_run(), [refused_is_skipped(one) for one in work.look(work.fleet(), _unless_held)]
+        run, outcomes = (
+            work.new_run(),
+            [refused_is_skipped(one) for one in work.look(work.fleet(), lambda host: _unless_held(work, host))],
+        )
         values = {place: one.value for place, one in enumerate(outcomes) if isinstance(one, Done)}
         would = [_saying(one, "would be held") if isinstance(one, Done) else never_begun(one) for one in outcomes]
         return LeasePlan(self, run, tuple(would), values)
@@ -205,8 +206,8 @@ class Hold(Given):
         """Write the hold where nothing is held. Raises ``Refused``."""
         del asked
         host, seen = steps.host, steps.host.look()
-        if seen.lease is not None:
-            raise Refused(f"the host is held already by {LeaseValue.of(seen).who}")
+        if why := _already(work, host.name, seen):
+            raise Refused(why)
         lease = Lease(run=None, owner=work.actor, reason=self.reason, since=to_cim(seen.observed), expires=None)
         written = steps.take(
             StepSent(step=Step.LEASE), lambda: host.set_lease(lease.text(), expected=None, run=steps.run)
@@ -217,11 +218,17 @@ class Hold(Given):
         return held.model_copy(update={"text": "held"})
 
 
-def _unless_held(host: Host) -> LeaseValue:
-    value = lease_of(host)
-    if value.is_held:
-        raise Refused(f"the host is held already by {value.who}")
-    return value
+def _unless_held(work: Workplace, host: Host) -> LeaseValue:
+    seen = host.look()
+    if held := _already(work, host.name, seen):
+        raise Refused(held)
+    return LeaseValue.of(seen)
+
+
+def _already(work: Workplace, host: str, seen: Observation) -> str:
+    """Why a host cannot be held: any lease is somebody's, also one that has run out. Empty where there is none."""
+    held = held_by(seen, host, work.fate_of)
+    return f"the host is held already by {held}" if held else ""
 
 
 def _saying(outcome: Done[LeaseValue], text: str) -> Done[LeaseValue]:

@@ -28,10 +28,10 @@ class SetLogons(Given):
 
     mode: LogonMode
 
-    def _look(self, host: Host) -> Logons:
+    def _look(self, work: Workplace, host: Host) -> Logons:
         """The mode as it is. Raises ``Refused`` where no script would change it."""
         seen = host.look()
-        if held := why_held(seen):
+        if held := why_held(seen, host.name, work.fate_of):
             raise Refused(held)
         if seen.sets_logons is False and seen.logon_mode is not self.mode:
             raise Refused(f"{NO_LOGON_PROGRAM}, so its logon mode cannot be set")
@@ -39,7 +39,9 @@ class SetLogons(Given):
 
     def plan(self, work: Workplace) -> LogonsPlan:
         """Read the mode of every host; one that is held, or where it cannot be set, is refused."""
-        found = [refused_is_skipped(outcome) for outcome in work.look(work.fleet(), self._look)]
+        found = [
+            refused_is_skipped(outcome) for outcome in work.look(work.fleet(), lambda host: self._look(work, host))
+        ]
         modes = {
             place: outcome.value.mode
             for place, outcome in enumerate(found)

@@ -23,9 +23,10 @@ from mpsbridge.models.outcomes import REFUSED, Failed, Failure, Outcome, Skipped
 from mpsbridge.models.sessions import Result, SessionResult
 from mpsbridge.models.targets import Target
 from mpsbridge.operations.looking import CUT_OFF, Sinks, answers, open_files_for
+from mpsbridge.planning.lease import RunFate
 from mpsbridge.planning.policy import NOT_CHOSEN
 from mpsbridge.runs.events import Event, Finished, HostStopped, Phase, Progress, SessionJudged
-from mpsbridge.runs.history import is_silent
+from mpsbridge.runs.history import fate_of, is_silent
 from mpsbridge.runs.journal import Journal, journal_path, owner
 from mpsbridge.runs.recording import Record
 from mpsbridge.runs.verdict import RunVerdict
@@ -200,6 +201,13 @@ class Workplace:
     def is_interrupted(self) -> bool:
         """Whether a person, or a time limit, has broken off what was at work."""
         return any(fleet.interrupted for fleet in self._fleets.values())
+
+    def fate_of(self, run: str) -> RunFate | None:
+        """How a run that holds a host stands, by the record; ``None`` where that cannot be read. From any thread."""
+        try:
+            return fate_of(self.record, run)
+        except (JournalError, JournalLost):
+            return None
 
     def new_run(self) -> str:
         """A run id."""

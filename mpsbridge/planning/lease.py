@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import shlex
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
@@ -126,9 +128,72 @@ def holder(lease: Lease | Damaged, problems: Sequence[str] = ()) -> str:
     if isinstance(lease, Damaged):
         why = [f"digest {lease.digest[:DIGITS]}"] if lease.digest else doubts(problems)
         return "a lease that cannot be read" + (f" ({'; '.join(why)})" if why else "")
-    what = f"run {lease.run}" if lease.run else "a hold"
-    reason = harmless(lease.reason, limit=SHOWN)
-    return f"{what} of {harmless(lease.owner, limit=SHOWN)}" + (f" ({reason})" if reason else "")
+    return named_holder(lease.run, lease.owner, lease.reason)
+
+
+def named_holder(run: str | None, owner: str, reason: str) -> str:
+    """``run 2026... of root@box (updates)``; of a person's hold ``alice@box (exam)``."""
+    who, why = harmless(owner, limit=SHOWN), harmless(reason, limit=SHOWN)
+    return (f"run {run} of {who}" if run else who) + (f" ({why})" if why else "")
+
+
+class RunFate(StrEnum):
+    """How the run that holds a host stands, by the record of this machine."""
+
+    DIED = "died"
+    """Its process is gone: it can be gone on with."""
+    OPEN = "open"
+    """It came to its end and left something unknown: it can be gone on with."""
+    STOPPED = "stopped"
+    """A person stopped it, and it did not give everything back."""
+    ENDED = "ended"
+    AT_WORK = "at work"
+    ELSEWHERE = "elsewhere"
+    """This record knows nothing of it."""
+
+
+FateOf = Callable[[str], RunFate | None]
+"""What tells how a run stands; ``None`` where nobody can say."""
+
+
+def no_fate(run: str) -> RunFate | None:
+    """Where there is no record to ask."""
+    del run
+    return None
+
+
+def held_by(seen: Observation, host: str, fate_of: FateOf = no_fate, *, may_take: bool = False) -> str:
+    """Who holds a host, how that run stands, and the one call that helps; empty where there is no lease.
+
+    ``may_take``: the call has the option ``--take-over``.
+    """
+    lease = read_lease(seen.lease)
+    if lease is None:
+        return ""
+    release, who = f"'mpsbridge release {shlex.quote(host)}'", holder(lease, seen.problems)
+    if is_disbelieved(seen.lease, seen.problems):  # no script would release it, or take it over
+        return f"{who}; {release} says what to do there"
+    if isinstance(lease, Damaged) or lease.run is None:
+        return f"{who}; {release} gives it back"
+    goes_on = f"'mpsbridge resume {lease.run}' goes on with it"
+    match fate_of(lease.run):
+        case RunFate.DIED:
+            return f"{who}, which died on this machine; {goes_on}"
+        case RunFate.OPEN:
+            return f"{who}, which is not finished; {goes_on}"
+        case RunFate.AT_WORK:
+            return f"{who}, which is at work on this machine; wait until it has ended, or stop it"
+        case RunFate.STOPPED | RunFate.ENDED as fate:
+            was = "was stopped" if fate is RunFate.STOPPED else "has ended"
+            return f"{who}, which {was}; {release} gives it back"
+        case RunFate.ELSEWHERE if not may_take:
+            return f"{who}, whose record is not here; if it died, {release} gives it back"
+        case RunFate.ELSEWHERE:
+            return f"{who}, whose record is not here ({TAKE_OVER} allows it)"
+    return f"{who} ({TAKE_OVER} allows it)" if may_take else f"{who}; {release} gives it back"
+
+
+TAKE_OVER = "--take-over"
 
 
 def is_disbelieved(text: str | None, problems: Sequence[str]) -> bool:
@@ -136,10 +201,10 @@ def is_disbelieved(text: str | None, problems: Sequence[str]) -> bool:
     return text == "" and any(problem.startswith("the lease is not believed") for problem in problems)
 
 
-def why_held(seen: Observation) -> str:
-    """Why no script would act on the host: a run is at work there, or a person holds it; empty where nothing does."""
-    lease = keeps_out(seen.lease, seen.observed)
-    if lease is None:
+def why_held(
+    seen: Observation, host: str, fate_of: FateOf = no_fate, *, run: str | None = None, may_take: bool = False
+) -> str:
+    """Why only ``run`` may act on the host: another run has it, or a person holds it; empty where nothing does."""
+    if keeps_out(seen.lease, seen.observed, run=run) is None:
         return ""
-    help_there = "says what to do there" if is_disbelieved(seen.lease, seen.problems) else "gives it back"
-    return f"the host is held by {holder(lease, seen.problems)}; 'mpsbridge release' {help_there}"
+    return f"the host is held by {held_by(seen, host, fate_of, may_take=may_take)}"

@@ -27,7 +27,7 @@ from mpsbridge.planning.exempt import (
     returning_stations,
     unknown_idle,
 )
-from mpsbridge.planning.lease import holder, is_disbelieved, keeps_out
+from mpsbridge.planning.lease import FateOf, is_disbelieved, no_fate, why_held
 from mpsbridge.planning.selection import Allowed, Selector, Verdict, back_in_use, choose, may_be_meant
 from mpsbridge.snippets.fields import AccountName, OneLine, ProgramName, Reason
 
@@ -180,9 +180,15 @@ def _sentence(reason: str, lifted_by: str) -> str:
 
 
 def plan_host(
-    host: str, seen: Observation, policy: Policy, *, run: str, ours: frozenset[int] = frozenset()
+    host: str,
+    seen: Observation,
+    policy: Policy,
+    *,
+    run: str,
+    ours: frozenset[int] = frozenset(),
+    fate_of: FateOf = no_fate,
 ) -> HostPlan:
-    """Judge every session of one host, and the host itself.
+    """Judge every session of one host, and the host itself; ``fate_of`` tells how a run that holds it stands.
 
     ``run`` is this run's id: its own lease is no objection. Nor is an orphaned session of ``ours``: one that this very
     run has logged off.
@@ -198,7 +204,7 @@ def plan_host(
     verdicts += tuple(verdict for verdict in doubtful if verdict.session.id not in listed)
     return HostPlan(
         verdicts=verdicts,
-        objections=tuple(_objections(seen, policy, run, ours)),
+        objections=tuple(_objections(host, seen, policy, run, ours, fate_of)),
         notes=tuple(_notes(seen, policy, verdicts)),
         missing=missing,
         matched=tuple(_matched(host, seen, policy)),
@@ -341,13 +347,12 @@ _KEEPING: tuple[Callable[[_Case], Found], ...] = (
 _REFUSING: tuple[Callable[[_Case], Found], ...] = (_unrecognisable, _disconnected)
 
 
-def _objections(seen: Observation, policy: Policy, run: str, ours: frozenset[int]) -> Iterable[Objection]:
-    lease = keeps_out(seen.lease, seen.observed, run=run)
-    if lease is not None and is_disbelieved(seen.lease, seen.problems):  # taking it over would be refused on the host
-        said = holder(lease, seen.problems)
-        yield Objection(reason=f"the host is held by {said}; 'mpsbridge release' says what to do there")
-    elif lease is not None and not policy.take_over:
-        yield Objection(reason=f"the host is held by {holder(lease, seen.problems)}", lifted_by="--take-over")
+def _objections(
+    host: str, seen: Observation, policy: Policy, run: str, ours: frozenset[int], fate_of: FateOf
+) -> Iterable[Objection]:
+    held = why_held(seen, host, fate_of, run=run, may_take=True)
+    if held and (not policy.take_over or is_disbelieved(seen.lease, seen.problems)):
+        yield Objection(reason=held)
     leftovers = [number for number in seen.leftovers if number not in ours]
     if leftovers and not policy.leftover_ok:
         ids = ", ".join(map(str, leftovers))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mpsbridge.errors import HostReleased, JournalError, NotBegun, NoTurn, Refused
+from mpsbridge.planning.lease import RunFate
 from mpsbridge.runs.events import WENT_QUIET, Finished, HostStopped, LeaseReleased, LeaseTaken, StepAnswered, StepSent
 from mpsbridge.runs.journal import Entry, Journal
 
@@ -26,6 +27,20 @@ def unfinished(journal: Journal, run: str, hosts: Sequence[str]) -> list[str]:
             continue
         (begun if acted else untouched).append(host)
     return [*begun, *untouched]
+
+
+def fate_of(journal: Journal, run: str) -> RunFate:
+    """How a run stands that somebody finds on a host. Raises ``JournalLost``."""
+    found = next((one for one in journal.runs() if one.id == run), None)
+    if found is None:
+        return RunFate.ELSEWHERE
+    if found.ended is not None:
+        return RunFate.ENDED
+    if journal.is_at_work(run):
+        return RunFate.AT_WORK
+    if found.verdict is None:
+        return RunFate.DIED
+    return RunFate.STOPPED if found.verdict.is_interrupted else RunFate.OPEN
 
 
 def serves(journal: Journal, run: str, host: str) -> bool:
