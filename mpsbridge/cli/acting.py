@@ -84,7 +84,7 @@ def _carry_out(call: Call, words: Sequence[str], operation: ActOn, *, yes: bool)
             return planned.exit_code
         if plan.plans and operation.act in _QUESTIONS:
             if asks:
-                call.terminal.failures(plan.outcomes)
+                call.terminal.failures(plan.outcomes, before_question=True)
             _ask(call, plan, yes=yes)
         return carry_out(call, work, plan)
 

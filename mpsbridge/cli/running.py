@@ -41,7 +41,7 @@ def run_end(
         if call.settings.dry_run or (work.is_interrupted and not plan.ready):
             return _only_planned(call, work, plan)
         if plan.ready:
-            call.terminal.failures(plan.plans)
+            call.terminal.failures(plan.plans, before_question=True)
             ask(call, operation.policy, plan, yes=yes)
         return follow(call, work, plan, run=plan.run, hosts=plan.hosts, stream=stream)
 

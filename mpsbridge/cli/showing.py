@@ -15,30 +15,34 @@ from mpsbridge.models.durations import format_duration
 from mpsbridge.models.outcomes import Done, Outcome
 from mpsbridge.models.then import Then
 from mpsbridge.operations.ending import EndPlan
-from mpsbridge.operations.outcomes import sum_up
-from mpsbridge.planning.policy import Policy
+from mpsbridge.operations.outcomes import ends_in_words, sum_up_end
+from mpsbridge.planning.policy import NOT_CHOSEN, Policy
 from mpsbridge.runs.ended import EndValue
 from mpsbridge.runs.verdict import RunVerdict
 
-GONE_OR_WOULD_BE = {False: "{sessions} gone", True: "{sessions} {would_be}ended"}
-"""What is said of the sessions of the procedure, by whether it was a dry run."""
 _FOLLOWS = {
-    Then.NOTHING: "",
-    Then.RESTART: " and restart",
-    Then.SHUTDOWN: " and shut down",
-    Then.CONSOLE_MODE: " and switch to console mode",
-    Then.STATION_MODE: " and switch to station mode",
+    Then.RESTART: "restart",
+    Then.SHUTDOWN: "shut down",
+    Then.CONSOLE_MODE: "switch to console mode",
+    Then.STATION_MODE: "switch to station mode",
 }
 
 
 def ask(call: Call, policy: Policy, plan: EndPlan, *, yes: bool) -> None:
     """Show who is hit, and ask unless ``yes`` was said. Raises :class:`~mpsbridge.errors.Refused` on a no."""
     rows = [session_row(host, session) for host, session in plan.sessions]
-    call.terminal.table(SESSION_COLUMNS, rows, to_stderr=True)
-    hosts = [plan.plans[place].host for place in sorted(plan.ready)]
+    if rows:
+        call.terminal.table(SESSION_COLUMNS, rows, to_stderr=True)
+    used = list(dict.fromkeys(host for host, _ in plan.sessions))
+    empty = [host for host in (plan.plans[place].host for place in sorted(plan.ready)) if host not in used]
     when = f"in {format_duration(max(policy.warn_s))}" if policy.warn_s else "now, WITHOUT a warning"
-    question = f"End {counted(len(rows), 'session')} on {listed(hosts)} {when}{_FOLLOWS[policy.then]}?"
-    call.terminal.confirm(question, yes=yes)
+    follows = f" and {_FOLLOWS[policy.then]}" if policy.then in _FOLLOWS else ""
+    asked = [f"end {counted(len(rows), 'session')} on {listed(used)} {when}{follows}"] if rows else []
+    if empty:
+        act, _, more = _FOLLOWS[policy.then].partition(" ")
+        asked.append(" ".join(filter(None, (act, listed(empty), more, "(nobody is on)"))))
+    question = ", and ".join(asked)
+    call.terminal.confirm(f"{question[0].upper()}{question[1:]}?", yes=yes)
 
 
 def note_once(call: Call, notes: Sequence[tuple[str, Sequence[str]]]) -> None:
@@ -55,15 +59,15 @@ def show(call: Call, outcomes: Sequence[Outcome[EndValue]], verdict: RunVerdict,
     """Results in the form asked for, and what should be known of them."""
     layout = Layout[EndValue](
         columns=RESULT_COLUMNS,
-        rows=lambda host, value: [result_row(host, result) for result in value.sessions],
-        summary=lambda values: sum_up([value.sessions for value in values], GONE_OR_WOULD_BE[dry_run], dry_run=dry_run),
+        rows=lambda host, value: [
+            result_row(host, one) for one in value.sessions if call.settings.verbose or one.text != NOT_CHOSEN
+        ],
+        summary=lambda values: sum_up_end(values, dry_run=dry_run),
     )
     tell(call, outcomes, layout, verdict)
+    for line in ends_in_words(outcomes):
+        call.terminal.say(line)
     for outcome in outcomes:
-        if isinstance(outcome, Done):
-            call.terminal.say(f"{outcome.host}: {outcome.value.facts.in_words(outcome.value.outcome)}")
-            if not outcome.value.given_back:
-                call.terminal.warn(
-                    f"{outcome.host}: not all was given back; 'mpsbridge release {outcome.host}' does it"
-                )
+        if isinstance(outcome, Done) and not outcome.value.given_back:
+            call.terminal.warn(f"{outcome.host}: not all was given back; 'mpsbridge release {outcome.host}' does it")
     note_once(call, [(outcome.host, outcome.value.problems) for outcome in outcomes if isinstance(outcome, Done)])

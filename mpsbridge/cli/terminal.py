@@ -53,6 +53,7 @@ class Terminal:
         self.quiet = quiet
         self.csv_raw = csv_raw
         self._noted: set[str] = set()
+        self._said_before: list[object] = []
         self._live: Live | None = None
         color = color and not os.environ.get("NO_COLOR")
         self.streams = standard()
@@ -198,8 +199,14 @@ class Terminal:
             writer.writerow({name: csv_cell(value, raw=self.csv_raw) for name, value in record.items()})
         self.streams.out.flush()
 
-    def failures(self, outcomes: Sequence[object]) -> None:
-        """What failed or was skipped, with what to do, on standard error; what is the same of many hosts once."""
+    def failures(self, outcomes: Sequence[object], *, before_question: bool = False) -> None:
+        """What failed or was skipped, with what to do, on standard error; what is the same of many hosts once.
+
+        What was said ``before_question`` is not said again after it.
+        """
+        outcomes = [outcome for outcome in outcomes if outcome not in self._said_before]
+        if before_question:
+            self._said_before = list(outcomes)
         told: dict[str, dict[str, list[str]]] = {}
         for outcome in outcomes:
             if isinstance(outcome, Failed):

@@ -23,7 +23,17 @@ from mpsbridge.models.sessions import Observation, Result, Session, SessionResul
 from mpsbridge.operations.outcomes import judge, may_be_there, never_begun, not_found, refusals_of, refused_is_skipped
 from mpsbridge.operations.workplace import RunResult, Watch, Workplace, nothing_is_sent
 from mpsbridge.planning.lease import why_held
-from mpsbridge.planning.selection import NOT_SPECIFIED, Act, Allowed, Plan, Selector, ask_again, choose, make_plan
+from mpsbridge.planning.selection import (
+    NOT_SPECIFIED,
+    Act,
+    Allowed,
+    Plan,
+    Selector,
+    ask_again,
+    choose,
+    make_plan,
+    refusals_in_words,
+)
 from mpsbridge.procedure.resets import plan_resets
 from mpsbridge.runs.events import Finished, Phase, Step, StepSent
 from mpsbridge.runs.recording import recorded
@@ -143,9 +153,7 @@ class ActOn(Given):
         reasons = [nowhere] if nowhere else []
         if self.effect is Effect.DISRUPT and plan.acts and (held := why_held(look.value, look.host, work.fate_of)):
             reasons.append(held)
-        for verdict in plan.refusals:
-            lifted = f" ({verdict.lifted_by} allows it)" if verdict.lifted_by else ""
-            reasons.append(f"session {verdict.session.id}, {verdict.session.user}: {verdict.reason}{lifted}")
+        reasons += refusals_in_words(plan.verdicts)
         if reasons:
             return Skipped.instead_of(look, REFUSED + "; ".join(reasons))
         results = tuple(verdict.as_planned for verdict in plan.verdicts)

@@ -45,7 +45,7 @@ from mpsbridge.procedure.past import Past, left_by, past_of
 from mpsbridge.procedure.procedure import end_sessions
 from mpsbridge.reports.report import HostReport
 from mpsbridge.reports.summary import make_report
-from mpsbridge.runs.ended import EndValue
+from mpsbridge.runs.ended import PLANNED, EndValue
 from mpsbridge.runs.events import WENT_QUIET, Finished, HostStopped, Phase
 from mpsbridge.runs.history import is_held, is_in_doubt, serves, unfinished
 from mpsbridge.runs.journal import Entry
@@ -170,7 +170,7 @@ class EndPlan:
             dry_run=dry_run,
             sessions=tuple(verdict.as_planned for verdict in plan.value.verdicts),
             then=policy.then,
-            outcome="planned" if _has_work(plan.value, policy) else "nothing to do",
+            outcome=PLANNED if _has_work(plan.value, policy) else "nothing to do",
             problems=plan.value.notes,
         )
         return Done[EndValue](host=plan.host, address=plan.address, elapsed_s=plan.elapsed_s, value=value)

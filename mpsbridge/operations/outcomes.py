@@ -8,11 +8,13 @@ from typing import TypeVar
 
 from mpsbridge.errors import Interrupted, NotBegun, NoTurn, Refused, Stopped, TransportClosed
 from mpsbridge.models.counts import counted
-from mpsbridge.models.outcomes import REFUSED, Failed, Outcome, Skipped
+from mpsbridge.models.outcomes import REFUSED, Done, Failed, Outcome, Skipped
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import Result, Session, SessionResult
+from mpsbridge.models.then import Then
 from mpsbridge.planning.selection import USER
-from mpsbridge.runs.verdict import RunVerdict, facts_of
+from mpsbridge.runs.ended import PLANNED, EndValue
+from mpsbridge.runs.verdict import RunVerdict, Verdict, facts_of
 
 V = TypeVar("V")
 LIKE = 0.7
@@ -78,6 +80,63 @@ def sum_up(hosts: Sequence[Sequence[SessionResult]], became: str, *, dry_run: bo
         well = sum(result in _AS_IT_SHOULD for result in results)
         said = became.format(sessions=f"{well} of {counted(len(results), 'session')}", would_be="")
     return f"{said} on {counted(count, 'host')}{beside}"
+
+
+_FOLLOWED = {
+    Then.RESTART: "restarted",
+    Then.SHUTDOWN: "shut down",
+    Then.CONSOLE_MODE: "switched to console mode",
+    Then.STATION_MODE: "switched to station mode",
+}
+"""What would be done to a host, by what follows."""
+MANY_HOSTS = 4
+"""From here on hosts of the same outcome share one line."""
+
+
+def sum_up_end(values: Sequence[EndValue], *, dry_run: bool) -> str:
+    """What became of the sessions of the procedure, or would; and in a dry run what would become of the hosts."""
+    down = [value for value in values if _goes_down(value)] if dry_run else []
+    if not down:
+        became = "{sessions} {would_be}ended" if dry_run else "{sessions} gone"
+        return sum_up([value.sessions for value in values], became, dry_run=dry_run)
+    ended = sum(one.result is Result.WOULD for value in values for one in value.sessions)
+    empty = sum(_is_empty(value) for value in down)
+    followed = f"{counted(len(down), 'host')} {'' if ended else 'would be '}{_FOLLOWED[down[0].then]}"
+    nobody = "" if not empty else "; nobody is on" if not ended else f"; nobody is on {empty} of them"
+    sessions = f"{counted(ended, 'session')} would be ended and " if ended else ""
+    return f"{sessions}{followed}{nobody}"
+
+
+def _goes_down(value: EndValue) -> bool:
+    return value.dry_run and value.outcome == PLANNED and value.then in _FOLLOWED
+
+
+def _is_empty(value: EndValue) -> bool:
+    return not any(one.result is Result.WOULD for one in value.sessions)
+
+
+def ends_in_words(outcomes: Iterable[Outcome[EndValue]]) -> list[str]:
+    """What became of each host, or would; many hosts that came to the same good end share one line."""
+    said: dict[str, list[Done[EndValue]]] = {}
+    for one in outcomes:
+        if isinstance(one, Done):
+            said.setdefault(_end_in_words(one.value), []).append(one)
+    lines: list[str] = []
+    for words, hosts in said.items():
+        names = [one.host for one in hosts]
+        if len(hosts) < MANY_HOSTS:
+            lines += [f"{host}: {words}" for host in names]
+        elif hosts[0].value.facts.verdict is Verdict.DONE:
+            lines.append(f"{counted(len(hosts), 'host')}: {words}")
+        else:
+            lines.append(f"{', '.join(names)}: {words}")
+    return lines
+
+
+def _end_in_words(value: EndValue) -> str:
+    if _goes_down(value):
+        return f"would be {_FOLLOWED[value.then]}" + ("; nobody is on" if _is_empty(value) else "")
+    return value.facts.in_words(value.outcome)
 
 
 _UNFINISHED = {

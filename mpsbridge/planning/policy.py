@@ -28,7 +28,16 @@ from mpsbridge.planning.exempt import (
     unknown_idle,
 )
 from mpsbridge.planning.lease import FateOf, is_disbelieved, no_fate, why_held
-from mpsbridge.planning.selection import Allowed, Selector, Verdict, back_in_use, choose, may_be_meant
+from mpsbridge.planning.selection import (
+    Allowed,
+    Selector,
+    Verdict,
+    back_in_use,
+    choose,
+    lifted,
+    may_be_meant,
+    refusals_in_words,
+)
 from mpsbridge.snippets.fields import AccountName, OneLine, ProgramName, Reason
 
 Sender = Annotated[OneLine, Field(max_length=60)]
@@ -160,23 +169,12 @@ class HostPlan(Frozen):
     @property
     def refusals(self) -> tuple[str, ...]:
         """Everything that keeps this host from being touched, as sentences with the option that lifts it."""
-        sentences = [_sentence(objection.reason, objection.lifted_by) for objection in self.objections]
-        sentences += [refusal_of(verdict) for verdict in self.verdicts if verdict.decision == "refuse"]
-        return tuple(sentences)
+        objections = (lifted(objection.reason, objection.lifted_by) for objection in self.objections)
+        return (*objections, *refusals_in_words(self.verdicts))
 
 
 NOT_CHOSEN = "not chosen"
 """Why a session is kept that no selector meant."""
-
-
-def refusal_of(verdict: Verdict) -> str:
-    """A verdict that refuses, as a sentence with the option that lifts it."""
-    who = f"session {verdict.session.id}, {verdict.session.user}"
-    return _sentence(f"{who}: {verdict.reason}", verdict.lifted_by or "")
-
-
-def _sentence(reason: str, lifted_by: str) -> str:
-    return f"{reason} ({lifted_by} allows it)" if lifted_by else reason
 
 
 def plan_host(
@@ -389,5 +387,6 @@ def _notes(seen: Observation, policy: Policy, verdicts: tuple[Verdict, ...]) -> 
     if policy.force_after_s is not None and acts:
         after = format_duration(policy.force_after_s)
         yield f"sessions that still hang {after} after the log-off are reset by force: unsaved data is lost"
-    if policy.mode_to_set(seen.logon_mode) is not None:
+    drains = policy.mode_to_set(seen.logon_mode) in {LogonMode.DRAIN, LogonMode.DRAIN_UNTIL_RESTART}
+    if drains and (acts or policy.restarts):
         yield "drain does not block every logon: the console, mstsc /admin and reconnects are still let in"

@@ -123,6 +123,27 @@ class Verdict(Frozen):
         return SessionResult(session=self.session, result=result, text=self.reason)
 
 
+def refusals_in_words(verdicts: Iterable[Verdict]) -> list[str]:
+    """What refuses, each reason once with its sessions and the option that lifts it."""
+    groups: dict[tuple[str, str], list[Session]] = {}
+    for verdict in verdicts:
+        if verdict.decision == "refuse":
+            groups.setdefault((verdict.reason, verdict.lifted_by or ""), []).append(verdict.session)
+    return [lifted(f"{_named(sessions)}: {reason}", by) for (reason, by), sessions in groups.items()]
+
+
+def lifted(reason: str, by: str) -> str:
+    """A refusal as a sentence with the option that lifts it, if one does."""
+    return f"{reason} ({by} allows it)" if by else reason
+
+
+def _named(sessions: Sequence[Session]) -> str:
+    """``session 3, alice``, or ``sessions 3, 14, 15``."""
+    if len(sessions) == 1:
+        return f"session {sessions[0].id}, {sessions[0].user}"
+    return f"sessions {', '.join(str(session.id) for session in sessions)}"
+
+
 class Plan(Frozen):
     """The verdicts of one host, and the names or ids that were asked for and not found there."""
 

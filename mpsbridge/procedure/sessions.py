@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterable, Sequence
 
 from mpsbridge.errors import AccessDenied, Refused
 from mpsbridge.models.sessions import GONE_APART_S, Observation, Result, Session, SessionGuard, SessionResult, State
-from mpsbridge.planning.policy import HostPlan, judge_again, plan_host, refusal_of
-from mpsbridge.planning.selection import Verdict
+from mpsbridge.planning.policy import HostPlan, judge_again, plan_host
+from mpsbridge.planning.selection import Verdict, refusals_in_words
 from mpsbridge.procedure.context import Identity, ProcedureContext, identity
 from mpsbridge.runs.events import SessionJudged, SessionSettled
 
@@ -139,7 +139,7 @@ class SessionLedger:
             else:
                 spared.append(again)
         self.settle([SessionResult(session=one.session, result=Result.KEPT, text=one.reason) for one in spared])
-        if refusals := [refusal_of(verdict) for verdict in spared if verdict.decision == "refuse"]:
+        if refusals := refusals_in_words(spared):
             raise Refused(f"nobody was ended: {'; '.join(refusals)}")
         return left
 

@@ -19,6 +19,10 @@ class Turn(Frozen):
     ends_s: int
 
 
+PLANNED = "planned"
+"""The outcome of a host with work, in a dry run."""
+
+
 class EndValue(Frozen):
     """What became of one host; ``outcome`` in words: ``done``, ``back``, ``went quiet``, ``nothing to do``."""
 
