@@ -174,6 +174,12 @@ def test_without_a_yes_nothing_is_sent(lab: Lab, mpsbridge: Command, plan: Path)
         ("at_once", "at_twice", "waves.at_twice: there is no such key"),
         ('at = ["2m"]', 'file = "none.txt"', "none.txt"),
         ('at = ["2m"]', 'at = ["2m", "2m"]', "twice"),
+        ("at_once = 1", "not_after = 0001-01-01T00:00:00", "waves.not_after: the year 1 is not possible"),
+        ("at_once = 1", "not_after = 9999-12-31T23:59:59Z", "waves.not_after: the year 9999 is not possible"),
+        ("at_once = 1", "not_after = 2026-11-30", "waves.not_after: it is not a time: write 05:00:00"),
+        ("at_once = 1", 'not_after = "05:00"', "waves.not_after: it is a text: write the time without quotes"),
+        ("at_once = 1", "not_after = 5", "waves.not_after: it is not a time: write 05:00:00"),
+        ('reason = "updates"', 'reason = "  "', "reason: it is blank: say why"),
     ],
 )
 def test_a_wrong_plan_is_2_before_any_host_is_contacted(
@@ -254,3 +260,44 @@ def test_a_run_with_nothing_left_to_do_ends_with_its_verdict(
         assert (found.document["outcomes"], found.document["verdict"]) == ([], "partly")
     else:
         assert found.out.splitlines()[-1] == "run r-1: partly: 1 of 2 hosts done, 1 refused"
+
+
+@pytest.mark.parametrize(
+    ("option", "file", "what"),
+    [
+        ("--failed-to", "night.toml", "plan"),
+        ("--failed-to", "journal.sqlite", "journal"),
+        ("--failed-to", "journal.sqlite-wal", "journal"),
+        ("--failed-to", "linked.toml", "plan"),
+        ("--events", "night.toml", "plan"),
+        ("--events", "journal.sqlite", "journal"),
+        ("--events", "empty-settings.toml", "settings"),
+    ],
+)
+def test_no_file_that_the_call_needs_is_written_over(
+    lab: Lab, mpsbridge: Command, plan: Path, tmp_path: Path, option: str, file: str, what: str
+) -> None:
+    """A plan lost its other hosts by that, and a record all its runs."""
+    night = tmp_path / "night.toml"
+    night.write_bytes(plan.read_bytes())
+    (tmp_path / "linked.toml").symlink_to(night)
+    assert mpsbridge("history").code == 0  # the record is there
+    before = {each: each.read_bytes() for each in (night, tmp_path / "journal.sqlite")}
+    found = mpsbridge("maintain", str(night), "--yes", option, str(tmp_path / file))
+    assert (found.code, f"{option}: " in found.err, f"is the {what} of this call" in found.err) == (2, True, True)
+    assert lab.requests == []
+    assert {each: each.read_bytes() for each in before} == before
+
+
+def test_what_is_left_and_what_happens_are_two_files(lab: Lab, mpsbridge: Command, plan: Path, tmp_path: Path) -> None:
+    one = str(tmp_path / "one")
+    found = mpsbridge("maintain", str(plan), "--yes", "--failed-to", one, "--events", one)
+    assert (found.code, lab.requests) == (2, [])
+
+
+@pytest.mark.parametrize(
+    "words", [["end", "alpha", "--all", "--events"], ["resume", "--events"], ["doctor", "alpha", "--save"]]
+)
+def test_no_record_is_written_over_by_any_call(lab: Lab, mpsbridge: Command, tmp_path: Path, words: list[str]) -> None:
+    found = mpsbridge(*words, str(tmp_path / "journal.sqlite"))
+    assert (found.code, "is the journal of this call" in found.err, lab.requests) == (2, True, [])

@@ -30,6 +30,7 @@ from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.models.outcomes import Done, Failed
 from mpsbridge.models.sessions import LogonMode
+from mpsbridge.operations.holds import Hold
 from mpsbridge.operations.looking import Cluster
 from mpsbridge.transports.canned import CannedTransport
 
@@ -125,6 +126,17 @@ def test_connections_that_are_kept_are_never_a_cluster_s() -> None:
         (lambda: End(policy=None), "End: policy: "),
         (lambda: Message(selector=Selector(everyone=True), text=""), "Message: text: "),
         (lambda: Target("ts1", port=0), "Target: port: "),
+        (lambda: Workplace("ts1"), "targets: it is not a list of Target"),  # type: ignore[arg-type]
+        (lambda: Workplace(Target("ts1")), "targets: it is not a list of Target"),  # type: ignore[arg-type]
+        (lambda: Workplace(["ts1"]), "targets: it is not a list of Target"),  # type: ignore[list-item]
+        (lambda: Workplace([Target("ts1")], timeout_s="5"), "timeout_s: '5' is not a number"),  # type: ignore[arg-type]
+        (lambda: Workplace([Target("ts1")], timeout_s=0), "timeout_s: 0 is not a number of seconds above 0"),
+        (lambda: Workplace([Target("ts1")], deadline_s=-1), "deadline_s: -1 is not"),
+        (lambda: Workplace([Target("ts1")], concurrency=0), "concurrency: 0 is not a whole number"),
+        (lambda: Reading("ts1"), "targets: it is not a list of Target"),  # type: ignore[arg-type]
+        (lambda: Hold(reason=""), "Hold: reason: it is empty"),
+        (lambda: Hold(reason="  "), "Hold: reason: it is blank"),
+        (lambda: Policy(selector=Selector(everyone=True), reason=" "), "Policy: reason: it is blank"),
     ],
 )
 def test_what_is_wrong_with_a_value_is_an_error_of_ours(make: object, said: str) -> None:

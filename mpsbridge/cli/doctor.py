@@ -21,6 +21,9 @@ from mpsbridge.operations.diagnosis import Diagnosis, diagnose, saved
 def doctor(call: Call, hosts: Sequence[str], save: Path | None, shard: str | None) -> int:
     """``doctor``: walk the steps on every host."""
     if save is not None:
+        from mpsbridge.cli.fleets import demand_own_file  # noqa: PLC0415 - only where a file is written
+
+        demand_own_file(call, "--save", save)
         _check_writable(call, save)
     with open_reading(call, call.targets(hosts, shard=shard)) as reading:
         outcomes = gather(call, reading, diagnose, keep=True)

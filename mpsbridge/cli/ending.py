@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mpsbridge.cli.call import Call, read_standard_input
 from mpsbridge.cli.conclusion import conclude
-from mpsbridge.cli.fleets import open_journal
+from mpsbridge.cli.fleets import demand_own_file, open_journal
 from mpsbridge.cli.listing import for_programs
 from mpsbridge.cli.running import go_on, rehearse, run_end
 from mpsbridge.errors import InputError
@@ -37,6 +37,7 @@ def end(
     if who is None:
         raise InputError(SAY_WHO)
     policy = make_policy(who, options)
+    demand_own_file(call, "--events", events, notice_file=notice_file)
     template = read_notice(notice_file) if notice_file else None
     targets = call.targets(hosts, who)
     operation = End(
@@ -52,6 +53,7 @@ def end(
 
 def resume(call: Call, prefix: str | None, only: Sequence[str], *, events: Path | None, yes: bool) -> int:
     """``resume``: go on with a run that never ended: look first, repeat nothing that may have happened."""
+    demand_own_file(call, "--events", events)
     with open_journal(call) as journal:
         asks = not yes or call.settings.dry_run
         found = open_run(journal, prefix, only, read_stdin=read_standard_input, asks=asks)

@@ -15,7 +15,7 @@ from mpsbridge.operations.looking import not_elsewhere
 from mpsbridge.operations.workplace import Workplace
 from mpsbridge.runs.journal import Journal, journal_path
 from mpsbridge.runs.journal_file import IN_MEMORY
-from mpsbridge.settings import unknown_variables
+from mpsbridge.settings import settings_path, unknown_variables
 
 
 def open_workplace(call: Call, targets: Sequence[Target], journal: Journal, *, asks: bool = False) -> Workplace:
@@ -57,6 +57,29 @@ def open_journal(call: Call) -> Journal:
     if shared:
         call.terminal.note(f"the journal {path} is used although others may have written it (--journal-shared)")
     return Journal(path, clock=call.clock, shared=shared)
+
+
+def demand_own_file(call: Call, option: str, path: Path | None, **others: Path | None) -> None:
+    """Raise ``InputError`` where a file that a call is to write is one that it reads, or its record.
+
+    ``others`` are those that it reads beside the journal, the inventory and the settings file, by what they are.
+    """
+    if path is None:
+        return
+    journal = record_path(call)
+    beside = {f"journal{end}": journal.with_name(journal.name + end) for end in ("", "-wal", "-shm", "-journal")}
+    read = {"inventory": call.settings.inventory, "settings": settings_path(), **others}
+    for name, other in {**beside, **read}.items():
+        if other is not None and _is_same(path, other):
+            what = name.partition("-")[0].replace("_", "-")
+            raise InputError(f"{option}: {path} is the {what} of this call", hint="Name another file.")
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.resolve() == other.resolve() or one.samefile(other)
+    except OSError:  # one of them is not there yet
+        return False
 
 
 def record_path(call: Call) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mpsbridge.cli.call import Call
-from mpsbridge.cli.fleets import open_journal
+from mpsbridge.cli.fleets import demand_own_file, open_journal
 from mpsbridge.cli.running import run_end
 from mpsbridge.errors import InputError
 from mpsbridge.files import open_for_owner
@@ -25,6 +25,8 @@ def maintain(
     text = text_of_plan(file)  # once: it may be a pipe, and another file by the end
     plan = plan_of(file, text)
     policy = policy_of(plan, file)
+    for option, path, other in (("--events", events, failed_to), ("--failed-to", failed_to, None)):
+        demand_own_file(call, option, path, plan=file, notice_file=plan.notices.file, failed_to=other)
     template = read_notice(plan.notices.file) if plan.notices.file else None
     if shard is not None and plan.waves.limited:
         raise InputError(

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from mpsbridge.errors import JournalError, JournalLost, MpsBridgeError, Refused, StillHeld
 from mpsbridge.host import Host
@@ -185,7 +185,7 @@ class Steps:
 class Hold(Given):
     """Keep every run away from the hosts until a person releases them."""
 
-    reason: Reason
+    reason: Annotated[Reason, Field(min_length=1)]
 
     def plan(self, work: Workplace) -> LeasePlan:
         """Look at every host: one that is held already is refused."""

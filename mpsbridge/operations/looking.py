@@ -75,6 +75,23 @@ def answers(
             yield each
 
 
+def check_hosts(targets: object, *, timeout_s: object, concurrency: object, deadline_s: object) -> None:
+    """Raise ``InputError`` where what an operation is to work with is not of the kind that it needs."""
+    are_targets = isinstance(targets, Sequence) and all(isinstance(target, Target) for target in targets)
+    if not are_targets:  # a text is a sequence, too
+        raise InputError("targets: it is not a list of Target", hint='Write [Target("ts1")], also for one host.')
+    if not _is_number(timeout_s) or timeout_s <= 0:  # type: ignore[operator] # a number by then
+        raise InputError(f"timeout_s: {timeout_s!r} is not a number of seconds above 0")
+    if deadline_s is not None and (not _is_number(deadline_s) or deadline_s <= 0):  # type: ignore[operator] # the same
+        raise InputError(f"deadline_s: {deadline_s!r} is not a number of seconds above 0, or None")
+    if not isinstance(concurrency, int) or isinstance(concurrency, bool) or concurrency < 1:
+        raise InputError(f"concurrency: {concurrency!r} is not a whole number, at least 1")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def open_files_for(targets: Sequence[Target]) -> None:
     """Let the process have as many files open as connections to all these hosts need."""
     allow_open_files(2 * len(targets) + 256)
@@ -158,7 +175,8 @@ class Reading:
     connect: Callable[[Target], Host] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be."""
+        """Refuse what cannot be. Raises ``InputError``."""
+        check_hosts(self.targets, timeout_s=self.timeout_s, concurrency=self.concurrency, deadline_s=self.deadline_s)
         if self.keep and self.cluster is not None:
             raise not_elsewhere("connections that are kept never leave this process")
 

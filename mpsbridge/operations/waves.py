@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import datetime, time, timedelta
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, field_validator
 
 from mpsbridge.clock import Clock
 from mpsbridge.errors import NotBegun, NoTurn
@@ -36,6 +36,31 @@ Amount = Annotated[
 """A number of hosts, or a part of the plan's."""
 
 
+_RECORDED_TIME = re.compile(r"\d\d:\d\d:\d\d(\.\d+)?")
+_RECORDED_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+
+
+def _a_time(value: object) -> object:
+    """A time as TOML has it, or as the record of a run writes it; a date, or any other text, is not one."""
+    if value is None or isinstance(value, datetime | time):
+        pass
+    elif not isinstance(value, str):
+        raise ValueError("it is not a time: write 05:00:00, or 2026-11-30T05:00:00")
+    elif not (_RECORDED_TIME.fullmatch(value) or _RECORDED_MOMENT.fullmatch(value)):
+        raise ValueError("it is a text: write the time without quotes, as 05:00:00 or 2026-11-30T05:00:00")
+    return value
+
+
+def _of_this_age(when: datetime | time | None) -> datetime | time | None:
+    """One that every zone can tell, and people mean."""
+    if isinstance(when, datetime) and not 2000 <= when.year <= 9000:
+        raise ValueError(f"the year {when.year} is not possible, write one from 2000 to 9000")
+    return when
+
+
+When = Annotated[datetime | time | None, BeforeValidator(_a_time), AfterValidator(_of_this_age)]
+
+
 class WavesTable(Frozen):
     """``[waves]``: how many hosts are in maintenance ``at_once``, and how many must stay available (``floor``), each a
     number or a part of the plan's hosts (``"25%"``); after how many failures (``stop_after``) and after which time
@@ -45,7 +70,7 @@ class WavesTable(Frozen):
     at_once: Amount | None = None
     floor: Amount = 0
     stop_after: int | None = Field(default=None, ge=1)
-    not_after: datetime | time | None = None
+    not_after: When = None
 
     @field_validator("at_once")
     @classmethod

@@ -22,7 +22,7 @@ from mpsbridge.host import Host
 from mpsbridge.models.outcomes import REFUSED, Failed, Failure, Outcome, Skipped
 from mpsbridge.models.sessions import Result, SessionResult
 from mpsbridge.models.targets import Target
-from mpsbridge.operations.looking import CUT_OFF, Sinks, answers, open_files_for
+from mpsbridge.operations.looking import CUT_OFF, Sinks, answers, check_hosts, open_files_for
 from mpsbridge.planning.lease import RunFate
 from mpsbridge.planning.policy import NOT_CHOSEN
 from mpsbridge.runs.events import Event, Finished, HostStopped, Phase, Progress, SessionJudged
@@ -105,7 +105,8 @@ class Workplace:
     connect: Callable[[Target], Host] | None = None
 
     def __post_init__(self) -> None:
-        """Make room for what leaving closes."""
+        """Make room for what leaving closes. Raises ``InputError`` where a value is not of its kind."""
+        check_hosts(self.targets, timeout_s=self.timeout_s, concurrency=self.concurrency, deadline_s=self.deadline_s)
         self._resources = ExitStack()
         self._fleets: dict[bool, Fleet] = {}
         self._stop: threading.Event | None = None

@@ -91,7 +91,15 @@ def _distinct(sessions: tuple[S, ...]) -> tuple[S, ...]:
 
 
 OneLine = Annotated[str, AfterValidator(_one_line)]
-Reason = Annotated[OneLine, Field(max_length=300)]
+
+
+def _says_something(text: str) -> str:
+    if text and not text.strip():
+        raise ValueError("it is blank: say why, or leave it out")
+    return text
+
+
+Reason = Annotated[OneLine, AfterValidator(_says_something), Field(max_length=300)]
 """Why people are asked to go, in a person's own words: it stands in notices, in the lease and in Windows' event log."""
 AccountName = Annotated[str, AfterValidator(_account_name)]
 ProgramName = Annotated[str, AfterValidator(_program_name)]
