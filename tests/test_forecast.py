@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -135,3 +136,26 @@ def test_no_notice_is_told_of_a_host_on_which_nothing_would_happen(
     found = mpsbridge("maintain", str(plan), "--dry-run").err
     assert f"{host}: {said}" in found
     assert [line for line in found.splitlines() if "notice 10m" in line and host in line] == []
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_hosts_that_would_begin_too_late_are_told(lab: Lab, mpsbridge: Command, tmp_path: Path, form: str) -> None:
+    """They were in no wave, and nothing was said of them."""
+    until = (lab.world.clock.now() + timedelta(minutes=3)).astimezone()
+    plan = tmp_path / "late.toml"
+    plan.write_text(
+        'schema = "mpsbridge-plan/1"\nhosts = ["alpha", "beta", "gamma"]\nreason = "updates"\n[notices]\nat = ["10m"]\n'
+        f"[waves]\nat_once = 1\nnot_after = {until.isoformat(timespec='seconds')}\n",
+        encoding="utf-8",
+    )
+    found = mpsbridge("maintain", str(plan), "--dry-run", "-o", form)
+    assert found.code == 1, found.err
+    why = f"not begun: it is after {until:%Y-%m-%d %H:%M} (not_after), if each host before it takes as long as it may"
+    if form == "json":
+        by_host = {each["host"]: each for each in found.document["outcomes"]}
+        assert by_host["alpha"]["value"]["turn"]["wave"] == 1
+        assert [by_host[name]["reason"] for name in ("beta", "gamma")] == [why, why]
+    else:
+        assert f"beta, gamma: skipped: {why}" in found.err
+        assert "1 session would be ended on 1 host" in found.out
+    assert lab.changes == []

@@ -34,7 +34,7 @@ from mpsbridge.operations.outcomes import (
     refusals_of,
 )
 from mpsbridge.operations.released import is_over, over, record_over, released_meanwhile
-from mpsbridge.operations.waves import Turnstile, WavesTable, limits, without_a_turn
+from mpsbridge.operations.waves import Count, Forecast, Turnstile, WavesTable, forecast, limits
 from mpsbridge.operations.workplace import RunResult, Watch, Workplace, nothing_is_sent
 from mpsbridge.planning.policy import HostPlan, Policy, plan_host
 from mpsbridge.planning.selection import Seen
@@ -149,17 +149,21 @@ class EndPlan:
     def outcomes(self, now: datetime, *, dry_run: bool = True) -> list[Outcome[EndValue]]:
         """The plan as outcomes: who would be ended, who is kept, and which hosts would never have their turn."""
         outcomes = [self._planned(plan, dry_run=dry_run) for plan in self.plans]
-        waves, then = self.operation.waves, self.operation.policy.then
-        if not waves.limited:
-            return outcomes
-        order = [host for host, place in zip(self.hosts, self.ready, strict=True) if isinstance(outcomes[place], Done)]
-        limit = limits(waves, self.hosts_in_all, now)
-        never = without_a_turn(
-            limit, order, hosts=self.hosts_in_all, out=self.out, now=now, serve_again=then is not Then.SHUTDOWN
-        )
+        never = self.forecast(now).never
         return [
             Skipped.instead_of(one, never[one.host], kind=NoTurn.kind) if one.host in never else one for one in outcomes
         ]
+
+    def forecast(self, now: datetime) -> Forecast:
+        """Which hosts would begin when, if the run began ``now``, and why the others would not."""
+        waiting = [
+            (plan.host, _takes_s(plan.value, self.operation.policy))
+            for plan in (self.plans[place] for place in self.ready)
+            if isinstance(plan, Done)
+        ]
+        limit = limits(self.operation.waves, self.hosts_in_all, now)
+        serve_again = self.operation.policy.then is not Then.SHUTDOWN
+        return forecast(limit, waiting, Count(self.hosts_in_all, self.out), now, serve_again=serve_again)
 
     def _planned(self, plan: Outcome[HostPlan], *, dry_run: bool) -> Outcome[EndValue]:
         if not isinstance(plan, Done):
@@ -345,6 +349,11 @@ def _noted(outcome: Outcome[HostPlan], notes: tuple[str, ...]) -> Outcome[HostPl
         return outcome
     value = outcome.value.model_copy(update={"notes": (*outcome.value.notes, *notes)})
     return outcome.model_copy(update={"value": value})
+
+
+def _takes_s(plan: HostPlan, policy: Policy) -> int:
+    """How long the notices of a host and the log-offs after them may take; nothing where nobody is on."""
+    return max(policy.warn_s, default=0) + policy.patience_s if plan.acts else 0
 
 
 def _has_work(plan: HostPlan, policy: Policy) -> bool:

@@ -15,7 +15,7 @@ from mpsbridge.models.durations import format_duration
 from mpsbridge.models.outcomes import Done, Outcome, Skipped
 from mpsbridge.models.then import Then
 from mpsbridge.operations.ending import EndPlan
-from mpsbridge.operations.waves import Count, decide, limits
+from mpsbridge.operations.waves import limits
 from mpsbridge.procedure.notices import TEXTS, language_of, notice, schedule, sender_of
 from mpsbridge.runs.ended import EndValue, Turn
 
@@ -31,7 +31,7 @@ class Wave(NamedTuple):
 def waves_of(plan: EndPlan, now: datetime) -> list[Wave]:
     """The hosts with work in the order in which they begin; those that would never have their turn are left out."""
     waves: dict[int, dict[str, Turn]] = {}
-    for host, turn in turns_of(plan, now).items():
+    for host, turn in plan.forecast(now).turns.items():
         waves.setdefault(turn.wave, {})[host] = turn
     return [
         Wave(tuple(turns), min(one.begins_s for one in turns.values()), max(one.ends_s for one in turns.values()))
@@ -41,7 +41,7 @@ def waves_of(plan: EndPlan, now: datetime) -> list[Wave]:
 
 def with_turns(plan: EndPlan, outcomes: Sequence[Outcome[EndValue]], now: datetime) -> list[Outcome[EndValue]]:
     """The outcomes of a dry run with the turn of each host that would have one."""
-    turns = turns_of(plan, now)
+    turns = plan.forecast(now).turns
     return [
         one.model_copy(update={"value": one.value.model_copy(update={"turn": turns[one.host]})})
         if isinstance(one, Done) and one.host in turns
@@ -50,48 +50,13 @@ def with_turns(plan: EndPlan, outcomes: Sequence[Outcome[EndValue]], now: dateti
     ]
 
 
-def turns_of(plan: EndPlan, now: datetime) -> dict[str, Turn]:
-    """The turn of each host with work, in the order in which they begin; one that would never have any is left out."""
-    policy = plan.operation.policy
-    limit = limits(plan.operation.waves, plan.hosts_in_all, now)
-    count, at_work, passed_s = Count(plan.hosts_in_all, plan.out), list[int](), 0
-    turns: dict[str, Turn] = {}
-    begins_s: list[int] = []
-    waiting = [(plan.plans[place].host, _takes_s(plan, place)) for place in plan.ready]
-    while waiting:
-        said = decide(limit, count, now + timedelta(seconds=passed_s))
-        if said == "begin":
-            host, takes_s = waiting.pop(0)
-            if passed_s not in begins_s:
-                begins_s.append(passed_s)
-            turns[host] = Turn(wave=len(begins_s), begins_s=passed_s, ends_s=passed_s + takes_s)
-            at_work.append(passed_s + takes_s)
-            count = count._replace(at_work=count.at_work + 1)
-        elif said == "wait":
-            passed_s = max(passed_s, min(at_work))
-            at_work.remove(min(at_work))
-            stays_away = policy.then is Then.SHUTDOWN
-            count = count._replace(at_work=count.at_work - 1, out=count.out + stays_away)
-        else:
-            break
-    return turns
-
-
-def _takes_s(plan: EndPlan, place: int) -> int:
-    """How long the notices of a host and the log-offs after them may take; nothing where nobody is on."""
-    policy, host = plan.operation.policy, plan.plans[place]
-    if not (isinstance(host, Done) and host.value.acts):
-        return 0
-    return max(policy.warn_s, default=0) + policy.patience_s
-
-
 def notices_of(plan: EndPlan, actor: str, now: datetime) -> list[tuple[str, list[str]]]:
     """By host, when its people would be told and what, if the run began at the look that the plan was made from.
 
     Nobody is told anything on a host that is refused, or whose turn would never come. When a host of a later wave
     begins depends on those before it, so its times are about right.
     """
-    policy, template, turns = plan.operation.policy, plan.operation.template, turns_of(plan, now)
+    policy, template, turns = plan.operation.policy, plan.operation.template, plan.forecast(now).turns
     found: list[tuple[str, list[str]]] = []
     for each in plan.plans:
         if isinstance(each, Skipped):

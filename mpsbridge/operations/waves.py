@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, fie
 from mpsbridge.clock import Clock
 from mpsbridge.errors import NotBegun, NoTurn
 from mpsbridge.models.frozen import Frozen
+from mpsbridge.runs.ended import Turn
 
 _PART = r"(100|[1-9]?[0-9])%"
 
@@ -147,18 +148,40 @@ def decide(limit: Limits, count: Count, now: datetime) -> Decision | str:
     return "wait"
 
 
-def without_a_turn(
-    limit: Limits, order: Sequence[str], *, hosts: int, out: int, now: datetime, serve_again: bool
-) -> dict[str, str]:
-    """The hosts that would not begin, and why, if each that does goes well; ``serve_again``: they come back by that."""
-    count, never = Count(hosts, out), dict[str, str]()
-    for host in order:
-        said = decide(limit, count, now)
-        if said != "begin":
-            never[host] = f"not begun: {said}"
-        elif not serve_again:
-            count = count._replace(out=count.out + 1)
-    return never
+class Forecast(NamedTuple):
+    """The ``turns`` of the hosts of a plan, in the order in which they begin, and why the others ``never`` begin."""
+
+    turns: dict[str, Turn]
+    never: dict[str, str]
+
+
+def forecast(
+    limit: Limits, waiting: Sequence[tuple[str, int]], count: Count, now: datetime, *, serve_again: bool
+) -> Forecast:
+    """Who begins when if each host goes well and takes the seconds beside it; ``serve_again``: they come back by that.
+
+    Decided by :func:`decide`, as the run itself does.
+    """
+    turns, at_work, passed_s, begins_s = dict[str, Turn](), list[int](), 0, list[int]()
+    left = deque(waiting)
+    while left:
+        said = decide(limit, count, now + timedelta(seconds=passed_s))
+        if said == "begin":
+            host, takes_s = left.popleft()
+            if passed_s not in begins_s:
+                begins_s.append(passed_s)
+            turns[host] = Turn(wave=len(begins_s), begins_s=passed_s, ends_s=passed_s + takes_s)
+            at_work.append(passed_s + takes_s)
+            count = count._replace(at_work=count.at_work + 1)
+        elif said == "wait":
+            passed_s = max(passed_s, min(at_work))
+            at_work.remove(min(at_work))
+            count = count._replace(at_work=count.at_work - 1, out=count.out + (not serve_again))
+        else:
+            if passed_s and limit.not_after is not None and now <= limit.not_after:
+                said += ", if each host before it takes as long as it may"
+            return Forecast(turns, {host: f"not begun: {said}" for host, _ in left})
+    return Forecast(turns, {})
 
 
 class Turnstile:
