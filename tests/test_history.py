@@ -92,7 +92,7 @@ def test_who_logged_this_user_off_is_one_line(mpsbridge: Command) -> None:
     assert row.split()[5:] == ["school-1", "alice", "ended", "security", "updates"]
     assert mpsbridge("history", RUN, "--user", "alice").out == found.out
     assert mpsbridge("history", "--user", "alice", "--host", "school-2").out == "no such sessions in the record\n"
-    assert mpsbridge("history", "--user", "alic").out == "no such sessions in the record\n"
+    assert mpsbridge("history", "--user", "alic").out.startswith("no such sessions in the record")
     (deed,) = json.loads(mpsbridge("history", "--user", "frank", "-o", "json").out)["sessions"]
     assert (deed["host"], deed["result"], deed["outcome"]) == ("school-2", "unknown", "unknown (the log-off has begun)")
 

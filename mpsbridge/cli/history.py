@@ -15,7 +15,8 @@ from mpsbridge.cli.reporting import found_run, say_unreadable
 from mpsbridge.models.harmless import json_text
 from mpsbridge.planning.options import duration
 from mpsbridge.reports import words
-from mpsbridge.reports.history import Deed, Question, deeds
+from mpsbridge.reports.history import Deed, Question, deeds, nearest_names
+from mpsbridge.reports.report import Report
 from mpsbridge.reports.rows import (
     DEED_COLUMNS,
     ENTRY_FIELDS,
@@ -47,7 +48,8 @@ def history(
         runs = journal.runs() if prefix is None else [found_run(journal, prefix)]
         runs = [run for run in runs if question.means_run(run)]
         if question.is_about_sessions:
-            _show_deeds(call, [deed for run in runs for deed in deeds(report_of(journal, run), question)])
+            reports = [report_of(journal, run) for run in runs]
+            _show_deeds(call, [deed for report in reports for deed in deeds(report, question)], reports, question)
         else:
             _show_runs(call, runs, journal)
         return say_unreadable(call, journal)
@@ -79,7 +81,7 @@ def _show_runs(call: Call, runs: Sequence[Run], journal: Journal) -> None:
         terminal.say(f"no run {'matches ' if journal.runs() else ''}in {record_path(call)}")
 
 
-def _show_deeds(call: Call, found: Sequence[Deed]) -> None:
+def _show_deeds(call: Call, found: Sequence[Deed], reports: Sequence[Report], question: Question) -> None:
     terminal, output = call.terminal, call.settings.output
     documents = [deed.model_dump(mode="json") for deed in found]
     if output is Output.JSON:
@@ -94,7 +96,7 @@ def _show_deeds(call: Call, found: Sequence[Deed]) -> None:
         terminal.table(DEED_COLUMNS, [deed_row(deed, zone) for deed in newest_first])
         terminal.say(f"times are {name}")
     else:
-        terminal.say("no such sessions in the record")
+        terminal.say(f"no such sessions in the record{nearest_names(reports, question)}")
 
 
 def _show_events(call: Call, journal: Journal, run: Run, question: Question) -> None:
@@ -108,10 +110,11 @@ def _show_events(call: Call, journal: Journal, run: Run, question: Question) -> 
         terminal.csv([entry_cells(entry) for entry in entries], fields=ENTRY_FIELDS)
     else:
         zone, name = _zone(call)
-        for fact, value in words.facts_of(in_zone(report_of(journal, run), zone)):
+        report = report_of(journal, run)
+        for fact, value in words.facts_of(in_zone(report, zone)):
             terminal.say(f"{fact}: {value}")
         terminal.say()
-        for line in sentences(entries, zone, name):
+        for line in sentences(report, entries, zone, name):
             terminal.say(line)
 
 

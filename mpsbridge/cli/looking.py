@@ -66,12 +66,15 @@ def look(
     layout: Layout[V],
     *,
     problems: Callable[[V], Sequence[str]] = lambda _: (),
+    of_all: Callable[[Sequence[Outcome[V]]], str] = lambda _: "",
 ) -> int:
-    """Ask all hosts once, and tell what they answer; the exit code."""
+    """Ask all hosts once, and tell what they answer, and what is to be known ``of_all``; the exit code."""
     with open_reading(call, targets) as reading:
         answer = Answer(call, layout)
         outcomes = gather(call, reading, question, problems=problems, answer=answer)
         answer.finish(outcomes)
+        if said := of_all(outcomes):
+            call.terminal.note(said)
         return reading.verdict(outcomes).exit_code
 
 

@@ -16,6 +16,7 @@ from mpsbridge.models.outcomes import Outcome
 from mpsbridge.models.sessions import LogonMode, Logons, Observation, Stations
 from mpsbridge.models.targets import Target
 from mpsbridge.operations.looking import ListSessions, Picture, list_stations, read_logons, remarks
+from mpsbridge.operations.outcomes import not_listed
 from mpsbridge.planning.options import duration
 from mpsbridge.planning.selection import Selector
 from mpsbridge.settings import Output
@@ -30,7 +31,14 @@ def sessions(call: Call, hosts: Sequence[str], who: Selector | None, watch: str 
     targets = call.targets(hosts, chosen, shard=shard)
     if every_s is not None and targets:
         return _watch(call, targets, chosen, every_s)
-    return look(call, targets, ListSessions(selector=chosen), _sessions(chosen), problems=remarks)
+    return look(
+        call,
+        targets,
+        ListSessions(selector=chosen),
+        _sessions(chosen),
+        problems=remarks,
+        of_all=lambda outcomes: not_listed(outcomes, chosen),
+    )
 
 
 def _sessions(chosen: Selector, ages_s: Mapping[str, float] | None = None) -> Layout[Observation]:
@@ -47,7 +55,9 @@ def _sessions(chosen: Selector, ages_s: Mapping[str, float] | None = None) -> La
         age_s = None if ages_s is None else ages_s[host]
         return [session_row(host, session, age_s=age_s) for session in value.sessions]
 
-    return Layout(SESSION_COLUMNS, rows, summary, empty=lambda seen: "" if seen.others else "nobody")
+    return Layout(
+        SESSION_COLUMNS, rows, summary, empty=lambda seen: "" if seen.others or chosen.names_someone else "nobody"
+    )
 
 
 def _watch(call: Call, targets: Sequence[Target], chosen: Selector, every_s: int) -> int:

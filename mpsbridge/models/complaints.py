@@ -14,6 +14,8 @@ from mpsbridge.models.harmless import harmless
 
 SHOWN = 60
 """Characters of a value that are repeated."""
+LIKE = 0.7
+"""From here on a name is like another: it is only told, so it may be less like it than where it refuses a call."""
 _WORDS = {
     "missing": "it is missing",
     "extra_forbidden": "there is no such key",

@@ -7,18 +7,17 @@ from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from mpsbridge.errors import Interrupted, NotBegun, NoTurn, Refused, Stopped, TransportClosed
+from mpsbridge.models.complaints import LIKE
 from mpsbridge.models.counts import counted
 from mpsbridge.models.outcomes import REFUSED, Done, Failed, Outcome, Skipped
 from mpsbridge.models.scripts import Effect
-from mpsbridge.models.sessions import Result, Session, SessionResult
+from mpsbridge.models.sessions import Observation, Result, Session, SessionResult
 from mpsbridge.models.then import Then
-from mpsbridge.planning.selection import USER
+from mpsbridge.planning.selection import USER, Selector, may_be_meant
 from mpsbridge.runs.ended import PLANNED, EndValue
 from mpsbridge.runs.verdict import RunVerdict, Verdict, facts_of
 
 V = TypeVar("V")
-LIKE = 0.7
-"""From here on a name is like another: it is only told, so it may be less like it than where it refuses a call."""
 
 
 def judge(outcomes: Sequence[object], effect: Effect, *, interrupted: bool = False) -> RunVerdict:
@@ -178,7 +177,8 @@ def not_found(missing: Sequence[Sequence[str]], people: Iterable[tuple[str, Sess
     """
     if len(missing) != hosts or not (nowhere := _nowhere(missing)):
         return ""
-    near = _nearest([one.removeprefix(USER) for one in nowhere if one.startswith(USER)], people)
+    named = ((host, one.id, one.account or one.user) for host, one in people)
+    near = _nearest([one.removeprefix(USER) for one in nowhere if one.startswith(USER)], named)
     return f"not found on any host: {', '.join(nowhere)}{near}"
 
 
@@ -197,12 +197,33 @@ def _nowhere(missing: Sequence[Sequence[str]]) -> list[str]:
     return sorted(set.intersection(*(set(each) for each in missing))) if missing else []
 
 
-def _nearest(users: Sequence[str], people: Iterable[tuple[str, Session]]) -> str:
-    """The names that are there and like those that are not, as the end of a sentence."""
+def not_listed(outcomes: Sequence[Outcome[Observation]], selector: Selector) -> str:
+    """The same sentence about a listing that the selector filters: its sessions are those that were found.
+
+    Empty also where the call was broken off, or a host kept nothing to look at.
+    """
+    seen = [(each.host, each.value) for each in outcomes if isinstance(each, Done)]
+    if not seen or len(seen) != len(outcomes):
+        return ""
+    found = [session for _, one in seen for session in one.sessions]
+    rows = [(host, row.id, row.username) for host, one in seen for row in one.rows if row.username]
+    names, ids = {name.casefold() for _, _, name in rows}, {number for _, number, _ in rows}
+    missing = [
+        USER + user
+        for user in selector.users
+        if user.rpartition("\\")[2].casefold() not in names and not any(may_be_meant(one, user) for one in found)
+    ]
+    near = _nearest([user.removeprefix(USER) for user in missing], rows)
+    missing += [f"session {number}" for number in selector.session_ids if number not in ids]
+    return f"not found on any host: {', '.join(missing)}{near}" if missing else ""
+
+
+def _nearest(users: Sequence[str], people: Iterable[tuple[str, int, str]]) -> str:
+    """The names that are there and like those that are not, as the end of a sentence; people by host, id and name."""
     there: dict[str, str] = {}
-    for host, session in people:
-        name = (session.account or session.user).rpartition("\\")[2]
-        there.setdefault(name.casefold(), f"{name} (session {session.id} on {host})")
+    for host, number, account in people:
+        name = account.rpartition("\\")[2]
+        there.setdefault(name.casefold(), f"{name} (session {number} on {host})")
     wanted = [user.rpartition("\\")[2].partition("@")[0].casefold() for user in users]
     near = [each for user in wanted for each in difflib.get_close_matches(user, there, n=1, cutoff=LIKE)]
     return f"; did you mean {' and '.join(there[name] for name in dict.fromkeys(near))}?" if near else ""

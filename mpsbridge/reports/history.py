@@ -6,12 +6,14 @@ the one asked for is shown: who looks back wants to see too much rather than too
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from pydantic import AwareDatetime
 
+from mpsbridge.models.complaints import LIKE
 from mpsbridge.models.sessions import Result
 from mpsbridge.planning.policy import NOT_CHOSEN
 from mpsbridge.reports import words
@@ -102,3 +104,21 @@ def _to_person(run: Run, host: HostReport, person: Person) -> Deed:
 
 def _of_run(run: Run) -> dict[str, str]:
     return {"run": run.id, "command": run.command, "by": run.owner, "reason": run.reason}
+
+
+def nearest_names(reports: Sequence[Report], question: Question) -> str:
+    """The names in the record that are like those asked for and are not there, as the end of a sentence."""
+    hosts = [host for report in reports for host in report.hosts]
+    users = [person.account or person.user or "" for host in hosts for person in host.people]
+    near: list[str] = []
+    if question.host is not None and not any(question.means_host(host.host) for host in hosts):
+        near += _near(question.host, [host.host for host in hosts])
+    if question.user is not None:
+        near += _near(question.user.rpartition("\\")[2], [user.rpartition("\\")[2] for user in users])
+    return f"; did you mean {' and '.join(near)}?" if near else ""
+
+
+def _near(wanted: str, names: Iterable[str]) -> list[str]:
+    """The name that is like it, and not the same."""
+    known = {name.casefold(): name for name in names if name.casefold() != wanted.casefold()}
+    return [known[name] for name in difflib.get_close_matches(wanted.casefold(), known, n=1, cutoff=LIKE)]

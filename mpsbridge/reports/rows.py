@@ -5,15 +5,15 @@ Rule: people see times in the zone that is passed in, and read its name once; pr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from datetime import tzinfo
 
 from mpsbridge.models.counts import listed
 from mpsbridge.models.harmless import json_text
 from mpsbridge.reports import words
 from mpsbridge.reports.history import Deed
-from mpsbridge.reports.report import Report
-from mpsbridge.runs.events import Looked, StepAnswered, StepSent
+from mpsbridge.reports.report import HostReport, Report
+from mpsbridge.runs.events import Finished, HostStopped, Looked, StepAnswered, StepSent
 from mpsbridge.runs.journal import Entry, Run
 
 RUN_COLUMNS = ("RUN", "STARTED", "TOOK", "COMMAND", "HOSTS", "BY", "RESULT", "REASON")
@@ -47,11 +47,17 @@ def in_zone(report: Report, zone: tzinfo | None) -> Report:
     return report.model_copy(update={"run": run, "last": report.last and report.last.astimezone(zone)})
 
 
-def sentences(entries: Iterable[Entry], zone: tzinfo | None, name: str) -> Iterator[str]:
-    """One line for each event that says something new, and the date where it changes."""
+def sentences(report: Report, entries: Sequence[Entry], zone: tzinfo | None, name: str) -> Iterator[str]:
+    """One line for each event that says something new, and the date where it changes.
+
+    The last word of a host is what the ``report`` says became of it.
+    """
     day, seen = "", dict[str, str]()
+    last = {entry.host: entry for entry in entries if isinstance(entry.what, Finished | HostStopped)}
+    hosts = {host.host: host for host in report.hosts}
     for entry in entries:
-        said = _sentence(entry)
+        is_last = last.get(entry.host) is entry and entry.host in hosts
+        said = _last_word(hosts[entry.host]) if is_last else _sentence(entry)
         if isinstance(entry.what, Looked):  # every look of a wait says the same
             if seen.get(entry.host) == said:
                 continue
@@ -62,6 +68,10 @@ def sentences(entries: Iterable[Entry], zone: tzinfo | None, name: str) -> Itera
             yield f"{day} ({name})"
         if said:
             yield f"{at:%H:%M:%S} {words.plain(entry.host)}: {words.plain(said)}"
+
+
+def _last_word(host: HostReport) -> str:
+    return f"finished: {host.outcome}" if host.finished else f"{host.status}: {host.error or host.outcome}"
 
 
 def _sentence(entry: Entry) -> str:

@@ -78,7 +78,8 @@ class HostFacts(NamedTuple):
         """The outcome of a host that came to its end, and what is to be said against it."""
         if self.verdict is Verdict.DONE:
             return outcome
-        return f"{outcome}, but {_BUT[self.verdict] if self.given_back else 'not all was given back'}"
+        against = _BUT[self.verdict] if self.given_back else "not all was given back"
+        return against if outcome == Verdict.DONE else f"{outcome}, but {against}"
 
 
 _BUT = {
@@ -162,11 +163,11 @@ def counted_hosts(hosts: dict[Verdict, int]) -> str:
 
 
 def counted_sessions(sessions: dict[Result, int]) -> str:
-    """``1 of 2 sessions refused``; empty where nothing went wrong with any."""
+    """``1 of 2 sessions refused``, of those that were not kept; empty where nothing went wrong with any."""
     wrong = {result: count for result, count in sessions.items() if not result.went_well}
     if not wrong:
         return ""
-    total = sum(sessions.values())
+    total = sum(count for result, count in sessions.items() if result is not Result.KEPT)
     first, *others = wrong.items()
     named = f"{first[1]} of {counted(total, 'session')} {first[0]}"
     return ", ".join([named, *(f"{count} {one}" for one, count in others)])
