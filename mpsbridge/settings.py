@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 from mpsbridge.errors import SettingsError
 from mpsbridge.files import read_text
-from mpsbridge.models.complaints import complaint
+from mpsbridge.models.complaints import complaint, did_you_mean
 from mpsbridge.models.credentials import Auth
 from mpsbridge.models.durations import MOST_S, parse_duration
 from mpsbridge.models.targets import EndpointName, FileName, Filled, ServiceName
@@ -180,9 +180,7 @@ def _sentence(problem: Mapping[str, Any], flags: Mapping[str, object], path: Pat
     if problem["type"] == "extra_forbidden" and name in flags:
         return f"there is no setting {name!r}"
     if problem["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(name, Settings.model_fields, n=1)
-        advice = f"; did you mean {near[0]!r}?" if near else ""
-        return f"{path}: unknown key {name!r}{advice}"
+        return f"{path}: unknown key {name!r}{did_you_mean(name, Settings.model_fields)}"
     variable = ENVIRONMENT_PREFIX + name.upper()
     if name in flags:
         place = "--" + name.replace("_", "-")

@@ -39,7 +39,7 @@ def test_without_anything_the_defaults_hold() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('usernam = "x"', "unknown key 'usernam'; did you mean 'username'?"),
+        ('usernam = "x"', "unknown key 'usernam'; did you mean username?"),
         ("timeout = 60", "write 60s, 60m or 60h"),
         ('auth = "digest"', "auth: "),
         ("= 3", "is not TOML"),

@@ -12,6 +12,7 @@ from console import Command
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mpsbridge.cli import synonyms
 from mpsbridge.cli.commands import app
 from mpsbridge.cli.main import run
 from mpsbridge.lab.server import Lab
@@ -23,6 +24,7 @@ FOREIGN = re.compile(
     re.IGNORECASE,
 )
 """Words of the libraries that read arguments and values."""
+COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined] # a group, though typed as a command
 VALUED = ("port", "timeout", "deadline", "concurrency", "auth", "output", "executor", "spn", "configuration")
 FLAGS = ("no_tls", "insecure_tls", "insecure_basic", "quiet", "verbose", "dry_run", "no_color", "csv_raw")
 
@@ -46,8 +48,8 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
         ("sessions ts1 --usr bob", "mpsbridge sessions: there is no option --usr; did you mean --user?"),
         ("sessions ts1 --watsh 5s", "mpsbridge sessions: there is no option --watsh; did you mean --watch?"),
         ("sessions ts1 --zzz", "mpsbridge sessions: there is no option --zzz"),
-        ("sessions ts1 --user", "mpsbridge: --user needs a value"),
-        ("sessions ts1 --verbose=3", "mpsbridge: --verbose does not take a value"),
+        ("sessions ts1 --user", "mpsbridge sessions: --user needs a value\n  Try 'mpsbridge sessions --help'."),
+        ("sessions ts1 --verbose=3", "mpsbridge sessions: --verbose does not take a value"),
         ("history a b", "mpsbridge history: 'b' is more than the command takes"),
         ("sessions ts1 --session 2-4", "mpsbridge sessions: --session: '2-4' is not the id of a session"),
         ("logoff ts1 --session x --yes", "mpsbridge logoff: --session: 'x' is not the id of a session"),
@@ -74,6 +76,74 @@ def test_one_sentence_names_the_word_at_fault(mpsbridge: Command, lab: Lab, word
     assert (found.code, lab.requests) == (2, [])
     assert sentence in found.err
     assert not FOREIGN.search(found.err)
+
+
+@pytest.mark.parametrize("table", [synonyms.COMMANDS, synonyms.OPTIONS])
+def test_a_word_from_elsewhere_is_answered_with_a_call_that_exists(table: dict[str, str]) -> None:
+    options = {option for command in COMMANDS.values() for parameter in command.params for option in parameter.opts}
+    for word, hint in table.items():
+        assert word not in COMMANDS
+        assert hint[0].isupper()
+        assert hint.endswith(".")
+        for name, words in re.findall(r"'mpsbridge (\w+)([^']*)", hint):
+            known = {option for parameter in COMMANDS[name].params for option in parameter.opts}
+            assert set(re.findall(r"--[a-z-]+", words)) <= known
+        assert set(re.findall(r"--[a-z-]+", hint)) <= options
+
+
+@pytest.mark.parametrize("word", sorted(synonyms.COMMANDS))
+def test_no_act_is_suggested_for_a_word_that_is_not_one(mpsbridge: Command, word: str) -> None:
+    found = mpsbridge(word, "ts1")
+    assert (found.code, found.out) == (2, "")
+    assert found.err == f"mpsbridge: there is no command {word!r}\n  {synonyms.COMMANDS[word]}\n"
+
+
+@pytest.mark.parametrize("word", ["rest", "rests", "lend", "old", "ends", "prelease", "present", "restore", "remove"])
+def test_what_only_looks_like_an_act_is_not_taken_for_it(mpsbridge: Command, word: str) -> None:
+    assert "did you mean" not in mpsbridge(word).err
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ("sessions ts1 --password x", "MPSBRIDGE_PASSWORD_FILE"),
+        ("sessions ts1 --password-file x", "MPSBRIDGE_PASSWORD_FILE"),
+        ("sessions ts1 --json", "--output json"),
+        ("sessions ts1 --format json", "--output table|json|jsonl|csv"),
+        ("logoff ts1 --all --force", "--yes"),
+        ("end ts1 --all --at 22:00", "cron"),
+        ("end ts1 --all --reboot", "--then restart"),
+        ("message ts1 --all --text x --sender IT", "MPSBRIDGE_SENDER"),
+        *((f"sessions ts1 --{name} x", "") for name in ("wide", "grep", "columns", "loud")),
+    ],
+)
+def test_an_option_from_elsewhere_is_answered_with_what_helps(
+    mpsbridge: Command, lab: Lab, words: str, hint: str
+) -> None:
+    found = mpsbridge(*words.split())
+    assert (found.code, lab.requests) == (2, [])
+    assert hint in found.err
+    assert "did you mean" not in found.err
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (
+            "report --format html -o x.html",
+            "Use --format for the form of a report, and > FILE to write it into a file.",
+        ),
+        ("report -o junit", "Use --format for the form of a report"),
+        ("sessions ts1 -o x.json", "Use --output for the form of the answer, and > FILE"),
+    ],
+)
+def test_output_is_a_form_and_no_file(mpsbridge: Command, words: str, hint: str) -> None:
+    found = mpsbridge(*words.split())
+    assert (found.code, hint in found.err) == (2, True)
+
+
+def test_hold_takes_a_yes_though_it_does_not_ask(mpsbridge: Command, lab: Lab) -> None:
+    assert mpsbridge("hold", "ts1", "--reason", "exam", "--yes").code == 0
 
 
 @pytest.mark.parametrize("words", [["help"], ["help", "sessions"], ["sessions", "--help"], ["-h"]])
@@ -124,9 +194,6 @@ def test_no_variable_brings_foreign_words(capsys: pytest.CaptureFixture[str], na
     printed = capsys.readouterr()
     assert code in {0, 2}
     assert not FOREIGN.search(printed.err)
-
-
-COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined] # a group, though typed as a command
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))

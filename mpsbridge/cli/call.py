@@ -107,6 +107,9 @@ def answer(
         return function(call, **values)
     except MpsBridgeError as error:
         _name_the_option(error)
+        if error.message.startswith("--output: ") and not error.hint:
+            form = "--format for the form of a report" if name == "report" else "--output for the form of the answer"
+            error.hint = f"Use {form}, and > FILE to write it into a file."
         terminal.annotate([annotation_of(name, error)])
         return terminal.error(error)
 

@@ -321,6 +321,7 @@ def hold(
     call: Call,
     hosts: Hosts,
     reason: Annotated[str, typer.Option(help="Give the reason: it is shown where the hold stops a run.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Accepted for scripts: 'hold' does not ask.")] = False,  # noqa: ARG001 - every act takes it
 ) -> int:
     """Keep every run away from these hosts until they are released."""
     from mpsbridge.cli import leases as work

@@ -18,7 +18,7 @@ from typer.models import CommandInfo
 from mpsbridge.cli.commands import app
 from mpsbridge.cli.leaving import INTERRUPTION, Exit, Surroundings
 from mpsbridge.cli.output import INTERRUPTED, code_after, guarded_streams
-from mpsbridge.cli.usage import sentence, understood
+from mpsbridge.cli.usage import complaint, understood
 
 if TYPE_CHECKING:
     from mpsbridge.clock import Clock
@@ -63,12 +63,14 @@ def _run(given: Sequence[str], surroundings: Surroundings) -> int:
             return terminal.fault(error, may_have_run=INTERRUPTION.is_held_back)
         context = getattr(error, "ctx", None)
         parameters = getattr(getattr(context, "command", None), "params", ())
-        said = sentence(
-            explain(),
-            commands=map(_name, app.registered_commands),
-            options=[option for parameter in parameters for option in parameter.opts],
+        commands = list(map(_name, app.registered_commands))
+        said, hint = complaint(
+            explain(), commands=commands, options=[option for parameter in parameters for option in parameter.opts]
         )
-        return terminal.usage_error(said, arguments, getattr(context, "command_path", "mpsbridge"))
+        path = getattr(context, "command_path", "mpsbridge")
+        if " " not in path and arguments[:1] and arguments[0] in commands:  # some complaints name no command
+            path = f"{path} {arguments[0]}"
+        return terminal.usage_error(said, arguments, path, hint=hint)
     return int(code or 0) if arguments else 2
 
 

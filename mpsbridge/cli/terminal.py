@@ -330,12 +330,12 @@ def fault(error: Exception, *, may_have_run: bool) -> int:
     return 4 if may_have_run else 1
 
 
-def usage_error(message: str, arguments: Sequence[str], command_path: str) -> int:
-    """A call that the command line cannot understand; exit code 2."""
+def usage_error(message: str, arguments: Sequence[str], command_path: str, *, hint: str = "") -> int:
+    """A call that the command line cannot understand; exit code 2. Without a ``hint`` the help is pointed to."""
     words = command_path.split()
     command = words[1] if len(words) > 1 else ""
     terminal = Terminal(command=command, output=Output.JSON if _wants_json(arguments) else Output.TABLE)
-    return terminal.error(InputError(message, hint=f"Try '{command_path} --help'."))
+    return terminal.error(InputError(message, hint=hint or f"Try '{command_path} --help'."))
 
 
 def _wants_json(arguments: Sequence[str]) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mpsbridge.models.harmless import harmless
@@ -16,6 +16,8 @@ SHOWN = 60
 """Characters of a value that are repeated."""
 LIKE = 0.7
 """From here on a name is like another: it is only told, so it may be less like it than where it refuses a call."""
+CLOSE = 0.75
+"""How much alike two words are, of 1, before one is suggested for the other."""
 _WORDS = {
     "missing": "it is missing",
     "extra_forbidden": "there is no such key",
@@ -69,9 +71,13 @@ def complaint(problem: Mapping[str, Any], *, quotes: bool = True) -> str:
 
 def not_one_of(value: object, known: Sequence[str]) -> str:
     """The sentence about a word that is none of those that are known; the nearest one is named."""
-    near = difflib.get_close_matches(str(value).casefold(), known, n=1)
-    meant = f"; did you mean {near[0]}?" if near else ""
-    return f"{_quoted(value)} is not one of {', '.join(known)}{meant}"
+    return f"{_quoted(value)} is not one of {', '.join(known)}{did_you_mean(str(value).casefold(), known)}"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The end of a sentence about a word that is not known: the nearest that is, or nothing where none is close."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=CLOSE)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _shown(problem: Mapping[str, Any]) -> str:
