@@ -145,6 +145,36 @@ def test_a_message_reaches_whoever_is_there(lab: Lab, mpsbridge: Command) -> Non
     ]
 
 
+def test_a_named_one_that_a_message_does_not_reach_is_told_and_no_success(lab: Lab, mpsbridge: Command) -> None:
+    words = ("message", "alpha", "--user", "alice,bob", "--text", "noon")
+    for more, shown, code in (("--dry-run", "would show", 1), ("-v", "shown", 1)):
+        found = mpsbridge(*words, more)
+        assert found.code == code
+        alice, bob = found.out.splitlines()[1:3]
+        assert alice.endswith(f" {shown}")
+        assert bob.endswith(" not shown  disconnected: nobody would see it")
+    assert "message shown in 1 of 2 sessions on 1 host\n" in found.out
+    assert ": partly: 1 of 2 sessions refused" in found.out
+    told = mpsbridge("history", "--user", "bob").out
+    assert "disconnected: nobody would see it" in told
+    everybody = mpsbridge("message", "alpha", "--all", "--text", "noon")
+    assert (everybody.code, "message shown in 2 of 2 sessions on 1 host, 1 not shown" in everybody.out) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["logoff", "alpha", "--user", "alice"], "would log off"),
+        (["disconnect", "alpha", "--user", "alice"], "would disconnect"),
+        (["message", "alpha", "--user", "alice", "--text", "x"], "would show"),
+        (["end", "alpha", "--user", "alice"], "would end"),
+    ],
+)
+def test_a_dry_run_says_what_it_would_do(lab: Lab, mpsbridge: Command, words: list[str], said: str) -> None:
+    row = next(line for line in mpsbridge(*words, "--dry-run").out.splitlines() if "alice" in line)
+    assert row.endswith(said)
+
+
 def test_a_log_off_ends_exactly_the_named_one(lab: Lab, mpsbridge: Command) -> None:
     found = mpsbridge("logoff", "alpha", "beta", "--user", "carol", "--yes")
     assert found.code == 0
@@ -304,7 +334,7 @@ def test_the_help_of_a_command_tells_its_own_options_first(mpsbridge: Command) -
 
 
 def test_an_option_that_lacks_its_value_is_an_error_of_mpsbridge(mpsbridge: Command) -> None:
-    assert mpsbridge("logoff", "alpha", "--user").err.startswith("mpsbridge: ")
+    assert mpsbridge("logoff", "alpha", "--user").err.startswith("mpsbridge logoff: ")
 
 
 def test_a_wrong_password_is_one_attempt_and_that_hosts_outcome(

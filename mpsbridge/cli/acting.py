@@ -18,7 +18,7 @@ from mpsbridge.errors import InputError
 from mpsbridge.models.counts import counted, listed
 from mpsbridge.models.outcomes import Outcome
 from mpsbridge.models.scripts import Effect
-from mpsbridge.models.sessions import LogonMode, Logons
+from mpsbridge.models.sessions import LogonMode, Logons, Result
 from mpsbridge.operations.acts import ActOn, ActPlan, ActValue, Disconnect, LogOff, Message, Reset
 from mpsbridge.operations.logons import SetLogons
 from mpsbridge.operations.outcomes import judge, sum_up
@@ -70,6 +70,15 @@ _BECAME = {
     Act.RESET: "{sessions} {would_be}reset",
 }
 
+_NOT_SHOWN = {Result.KEPT: "not shown", Result.REFUSED: "not shown"}
+_WORDS = {
+    Act.MESSAGE: {Result.WOULD: "would show", **_NOT_SHOWN},
+    Act.DISCONNECT: {Result.WOULD: "would disconnect"},
+    Act.LOGOFF: {Result.WOULD: "would log off"},
+    Act.RESET: {Result.WOULD: "would reset"},
+}
+"""How results of each act are told, where not by their own word."""
+
 
 def _carry_out(call: Call, words: Sequence[str], operation: ActOn, *, yes: bool) -> int:
     """The procedure that all these commands share."""
@@ -112,8 +121,10 @@ def show(call: Call, outcomes: Sequence[Outcome[ActValue]], verdict: RunVerdict,
     dry_run, became = call.settings.dry_run, _BECAME[act]
     layout = Layout[ActValue](
         columns=RESULT_COLUMNS,
-        rows=lambda host, value: [result_row(host, result) for result in value.sessions],
-        summary=lambda values: sum_up([value.sessions for value in values], became, dry_run=dry_run),
+        rows=lambda host, value: [result_row(host, result, _WORDS[act]) for result in value.sessions],
+        summary=lambda values: sum_up(
+            [value.sessions for value in values], became, dry_run=dry_run, kept=_WORDS[act].get(Result.KEPT, "kept")
+        ),
     )
     tell(call, outcomes, layout, verdict)
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from mpsbridge.models.durations import format_duration
-from mpsbridge.models.sessions import Session, SessionResult, Station
+from mpsbridge.models.sessions import Result, Session, SessionResult, Station
 from mpsbridge.models.targets import Target
 
 SESSION_COLUMNS = ("HOST", "ID", "USER", "SESSION", "STATE", "IDLE", "LOGON", "AGE", "")
 RESULT_COLUMNS = ("HOST", "ID", "USER", "STATION", "RESULT", "")
 HOST_COLUMNS = ("HOST", "ADDRESS", "PORT", "TLS", "AUTH", "USER", "GROUPS")
+ENDS = {Result.WOULD: "would end"}
+"""How results of the procedure are told, where not by their own word."""
 STATION_COLUMNS = ("HOST", "STATION", "NAME", "ID", "USER", "")
 
 
@@ -30,10 +32,10 @@ def session_row(host: str, session: Session, *, age_s: float | None = None) -> t
     )
 
 
-def result_row(host: str, result: SessionResult) -> tuple[object, ...]:
-    """One session and what became of it."""
-    session = result.session
-    return host, session.id, session.account or session.user, session.station, result.result.value, result.text
+def result_row(host: str, result: SessionResult, words: Mapping[Result, str] = ENDS) -> tuple[object, ...]:
+    """One session and what became of it; ``words`` are those of the act where a result has its own there."""
+    session, became = result.session, words.get(result.result, result.result.value)
+    return host, session.id, session.account or session.user, session.station, became, result.text
 
 
 def host_row(target: Target, groups: Sequence[str]) -> tuple[object, ...]:

@@ -206,11 +206,7 @@ class ActOn(Given):
             work.record, run, host, act, lambda now: "done" if now[0].acts else "nothing to do: in use again"
         )
         acted = {result.session.id: result for result in results}
-        told = [
-            acted.get(verdict.session.id)
-            or SessionResult(session=verdict.session, result=Result.KEPT, text=verdict.reason)
-            for verdict in done.verdicts
-        ]
+        told = [acted.get(verdict.session.id) or verdict.as_planned for verdict in done.verdicts]
         return ActValue(run=run, dry_run=False, sessions=tuple(told), problems=plan.notes)
 
     def _send(self, work: Workplace, host: Host, plan: Plan, run: str) -> tuple[SessionResult, ...]:

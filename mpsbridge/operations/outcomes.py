@@ -62,19 +62,22 @@ _AS_IT_SHOULD = frozenset({Result.SHOWN, Result.DISCONNECTED, Result.ENDED, Resu
 """What became of a session as it should."""
 
 
-def sum_up(hosts: Sequence[Sequence[SessionResult]], became: str, *, dry_run: bool) -> str:
+def sum_up(hosts: Sequence[Sequence[SessionResult]], became: str, *, dry_run: bool, kept: str = "kept") -> str:
     """How many of the chosen sessions became what they should; hosts are those that had one. Who is kept is apart.
 
-    ``became`` is a sentence about ``{sessions}``, with ``{would_be}`` where the dry run says so.
+    ``became`` is a sentence about ``{sessions}``, with ``{would_be}`` where the dry run says so; ``kept`` is the
+    word for those that are left out.
     """
     chosen = [[one.result for one in results if one.result is not Result.KEPT] for results in hosts]
     results, count = [result for each in chosen for result in each], sum(map(bool, chosen))
-    kept = sum(map(len, hosts)) - len(results)
-    beside = f", {kept} kept" if kept else ""
+    others = sum(map(len, hosts)) - len(results)
+    beside = f", {others} {kept}" if others else ""
     if not results:
         return f"nothing to do on {counted(len(hosts), 'host')}{beside}"
     if dry_run:
-        said = became.format(sessions=counted(len(results), "session"), would_be="would be ")
+        hit = results.count(Result.WOULD)
+        sessions = counted(hit, "session") if hit == len(results) else f"{hit} of {counted(len(results), 'session')}"
+        said = became.format(sessions=sessions, would_be="would be ")
     else:
         well = sum(result in _AS_IT_SHOULD for result in results)
         said = became.format(sessions=f"{well} of {counted(len(results), 'session')}", would_be="")

@@ -13,7 +13,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Literal, Protocol, Self, TypeVar
 
 from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.errors import InputError, JournalError, JournalLost, MpsBridgeError, Refused, Unexpected
@@ -40,6 +40,8 @@ GIVEN_BACK = "running steps have 10s, then everything held is given back"
 """What becomes of the hosts at work where a person interrupts a run."""
 ANSWER_WITHIN_S = 5.0
 """A question waits no longer for silent hosts where what is known is enough for it."""
+_LEFT_OUT: dict[Result, Literal["keep", "refuse"]] = {Result.KEPT: "keep", Result.REFUSED: "refuse"}
+"""Results of sessions that are planned to be left out, and the decision that the record has for them."""
 
 
 @dataclass(frozen=True)
@@ -248,15 +250,16 @@ class Workplace:
         (record or self.record).record(run, outcome.host, what)
 
     def record_kept(self, run: str, host: str, planned: Iterable[SessionResult]) -> None:
-        """Record the sessions that are kept, of a host on which the work itself does not tell of them.
+        """Record the sessions that are left out, of a host on which the work itself does not tell of them.
 
         Those that nobody meant are left out: one name looked for on a farm would put everybody into the record.
         """
         for one in planned:
-            if one.result is Result.KEPT and one.text != NOT_CHOSEN:
+            if (decision := _LEFT_OUT.get(one.result)) and one.text != NOT_CHOSEN:
                 who = SessionJudged.identity_of(one.session)
-                what = SessionJudged(**who, state=one.session.state, decision="keep", reason=one.text, phase=Phase.PLAN)
-                self.record.record(run, host, what)
+                state, why = one.session.state, one.text
+                judged = SessionJudged(**who, state=state, decision=decision, reason=why, phase=Phase.PLAN)
+                self.record.record(run, host, judged)
 
     def record_silent(self, run: str, outcomes: Sequence[Outcome[Any]]) -> None:
         """Record what became of a host where the work itself did not: it failed before its first step, or hangs there.

@@ -115,11 +115,13 @@ class Verdict(Frozen):
     decision: Literal["act", "keep", "refuse"]
     reason: str = ""
     lifted_by: str | None = None
+    is_missed: bool = False
+    """Whether a session that was named is left out, so that not all is done that was asked."""
 
     @property
     def as_planned(self) -> SessionResult:
         """What is told of the session as long as nothing was done."""
-        result = Result.WOULD if self.decision == "act" else Result.KEPT
+        result = Result.WOULD if self.decision == "act" else Result.REFUSED if self.is_missed else Result.KEPT
         return SessionResult(session=self.session, result=result, text=self.reason)
 
 
@@ -340,7 +342,8 @@ def _judge(seen: Observation, session: Session, selector: Selector, act: Act, al
     if session.state is not State.DISCONNECTED:
         return Verdict(session=session, decision="act")
     if act is Act.MESSAGE:
-        return Verdict(session=session, decision="keep", reason="disconnected: nobody would see it")
+        reason = "disconnected: nobody would see it"
+        return Verdict(session=session, decision="keep", reason=reason, is_missed=named)
     if act is Act.DISCONNECT:
         return Verdict(session=session, decision="keep", reason="disconnected already")
     if not (named or selector.wants_disconnected or allowed.disconnected_ok):
