@@ -1,7 +1,7 @@
 """Settings of one call: file < environment < flags, in that order, by pydantic-settings.
 
-Rules: every field is a long option of the command line with ``_`` for ``-``, and ``MPSBRIDGE_`` + its name in capitals
-in the environment; an unknown key in the file is an error; a password is never an option and never shown.
+Rules: every field is a long option of the commands that it concerns with ``_`` for ``-``, and ``MPSBRIDGE_`` + its name
+in capitals in the environment; an unknown key in the file is an error; a password is never an option and never shown.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from mpsbridge.models.credentials import Auth
 from mpsbridge.models.durations import MOST_S, parse_duration
 from mpsbridge.models.targets import EndpointName, FileName, Filled, ServiceName
 from mpsbridge.models.toml import load
+from mpsbridge.snippets.fields import OneLine
 
 ENVIRONMENT_PREFIX = "MPSBRIDGE_"
 OTHER_VARIABLES = frozenset(
@@ -79,6 +80,8 @@ class Settings(BaseSettings):
     verbose: int = Field(default=0, ge=0)
     quiet: bool = False
     no_color: bool = False
+    sender: Annotated[OneLine, Field(max_length=60)] = ""
+    """Who signs notices; the one field that is an option of ``end`` alone, because nothing else shows them."""
 
     _flags: frozenset[str] = PrivateAttr(frozenset())
 

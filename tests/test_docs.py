@@ -57,7 +57,9 @@ def test_every_call_in_the_readme_uses_options_of_its_command() -> None:
 
 
 def test_every_shared_setting_is_an_option() -> None:
-    known = {name for parameter in COMMANDS["sessions"].params for name in parameter.opts}
+    of_notices = {"--sender"}
+    assert of_notices <= {name for parameter in COMMANDS["end"].params for name in parameter.opts}
+    known = of_notices | {name for parameter in COMMANDS["sessions"].params for name in parameter.opts}
     secret = {"password", "password_file"}
     for name in set(Settings.model_fields) - secret:
         assert "--" + name.replace("_", "-") in known

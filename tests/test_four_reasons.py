@@ -20,7 +20,7 @@ from mpsbridge.lab.engines.powershell.engine import PowerShellEngine
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.world import LabHost
 from mpsbridge.lab.worldfile import build_world
-from mpsbridge.procedure.notices import sender_of
+from mpsbridge.procedure.notices import ADMINISTRATOR, sender_of
 from mpsbridge.runs.journal import owner
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("reasons")]
@@ -103,7 +103,11 @@ class Ending:
         assert sorted(str(change.user) for change in ended) == people
         assert sorted(str(change.user) for change in boxes) == sorted(people * len(notices.split(",")))
         assert max(change.at for change in boxes) < min(change.at for change in ended)
-        for part in (WARNING[kind], "Windows updates", f"({sender_of(owner())})"):
+        for part in (
+            WARNING[kind],
+            "Windows updates",
+            f"({sender_of(owner()) or ADMINISTRATOR[str(KINDS[kind]['language'])]})",
+        ):
             assert all(part in change.text for change in boxes)
 
     def orders(self, host: str) -> list[tuple[str, str]]:

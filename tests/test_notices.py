@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from mpsbridge.errors import InputError
 from mpsbridge.models.sessions import LogonMode, to_cim
 from mpsbridge.planning.lease import Damaged, Lease, holder, read_lease
-from mpsbridge.procedure.notices import TEXTS, check_template, language_of, notice, schedule, sender_of
+from mpsbridge.procedure.notices import (
+    ADMINISTRATOR,
+    CANCELLED,
+    TEXTS,
+    check_template,
+    language_of,
+    notice,
+    schedule,
+    sender_of,
+)
 from mpsbridge.snippets.fields import TEXT_LIMIT
 
 ENDS = datetime(2026, 11, 25, 18, 30, tzinfo=timezone(timedelta(hours=1)))
@@ -59,7 +68,12 @@ def test_a_text_of_ones_own_may_leave_fields_out() -> None:
         (56, "de", "1 Min."),
         (30, "en", "30 seconds"),
         (29.6, "fr", "30 secondes"),
-        (2, "ja", "5秒"),
+        (2, "ja", "2秒"),
+        (4, "en", "4 seconds"),
+        (1, "en", "1 second,"),
+        (151, "en", "2 min 31 seconds"),
+        (630, "de", "10 Min. 30 Sekunden"),
+        (899, "en", "15 min"),
     ],
 )
 def test_what_is_left_is_said_in_seconds_where_a_minute_would_not_be_so(
@@ -83,10 +97,38 @@ def test_an_hour_beyond_a_change_of_the_clock_is_named_with_its_offset() -> None
 
 
 @pytest.mark.parametrize(
-    ("owner", "sender"), [("root@vm", "root"), ("alice@school@vm", "alice@school"), ("bob", "bob")]
+    ("owner", "sender"),
+    [
+        *(
+            ("alice@school@vm", "alice@school"),
+            ("bob", "bob"),
+            ("agent@vm", "agent"),
+            ("SCHOOL\\bob@ts1", "SCHOOL\\bob"),
+        ),
+        *((f"{name}@vm", "") for name in ("root", "SYSTEM", "1000", "TS1$", "svc-backup", "gitlab-runner", "jenkins")),
+        *(("NT AUTHORITY\\SYSTEM@vm", ""), ("NT AUTHORITY\\LOCAL SERVICE@vm", "")),
+    ],
 )
 def test_people_are_told_by_a_person_and_not_by_a_machine(owner: str, sender: str) -> None:
     assert sender_of(owner) == sender
+
+
+@pytest.mark.parametrize("language", sorted(TEXTS))
+def test_an_account_that_is_nobodys_signs_as_the_administrator_in_the_hosts_language(language: str) -> None:
+    for text in (TEXTS[language], CANCELLED[language]):
+        said = notice(text, left_s=300, ends=ENDS, reason="", sender="", language=language)
+        assert said.endswith(f"({ADMINISTRATOR[language]})")
+
+
+def test_the_reason_is_introduced_and_a_sentence_of_its_own() -> None:
+    def said(reason: str, language: str = "en") -> str:
+        return notice(TEXTS[language], left_s=300, ends=ENDS, reason=reason, sender="alice", language=language)
+
+    assert said("the school closes").endswith("log off. Reason: the school closes. (alice)")
+    assert said("It closes!").endswith("log off. Reason: It closes! (alice)")
+    assert said("").endswith("log off. (alice)")
+    assert "Grund: Updates. (alice)" in said("Updates", "de")
+    assert notice("{reason}", left_s=300, ends=ENDS, reason="the school closes", sender="a") == "the school closes"
 
 
 def test_notices_are_due_before_the_end() -> None:

@@ -238,6 +238,30 @@ def test_a_dry_run_says_what_people_would_be_told_and_when(mpsbridge: Command, l
     assert "no notice would be shown" in mpsbridge("end", "ts1", "--all", "--no-warning", "--dry-run").err
 
 
+def test_the_sender_of_notices_is_a_setting_too(
+    mpsbridge: Command, lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    words = ("end", "ts1", "--all", "--warn", "5m", "--dry-run")
+    plan = tmp_path / "plan.toml"
+    plan.write_text("schema = 'mpsbridge-plan/1'\nhosts = ['ts1']\nreason = 'updates'\n", encoding="utf-8")
+    monkeypatch.setattr("getpass.getuser", lambda: "root")
+    assert "(your administrator)" in mpsbridge(*words).err
+    monkeypatch.setenv("MPSBRIDGE_SENDER", "the IT desk")
+    assert "(the IT desk)" in mpsbridge(*words).err
+    assert "Reason: updates. (the IT desk)" in mpsbridge("maintain", str(plan), "--dry-run").err
+    assert "(alice)" in mpsbridge(*words, "--sender", "alice").err
+    monkeypatch.setenv("MPSBRIDGE_SENDER", "x" * 61)
+    assert "MPSBRIDGE_SENDER: it is longer than 60 characters" in mpsbridge(*words).err
+
+
+def test_release_says_that_logons_stay_closed(mpsbridge: Command, lab: Lab) -> None:
+    assert "logons stay" not in mpsbridge("release", "ts1", "--yes").out
+    mpsbridge("logons", "ts1", "--set", "drain", "--yes")
+    found = mpsbridge("release", "ts1", "--yes")
+    assert (found.code, "'mpsbridge logons ts1 --set enabled' opens them" in " ".join(found.out.split())) == (0, True)
+    assert "It blocks no logons" in mpsbridge("hold", "--help").out
+
+
 def test_a_name_like_the_one_that_was_meant_is_told(mpsbridge: Command, lab: Lab) -> None:
     found = mpsbridge("logoff", "ts1", "--user", "alise", "--yes")
     assert "not found on any host: user alise; did you mean alice (session 2 on ts1)?" in found.err

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mpsbridge.cli.examples import epilog
+from mpsbridge.cli.helptext import Command, Group
 from mpsbridge.cli.options import (
     DisconnectedOk,
     Hosts,
     IncludeAdmins,
     IncludeConsole,
     MaybeHosts,
+    NeedlessYes,
     Shard,
     Yes,
     acting,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="mpsbridge",
+    cls=Group,
     help="See the user sessions of Windows MultiPoint Services and Remote Desktop hosts, show messages, and end them.",
     epilog="Passwords: MPSBRIDGE_PASSWORD, MPSBRIDGE_PASSWORD_FILE, a key store, or a prompt; never an option.",
     no_args_is_help=True,
@@ -45,7 +48,7 @@ def listed(panel: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Put a command into the list, under this heading and with its examples."""
 
     def add(function: Callable[..., None]) -> Callable[..., None]:
-        return app.command(rich_help_panel=panel, epilog=epilog(function.__name__))(function)
+        return app.command(cls=Command, rich_help_panel=panel, epilog=epilog(function.__name__))(function)
 
     return add
 
@@ -114,7 +117,7 @@ def doctor(
     ] = None,
     shard: Shard = None,
 ) -> int:
-    """Check name, port, TLS, sign-in, PowerShell, rights, sight and MultiPoint, with a remedy for each fault."""
+    """Check the way to each host, the rights there and what can be seen, with a remedy for each fault."""
     from mpsbridge.cli import doctor as work
 
     return work.doctor(call, hosts, save, shard)
@@ -321,9 +324,9 @@ def hold(
     call: Call,
     hosts: Hosts,
     reason: Annotated[str, typer.Option(help="Give the reason: it is shown where the hold stops a run.")],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Accepted for scripts: 'hold' does not ask.")] = False,  # noqa: ARG001 - every act takes it
+    yes: NeedlessYes = False,  # noqa: ARG001 - accepted, so that a script can say it to every act
 ) -> int:
-    """Keep every run away from these hosts until they are released."""
+    """Keep every run away from these hosts until they are released. It blocks no logons: 'logons --set' does."""
     from mpsbridge.cli import leases as work
 
     return work.hold(call, hosts, reason)
@@ -336,7 +339,7 @@ def release(
     hosts: Hosts,
     yes: Yes = False,
 ) -> int:
-    """Give back what an interrupted run or a person holds: logons, failsafe, lease."""
+    """Give back what an interrupted run or a person holds: logons, the task that would reopen them, the lease."""
     from mpsbridge.cli import leases as work
 
     return work.release(call, hosts, yes=yes)

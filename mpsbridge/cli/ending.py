@@ -36,7 +36,7 @@ def end(
     """``end``: plan on every host, ask, carry out."""
     if who is None:
         raise InputError(SAY_WHO)
-    policy = make_policy(who, options)
+    policy = make_policy(who, options._replace(sender=options.sender or call.settings.sender))
     demand_own_file(call, "--events", events, notice_file=notice_file)
     template = read_notice(notice_file) if notice_file else None
     targets = call.targets(hosts, who)

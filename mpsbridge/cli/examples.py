@@ -38,4 +38,4 @@ EXAMPLES = {
 
 def epilog(command: str) -> str:
     """The end of a command's help."""
-    return "\n\n".join(["Examples:", *(f"  {example}" for example in EXAMPLES[command])])
+    return "\n".join(["Examples:", *(f"  {example}" for example in EXAMPLES[command])])

@@ -35,7 +35,7 @@ def release(call: Call, hosts: Sequence[str], *, yes: bool) -> int:
     """``release``: give back what an interrupted run or a person holds on these hosts."""
     targets = call.targets(hosts)
     with open_journal(call) as journal, open_workplace(call, targets, journal) as work:
-        plan = work.plan(Release())
+        plan = work.plan(Release(sender=call.settings.sender))
         if plan.values and not only_plans(call, work):
             _say_who_is_at_work(call, plan)
             names = [f"{host} ({_by(plan, host, value)})" for host, value in plan.found.items()]

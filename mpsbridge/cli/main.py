@@ -8,14 +8,17 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+import typer.main
 from typer.main import get_command_name
 from typer.models import CommandInfo
 
 from mpsbridge.cli.commands import app
+from mpsbridge.cli.helptext import COMMON, common_help
 from mpsbridge.cli.leaving import INTERRUPTION, Exit, Surroundings
 from mpsbridge.cli.output import INTERRUPTED, code_after, guarded_streams
 from mpsbridge.cli.usage import complaint, understood
@@ -25,7 +28,13 @@ if TYPE_CHECKING:
 
 
 @app.callback(invoke_without_command=True)
-def _top(version: Annotated[bool, typer.Option("--version", "-V", help="Print the version.")] = False) -> None:
+def _top(
+    version: Annotated[bool, typer.Option("--version", "-V", help="Print the version.")] = False,
+    options: Annotated[bool, typer.Option("--options", help="Explain the options that most commands share.")] = False,
+) -> None:
+    if options:
+        sys.stdout.write(common_help(_shared_options()))
+        raise Exit(0)
     if version:
         from mpsbridge.cli.terminal import show_version
 
@@ -76,6 +85,16 @@ def _run(given: Sequence[str], surroundings: Surroundings) -> int:
 
 def _name(entry: CommandInfo) -> str:
     return get_command_name(str(entry.name or getattr(entry.callback, "__name__", "")))
+
+
+def _shared_options() -> list[Any]:
+    """The options that most commands share, each once."""
+    found: dict[str, Any] = {}
+    for command in typer.main.get_command(app).commands.values():  # type: ignore[attr-defined]  # it is a group
+        for one in command.params:
+            if getattr(one, "rich_help_panel", None) == COMMON and not one.hidden:
+                found.setdefault(one.name, one)
+    return list(found.values())
 
 
 def app_for(arguments: Sequence[str]) -> typer.Typer:

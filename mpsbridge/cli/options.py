@@ -16,6 +16,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 
+from mpsbridge.cli.helptext import COMMON
 from mpsbridge.cli.leaving import Exit
 
 _HOST_HELP = (
@@ -34,6 +35,7 @@ Shard = Annotated[
     ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Skip the confirmation (required without a terminal).")]
+NeedlessYes = Annotated[bool, typer.Option("--yes", "-y", help="Skip the confirmation: this command asks for none.")]
 
 DisconnectedOk = Annotated[
     bool, typer.Option("--disconnected-ok", help="End disconnected sessions too that --all or --idle-over choose.")
@@ -81,9 +83,13 @@ def _end_options(
         ),
     ] = None,
     no_warning: Annotated[bool, typer.Option("--no-warning", help="Show no notice and do not wait.")] = False,
-    reason: Annotated[str, typer.Option(help="Give the reason: it stands in notices, lease and record.")] = "",
+    reason: Annotated[str, typer.Option(help="Give the reason: people read it, and it stands in the record.")] = "",
     sender: Annotated[
-        str, typer.Option(metavar="NAME", help="Give this name as the sender of notices (default: your user name).")
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Sign notices with this name (default: your user name; 'your administrator' for root and services).",
+        ),
     ] = "",
     then: Annotated[
         str,
@@ -126,7 +132,11 @@ def _end_options(
         bool, typer.Option("--hold-logons", help="Keep new logons blocked through the restart.")
     ] = False,
     no_failsafe: Annotated[
-        bool, typer.Option("--no-failsafe", help="Block logons without the task on the host that would reopen them.")
+        bool,
+        typer.Option(
+            "--no-failsafe",
+            help="Set no task on the host that would reopen logons if everything else fails (the failsafe).",
+        ),
     ] = False,
     only_if_reboot_pending: Annotated[
         bool, typer.Option("--only-if-reboot-pending", help="Skip hosts without a pending restart.")
@@ -159,7 +169,8 @@ def _shared(
         str | None, typer.Option(metavar="FILE", help="Read hosts from this file: TOML, a list, or Ansible's.")
     ] = None,
     username: Annotated[
-        str | None, typer.Option("--username", "-u", help="Sign in as NAME, DOMAIN\\NAME or name@domain.")
+        str | None,
+        typer.Option("--username", "-u", metavar="NAME", help="Sign in as NAME, DOMAIN\\NAME or name@domain."),
     ] = None,
     auth: Annotated[
         str | None, typer.Option(metavar="negotiate|ntlm|kerberos|basic", help="Sign in this way (default negotiate).")
@@ -256,7 +267,7 @@ def command(
     who = groups["who"] if own.pop("who", None) else {}
     shared = {
         key: _hidden(entry) if key in hides else entry
-        for key, entry in _parameters(_shared, panel="Common options").items()
+        for key, entry in _parameters(_shared, panel=COMMON).items()
         if contacts or "hosts" in own or key in _WITHOUT_HOSTS or (journal and key in {"journal", "journal_shared"})
     }
 

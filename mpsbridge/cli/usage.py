@@ -32,6 +32,8 @@ class Complaint(NamedTuple):
 def understood(arguments: Sequence[str]) -> list[str]:
     """The arguments with what people type elsewhere put as it is here: ``help [COMMAND]``, ``version``."""
     first, *rest = arguments or [""]
+    if (first, *rest) == ("help", "options"):
+        return ["--options"]
     if first == "help":
         return [*rest[:1], "--help"]
     if first == "version" and not rest:

@@ -8,6 +8,7 @@ removed while it still has the digest that was asked about. No record that break
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, TypeVar
@@ -37,6 +38,7 @@ from mpsbridge.planning.lease import (
     named_holder,
     read_lease,
 )
+from mpsbridge.planning.policy import Sender
 from mpsbridge.procedure.cancellation import release_notices
 from mpsbridge.procedure.notices import sender_of
 from mpsbridge.runs.events import Finished, Happening, Phase, Step, StepSent
@@ -236,7 +238,12 @@ def _saying(outcome: Done[LeaseValue], text: str) -> Done[LeaseValue]:
 
 
 class Release(Given):
-    """Give back what an interrupted run or a person holds on the hosts."""
+    """Give back what an interrupted run or a person holds on the hosts.
+
+    ``sender`` tells people that an end which was announced does not come; empty for the person at work.
+    """
+
+    sender: Sender = ""
 
     def plan(self, work: Workplace) -> LeasePlan:
         """Look who holds each host."""
@@ -246,7 +253,9 @@ class Release(Given):
         leaves = {outcomes[place].host: _runs_that_lose(work, outcomes[place].host, found[place]) for place in found}
         values = {place: value for place, value in found.items() if value.is_held or leaves[outcomes[place].host]}
         would = [
-            _saying(one, "would be released") if isinstance(one, Done) and place in values else one
+            _saying(one, "would be released" if place in values else _still_closed(one))
+            if isinstance(one, Done)
+            else one
             for place, one in enumerate(outcomes)
         ]
         return LeasePlan(self, work.new_run(), tuple(would), values, leaves)
@@ -268,7 +277,16 @@ class Release(Given):
         there = LeaseValue.of(seen)
         if seen.lease is not None and (there.run, there.owner, there.digest) != (asked.run, asked.owner, asked.digest):
             raise StillHeld(_CHANGED, hint=_LOOK)
-        return _give_back(work, steps, seen)
+        return _give_back(steps, seen, sender=self.sender or sender_of(work.actor))
+
+
+def _still_closed(outcome: Done[LeaseValue]) -> str:
+    """That a host which nobody holds lets nobody log on, and what opens it; empty where that is not so."""
+    mode = outcome.value.logons
+    return _STAYS.format(mode=mode, host=shlex.quote(outcome.host)) if mode not in {None, LogonMode.ENABLED} else ""
+
+
+_STAYS = "logons stay {mode}, which is not of a run: 'mpsbridge logons {host} --set enabled' opens them"
 
 
 def _runs_that_lose(work: Workplace, host: str, lease: LeaseValue) -> tuple[str, ...]:
@@ -291,7 +309,7 @@ class NoRecord:
         return 0
 
 
-def _give_back(work: Workplace, steps: Steps, seen: Observation) -> LeaseValue:
+def _give_back(steps: Steps, seen: Observation, *, sender: str) -> LeaseValue:
     """Give back what the lease says that was seen, as long as it is that one."""
     host, lease = steps.host, read_lease(seen.lease)
     if lease is None:
@@ -304,7 +322,7 @@ def _give_back(work: Workplace, steps: Steps, seen: Observation) -> LeaseValue:
     if isinstance(lease, Lease) and lease.run:
         # It may be there before logons are closed.
         steps.take(StepSent(step=Step.FAILSAFE_REMOVE), lambda: host.remove_failsafe(run=run))
-        text = _call_off(work, steps, lease, text, said)
+        text = _call_off(steps, lease, text, said, sender=sender)
     answer = steps.take(StepSent(step=Step.LEASE), lambda: host.set_lease(None, expected=text, run=run))
     if not answer.changed:
         raise StillHeld("; ".join([*said, _CHANGED]), hint=_LOOK)
@@ -339,7 +357,7 @@ def _restore(
     return mode, marked
 
 
-def _call_off(work: Workplace, steps: Steps, lease: Lease, text: str | None, said: list[str]) -> str | None:
+def _call_off(steps: Steps, lease: Lease, text: str | None, said: list[str], *, sender: str) -> str | None:
     """Tell people that the end which the run announced does not come; the lease as it is then, with the marks of that.
 
     Where they cannot be told, that is said, and the host is released all the same.
@@ -347,7 +365,7 @@ def _call_off(work: Workplace, steps: Steps, lease: Lease, text: str | None, sai
     if not lease.notices:
         return text
     try:
-        count = release_notices(_Recorded(steps), lease, steps.host.observe(), sender=sender_of(work.actor))
+        count = release_notices(_Recorded(steps), lease, steps.host.observe(), sender=sender)
         left = steps.host.look().lease
     except MpsBridgeError as error:
         said.append(f"people could not be told that the log-off is cancelled: {error}")

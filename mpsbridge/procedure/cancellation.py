@@ -53,11 +53,12 @@ def cancellations(
         number, born, _ = told_as(session, "")
         if (end := ends.get((number, born))) and session.state is State.ACTIVE and session.guard is not None:
             groups[end.astimezone(seen.observed.tzinfo)].append(session)
-    text = CANCELLED[language_of(locale)]
+    language = language_of(locale)
 
     def box(end: datetime, group: list[Session]) -> Cancellation:
         zoned = seen.offset_until is not None and end > seen.offset_until
-        return Cancellation(tuple(group), notice(text, left_s=0, ends=end, reason="", sender=sender, zoned=zoned), end)
+        text = notice(CANCELLED[language], left_s=0, ends=end, reason="", sender=sender, language=language, zoned=zoned)
+        return Cancellation(tuple(group), text, end)
 
     return tuple(box(end, group) for end, group in groups.items())
 

@@ -7,6 +7,7 @@ a text never grows beyond what ``msg.exe`` is given, so the reason is cut and no
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -18,44 +19,76 @@ from mpsbridge.snippets.fields import TEXT_LIMIT
 _FIELDS = {"left", "minutes", "time", "reason", "sender"}
 
 TEXTS = {
-    "en": "Your session ends in {left}, at {time}. Please save your work and log off. {reason} ({sender})",
+    "en": "Your session ends in {left}, at {time}. Please save your work and log off. {why} ({sender})",
     "fr": "Votre session se termine dans {left}, à {time}. Enregistrez votre travail et fermez la session. "
-    "{reason} ({sender})",
+    "{why} ({sender})",
     "de": "Ihre Sitzung endet in {left}, um {time}. Bitte speichern Sie Ihre Arbeit und melden Sie sich ab. "
-    "{reason} ({sender})",
-    "es": "Su sesión termina en {left}, a las {time}. Guarde su trabajo y cierre la sesión. {reason} ({sender})",
-    "it": "La sessione termina tra {left}, alle {time}. Salvare il lavoro e disconnettersi. {reason} ({sender})",
-    "pt": "A sua sessão termina em {left}, às {time}. Guarde o trabalho e termine a sessão. {reason} ({sender})",
-    "ru": "Ваш сеанс завершится через {left}, в {time}. Сохраните работу и выйдите из системы. {reason} ({sender})",
-    "ja": "{left}後 ({time}) にセッションが終了します。作業を保存してサインアウトしてください。{reason} ({sender})",
-    "zh": "您的会话将在 {left}后 ({time}) 结束。请保存工作并注销。{reason} ({sender})",
+    "{why} ({sender})",
+    "es": "Su sesión termina en {left}, a las {time}. Guarde su trabajo y cierre la sesión. {why} ({sender})",
+    "it": "La sessione termina tra {left}, alle {time}. Salvare il lavoro e disconnettersi. {why} ({sender})",
+    "pt": "A sua sessão termina em {left}, às {time}. Guarde o trabalho e termine a sessão. {why} ({sender})",
+    "ru": "Ваш сеанс завершится через {left}, в {time}. Сохраните работу и выйдите из системы. {why} ({sender})",
+    "ja": "{left}後 ({time}) にセッションが終了します。作業を保存してサインアウトしてください。{why} ({sender})",
+    "zh": "您的会话将在 {left}后 ({time}) 结束。请保存工作并注销。{why} ({sender})",
 }
 """By language; English where the host's is none of them."""
 
 _LEFT = {
-    "en": ("{} min", "{} seconds"),
-    "fr": ("{} min", "{} secondes"),
-    "de": ("{} Min.", "{} Sekunden"),
-    "es": ("{} min", "{} segundos"),
-    "it": ("{} min", "{} secondi"),
-    "pt": ("{} min", "{} segundos"),
-    "ru": ("{} мин", "{} сек."),
-    "ja": ("{}分", "{}秒"),
-    "zh": ("{} 分钟", "{} 秒钟"),
+    "en": ("{} min", "{} second", "{} seconds"),
+    "fr": ("{} min", "{} seconde", "{} secondes"),
+    "de": ("{} Min.", "{} Sekunde", "{} Sekunden"),
+    "es": ("{} min", "{} segundo", "{} segundos"),
+    "it": ("{} min", "{} secondo", "{} secondi"),
+    "pt": ("{} min", "{} segundo", "{} segundos"),
+    "ru": ("{} мин", "{} сек.", "{} сек."),
+    "ja": ("{}分", "{}秒", "{}秒"),
+    "zh": ("{} 分钟", "{} 秒钟", "{} 秒钟"),
 }
-"""The time left, in minutes and in seconds; the languages of :data:`TEXTS`."""
+"""The time left, in minutes, in one second and in seconds; the languages of :data:`TEXTS`."""
+
+_REASON = {
+    "en": "Reason: {}",
+    "fr": "Motif : {}",
+    "de": "Grund: {}",
+    "es": "Motivo: {}",
+    "it": "Motivo: {}",
+    "pt": "Motivo: {}",
+    "ru": "Причина: {}",
+    "ja": "理由: {}",
+    "zh": "原因: {}",
+}
+"""How the reason is introduced; the languages of :data:`TEXTS`."""
+
+ADMINISTRATOR = {
+    "en": "your administrator",
+    "fr": "votre administrateur",
+    "de": "Ihre Administration",
+    "es": "su administrador",
+    "it": "il vostro amministratore",
+    "pt": "o seu administrador",
+    "ru": "ваш администратор",
+    "ja": "システム管理者",
+    "zh": "系统管理员",
+}
+"""Who signs where the account at work has no person's name; the languages of :data:`TEXTS`."""
+
+_SERVICE = re.compile(
+    r"\d+|root|system|localsystem|(?:local|network) ?service|daemon|nobody|cron|ansible|jenkins|runner(?:admin)?"
+    r"|www-data|azureuser|ubuntu|debian|vagrant|.*\$|(?:svc|service|sa)[-_.].*|.*[-_.](?:svc|service|runner|agent|bot|ci)",
+    re.IGNORECASE,
+)
+"""Names of accounts that are nobody's in particular."""
 
 CANCELLED = {
-    "en": "The log-off announced for {time} is cancelled. You can go on working. {reason} ({sender})",
-    "fr": "La fermeture de session annoncée pour {time} est annulée. Vous pouvez continuer à travailler. "
-    "{reason} ({sender})",
-    "de": "Die für {time} angekündigte Abmeldung ist abgesagt. Sie können weiterarbeiten. {reason} ({sender})",
-    "es": "El cierre de sesión anunciado para las {time} se ha cancelado. Puede seguir trabajando. {reason} ({sender})",
-    "it": "La disconnessione annunciata per le {time} è annullata. Può continuare a lavorare. {reason} ({sender})",
-    "pt": "O fim de sessão anunciado para as {time} foi cancelado. Pode continuar a trabalhar. {reason} ({sender})",
-    "ru": "Завершение сеанса, объявленное на {time}, отменено. Можно продолжать работу. {reason} ({sender})",
-    "ja": "{time} に予告されたサインアウトは中止されました。作業を続けられます。{reason} ({sender})",
-    "zh": "原定于 {time} 的注销已取消,您可以继续工作。{reason} ({sender})",
+    "en": "The log-off announced for {time} is cancelled. You can go on working. ({sender})",
+    "fr": "La fermeture de session annoncée pour {time} est annulée. Vous pouvez continuer à travailler. ({sender})",
+    "de": "Die für {time} angekündigte Abmeldung ist abgesagt. Sie können weiterarbeiten. ({sender})",
+    "es": "El cierre de sesión anunciado para las {time} se ha cancelado. Puede seguir trabajando. ({sender})",
+    "it": "La disconnessione annunciata per le {time} è annullata. Può continuare a lavorare. ({sender})",
+    "pt": "O fim de sessão anunciado para as {time} foi cancelado. Pode continuar a trabalhar. ({sender})",
+    "ru": "Завершение сеанса, объявленное на {time}, отменено. Можно продолжать работу. ({sender})",
+    "ja": "{time} に予告されたサインアウトは中止されました。作業を続けられます。({sender})",
+    "zh": "原定于 {time} 的注销已取消,您可以继续工作。({sender})",
 }
 """What people are told where an end that was announced does not come; the languages of :data:`TEXTS`."""
 _END = "%Y%m%d%H%M%S"
@@ -101,26 +134,46 @@ def notice(
         "left": _left(left_s, language),
         "minutes": _minutes(left_s),
         "time": _hour(ends, zoned),
-        "sender": sender,
+        "sender": sender or ADMINISTRATOR[language],
     }
-    room = TEXT_LIMIT - len(template.format(reason="", **values))
+    room = TEXT_LIMIT - len(template.format(reason="", why="", **values))
     if room < 0:
         raise InputError(f"the notice's text is {-room} characters too long")
-    short = reason if len(reason) <= room else reason[: max(0, room - 1)] + "…" * (room > 0)
-    text = template.format(reason=short, **values)
+    text = template.format(reason=_shortened(reason, room), why=_why(reason, language, room), **values)
     return " ".join(text.split()).replace("( ", "(")
 
 
+def _why(reason: str, language: str, room: int) -> str:
+    """The reason as a sentence of its own, in at most so many characters; nothing where there is none."""
+    words = " ".join(reason.split())
+    end = "" if not words or words[-1] in ".!?。！？…" else "。" if language in {"ja", "zh"} else "."
+    left = room - len(_REASON[language].format("")) - len(end)
+    return _REASON[language].format(_shortened(words, left)) + end if words and left > 0 else ""
+
+
+def _shortened(text: str, room: int) -> str:
+    return text if len(text) <= room else text[: max(0, room - 1)] + "…" * (room > 0)
+
+
 def _left(left_s: float, language: str) -> str:
-    """``15 min``; of less than two minutes that are not one minute, ``30 seconds``: no two notices say the same."""
-    minutes, seconds = _LEFT[language]
-    if left_s >= 2 * 60 - _SLACK_S or abs(left_s - 60) <= _SLACK_S:
-        return minutes.format(_minutes(left_s))
-    return seconds.format(max(_SLACK_S, round(left_s / _SLACK_S) * _SLACK_S))
+    """``15 min``, ``30 seconds``, ``2 min 31 seconds``: whole minutes only where they are true to a few seconds."""
+    minute, one, several = _LEFT[language]
+    minutes, seconds = _whole_minutes(left_s), 0
+    if not minutes or abs(left_s - 60 * minutes) > _SLACK_S:
+        minutes, seconds = divmod(round(left_s), 60) if left_s >= 2 * 60 else (0, round(left_s))
+    said = [minute.format(minutes)] if minutes else []
+    if seconds or not minutes:
+        said.append((one if seconds == 1 else several).format(seconds))
+    return " ".join(said)
+
+
+def _whole_minutes(left_s: float) -> int:
+    """The whole minutes that are left, where a notice may go out a little late."""
+    return int(left_s + _SLACK_S) // 60
 
 
 def _minutes(left_s: float) -> str:
-    return str(round(left_s / 60)) if left_s >= 60 - _SLACK_S else "<1"
+    return str(_whole_minutes(left_s) or "<1")
 
 
 def _hour(ends: datetime, zoned: bool) -> str:  # noqa: FBT001 - private
@@ -131,8 +184,12 @@ def _hour(ends: datetime, zoned: bool) -> str:  # noqa: FBT001 - private
 
 
 def sender_of(owner: str) -> str:
-    """The person's name in ``user@machine``: people on a screen have no use for the machine."""
-    return owner.rpartition("@")[0] or owner
+    """The person's name in ``user@machine``: people on a screen have no use for the machine.
+
+    Empty for an account that is nobody's in particular (root, SYSTEM, a service): an administrator signs then.
+    """
+    name = owner.rpartition("@")[0] or owner
+    return "" if _SERVICE.fullmatch(name.rpartition("\\")[2]) else name
 
 
 def schedule(ends: datetime, before_s: Sequence[int]) -> list[tuple[datetime, str]]:
