@@ -222,6 +222,29 @@ def test_on_a_terminal_the_answer_decides(
     assert acts(lab) == ([("alpha", "logoff", "alice")] if code == 0 else [])
 
 
+def test_ctrl_c_at_a_question_says_what_a_no_says(
+    lab: Lab, mpsbridge: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted() -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mpsbridge.cli.terminal._is_somebody_there", lambda: True)
+    monkeypatch.setattr("mpsbridge.cli.terminal._answered", interrupted)
+    found = mpsbridge("logoff", "alpha", "--session", "2")
+    assert found.code == 130
+    assert found.err.endswith("[y/N] \nmpsbridge logoff: cancelled; nothing was sent\n")
+    assert acts(lab) == []
+
+
+def test_a_host_that_is_an_address_is_named_once(mpsbridge: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MPSBRIDGE_PASSWORD", "secret")
+    words = ("127.20.0.9:1", "--timeout", "3s", "--username", "alice")
+    assert mpsbridge("sessions", *words).err.count("127.20.0.9:1") == 1
+    told = mpsbridge("doctor", *words).out
+    assert "127.20.0.9 is an address" in told
+    assert "(127.20.0.9:1)" not in told
+
+
 def test_w02_disconnected_ones_are_not_ended_by_the_way(lab: Lab, mpsbridge: Command) -> None:
     found = mpsbridge("logoff", "alpha", "--all", "--yes", "-o", "json")
     assert found.code == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 
 import pytest
 from hypothesis import given
@@ -12,8 +13,9 @@ from rich.cells import cell_len
 from mpsbridge.cli import columns
 from mpsbridge.cli.columns import without_domain, without_shared_domain
 from mpsbridge.cli.tables import RESULT_COLUMNS, SESSION_COLUMNS
-from mpsbridge.reports.rows import RUN_COLUMNS
+from mpsbridge.reports.rows import DEED_COLUMNS, RUN_COLUMNS
 
+TODAY = date(2026, 9, 20)
 WIDTHS = st.integers(min_value=40, max_value=200)
 LABELS = st.text("abcdefgh-0123456789", min_size=1, max_size=15)
 HOSTS = st.builds(lambda label, domain: f"{label}{domain}", LABELS, st.sampled_from(["", ".ts.school.example.org"]))
@@ -34,7 +36,7 @@ SESSIONS = st.tuples(
 
 
 def table_lines(names: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[str]:
-    return [line for block in columns.table_lines(names, rows, width) for line in block]
+    return [line for block in columns.table_lines(names, rows, width, today=TODAY) for line in block]
 
 
 @given(st.lists(SESSIONS, min_size=1, max_size=6), WIDTHS)
@@ -83,7 +85,56 @@ def test_what_is_left_out_goes_in_order() -> None:
     assert seen[3] == ["ts1", "2", "SCHOOL\\alice", "disconnected", "3h25m", "09-20", "12:27"]
     assert seen[4] == ["ts1", "2", "SCHOOL\\alice", "disconnected", "3h25m", "12:27"]
     assert seen[5] == ["ts1", "2", "alice", "disconnected", "3h25m", "12:27"]
-    assert seen[6] == ["ts1", "2", "alice", "disconnected"]
+    assert seen[6] == ["ts1", "2", "alice", "disc", "3h25m"]
+
+
+@pytest.mark.parametrize(
+    ("logon", "short", "shorter"),
+    [
+        ("2026-09-20 12:27", "09-20 12:27", "12:27"),
+        ("2026-09-19 23:59", "09-19 23:59", "09-19"),
+        ("2026-03-25 08:00", "03-25 08:00", "03-25"),
+        ("2025-09-20 12:27", "2025-09-20", "2025"),
+        ("2015-08-05 12:02", "2015-08-05", "2015"),
+    ],
+)
+def test_what_is_left_of_a_time_is_never_taken_for_another(logon: str, short: str, shorter: str) -> None:
+    row = ("ts1", "2", "alice", "", "active", "3h", logon, "", "")
+    heading = len("ts1   ID  USER   STATE   IDLE  ") - 1
+    for width, said in ((heading + 15, short), (heading + 8, shorter)):
+        assert said in table_lines(SESSION_COLUMNS, [row], width)[1]
+
+
+def test_a_narrow_terminal_still_tells_active_from_disconnected() -> None:
+    rows = [
+        ("library-1", "3", "LIBRARY-1\\bartholomew.johnsson", "", state, "1d3h", "2026-09-20 12:27", "", "station 1")
+        for state in ("active", "disconnected")
+    ]
+    heading, *lines = table_lines(SESSION_COLUMNS, rows, 50)
+    assert heading.split() == ["HOST", "ID", "USER", "STATE", "IDLE"]
+    assert [line.split()[3:] for line in lines[::2]] == [["active", "1d3h"], ["disc", "1d3h"]]
+    assert [line.split() for line in lines[1::2]] == [["station", "1"]] * 2
+
+
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_a_run_and_what_it_did_say_when_by_whom_where_and_why(width: int) -> None:
+    run = (
+        "20260920-163033-af35",
+        "2026-09-20 16:30",
+        "1m16s",
+        "end",
+        "library-1, ts1",
+        "root@vm",
+        "refused",
+        "closing",
+    )
+    deed = ("2026-09-20 16:30:33", run[0], "end", "root@vm", "library-1", "LIBRARY-1\\dave", "refused: held", "closing")
+    for names, row in ((RUN_COLUMNS, run), (DEED_COLUMNS, deed)):
+        lines = table_lines(names, [row], width)
+        assert max(map(cell_len, lines)) <= width
+        assert len(lines) <= 3
+        for word in (run[0], "09-20", "16:30", "end", "library-1", "root@vm", "refused", "closing"):
+            assert word in "\n".join(lines), word
 
 
 @pytest.mark.parametrize(

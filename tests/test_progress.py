@@ -109,6 +109,18 @@ def test_the_last_silent_hosts_are_named_and_no_end_is_guessed() -> None:
     assert view.line(75.0, waited_for=silent).endswith("still waiting for ts3 (12s of 1m), ts4 (1m15s)")
 
 
+@pytest.mark.parametrize("columns", [120, 80, 60, 40])
+def test_on_a_narrow_terminal_the_bar_gives_way_and_no_time_is_cut(columns: int) -> None:
+    view = CallView(10, began_s=0.0, timeout_s=8)
+    for place in range(8):
+        view.settled(well=place > 2)
+    said = view.bar(5.0, waited_for=[("silent", 4.2), ("silent-too.school.example.org", 4.2)], columns=columns)
+    assert len(said) <= columns or said == "8 of 10 hosts, 3 failed, still waiting for 2 hosts"
+    assert "silent (4s of 8s)" in said or columns <= 60
+    named = "silent (4s of 8s), silent-too.school.example.org (4s of 8s)"
+    assert said.endswith((named, "silent (4s of 8s) and 1 more", "waiting for 2 hosts"))
+
+
 def test_one_host_needs_no_bar_and_is_named() -> None:
     view = CallView(1, began_s=0.0, timeout_s=90)
     assert view.bar(0.5, waited_for=[("ts3", 0.5)]) == ""

@@ -85,10 +85,22 @@ def test_the_newest_run_and_markdown_are_what_a_bare_report_means(
     assert mpsbridge("report", "-o", "json")[1] == mpsbridge("report", "--format", "json")[1]
 
 
+def test_on_a_terminal_a_report_is_text_for_a_person(
+    mpsbridge: Command, journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mpsbridge.cli.output.Stream.isatty", lambda _self: True)
+    text = mpsbridge("report", "--journal", journal)[1]
+    assert text == mpsbridge("report", RUN, "--format", "text", "--journal", journal)[1]
+    assert "&#" not in text
+    assert RUN in text
+    assert "security updates" in text
+    assert all(f"\nschool-{number}: " in text for number in (1, 2, 3))
+
+
 def test_forms_that_do_not_exist_or_do_not_fit(mpsbridge: Command, journal: Path) -> None:
     code, _, err = mpsbridge("report", "--format", "pdf", "--journal", journal)
     assert code == 2
-    assert "'pdf' is not one of html, json, junit, markdown" in err
+    assert "'pdf' is not one of html, json, junit, markdown, text" in err
     assert mpsbridge("report", "--format", "html", "-o", "json", "--journal", journal)[0] == 2
     assert mpsbridge("report", "-o", "csv", "--journal", journal)[0] == 2
 

@@ -101,6 +101,7 @@ def answer(
         log_to_stderr(settings.verbose)
         _warn(terminal, settings)
         call = Call(name, settings, terminal, surroundings.clock or SystemClock(), surroundings.typed)
+        terminal.today = call.clock.now().astimezone().date()
         call.look_at("settings file", settings_path())
         for group, given in groups.items():
             values[group] = selector(**given) if group == "who" else _end_options(given)

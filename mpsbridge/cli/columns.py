@@ -1,21 +1,23 @@
 """A table as lines that fit into a terminal. Pure.
 
 Rules: host, id and user are never cut, at any width, because they say whom an act hits; text in sentences is never cut
-either, it goes on in the next line; what is left out where a terminal is narrow is left out of every row alike, in the
-order of :data:`NARROWER`. A table that fits stays as it is.
+either, it goes on in the next line, or stands below its row; what is left out where a terminal is narrow is left out of
+every row alike, in the order of :data:`NARROWER`; what is left of a time is never taken for another one. A table that
+fits stays as it is.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from datetime import date
 from ipaddress import ip_address
 
 from rich.cells import cell_len, chop_cells
 
 RIGHT = frozenset({"ID", "IDLE", "PORT", "STATION", "AGE"})
 """Columns of numbers."""
-SENTENCES = frozenset({"", "REASON", "HELD BY", "GROUPS", "HOSTS", "VALUE", "FROM"})
+SENTENCES = frozenset({"", "REASON", "RESULT", "HELD BY", "GROUPS", "HOSTS", "VALUE", "FROM"})
 """Columns of text that may go on in the next line."""
 RARE = frozenset({"STATION", "AGE", ""})
 """Columns that are there only where one of their cells says something."""
@@ -28,33 +30,47 @@ INDENT = "    "
 Cells = list[str]
 Table = dict[str, Cells]
 """Columns by their names."""
-Step = Callable[[str, Table], Cells | None]
-"""What a column of a table is where there is less room; ``None``: it is left out."""
+Step = Callable[[str, Table, date], Cells | None]
+"""What a column of a table is on that day where there is less room; ``None``: it stands below its row, or nowhere."""
 
 
-def table_lines(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[list[str]]:
-    """The lines of the heading and of each row: at most ``width`` cells, unless host, id and user alone need more."""
+def table_lines(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], width: int, *, today: date = date.max
+) -> list[list[str]]:
+    """The lines of the heading and of each row: at most ``width`` cells, unless host, id and user alone need more.
+
+    ``today`` tells a time of late from an old one, which needs its year.
+    """
     table = {name: [row[place] for row in rows] for place, name in enumerate(columns)}
     table = {name: cells for name, cells in table.items() if name not in RARE or any(cells)}
+    below: Table = {}
     for name, step in NARROWER:
         if _least(table) <= width:
             break
-        if name not in table:
+        if name not in table or (step is _below and name == next(iter(table))):  # a row begins with its first column
             continue
-        if (narrower := step(name, table)) is None:
+        if step is _below:
+            below[name] = table.pop(name)
+        elif (narrower := step(name, table, today)) is None:
             del table[name]
         else:
             table[name] = narrower
-    if _least(table) <= width:
-        return _beside(table, _widths(table, width))
-    return _below(table, width)
+    heading, *lines = _beside(table, _widths(table, width))
+    for at, block in enumerate(lines):
+        if said := GAP.join(below[name][at] for name in columns if name in below and below[name][at]):
+            block += [INDENT + part for part in _wrapped(said, max(1, width - len(INDENT)))]
+    return [heading, *lines]
 
 
-def _drop(_name: str, _table: Table) -> None:
+def _drop(_name: str, _table: Table, _today: date) -> None:
     return None
 
 
-def _short_hosts(name: str, table: Table) -> Cells:
+def _below(_name: str, _table: Table, _today: date) -> None:
+    """It stands below its row."""
+
+
+def _short_hosts(name: str, table: Table, _today: date) -> Cells:
     return without_shared_domain(table[name])
 
 
@@ -77,7 +93,7 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _bare_names(name: str, table: Table) -> Cells:
+def _bare_names(name: str, table: Table, _today: date) -> Cells:
     users = table[name]
     return without_domain(users, table.get("HOST", [""] * len(users)))
 
@@ -93,37 +109,76 @@ def without_domain(users: Cells, hosts: Cells) -> Cells:
     ]
 
 
-_DATE = re.compile(r"(\d{4}-)?+(\d{2}-\d{2} )(?=\d{2}:\d{2}$)", re.ASCII)
+_TIME = re.compile(r"(\d{4})-(\d{2})-(\d{2}) (\d{2}:\d{2})(?::\d{2})?", re.ASCII)
+_OF_LATE = re.compile(r"(\d{2}-\d{2}) (\d{2}:\d{2})", re.ASCII)
+_OLD = re.compile(r"(\d{4})-\d{2}-\d{2}", re.ASCII)
+LATE_DAYS = 180
+"""A time so many days ago, or less, is told from others without its year."""
 
 
-def _without_year(name: str, table: Table) -> Cells:
-    return [_DATE.sub(r"\2", text) for text in table[name]]
+def _short_times(name: str, table: Table, today: date) -> Cells:
+    """``11-28 12:02`` of late, ``2015-08-05`` of an old time."""
+    return [_short_time(text, today) for text in table[name]]
 
 
-def _without_date(name: str, table: Table) -> Cells:
-    return [_DATE.sub("", text) for text in table[name]]
+def _short_time(text: str, today: date) -> str:
+    if (found := _TIME.fullmatch(text)) is None:
+        return text
+    year, month, day, hour = found.groups()
+    try:
+        is_old = (today - date(int(year), int(month), int(day))).days > LATE_DAYS
+    except ValueError:
+        return text
+    return f"{year}-{month}-{day}" if is_old else f"{month}-{day} {hour}"
+
+
+def _shorter_times(name: str, table: Table, today: date) -> Cells:
+    """Of short times: ``12:02`` of today, ``11-28`` of late, ``2015`` of an old one."""
+    return [
+        _OLD.sub(r"\1", _OF_LATE.sub(r"\2" if text.startswith(f"{today:%m-%d} ") else r"\1", text))
+        for text in table[name]
+    ]
+
+
+_SHORT_STATES = {"disconnected": "disc", "connected": "conn", "connect query": "connq"}
+"""As Windows' own tools cut them."""
+
+
+def _short_states(name: str, table: Table, _today: date) -> Cells:
+    return [_SHORT_STATES.get(text, text) for text in table[name]]
 
 
 NARROWER: tuple[tuple[str, Step], ...] = (
     ("HOST", _short_hosts),
     ("SESSION", _drop),
-    ("LOGON", _without_year),
-    ("LOGON", _without_date),
+    ("LOGON", _short_times),
+    ("LOGON", _shorter_times),
     ("USER", _bare_names),
     ("TOOK", _drop),
-    ("BY", _drop),
+    ("STARTED", _short_times),
+    ("WHEN", _short_times),
+    ("REASON", _below),
+    ("BY", _below),
+    ("RUN", _below),
     ("AUTH", _drop),
     ("TLS", _drop),
-    ("STARTED", _without_year),
+    ("STATE", _short_states),
     ("LOGON", _drop),
+    ("", _below),
+    ("STARTED", _drop),
+    ("HELD BY", _below),
+    ("GROUPS", _below),
+    ("FROM", _below),
+    ("VALUE", _below),
     ("IDLE", _drop),
     ("KIND", _drop),
     ("PORT", _drop),
-    ("STARTED", _drop),
     ("AGE", _drop),
+    ("HOSTS", _below),
+    ("RESULT", _below),
     ("STATE", _drop),
 )
-"""What is left out, in this order, until a table fits."""
+"""What is shortened, put below its row or left out, in this order, until a table fits."""
 
 
 def _natural(name: str, cells: Cells) -> int:
@@ -162,19 +217,6 @@ def _beside(table: Table, widths: dict[str, int]) -> list[list[str]]:
                 for at in range(height)
             ]
         )
-    return lines
-
-
-def _below(table: Table, width: int) -> list[list[str]]:
-    """The same with each sentence below its row."""
-    fixed = {name: cells for name, cells in table.items() if name not in SENTENCES}
-    widths = {name: _natural(name, cells) for name, cells in fixed.items()}
-    lines = [[_line({name: name for name in fixed}, widths)]]
-    for at, row in enumerate(zip(*fixed.values(), strict=True)):
-        lines.append([_line(dict(zip(fixed, row, strict=True)), widths)])
-        for name, cells in table.items():
-            if name in SENTENCES and cells[at]:
-                lines[-1] += [INDENT + part for part in _wrapped(cells[at], max(1, width - len(INDENT)))]
     return lines
 
 

@@ -67,7 +67,11 @@ def sessions(
     ] = None,
     shard: Shard = None,
 ) -> int:
-    """List the user sessions of all hosts at once."""
+    """List the user sessions of all hosts at once.
+
+    IDLE is '-' for less than a minute and '?' where the host does not tell (the console, stations). The last column
+    says what is special: the station, the client ("from"), an administrator, the session of this very call.
+    """
     from mpsbridge.cli import reading
 
     return reading.sessions(call, hosts, who, watch, shard)
@@ -225,12 +229,12 @@ def report(
         str | None,
         typer.Option(
             "--format",
-            metavar="html|json|junit|markdown",
-            help="Write the report in this form (default markdown, with -o json: json).",
+            metavar="html|json|junit|markdown|text",
+            help="Write the report in this form (default text on a terminal, otherwise markdown; with -o json: json).",
         ),
     ] = None,
 ) -> int:
-    """Write what a run did: an HTML page, JUnit XML, Markdown or JSON."""
+    """Write what a run did: text, an HTML page, JUnit XML, Markdown or JSON."""
     from mpsbridge.cli import reporting
 
     return reporting.report(call, run, form)

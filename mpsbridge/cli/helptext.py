@@ -53,7 +53,7 @@ def command_help(command: Any, ctx: Any, *, width: int) -> str:
     words = [_argument(one) for one in arguments]
     sections = [
         _wrapped(" ".join(["Usage:", ctx.command_path, *words, "[OPTIONS]"]), width),
-        _wrapped(command.help or "", width),
+        *(_wrapped(paragraph, width) for paragraph in (command.help or "").split("\n\n")),
         _section("Arguments", [(_argument(one), _help(one)) for one in arguments], width),
     ]
     panels: dict[str, list[Any]] = {"Options": []}
@@ -83,7 +83,7 @@ def group_help(group: Any, ctx: Any, *, width: int) -> str:
     panels: dict[str, list[tuple[str, str]]] = {}
     for name in group.list_commands(ctx):
         one = group.get_command(ctx, name)
-        panels.setdefault(one.rich_help_panel or "Commands", []).append((name, (one.help or "").strip()))
+        panels.setdefault(one.rich_help_panel or "Commands", []).append((name, (one.help or "").partition("\n\n")[0]))
     sections = [
         _wrapped(f"Usage: {ctx.command_path} COMMAND ...", width),
         _wrapped(group.help or "", width),

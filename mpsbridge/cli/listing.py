@@ -156,7 +156,7 @@ def watched(call: Call, hosts: Awaited) -> Iterator[Callable[[bool], None]]:
         view.settled(well=well)
 
     def bar(_height: int) -> list[tuple[str]]:
-        shown = view.bar(clock.monotonic(), waited_for=hosts.waited_for)
+        shown = view.bar(clock.monotonic(), waited_for=hosts.waited_for, columns=call.terminal.columns)
         return [(shown,)] if shown else []
 
     def say_now_and_then() -> None:

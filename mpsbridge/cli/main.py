@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import copy
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,7 +19,7 @@ from typer.models import CommandInfo
 from mpsbridge.cli.commands import app
 from mpsbridge.cli.helptext import COMMON, common_help
 from mpsbridge.cli.leaving import INTERRUPTION, Exit, Surroundings
-from mpsbridge.cli.output import INTERRUPTED, code_after, guarded_streams
+from mpsbridge.cli.output import INTERRUPTED, code_after, guarded_streams, standard
 from mpsbridge.cli.usage import complaint, understood
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ def _top(
     options: Annotated[bool, typer.Option("--options", help="Explain the options that most commands share.")] = False,
 ) -> None:
     if options:
-        sys.stdout.write(common_help(_shared_options()))
+        standard().out.write(common_help(_shared_options()))
         raise Exit(0)
     if version:
         from mpsbridge.cli.terminal import show_version

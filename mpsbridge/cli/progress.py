@@ -25,6 +25,8 @@ from mpsbridge.runs.events import (
 
 BAR_AFTER_S = 1.0
 """A call that takes no longer needs no bar."""
+BAR, LEAST_BAR = 24, 6
+"""Cells of a bar; one that would be shorter is left out."""
 MOST_NAMED = 3
 """So many hosts are named where only they are still waited for."""
 LINES_AT_S = (10.0, 30.0, 90.0)
@@ -122,15 +124,22 @@ class CallView:
         self.done += well
         self.failed += not well
 
-    def bar(self, now_s: float, *, waited_for: Waited, width: int = 24) -> str:
-        """One line; empty while it is not worth one."""
+    def bar(self, now_s: float, *, waited_for: Waited, columns: int = 120) -> str:
+        """One line of at most so many ``columns``; empty while it is not worth one.
+
+        The bar gives way to the words, and of the hosts that are waited for as many are named as there is room for.
+        """
         passed_s, through = now_s - self._began_s, self.done + self.failed
         if passed_s < BAR_AFTER_S:
             return ""
         if self.total < 2:
             return self._names(waited_for)
+        said = [self._words(passed_s, waited_for, named) for named in range(min(len(waited_for), MOST_NAMED), -1, -1)]
+        words = next((one for one in said if len(one) <= columns), said[-1])
+        if (width := min(BAR, columns - len(words) - len("[] "))) < LEAST_BAR:
+            return words
         filled = width * through // self.total
-        return f"[{'#' * filled}{'.' * (width - filled)}] {self._words(passed_s, waited_for)}"
+        return f"[{'#' * filled}{'.' * (width - filled)}] {words}"
 
     def line(self, now_s: float, *, waited_for: Waited) -> str:
         """What to say where no bar can be shown; mostly nothing, at growing intervals a sentence."""
@@ -142,13 +151,13 @@ class CallView:
             self._lines = [due + LINES_AT_S[-1]]
         return self._words(passed_s, waited_for)
 
-    def _words(self, passed_s: float, waited_for: Waited) -> str:
+    def _words(self, passed_s: float, waited_for: Waited, named: int = MOST_NAMED) -> str:
         through = self.done + self.failed
         parts = [f"{through} of {counted(self.total, 'host')}"]
         if self.failed:
             parts.append(f"{self.failed} failed")
         if len(waited_for) == self.total - through <= MOST_NAMED:
-            return ", ".join([*parts, *filter(None, [self._names(waited_for)])])
+            return ", ".join([*parts, *filter(None, [self._names(waited_for, named)])])
         parts.append(f"{len(waited_for)} at work")
         if through:
             rate = through / passed_s
@@ -156,13 +165,19 @@ class CallView:
             parts.append(f"about {format_duration(math.ceil((self.total - through) / rate))} left")
         return ", ".join(parts)
 
-    def _names(self, waited_for: Waited) -> str:
-        """The hosts that are still waited for, each with its time; the limit is for one command, and some send more."""
+    def _names(self, waited_for: Waited, named: int = MOST_NAMED) -> str:
+        """The hosts that are still waited for, so many each with its time, the others counted.
+
+        The limit is for one command, and some send more.
+        """
         if not waited_for:
             return ""
+        if not named:
+            return f"still waiting for {counted(len(waited_for), 'host')}"
         limit = f" of {format_duration(self._timeout_s)}" if self._timeout_s else ""
         names = [
             f"{host} ({format_duration(int(since_s))}{limit if since_s <= self._timeout_s else ''})"
-            for host, since_s in waited_for
+            for host, since_s in waited_for[:named]
         ]
-        return f"still waiting for {', '.join(names)}"
+        more = f" and {len(waited_for) - named} more" if len(waited_for) > named else ""
+        return f"still waiting for {', '.join(names)}{more}"

@@ -45,10 +45,15 @@ def found_run(journal: Journal, prefix: str | None) -> Run:
     return run
 
 
+def _default(call: Call) -> Form:
+    """Text for a person at a terminal, Markdown for a file or another program."""
+    return Form.TEXT if call.terminal.streams.out.isatty() else Form.MARKDOWN
+
+
 def _form(call: Call, form: str | None) -> Form:
     wants_json = call.settings.output is Output.JSON
     try:
-        found = Form(form) if form else Form.JSON if wants_json else Form.MARKDOWN
+        found = Form(form) if form else Form.JSON if wants_json else _default(call)
     except ValueError as error:
         raise InputError(f"--format: {not_one_of(form, list(Form))}") from error
     if call.settings.output not in {Output.TABLE, Output.JSON} or (wants_json and found is not Form.JSON):

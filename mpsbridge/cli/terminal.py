@@ -14,6 +14,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 MOST_NAMED = 20
 """So many hosts are named of which the same is told."""
+CANCELLED = "cancelled; nothing was sent"
 UNLIMITED = 10_000
 """Columns where output is not a terminal: a table in a file or a pipe is never cut."""
 
@@ -52,6 +54,8 @@ class Terminal:
         self.output = output
         self.quiet = quiet
         self.csv_raw = csv_raw
+        self.today = date.max
+        """The day of this call, by which a table tells an old time from one of late."""
         self._noted: set[str] = set()
         self._said_before: list[object] = []
         self._live: Live | None = None
@@ -97,6 +101,11 @@ class Terminal:
         """Whether nobody gets the answer any more, of a call that only reads."""
         out = self.streams.out
         return out.lost is not None and not out.must_arrive
+
+    @property
+    def columns(self) -> int:
+        """How wide standard error is."""
+        return self._err.width
 
     @property
     def is_watched(self) -> bool:
@@ -176,7 +185,7 @@ class Terminal:
         console = self._err if to_stderr else self._out
         before = [] if goes_on_from is None else [goes_on_from]
         cells = [[_cell(value) for value in row] for row in (*before, *rows)]
-        heading, *lines = table_lines(columns, cells, console.width)
+        heading, *lines = table_lines(columns, cells, console.width, today=self.today)
         with self._still():
             if goes_on_from is None:
                 console.print(Text("".join(heading), style="bold"), soft_wrap=True)
@@ -247,8 +256,18 @@ class Terminal:
         if not _is_somebody_there():
             raise Refused(f"{question} There is no terminal to ask on; nothing was sent", hint="Repeat with --yes.")
         self._err.print(Text(f"{harmless(question)} [y/N] "), end="", soft_wrap=True)
-        if _answered().strip().lower() not in {"y", "yes"}:
-            raise Refused("cancelled; nothing was sent")
+        try:
+            answer = _answered()
+        except KeyboardInterrupt:
+            self._cancelled()
+            raise
+        if answer.strip().lower() not in {"y", "yes"}:
+            raise Refused(CANCELLED)
+
+    def _cancelled(self) -> None:
+        """Say of a question that was answered by Ctrl-C what is said of a no, on a line of its own."""
+        self.streams.err.write("\n")
+        self._failure(CANCELLED, prefix=f"mpsbridge {self.command}: ")
 
     def password(self, username: str) -> SecretStr:
         """Ask for a password. Raises ``SettingsError`` where nobody is there to answer."""
@@ -257,6 +276,13 @@ class Terminal:
                 f"no password for {username}",
                 hint="Set MPSBRIDGE_PASSWORD or MPSBRIDGE_PASSWORD_FILE; --auth kerberos uses a ticket.",
             )
+        try:
+            return self._asked(username)
+        except KeyboardInterrupt:
+            self._cancelled()
+            raise
+
+    def _asked(self, username: str) -> SecretStr:
         with INTERRUPTION.raised_again():
             return SecretStr(getpass.getpass(f"Password for {harmless(username)}: ", stream=sys.stderr))
 

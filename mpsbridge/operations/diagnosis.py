@@ -93,7 +93,8 @@ def _named(target: Target) -> Check:
         remedy = "Check the spelling, DNS and the search domain; or give the address."
         return _check("name", ok=False, text=f"{target.address} is not known ({error.strerror})", remedy=remedy)
     found = sorted({str(address[4][0]) for address in addresses})
-    return _check("name", ok=True, text=f"{target.address} is {', '.join(found)}")
+    text = f"{target.address} is an address" if found == [target.address] else f"{target.address} is {', '.join(found)}"
+    return _check("name", ok=True, text=text)
 
 
 def _check(step: str, *, ok: bool | None, text: str, remedy: str = "") -> Check:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from mpsbridge.reports.junit import junit_xml
 from mpsbridge.reports.markdown import markdown
 from mpsbridge.reports.page import page
+from mpsbridge.reports.plain import plain_text
 from mpsbridge.reports.report import Report, report_json
 
 
@@ -18,6 +19,7 @@ class Form(StrEnum):
     JSON = "json"
     JUNIT = "junit"
     MARKDOWN = "markdown"
+    TEXT = "text"
 
 
 WRITERS: dict[Form, Callable[[Report], str]] = {
@@ -25,4 +27,5 @@ WRITERS: dict[Form, Callable[[Report], str]] = {
     Form.JSON: report_json,
     Form.JUNIT: junit_xml,
     Form.MARKDOWN: markdown,
+    Form.TEXT: plain_text,
 }

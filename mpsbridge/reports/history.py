@@ -83,7 +83,7 @@ def deeds(report: Report, question: Question) -> Iterator[Deed]:
         if not host.people and question.user is None:
             yield Deed(
                 at=host.end or report.run.started,
-                outcome=words.outcome_of(host),
+                outcome=_of_host(host),
                 **_of_run(report.run),
                 host=host.host,
             )
@@ -100,6 +100,12 @@ def _to_person(run: Run, host: HostReport, person: Person) -> Deed:
         result=person.result,
         outcome=words.result_of(person) + (f" ({why})" if why else ""),
     )
+
+
+def _of_host(host: HostReport) -> str:
+    """What became of a host; an error is told with what it meant for the host: ``refused: session 8, ...``."""
+    said = words.outcome_of(host)
+    return said if not host.error or said.startswith(host.status.value) else f"{host.status.value}: {said}"
 
 
 def _of_run(run: Run) -> dict[str, str]:

@@ -83,7 +83,8 @@ class WinrmTransport:
         self._wsman.transport = self._http  # type: ignore[assignment]  # pypsrp knows no protocol for it, only its own
         self._where = f"{target.host} (port {target.port})"
         if target.address != target.host:
-            self._where = f"{target.host} ({self._http.authority})"
+            authority = self._http.authority
+            self._where = target.host if target.host == authority else f"{target.host} ({authority})"
         self._pool: RunspacePool | None = None
         self._commands = 0
         self._defined: set[str] = set()
