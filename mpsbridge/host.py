@@ -160,7 +160,7 @@ class Host:
         return seen
 
     def stations(self) -> Stations:
-        """The MultiPoint mode and stations; changes nothing. Raises ``CommandMissing`` without MultiPoint."""
+        """The MultiPoint mode and stations; changes nothing."""
         return self.ask(ListStations())
 
     def logons(self) -> Logons:

@@ -354,7 +354,7 @@ def proofs(command: str) -> dict[str, Proof]:
     if command in {"history", "report"}:
         found |= {**RECORD, "journal": Proof(["--journal", "other.sqlite"], "out")}
     if command == "resume":
-        found["journal"] = Proof(["--journal", "other.sqlite"], said="no run is open")
+        found["journal"] = Proof(["--journal", "other.sqlite"], said="--journal: other.sqlite does not exist")
         found["concurrency"] = Proof(["--concurrency", "3"], "slots", base=["--dry-run"])
     return found
 

@@ -17,6 +17,7 @@ from mpsbridge.cli.main import run
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.reports.report import Report
+from mpsbridge.runs.journal import Journal
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -57,11 +58,42 @@ def test_history_for_programs(mpsbridge: Command, journal: Path) -> None:
 
 def test_no_runs_and_an_unknown_run(mpsbridge: Command, tmp_path: Path) -> None:
     empty = tmp_path / "empty.sqlite"
+    Journal(empty).close()
     assert mpsbridge("history", "--journal", empty)[:2] == (0, f"no run in {empty}\n")
-    assert mpsbridge("report", "--journal", empty)[0] == 2
     code, _, err = mpsbridge("report", "1999", "--journal", empty)
     assert code == 2
     assert "no run '1999'" in err
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_where_nothing_was_done_yet_nothing_is_wrong(
+    mpsbridge: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, exists: bool
+) -> None:
+    path = tmp_path / "of-a-new-machine.sqlite"
+    monkeypatch.setenv("MPSBRIDGE_JOURNAL", str(path))
+    if exists:
+        Journal(path).close()
+    assert mpsbridge("history")[:2] == (0, f"no run in {path}\n")
+    assert mpsbridge("resume", "--yes")[:2] == (0, "nothing to do: no run is open\n")
+    code, out, _ = mpsbridge("resume", "--yes", "-o", "json")
+    assert (code, json.loads(out)["verdict"]) == (0, "done")
+    for form in ("text", "markdown", "html"):
+        code, out, _ = mpsbridge("report", "--format", form)
+        assert (code, "no run in the record" in out) == (0, True)
+    code, out, _ = mpsbridge("report", "--format", "junit")
+    assert (code, len(list(JUnitXml.fromstring(out.encode())))) == (0, 0)
+    assert mpsbridge("report", "-o", "json")[0] == 2
+    assert path.exists() == exists
+
+
+@pytest.mark.parametrize("words", [["history"], ["report"], ["report", "1999"], ["resume", "--yes"], ["history", "1"]])
+def test_a_journal_that_was_mistyped_is_named_and_not_made(
+    mpsbridge: Command, tmp_path: Path, words: list[str]
+) -> None:
+    path = tmp_path / "typo.sqlite"
+    code, _, err = mpsbridge(*words, "--journal", path)
+    assert (code, path.exists()) == (2, False)
+    assert f"--journal: {path} does not exist" in err
 
 
 def test_a_report_in_each_form(mpsbridge: Command, journal: Path) -> None:

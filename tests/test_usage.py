@@ -267,6 +267,50 @@ def test_a_name_like_the_one_that_was_meant_is_told(mpsbridge: Command, lab: Lab
     assert "not found on any host: user alise; did you mean alice (session 2 on ts1)?" in found.err
 
 
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("[waves]\nat-once = 2", "5: waves.at-once: there is no such key, did you mean at_once?"),
+        ("[wave]\nat_once = 2", "wave: there is no such key, did you mean waves?"),
+        ("[waves]\nnot_after = '5am'", "'5am' is not a time: write 22:00"),
+        ("[policy]\nkeep-user = ['x']", "policy.keep-user: there is no such key, did you mean keep_user?"),
+        ("zzz = 1", "zzz: there is no such key"),
+    ],
+)
+def test_a_plan_that_is_wrong_is_told_with_the_way_out(
+    mpsbridge: Command, tmp_path: Path, lines: str, said: str
+) -> None:
+    plan = tmp_path / "plan.toml"
+    plan.write_text(f"schema = 'mpsbridge-plan/1'\nhosts = ['ts1']\nreason = 'updates'\n{lines}\n", encoding="utf-8")
+    found = mpsbridge("maintain", str(plan), "--dry-run")
+    assert (found.code, said in found.err) == (2, True)
+
+
+def test_another_file_in_the_place_of_a_plan_is_one_sentence(mpsbridge: Command, tmp_path: Path) -> None:
+    plan = tmp_path / "hosts.toml"
+    plan.write_text("[defaults]\nusername = 'x'\n[hosts.ts1]\n[groups]\nschool = ['ts1']\n", encoding="utf-8")
+    found = mpsbridge("maintain", str(plan), "--dry-run")
+    assert found.code == 2
+    assert found.err == (
+        f'mpsbridge maintain: {plan}:1: schema: it must be "mpsbridge-plan/1" in a plan\n'
+        "  Use 'mpsbridge schema plan' to see its keys.\n"
+    )
+
+
+def test_two_passwords_are_told(mpsbridge: Command, lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert mpsbridge("sessions", "ts1").err == ""
+    secret = tmp_path / "secret"
+    secret.touch(mode=0o600)
+    monkeypatch.setenv("MPSBRIDGE_PASSWORD_FILE", str(secret))
+    assert "MPSBRIDGE_PASSWORD and MPSBRIDGE_PASSWORD_FILE are both set" in mpsbridge("sessions", "ts1").err
+
+
+def test_a_host_without_multipoint_is_an_answer(mpsbridge: Command, lab: Lab) -> None:
+    found = mpsbridge("stations", "ts1")
+    assert (found.code, found.out) == (0, "ts1: not a MultiPoint host\n0 stations on 1 host\n")
+    assert mpsbridge("stations", "ts1", "-o", "json").outcome("ts1")["value"] == {"mode": "none", "stations": []}
+
+
 PLAN_KEYS = (
     *("schema", "hosts", "reason", "then", "policy", "policy.settle", "policy.user", "policy.all", "policy.logons"),
     *("policy.keep_running", "policy.nope", "notices.at", "waves.at_once", "waves.stop_after", "waves.not_after"),

@@ -163,6 +163,8 @@ def _check_form(command: str, settings: Settings) -> None:
 def _warn(terminal: Terminal, settings: Settings) -> None:
     for variable in unknown_variables(os.environ):
         terminal.warn(f"{variable}, so it is ignored" if not variable.meant else str(variable))
+    if {"MPSBRIDGE_PASSWORD", "MPSBRIDGE_PASSWORD_FILE"} <= os.environ.keys():
+        terminal.warn("MPSBRIDGE_PASSWORD and MPSBRIDGE_PASSWORD_FILE are both set: the file is not read")
     if settings.insecure_tls:
         terminal.warn("--insecure-tls: certificates are NOT checked; anybody in between can read and act")
     if settings.insecure_basic:

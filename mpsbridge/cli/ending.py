@@ -16,11 +16,12 @@ from mpsbridge.models.counts import listed
 from mpsbridge.models.durations import format_duration
 from mpsbridge.operations.ending import DEADLINE_S, End
 from mpsbridge.operations.planfile import read_notice
-from mpsbridge.operations.resumption import OpenRun, open_run, was_stopped
+from mpsbridge.operations.resumption import OpenRun, nothing_open, open_run, was_stopped
 from mpsbridge.operations.workplace import RunResult
 from mpsbridge.planning.end_options import EndOptions, make_policy
 from mpsbridge.planning.selection import SAY_WHO, Selector
 from mpsbridge.runs.journal import Journal, Run
+from mpsbridge.runs.verdict import RunVerdict
 
 
 def end(
@@ -54,7 +55,11 @@ def end(
 def resume(call: Call, prefix: str | None, only: Sequence[str], *, events: Path | None, yes: bool) -> int:
     """``resume``: go on with a run that never ended: look first, repeat nothing that may have happened."""
     demand_own_file(call, "--events", events)
-    with open_journal(call) as journal:
+    with open_journal(call, only_reads=True) as journal:
+        if prefix is None and (said := nothing_open(journal)):
+            call.terminal.say(f"nothing to do: {said}")
+            for_programs(call, (), RunVerdict.of([]))
+            return call.terminal.code(0)
         asks = not yes or call.settings.dry_run
         found = open_run(journal, prefix, only, read_stdin=read_standard_input, asks=asks)
         if not found.has_work:

@@ -51,9 +51,19 @@ def only_plans(call: Call, work: Workplace) -> bool:
     return call.settings.dry_run or work.is_interrupted
 
 
-def open_journal(call: Call) -> Journal:
-    """The record, or a :class:`~mpsbridge.errors.JournalError` before anything is sent."""
+def open_journal(call: Call, *, only_reads: bool = False) -> Journal:
+    """The record, or a :class:`~mpsbridge.errors.JournalError` before anything is sent.
+
+    A call that ``only_reads`` makes no file: one that is not there is a record without runs, unless it was named.
+    """
     shared, path = call.settings.journal_shared, record_path(call)
+    if only_reads and _is_missing(path):
+        if call.settings.place("journal") == "--journal":
+            raise InputError(
+                f"--journal: {path} does not exist", hint="Check the name; a call that acts makes the file."
+            )
+        call.terminal.note(f"the record {path} does not exist yet: the first call that acts makes it")
+        path = IN_MEMORY
     if shared:
         call.terminal.note(f"the journal {path} is used although others may have written it (--journal-shared)")
     return Journal(path, clock=call.clock, shared=shared)
@@ -80,6 +90,16 @@ def _is_same(one: Path, other: Path) -> bool:
         return one.resolve() == other.resolve() or one.samefile(other)
     except OSError:  # one of them is not there yet
         return False
+
+
+def _is_missing(path: Path) -> bool:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:  # whoever opens it says what is wrong
+        return False
+    return False
 
 
 def record_path(call: Call) -> Path:

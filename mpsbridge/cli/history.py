@@ -41,7 +41,7 @@ def history(
     seconds = duration("--since", since)
     earliest = None if seconds is None else call.clock.now() - timedelta(seconds=seconds)
     question = Question(user=user, host=host, since=earliest)
-    with open_journal(call) as journal:
+    with open_journal(call, only_reads=True) as journal:
         if prefix is not None and user is None:
             _show_events(call, journal, found_run(journal, prefix), question)
             return say_unreadable(call, journal)

@@ -92,7 +92,7 @@ _STATIONS = Layout[Stations](
     columns=STATION_COLUMNS,
     rows=lambda host, value: [station_row(host, station) for station in value.stations],
     summary=lambda values: counted_on(sum(len(value.stations) for value in values), "station", len(values)),
-    empty=lambda _: "no stations",
+    empty=lambda value: "not a MultiPoint host" if value.mode == "none" else "no stations",
 )
 LOGONS = Layout[Logons](
     columns=("HOST", "LOGONS", "WAS"),

@@ -7,7 +7,7 @@ from mpsbridge.cli.fleets import open_journal
 from mpsbridge.errors import InputError
 from mpsbridge.models.complaints import not_one_of
 from mpsbridge.models.counts import counted, listed
-from mpsbridge.reports.forms import WRITERS, Form
+from mpsbridge.reports.forms import WRITERS, Form, without_run
 from mpsbridge.reports.summary import report_of
 from mpsbridge.runs.journal import Journal, Run
 from mpsbridge.settings import Output
@@ -15,8 +15,12 @@ from mpsbridge.settings import Output
 
 def report(call: Call, prefix: str | None, form: str | None) -> int:
     """``report``: one run in the form asked for, on standard output."""
-    writer = WRITERS[_form(call, form)]
-    with open_journal(call) as journal:
+    wanted = _form(call, form)
+    writer = WRITERS[wanted]
+    with open_journal(call, only_reads=True) as journal:
+        if prefix is None and not journal.runs() and not journal.unreadable and wanted is not Form.JSON:
+            call.terminal.raw(without_run(wanted))
+            return 0
         run = found_run(journal, prefix)
         told = report_of(journal, run)
         code = say_unreadable(call, journal)
@@ -40,7 +44,7 @@ def found_run(journal: Journal, prefix: str | None) -> Run:
     elif runs := journal.runs():
         run = runs[0]
     else:
-        raise InputError(f"there is no run in {journal.path}")
+        raise InputError("there is no run in the record")
     journal.unreadable.clear()
     return run
 

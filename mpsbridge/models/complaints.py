@@ -26,6 +26,7 @@ _WORDS = {
     "json_invalid": "it is not JSON",
 }
 """Complaints that need no value."""
+_TIME = "a time: write 22:00, or a date with it such as 2026-11-30T22:00:00+01:00"
 _KINDS = {
     "int": "a whole number",
     "bool": "yes or no (1, 0, true, false)",
@@ -34,9 +35,9 @@ _KINDS = {
     "list": "a list",
     "dict": "a table",
     "model": "a table",
-    "datetime": "a time",
-    "time": "a time",
-    "date": "a time",
+    "datetime": _TIME,
+    "time": _TIME,
+    "date": _TIME,
     "path": "the name of a file",
 }
 """What a value should be, by the first word of the complaint's type."""

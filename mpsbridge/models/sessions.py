@@ -210,9 +210,9 @@ class Observation(Frozen):
 
 
 class Stations(Frozen):
-    """A MultiPoint host's mode and stations."""
+    """A MultiPoint host's mode and stations; the mode is ``none`` where the host has no MultiPoint."""
 
-    mode: Literal["station", "console", "unknown"]
+    mode: Literal["station", "console", "unknown", "none"]
     stations: tuple[Station, ...]
 
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from mpsbridge.models.complaints import complaint
+from mpsbridge.models.complaints import complaint, did_you_mean
 
 
 def load(text: str) -> dict[str, Any]:
@@ -21,19 +21,34 @@ def load(text: str) -> dict[str, Any]:
         raise ValueError("it is nested too deeply") from None
 
 
-def problems(path: Path, text: str, error: ValidationError) -> Iterator[str]:
-    """One sentence for each key that the model complains of, each place only once."""
+def problems(path: Path, text: str, error: ValidationError, model: type[BaseModel] | None = None) -> Iterator[str]:
+    """One sentence for each key that the model complains of, each place only once.
+
+    With the ``model`` of the whole file a key that is not known is told with the nearest that is.
+    """
     told: set[tuple[int, tuple[str, ...]]] = set()
     for problem in error.errors():
         keys = [str(part) for part in problem["loc"]]
         line, depth = line_of(text, keys)
         message = complaint(problem)
+        if problem["type"] == "extra_forbidden" and model is not None:
+            message += did_you_mean(keys[-1], _known(model, keys[:-1])).replace(";", ",")  # between keys stands one
         key = tuple(keys[: max(depth, 1)])  # what follows may be a form of a union, and no key
         if problem["type"] == "extra_forbidden":
             key = tuple(keys)
         if (line, key) not in told:
             told.add((line, key))
             yield f"{path}:{line}: {'.'.join(key)}: {message}"
+
+
+def _known(model: type[BaseModel], keys: Sequence[str]) -> list[str]:
+    """The keys of the table that these keys lead to; none where that is no table of fixed keys."""
+    for key in keys:
+        found = model.model_fields.get(key)
+        if found is None or not (isinstance(found.annotation, type) and issubclass(found.annotation, BaseModel)):
+            return []
+        model = found.annotation
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def line_of(text: str, keys: Sequence[str]) -> tuple[int, int]:

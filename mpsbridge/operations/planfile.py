@@ -17,7 +17,7 @@ from mpsbridge.files import read_text
 from mpsbridge.models.durations import parse_duration
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.then import Then
-from mpsbridge.models.toml import load, problems
+from mpsbridge.models.toml import line_of, load, problems
 from mpsbridge.operations.waves import WavesTable
 from mpsbridge.planning.end_options import EndOptions, make_policy
 from mpsbridge.planning.options import selector
@@ -128,7 +128,11 @@ def plan_of(path: Path, text: str) -> Plan:
     try:
         plan = Plan.model_validate(load(text))
     except ValidationError as error:
-        raise InputError("; ".join(problems(path, text, error))) from error
+        if any(problem["loc"] == ("schema",) for problem in error.errors()):  # of another file all else is wrong, too
+            line, _ = line_of(text, ["schema"])
+            said = f'{path}:{line}: schema: it must be "{SCHEMA}" in a plan'
+            raise InputError(said, hint="Use 'mpsbridge schema plan' to see its keys.") from error
+        raise InputError("; ".join(problems(path, text, error, Plan))) from error
     except ValueError as error:
         raise InputError(f"the plan {path} is not TOML: {error}") from error
     if plan.notices.file is not None:

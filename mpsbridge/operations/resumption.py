@@ -90,6 +90,14 @@ def was_stopped(run: Run) -> bool:
     return run.verdict is not None and run.verdict.is_interrupted
 
 
+def nothing_open(journal: Journal) -> str:
+    """The sentence about a record without a run to go on with; empty where there is one."""
+    every = [run for run in journal.runs() if run.command in RESUMABLE]
+    if any(run.ended is None for run in every):
+        return ""
+    return "; ".join(["no run is open", *map(_has_ended, every[:1])])
+
+
 def _meant(journal: Journal, prefix: str | None) -> Run:
     if prefix is not None:
         run = journal.find(prefix)
@@ -98,10 +106,9 @@ def _meant(journal: Journal, prefix: str | None) -> Run:
         if run.ended is not None:
             raise InputError(_has_ended(run))
         return run
-    every = [run for run in journal.runs() if run.command in RESUMABLE]
-    found = [run for run in every if run.ended is None]
-    if not found:
-        raise InputError("; ".join(["no run is open", *map(_has_ended, every[:1])]))
+    if said := nothing_open(journal):
+        raise InputError(said)
+    found = [run for run in journal.runs(only_open=True) if run.command in RESUMABLE]
     if len(found) > 1:
         found = [run for run in found if not journal.is_at_work(run.id)] or found
     if len(found) > 1:

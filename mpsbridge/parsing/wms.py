@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from mpsbridge.errors import CommandMissing
 from mpsbridge.models.answers import WmsAnswer
 from mpsbridge.models.sessions import Station, Stations
 
 
 def stations(wms: WmsAnswer | None) -> Stations:
-    """The stations of a MultiPoint host; ``wms`` is null where it has no MultiPoint module.
-
-    Raises :class:`~mpsbridge.errors.CommandMissing` without that module.
-    """
+    """The stations of a host; ``wms`` is null where it has no MultiPoint module, and so none."""
     if wms is None:
-        raise CommandMissing(
-            "The host has no MultiPoint module, so it has no stations.",
-            hint="Use mpsbridge sessions: Remote Desktop hosts have sessions; only MultiPoint Services has stations.",
-        )
+        return Stations(mode="none", stations=())
     return Stations(mode=mode_of(wms.mode), stations=stations_of(wms))
 
 

@@ -29,3 +29,15 @@ WRITERS: dict[Form, Callable[[Report], str]] = {
     Form.MARKDOWN: markdown,
     Form.TEXT: plain_text,
 }
+
+
+def without_run(form: Form) -> str:
+    """What is written where the record holds no run yet: well formed, and without a case or a host."""
+    said = "no run in the record"
+    if form is Form.JUNIT:
+        return (
+            '<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="mpsbridge" tests="0" failures="0" errors="0"/>\n'
+        )
+    if form is Form.HTML:
+        return f'<!doctype html>\n<html lang="en"><title>mpsbridge</title><p>{said}</p></html>\n'
+    return f"{said}\n"

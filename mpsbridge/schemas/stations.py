@@ -18,9 +18,9 @@ class Station(Published):
 
 
 class StationsValue(Value):
-    """A host's mode and its stations."""
+    """A host's mode and its stations; the mode is ``none`` where the host has no MultiPoint."""
 
-    mode: Literal["station", "console", "unknown"]
+    mode: Literal["station", "console", "unknown", "none"]
     stations: tuple[Station, ...]
 
     @classmethod

@@ -30,5 +30,5 @@ class ListStations(Snippet):
 
     @classmethod
     def read(cls, output: RawOutput, _check: Check = unhurried) -> Stations:
-        """The stations. Raises ``RemoteError``, ``ParseError``, and ``CommandMissing`` without MultiPoint."""
+        """The stations. Raises ``RemoteError`` and ``ParseError``."""
         return stations(cls.answered(output, StationsAnswer).wms)
