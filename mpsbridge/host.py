@@ -17,6 +17,7 @@ from typing import Self, TypeVar
 
 from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.errors import (
+    Blind,
     ConnectTimedOut,
     Interrupted,
     MpsBridgeError,
@@ -63,6 +64,8 @@ from mpsbridge.transports.base import Transport
 M = TypeVar("M")
 LOOKS_AFTER_S = (0, 1, 2, 4, 5)
 """Seconds before each look for a session that is being ended, where nothing says when to look."""
+CANNOT_TELL = "this account cannot tell an empty host from a hidden one"
+"""Why an account without rights never learns that the last session of a host has gone."""
 IDLE_LIMIT_S = 60.0
 """A connection that was idle for longer is replaced before use (W33)."""
 
@@ -328,7 +331,7 @@ class Host:
             try:
                 watch.look(self.look(), at_s=self._clock.monotonic())
             except MpsBridgeError as error:
-                watch.could_not_look(str(error))
+                watch.could_not_look(error)
         return tuple(watch.verdict(result) for result in results)
 
 
@@ -389,10 +392,14 @@ class GoneWatch:
             else:
                 self._why[session_id] = "gone in one look only"
 
-    def could_not_look(self, why: str) -> None:
+    def could_not_look(self, error: MpsBridgeError) -> None:
         """A look failed: it proves neither presence nor absence."""
         for session_id in set(self._open) - self._gone:
-            self._why[session_id] = f"could not look: {why}"
+            if isinstance(error, Blind):
+                name = self._open[session_id].user or f"session {session_id}"
+                self._why[session_id] = f"{name} is no longer listed, and {CANNOT_TELL}"
+            else:
+                self._why[session_id] = f"could not look: {error}"
 
     def verdict(self, result: SessionResult) -> SessionResult:
         """The result after all looks."""

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import typer
 from console import Command
+from fake_clock import FakeClock
 from rich.cells import cell_len
 from typer.main import get_group
 
@@ -21,7 +22,7 @@ from mpsbridge.cli.main import app_for
 from mpsbridge.cli.terminal import Terminal
 from mpsbridge.clock import SystemClock
 from mpsbridge.lab.server import Lab
-from mpsbridge.lab.worldfile import build_world
+from mpsbridge.lab.worldfile import build_world, load_world
 from mpsbridge.runs.events import Finished, Phase, Step, StepAnswered, StepSent
 from mpsbridge.runs.journal import Journal
 from mpsbridge.settings import Output
@@ -369,6 +370,23 @@ def test_a_wrong_password_is_one_attempt_and_that_hosts_outcome(
     assert found.code == 1
     assert found.outcome("alpha")["failure"]["kind"] == "auth"
     assert lab.refused == {"alpha": 1}
+
+
+def test_an_account_without_rights_is_told_what_it_cannot_know(
+    mpsbridge: Command, monkeypatch: pytest.MonkeyPatch, fake_clock: FakeClock
+) -> None:
+    """Her log-off went well, and she was the last one there: to such an account Windows never says "nobody"."""
+    with Lab(load_world("troubles"), auth="ntlm") as running:
+        monkeypatch.setenv("MPSBRIDGE_INVENTORY", str(running.inventory))
+        monkeypatch.setenv("MPSBRIDGE_PASSWORD", running.password)
+        told = mpsbridge("doctor", "delegated")
+        assert (told.code, "FAILED" in told.out) == (0, False)
+        assert "is not an elevated administrator; its RDS rights show only when they are used" in told.out
+        found = mpsbridge("logoff", "delegated", "--user", "alice", "--yes", clock=fake_clock)
+    assert found.code == 4
+    assert "alice is no longer listed, and this account cannot tell an empty host from a hidden one" in found.out
+    assert ".;" not in found.out
+    assert "--force-after" not in found.out  # that takes an administrator
 
 
 def test_render_prints_the_very_script(mpsbridge: Command) -> None:

@@ -262,7 +262,10 @@ OWN: dict[str, dict[str, Proof]] = {
     "disconnect": {**SELECTOR, **YES, **{key: ALLOWED[key] for key in ("include_admins", "include_console")}},
     "logoff": {**SELECTOR, **YES, **ALLOWED},
     "reset": {**YES, "session": Proof(["--session", "8"], "operations")},
-    "hold": {"reason": Proof(["--reason", "repair"], "operations")},
+    "hold": {
+        "reason": Proof(["--reason", "repair"], "operations"),
+        "yes": Proof([], by="test_usage.test_hold_takes_a_yes_though_it_does_not_ask"),
+    },
     "release": YES,
     "resume": {**YES, **EVENTS},
     "maintain": {
@@ -383,7 +386,7 @@ def test_an_option_reaches_what_the_command_does(
     if proof.by:
         module, _, test = proof.by.rpartition(".")
         assert callable(getattr(importlib.import_module(module), test))
-        assert name != "yes" or command in ASKING
+        assert name != "yes" or command in {*ASKING, "hold"}
         return
     base = [*BASE[command], *proof.base]
     if proof.said:
@@ -430,6 +433,7 @@ SETTINGS = {
     "configuration": "Mpsbridge", "timeout": "5s", "deadline": "9h", "concurrency": 3, "executor": "dask",
     "scheduler": "local:1", "worker_password_variable": "X", "journal": "other.sqlite", "journal_shared": True,
     "dry_run": True, "verbose": 1, "quiet": True, "no_color": True, "password": "secret", "password_file": "file",
+    "sender": "the IT desk",
 }  # fmt: skip
 
 

@@ -263,11 +263,11 @@ SAID: dict[str, tuple[Callable[[Path], tuple[str, ...]], str]] = {
     ),
     "secret": (
         lambda folder: ("sessions", "127.0.0.1", "--username", "a", *_secret(folder)),
-        "the secret {}/secret can be written by other users",
+        "the password file {}/secret can be written by other users",
     ),
     "secret that others read": (
         lambda folder: ("sessions", "127.0.0.1", "--username", "a", *_secret(folder)),
-        "the secret {}/secret can be read by other users (chmod 600)",
+        "the password file {}/secret can be read by other users (chmod 600)",
     ),
 }
 

@@ -182,6 +182,19 @@ def test_a_look_that_fails_proves_nothing() -> None:
     assert (result.result, result.text) == (Result.UNKNOWN, "could not look: the link broke")
 
 
+def test_a_look_that_sees_nobody_any_more_proves_nothing_to_an_account_without_rights() -> None:
+    def observe(_script: Script) -> str:
+        rows = [ALICE] if hands.calls.count("observe") == 1 else []
+        caller = {"account": "TS1\\helper", "elevated": False, "session_id": 0}
+        return envelope("observe", observation(rows, births=[], caller=caller))
+
+    hands = Hands({"observe": observe, "logoff": acted("logoff", s2="ended")})
+    host = hands.host(clock=FakeClock())
+    (result,) = host.log_off(host.observe().sessions, run="r1")
+    assert result.result is Result.UNKNOWN
+    assert result.text == "alice is no longer listed, and this account cannot tell an empty host from a hidden one"
+
+
 def test_a_session_that_the_host_says_nothing_of_is_unknown() -> None:
     hands = Hands({"observe": looks([ALICE, BOB]), "message": acted("message", s2="shown")})
     host = hands.host()

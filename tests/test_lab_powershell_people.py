@@ -135,7 +135,7 @@ def test_w31_two_rows_that_fit_are_one_too_many(client: Client) -> None:
         twin.id, twin.logon = 2, host.sessions[0].logon
     results = client.end(seen[2], seen[3])
     assert (results[2].result, results[2].text) == (Result.REFUSED, "more than one row of the table fits")
-    assert (results[3].result, results[3].text) == (Result.UNKNOWN, "could not look: Two rows have the session id 2.")
+    assert (results[3].result, results[3].text) == (Result.UNKNOWN, "could not look: two rows have the session id 2")
     assert [act for act in client.acts() if act[0] == "logoff"] == [("logoff", 3, "bob")]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.main
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from mpsbridge.cli import synonyms
 from mpsbridge.cli.commands import app
 from mpsbridge.cli.main import run
+from mpsbridge.cli.terminal import Terminal
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.version import __version__
@@ -140,6 +142,88 @@ def test_an_option_from_elsewhere_is_answered_with_what_helps(
 def test_output_is_a_form_and_no_file(mpsbridge: Command, words: str, hint: str) -> None:
     found = mpsbridge(*words.split())
     assert (found.code, hint in found.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--warn", ""], "--warn: it is empty"),
+        (["--warn", " "], "--warn: it is empty"),
+        (["--logons", ""], "--logons: '' is not one of"),
+        (["--force-after", ""], "--force-after: '' is not a duration"),
+        (["--settle", ""], "--settle: '' is not a duration"),
+        (["--keep-user", ""], "--keep-user: "),
+        (["--keep-session", ""], "--keep-session: '' is not HOST:ID"),
+        (["--keep-running", ""], "--keep-running: "),
+        (["--user", ""], "--user: "),
+        (["--then", ""], "--then: '' is not one of"),
+    ],
+)
+def test_an_empty_value_is_no_value(mpsbridge: Command, lab: Lab, words: list[str], said: str) -> None:
+    choice = [] if words[0] == "--user" else ["--all"]
+    found = mpsbridge("end", "ts1", *choice, *words, "--yes")
+    assert (found.code, lab.requests) == (2, [])
+    assert said in found.err
+
+
+@pytest.mark.parametrize("then", ["restart", "console-mode", "station-mode"])
+@pytest.mark.parametrize(("timeout", "code"), [("1m", 2), ("2m", 2), ("2m1s", 0)])
+def test_a_restart_is_given_the_time_in_which_it_can_be_proved(
+    mpsbridge: Command, lab: Lab, then: str, timeout: str, code: int
+) -> None:
+    words = ("--all", "--no-warning", "--then", then, "--return-timeout", timeout, "--dry-run")
+    found = mpsbridge("end", "ts1", *words)
+    said = (
+        f"--return-timeout: {timeout} is over before a host can count as back: it must have been up and stable for 2m"
+    )
+    assert (found.code == 2, said in found.err) == (code == 2, code == 2)
+    assert mpsbridge("end", "ts1", "--all", "--no-warning", "--return-timeout", "1m", "--dry-run").code == 0
+
+
+@pytest.mark.parametrize("form", [["-o", "json"], ["--output=json"], []])
+@pytest.mark.parametrize("is_variable", [True, False])
+def test_a_fault_is_a_document_too(
+    mpsbridge: Command, monkeypatch: pytest.MonkeyPatch, form: list[str], *, is_variable: bool
+) -> None:
+    def broken(*_arguments: object) -> int:
+        raise RuntimeError("on purpose")
+
+    monkeypatch.setattr("mpsbridge.cli.hosts.hosts", broken)
+    if is_variable:
+        monkeypatch.setenv("MPSBRIDGE_OUTPUT", "json")
+    found = mpsbridge("hosts", "ts1", *form)
+    assert found.code == 1
+    assert "on purpose" in found.err
+    if form or is_variable:
+        assert found.document["error"]["kind"] == "internal"
+    else:
+        assert found.out == ""
+
+
+@pytest.mark.parametrize(
+    "words", ["end ts1 --all --reason {long}", "end ts1 --all --keep-user a\tb", "hold ts1 --reason {long}"]
+)
+def test_no_class_is_named(mpsbridge: Command, lab: Lab, words: str) -> None:
+    found = mpsbridge(*(word.format(long="x" * 301) for word in words.split(" ")))
+    assert found.code == 2
+    assert not re.search(r"\b(Policy|Hold|Selector|End|Target|Message)\b: ", found.err)
+
+
+def test_the_notices_of_a_dry_run_stand_below_its_table(
+    mpsbridge: Command, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    for name in ("table", "note"):
+        inner = getattr(Terminal, name)
+
+        def told(self: Terminal, *words: Any, name: str = name, inner: Any = inner, **more: Any) -> None:
+            order.append(name if name == "table" else str(words[0]))
+            inner(self, *words, **more)
+
+        monkeypatch.setattr(Terminal, name, told)
+    assert mpsbridge("end", "ts1", "--all", "--dry-run").code == 0
+    first = next(at for at, said in enumerate(order) if "notice 15m before the end" in said)
+    assert order.index("table") < first
 
 
 def test_hold_takes_a_yes_though_it_does_not_ask(mpsbridge: Command, lab: Lab) -> None:

@@ -131,8 +131,9 @@ _OPTIONS = {
 
 
 def _name_the_option(error: MpsBridgeError) -> None:
-    if isinstance(error, InputError) and (option := _OPTIONS.get(error.field)):
-        error.message = f"{option}: {error.complaint}"
+    """A value that the library refuses is told by the option, or by its own name; never by that of a class."""
+    if isinstance(error, InputError) and error.field:
+        error.message = f"{_OPTIONS.get(error.field, error.field)}: {error.complaint}"
 
 
 def _output_of(flags: Mapping[str, Any]) -> Output:

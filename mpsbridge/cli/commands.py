@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -96,7 +96,8 @@ def logons(
         typer.Option(
             "--set",
             metavar="enabled|drain|drain-until-restart|disabled",
-            help="Set the logon mode (drain: new logons are refused, reconnects allowed).",
+            help="Set the logon mode: drain refuses new logons and allows reconnects; drain-until-restart does so "
+            "until the host restarts; disabled refuses every logon from a client; enabled opens the host.",
         ),
     ] = None,
     yes: Yes = False,
@@ -387,9 +388,8 @@ def render(
     return offline.render(call, snippet, params)
 
 
-Groups = Annotated[
-    list[str] | None, typer.Option(metavar="DOMAIN\\GROUP", help="Give this role to the group (repeatable).")
-]
+def _role(says: str) -> Any:
+    return typer.Option(metavar="DOMAIN\\GROUP", help=f"Let this group {says} (repeatable).")
 
 
 @listed(OFFLINE)
@@ -397,9 +397,11 @@ Groups = Annotated[
 def jea(
     call: Call,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to create; it must not exist yet.")],
-    look: Groups = None,
-    notify: Groups = None,
-    end: Groups = None,
+    look: Annotated[list[str] | None, _role("see sessions, stations and logon modes")] = None,
+    notify: Annotated[list[str] | None, _role("do that and show messages")] = None,
+    end: Annotated[
+        list[str] | None, _role("do all that, disconnect, log off and reset sessions, and set logon modes")
+    ] = None,
     transcripts: Annotated[
         str | None,
         typer.Option(

@@ -68,7 +68,7 @@ def _run(given: Sequence[str], surroundings: Surroundings) -> int:
         from mpsbridge.cli import terminal
 
         if explain is None:
-            return terminal.fault(error, may_have_run=INTERRUPTION.is_held_back)
+            return terminal.fault(error, arguments, may_have_run=INTERRUPTION.is_held_back)
         context = getattr(error, "ctx", None)
         parameters = getattr(getattr(context, "command", None), "params", ())
         commands = list(map(_name, app.registered_commands))

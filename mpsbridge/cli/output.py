@@ -67,6 +67,8 @@ class Stream(io.TextIOBase):
         self._lock = threading.RLock()
         self._pending: list[str] = []
         self._kept: list[str] | None = None
+        self.is_used = False
+        """Whether anything was written to it."""
         self.lost: OSError | ValueError | None = None
         """Why it cannot be written, once that is known."""
 
@@ -112,6 +114,7 @@ class Stream(io.TextIOBase):
         if not isinstance(text, str):  # as every text stream: libraries find out so what a stream takes
             raise TypeError(f"{self._name} takes text, not {type(text).__name__}")
         with self._lock:
+            self.is_used = True
             self._pending.append(text)
             if len(text) >= PENDING_LIMIT or len(self._pending) >= PENDING_LIMIT:
                 self.flush()

@@ -36,10 +36,11 @@ def run_end(
         call.look_at_output("--events", events)
         plan = work.plan(operation)
         _say_notes(call, plan)
-        if call.settings.dry_run:
-            note_once(call, notices_of(plan, work.actor, call.clock.now()))
         if call.settings.dry_run or (work.is_interrupted and not plan.ready):
-            return _only_planned(call, work, plan)
+            planned = _only_planned(call, work, plan)
+            if call.settings.dry_run:  # after the table, which they would push off the screen
+                note_once(call, notices_of(plan, work.actor, call.clock.now()))
+            return planned
         if plan.ready:
             call.terminal.failures(plan.plans, before_question=True)
             ask(call, operation.policy, plan, yes=yes)

@@ -25,7 +25,7 @@ from rich.text import Text
 from mpsbridge.cli.columns import table_lines
 from mpsbridge.cli.leaving import INTERRUPTION
 from mpsbridge.cli.output import code_after, standard
-from mpsbridge.errors import InputError, MpsBridgeError, Refused, SettingsError
+from mpsbridge.errors import InputError, MpsBridgeError, Refused, SettingsError, Unexpected
 from mpsbridge.models.counts import listed
 from mpsbridge.models.harmless import csv_cell, harmless, json_text
 from mpsbridge.models.outcomes import Failed, Failure, Skipped
@@ -343,16 +343,19 @@ def last_words(lines: Sequence[str]) -> str:
     return f"{show_cursor}\ninterrupted again: left at once\n{shown}"
 
 
-def fault(error: Exception, *, may_have_run: bool) -> int:
-    """An error that nobody has foreseen, as a sentence; the exit code. With ``-vv`` the log has the traceback."""
+def fault(error: Exception, arguments: Sequence[str], *, may_have_run: bool) -> int:
+    """An error that nobody has foreseen, as a sentence, and as JSON where no answer is out yet; the exit code.
+
+    With ``-vv`` the log has the traceback.
+    """
     log.debug("unexpected %s", type(error).__name__, exc_info=error)
-    streams = standard()
-    streams.err.write(
-        f"mpsbridge: unexpected {type(error).__name__}: {harmless(str(error))}\n"
-        "  This is a fault of mpsbridge; -vv shows where.\n"
-        + ("  Something may have been done: 'mpsbridge history' tells.\n" if may_have_run else "")
-    )
-    streams.err.flush()
+    command = next((word for word in arguments[:1] if not word.startswith("-")), "")
+    is_json = _wants_json(arguments) and not standard().out.is_used
+    terminal = Terminal(command=command, output=Output.JSON if is_json else Output.TABLE)
+    unexpected = Unexpected.of(error, may_have_run=may_have_run)
+    if may_have_run:
+        unexpected.hint += " Something may have been done: 'mpsbridge history' tells."
+    terminal.error(unexpected)
     return 4 if may_have_run else 1
 
 

@@ -105,9 +105,10 @@ class HostFinder:
         places = (one.password.file for one in meant if one.password is not None)
         files = {self.settings.password_file, self.settings.keytab, *places}
         for path in sorted(path for path in files if path is not None):
-            self._look_at("secret", path)
+            self._look_at("key table" if path == self.settings.keytab else "password file", path)
             if others_read(path):
-                self.warn(f"the secret {path} can be read by other users (chmod 600)")
+                what = "key table" if path == self.settings.keytab else "password file"
+                self.warn(f"the {what} {path} can be read by other users (chmod 600)")
 
 
 def _without_passwords(meant: Sequence[ResolvedHost]) -> list[Target]:

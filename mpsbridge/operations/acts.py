@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from mpsbridge.errors import JournalLost, MpsBridgeError
-from mpsbridge.host import Host
+from mpsbridge.host import CANNOT_TELL, Host
 from mpsbridge.models.frozen import Frozen, Given
 from mpsbridge.models.outcomes import REFUSED, Done, Failed, Outcome, Skipped
 from mpsbridge.models.scripts import Effect
@@ -315,8 +315,8 @@ class Reset(ActOn):
 
 def _what_helps(host: Host, result: SessionResult) -> SessionResult:
     """A log-off that goes on, or hangs, with the call that sees it through."""
-    if result.result is not Result.UNKNOWN or not result.begun:
-        return result
+    if result.result is not Result.UNKNOWN or not result.begun or result.text.endswith(CANNOT_TELL):
+        return result  # where an account without rights sees nothing more, what only an administrator can do is no help
     name = shlex.quote(host.name)
     helps = f"if it hangs: mpsbridge end {name} --session {result.session.id} --no-warning --force-after 10m"
     return result.model_copy(update={"text": f"{result.text}; {helps}".removeprefix("; ")})

@@ -210,10 +210,10 @@ def _rights(answer: ObserveAnswer) -> Check:
     who = answer.caller.account or "this account"
     if answer.caller.elevated:
         return _check("rights", ok=True, text=f"{who} is an elevated administrator")
-    remedy = "Acts need a local administrator, or the RDS rights Logoff, Disconnect and Message."
+    remedy = "Use a local administrator, or give the account the RDS rights Query, Message, Disconnect and Logoff."
     unknown = answer.caller.elevated is None
     text = f"whether {who} is an administrator is not known" if unknown else f"{who} is not an elevated administrator"
-    return _check("rights", ok=None if unknown else False, text=text, remedy=remedy)
+    return _check("rights", ok=None, text=f"{text}; its RDS rights show only when they are used", remedy=remedy)
 
 
 def _sight(raw: RawOutput) -> list[Check]:

@@ -94,7 +94,7 @@ def waves_in_words(plan: EndPlan, now: datetime) -> list[str]:
     at_once = f"at most {limit.at_once} of {counted(plan.hosts_in_all, 'host')} at a time"
     lines = [f"waves: {at_once}, {limit.available} must serve; the fewest people first"]
     for number, wave in enumerate(waves, 1):
-        begins = f"after {format_duration(wave.begins_s)}" if wave.begins_s else "immediately"
+        begins = f"at the latest after {format_duration(wave.begins_s)}" if wave.begins_s else "immediately"
         lines.append(f"  {number}. {begins}: {listed(wave.hosts, most=20)}")
     end = format_duration(max(wave.ends_s for wave in waves))
     limit_s = format_duration(policy.return_timeout_s)

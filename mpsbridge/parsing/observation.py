@@ -33,7 +33,7 @@ HIGHEST_SESSION = 65535
 
 _ONLY_TEXT = (
     "PowerShell's constrained language there lets the tables be read as text only, so sessions are listed and never "
-    "acted on; publish the signed JEA module (mpsbridge jea)."
+    "acted on; publish the signed JEA module (mpsbridge jea)"
 )
 _REPORT = "Save the output on the host (quser > file), try mpsbridge parse on it, and report it."
 
@@ -55,7 +55,7 @@ def observe(answer: ObserveAnswer, problems: Sequence[str] = (), check: Check = 
     try:
         return _observe(answer, notes, check)
     except (ValueError, OverflowError) as error:
-        message = f"The answer holds a time or base64 text that is none: {harmless(str(error), limit=120)}"
+        message = f"the answer holds a time or base64 text that is none: {harmless(str(error), limit=120)}"
         raise ParseError(message, hint=_REPORT) from error
 
 
@@ -74,11 +74,11 @@ def _observe(answer: ObserveAnswer, notes: list[str], check: Check) -> Observati
     listed = {session.id for session in sessions}
     for row in _user_rows(qwinsta.rows if qwinsta else (), notes):
         if row.id not in listed:
-            notes.append(f"Session {row.id} ({harmless(row.username or '')}) is listed by query session only.")
+            notes.append(f"session {row.id} ({harmless(row.username or '')}) is listed by query session only")
             sessions.append(host.session(row))
     listed |= {session.id for session in sessions}
     if (missing := staying - listed) and answer.caller.elevated is not True:
-        raise Blind(f"People's processes run in session {_list(missing)}, but the account sees no such session.")
+        raise Blind(f"people's processes run in session {_list(missing)}, but the account sees no such session")
     return Observation(
         observed=host.now,
         boot=from_cim(answer.boot).astimezone(host.zone) if answer.boot else None,
@@ -133,7 +133,7 @@ def _run_of(name: str, program: ProgramAnswer, answer: ObserveAnswer, notes: lis
         )
     if program.timed_out:
         raise RemoteError(
-            f"{name}.exe did not end in time, so its table may be cut.",
+            f"{name}.exe did not end in time, so its table may be cut",
             hint="Remote Desktop Services may hang on the host; raise --timeout or look at the service TermService.",
         )
     out, err = _output_of(program, answer)
@@ -170,7 +170,7 @@ def _output_of(program: ProgramAnswer, answer: ObserveAnswer) -> tuple[Decoded, 
 
 
 def _unreadable(name: str, program: ProgramAnswer, why: str, line: int | None, excerpt: str) -> ParseError:
-    message = f"The output of {name}.exe cannot be read (exit code {program.exit}): {why}"
+    message = f"the output of {name}.exe cannot be read (exit code {program.exit}): {why}"
     return ParseError(message, line=line, excerpt=excerpt, hint=_REPORT)
 
 
@@ -182,7 +182,7 @@ def _second_view(answer: ObserveAnswer, notes: list[str], check: Check) -> Table
         notes.append(error.message)
         return None
     if not tables.rows:
-        notes.append(f"query session shows no rows ({tables.trouble}, exit code {answer.qwinsta.exit}).")
+        notes.append(f"query session shows no rows ({tables.trouble}, exit code {answer.qwinsta.exit})")
     return tables
 
 
@@ -191,21 +191,21 @@ def _check_sight(answer: ObserveAnswer, quser: Tables, qwinsta: Tables | None, s
     if quser.rows:
         return
     if quser.trouble is Trouble.DENIED:
-        raise AccessDenied(f"query user was refused (error {quser.number}).")
+        raise AccessDenied(f"query user was refused (error {quser.number})")
     if quser.number is not None and quser.trouble is not Trouble.NOBODY_OR_NOT_PERMITTED:
         raise RemoteError(
-            f"query user failed with error {quser.number} of Windows.",
+            f"query user failed with error {quser.number} of Windows",
             hint=f"net helpmsg {quser.number} on the host explains it; is the service TermService running?",
         )
     if quser.trouble is Trouble.USAGE:
-        raise RemoteError("query user printed its usage text.", hint="This Windows has another quser.exe: report it.")
+        raise RemoteError("query user printed its usage text", hint="This Windows has another quser.exe: report it.")
     if answer.caller.elevated is not True:
         seen = f", yet people's processes run in session {_list(staying)}" if staying else ""
-        raise Blind(f"query user shows no session{seen}; to an account without rights Windows says the same.")
+        raise Blind(f"query user shows no session{seen}; Windows says the same to an account without rights")
     if quser.trouble is Trouble.OTHER:
-        raise ParseError(f"quser.exe printed nothing (exit code {answer.quser.exit}).", hint=_REPORT)
+        raise ParseError(f"quser.exe printed nothing (exit code {answer.quser.exit})", hint=_REPORT)
     if qwinsta is not None and qwinsta.trouble in {Trouble.NOBODY_OR_NOT_PERMITTED, Trouble.DENIED}:
-        raise Blind("query session shows not even the session of the services, so an empty query user proves nothing.")
+        raise Blind("query session shows not even the session of the services, so an empty query user proves nothing")
 
 
 def _user_rows(rows: Iterable[Row], notes: list[str]) -> list[Row]:
@@ -217,11 +217,11 @@ def _user_rows(rows: Iterable[Row], notes: list[str]) -> list[Row]:
             continue
         if row.id == 0:
             notes.append(
-                "A user is shown in session 0, which is never a user session since Windows Vista; it is left alone."
+                "a user is shown in session 0, which is never a user session since Windows Vista; it is left alone"
             )
             continue
         if row.id in found:
-            message = f"Two rows have the session id {row.id}."
+            message = f"two rows have the session id {row.id}"
             raise ParseError(message, line=row.line, excerpt=harmless(row.text, limit=80), hint=_REPORT)
         found[row.id] = row
     return list(found.values())
@@ -312,14 +312,14 @@ class _Host:
         if row.table == "quser" and self.lines:
             guard = guard_of(row, self.lines[row.line - 1], encoding=self.encoding, born=birth)
         if guard is None and self.answer.quser.text is None:
-            self.notes.append(f"Session {row.id} cannot be matched byte for byte on the host, so it is never acted on.")
+            self.notes.append(f"session {row.id} cannot be matched byte for byte on the host, so it is never acted on")
         return guard
 
 
 def _zone(answer: ObserveAnswer, notes: list[str]) -> timezone:
     minutes = answer.utc_offset_min
     if minutes is None or abs(minutes) >= 24 * 60:
-        notes.append("The host's offset from UTC is not known; times are shown in UTC and logon texts are not read.")
+        notes.append("the host's offset from UTC is not known; times are shown in UTC and logon texts are not read")
         minutes = 0
     return timezone(timedelta(minutes=minutes))
 

@@ -10,11 +10,14 @@ from typing import Any, NamedTuple
 
 from mpsbridge.errors import InputError
 from mpsbridge.models.complaints import not_one_of
+from mpsbridge.models.durations import format_duration
 from mpsbridge.models.then import Then
 from mpsbridge.planning.options import duration, several
-from mpsbridge.planning.policy import Closing, Policy
+from mpsbridge.planning.policy import STABLE_S, Closing, Policy
 from mpsbridge.planning.selection import Selector
 
+COMES_BACK = frozenset({Then.RESTART, Then.CONSOLE_MODE, Then.STATION_MODE})
+"""What ends with a host that is back."""
 WARN = "15m,5m,1m"
 """When people are told where nothing is said about it."""
 
@@ -59,12 +62,14 @@ def end_options(
     """The options as a command line has them: what was not given is ``None``. Raises ``InputError``."""
     if warn is not None and no_warning:
         raise InputError("--warn tells people and --no-warning tells nobody; say one of them")
+    if warn is not None and not warn.strip():
+        raise InputError("--warn: it is empty", hint="Say when people are told (15m,5m,1m), or --no-warning.")
     return EndOptions(
-        warn="" if no_warning else warn or WARN,
+        warn="" if no_warning else warn if warn is not None else WARN,
         keep_user=tuple(keep_user or ()),
         keep_session=tuple(keep_session or ()),
         keep_running=tuple(keep_running or ()),
-        logons=logons or "default",
+        logons="default" if logons is None else logons,
         failsafe=not no_failsafe,
         **others,
     )
@@ -89,6 +94,11 @@ def make_policy(who: Selector, options: EndOptions) -> Policy:
     if fields["host_deadline_s"] <= max(warn_s, default=0):
         raise InputError(
             f"--host-deadline: {options.host_deadline} is over before the notices are ({options.warn}); give it more"
+        )
+    if options.then in COMES_BACK and fields["return_timeout_s"] <= STABLE_S:
+        raise InputError(
+            f"--return-timeout: {options.return_timeout} is over before a host can count as back: it must have been up"
+            f" and stable for {format_duration(STABLE_S)}"
         )
     if fields["force_after_s"] == 0:
         raise InputError(

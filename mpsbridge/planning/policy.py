@@ -40,6 +40,8 @@ from mpsbridge.planning.selection import (
 )
 from mpsbridge.snippets.fields import AccountName, OneLine, ProgramName, Reason
 
+STABLE_S = 120
+"""How long a host that has started again is the same and ready before it counts as back (W25, W26)."""
 Sender = Annotated[OneLine, Field(max_length=60)]
 """It stands in a box on people's screens."""
 

@@ -22,6 +22,7 @@ from mpsbridge.errors import (
 )
 from mpsbridge.models.sessions import AllowedSession, Observation, Session, to_cim
 from mpsbridge.models.then import Then
+from mpsbridge.planning.policy import STABLE_S
 from mpsbridge.procedure.context import Identity, ProcedureContext
 from mpsbridge.procedure.past import EarlierOrder
 from mpsbridge.procedure.sessions import SessionLedger
@@ -44,7 +45,6 @@ REFUSALS, AFTER_REFUSAL_S = 3, 120.0
 """A host that starts may not know its domain yet and refuse whom it knows. It is asked so often, so many seconds apart:
 more might lock the account."""
 LOOK_S = 15.0
-STABLE_S = 120.0
 QUIET_S = 180.0
 IN_DOUBT_S = 300.0
 """How long a host is watched whose answer to the order was lost: the script may begin late, and Windows stops services
