@@ -344,7 +344,7 @@ def release(
     hosts: Hosts,
     yes: Yes = False,
 ) -> int:
-    """Give back what an interrupted run or a person holds: logons, the task that would reopen them, the lease."""
+    """Give back what an interrupted run or a person holds: closed logons, and the mark that a run works there."""
     from mpsbridge.cli import leases as work
 
     return work.release(call, hosts, yes=yes)
@@ -379,7 +379,12 @@ def parse(
 @command
 def render(
     call: Call,
-    snippet: Annotated[str, typer.Argument(metavar="SNIPPET", help="The snippet: observe, message, end, ...")],
+    snippet: Annotated[
+        str,
+        typer.Argument(
+            metavar="SNIPPET", help="The question or act whose script is printed: observe, message, logoff, ..."
+        ),
+    ],
     params: Annotated[str, typer.Option(metavar="JSON|@FILE", help="Fill in these parameters.")] = "{}",
 ) -> int:
     """Print the script that a host would get. Nothing is sent."""

@@ -125,7 +125,8 @@ def _end_options(
         str | None,
         typer.Option(
             metavar="drain|drain-until-restart|disabled|leave|local",
-            help="Block new logons in this way meanwhile (default drain, drain-until-restart before a restart).",
+            help="Block new logons in this way meanwhile (default drain, drain-until-restart before a restart). leave "
+            "does not block them; local blocks them on this host though a connection broker governs it.",
         ),
     ] = None,
     hold_logons: Annotated[
