@@ -452,7 +452,7 @@ def test_doctor_tells_each_step(lab: Lab, mpsbridge: Command, tmp_path: Path) ->
     assert lab.password not in saved.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("host", "step"), [("off", "port"), ("blind", "rights")])
+@pytest.mark.parametrize(("host", "step"), [("off", "port"), ("blind", "sight")])
 def test_doctor_names_the_step_that_fails_and_the_remedy(lab: Lab, mpsbridge: Command, host: str, step: str) -> None:
     found = mpsbridge("doctor", host)
     assert found.code == 1

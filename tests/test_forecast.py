@@ -84,7 +84,7 @@ def test_a_dry_run_of_a_plan_shows_its_waves(lab: Lab, mpsbridge: Command, tmp_p
     assert found.out.splitlines()[-4:] == [
         "waves: at most 2 of 3 hosts at a time, 1 must serve; the fewest people first",
         "  1. immediately: alpha, beta",
-        "  2. after 12m: gamma",
+        "  2. at the latest after 12m: gamma",
         "notices and log-offs take until 24m after the start at the latest; restarts are not counted (each at most 1h)",
     ]
     assert lab.changes == []

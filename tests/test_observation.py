@@ -170,7 +170,7 @@ def test_a_row_that_the_host_could_not_find_has_no_guard_and_is_said() -> None:
     observation = observe(answer(ALICE.replace("alice                 rdp", "alice\trdp")))
     session = only(observation)
     assert (session.user, session.guard) == ("alice", None)
-    assert observation.problems == ("Session 2 cannot be matched byte for byte on the host, so it is never acted on.",)
+    assert observation.problems == ("session 2 cannot be matched byte for byte on the host, so it is never acted on",)
 
 
 def as_text(text: str = "", *, err: str = "", page: int | None = 850, exit: int = 0) -> dict[str, Any]:  # noqa: A002  # the field's name
@@ -333,7 +333,7 @@ def test_somebody_whom_only_query_session_shows_is_a_session_that_cannot_be_acte
         (program(HEADER + ALICE + " bob\r\n"), ParseError, "line 3"),
         (program("Hello.\r\n" + HEADER + ALICE), ParseError, "more than its one table"),
         (program(QHEADER + QALICE), ParseError, "more than its one table"),
-        (program(HEADER + ALICE + ALICE), ParseError, "Two rows"),
+        (program(HEADER + ALICE + ALICE), ParseError, "two rows"),
         ({"out": "%%%"}, ParseError, "base64"),
     ],
 )

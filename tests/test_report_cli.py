@@ -73,7 +73,8 @@ def test_where_nothing_was_done_yet_nothing_is_wrong(
     monkeypatch.setenv("MPSBRIDGE_JOURNAL", str(path))
     if exists:
         Journal(path).close()
-    assert mpsbridge("history")[:2] == (0, f"no run in {path}\n")
+    lacks = "" if exists else ": the first call that acts makes it"
+    assert mpsbridge("history")[:2] == (0, f"no run in {path}{lacks}\n")
     assert mpsbridge("resume", "--yes")[:2] == (0, "nothing to do: no run is open\n")
     code, out, _ = mpsbridge("resume", "--yes", "-o", "json")
     assert (code, json.loads(out)["verdict"]) == (0, "done")

@@ -62,7 +62,6 @@ def open_journal(call: Call, *, only_reads: bool = False) -> Journal:
             raise InputError(
                 f"--journal: {path} does not exist", hint="Check the name; a call that acts makes the file."
             )
-        call.terminal.note(f"the record {path} does not exist yet: the first call that acts makes it")
         path = IN_MEMORY
     if shared:
         call.terminal.note(f"the journal {path} is used although others may have written it (--journal-shared)")

@@ -29,6 +29,7 @@ from mpsbridge.reports.rows import (
 )
 from mpsbridge.reports.summary import is_at_work, report_of
 from mpsbridge.runs.journal import Journal, Run
+from mpsbridge.runs.journal_file import IN_MEMORY
 from mpsbridge.schemas.events import event_json
 from mpsbridge.schemas.history import DeedsDocument, ListedRun, RunDocument, RunsDocument
 from mpsbridge.settings import Output
@@ -78,7 +79,8 @@ def _show_runs(call: Call, runs: Sequence[Run], journal: Journal) -> None:
         terminal.table(RUN_COLUMNS, [run_row(run, zone, is_at_work=at_work[run.id]) for run in runs])
         terminal.say(f"times are {name}")
     else:
-        terminal.say(f"no run {'matches ' if journal.runs() else ''}in {record_path(call)}")
+        lacks = ": the first call that acts makes it" if journal.path == IN_MEMORY else ""
+        terminal.say(f"no run {'matches ' if journal.runs() else ''}in {record_path(call)}{lacks}")
 
 
 def _show_deeds(call: Call, found: Sequence[Deed], reports: Sequence[Report], question: Question) -> None:
