@@ -222,7 +222,7 @@ def test_a_call_that_every_host_refuses_is_a_run_in_the_record(
     assert (entry.host, entry.what.error) == ("beta", "refused")
     assert "--disconnected-ok" in entry.what.why
     assert mpsbridge("report", "--format", "json").code == 0
-    assert mpsbridge("resume").code == 2
+    assert mpsbridge("resume").code == 0  # nothing is open
     assert lab.changes == []
 
 
@@ -290,7 +290,7 @@ def test_who_is_named_and_found_nowhere_refuses_the_whole_call(lab: Lab, mpsbrid
 
 
 def test_what_has_ended_is_not_resumed(lab: Lab, mpsbridge: Command) -> None:
-    assert mpsbridge("resume").code == 2
+    assert mpsbridge("resume").code == 0  # nothing is open
     assert mpsbridge("end", "alpha", "--user", "alice", "--no-warning", "--yes").code == 0
     assert mpsbridge("resume", "20").code == 2
 

@@ -121,11 +121,11 @@ def test_connections_that_are_kept_are_never_a_cluster_s() -> None:
     [
         (Selector, "say who"),
         (lambda: Selector(everyone=True, users=("alice",)), "--all stands alone"),
-        (lambda: Policy(selector=Selector(everyone=True), warn_s=("soon",)), "Policy: warn_s: 0: "),
+        (lambda: Policy(selector=Selector(everyone=True), warn_s=("soon",)), "warn_s: 0: "),
         (lambda: Policy(selector=Selector(everyone=True), keep_running=("a/b",)), "'a/b' is not a program name"),
-        (lambda: End(policy=None), "End: policy: "),
-        (lambda: Message(selector=Selector(everyone=True), text=""), "Message: text: "),
-        (lambda: Target("ts1", port=0), "Target: port: "),
+        (lambda: End(policy=None), "policy: "),
+        (lambda: Message(selector=Selector(everyone=True), text=""), "text: "),
+        (lambda: Target("ts1", port=0), "port: "),
         (lambda: Workplace("ts1"), "targets: it is not a list of Target"),  # type: ignore[arg-type]
         (lambda: Workplace(Target("ts1")), "targets: it is not a list of Target"),  # type: ignore[arg-type]
         (lambda: Workplace(["ts1"]), "targets: it is not a list of Target"),  # type: ignore[list-item]
@@ -134,9 +134,9 @@ def test_connections_that_are_kept_are_never_a_cluster_s() -> None:
         (lambda: Workplace([Target("ts1")], deadline_s=-1), "deadline_s: -1 is not"),
         (lambda: Workplace([Target("ts1")], concurrency=0), "concurrency: 0 is not a whole number"),
         (lambda: Reading("ts1"), "targets: it is not a list of Target"),  # type: ignore[arg-type]
-        (lambda: Hold(reason=""), "Hold: reason: it is empty"),
-        (lambda: Hold(reason="  "), "Hold: reason: it is blank"),
-        (lambda: Policy(selector=Selector(everyone=True), reason=" "), "Policy: reason: it is blank"),
+        (lambda: Hold(reason=""), "reason: it is empty"),
+        (lambda: Hold(reason="  "), "reason: it is blank"),
+        (lambda: Policy(selector=Selector(everyone=True), reason=" "), "reason: it is blank"),
     ],
 )
 def test_what_is_wrong_with_a_value_is_an_error_of_ours(make: object, said: str) -> None:

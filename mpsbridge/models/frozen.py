@@ -29,10 +29,8 @@ class Given(Frozen):
         except ValidationError as error:
             found = error.errors()
             said = "; ".join(": ".join([*map(str, one["loc"]), complaint(one, quotes=False)]) for one in found)
-            is_ours = all(not one["loc"] for one in found)  # a rule about the whole, as a sentence of its own
-            wrong = InputError(said if is_ours else f"{type(self).__name__}: {said}")
-            if not is_ours:
-                first = next(one for one in found if one["loc"])
+            wrong = InputError(said)  # without the name of the class, which tells a person nothing
+            if first := next((one for one in found if one["loc"]), None):
                 wrong.field, wrong.complaint = str(first["loc"][0]), complaint(first, quotes=False)
             raise wrong from None
 

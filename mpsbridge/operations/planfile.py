@@ -146,7 +146,8 @@ def policy_of(plan: Plan, path: Path) -> Policy:
     try:
         return make_policy(plan.selector, plan.options)
     except InputError as error:
-        raise InputError(f"the plan {path}: {error}", hint=error.hint) from error
+        said = f"notices.at: {error.complaint}" if error.field == "warn_s" else str(error)
+        raise InputError(f"the plan {path}: {said}", hint=error.hint) from error
 
 
 def again(text: str, hosts: Sequence[str]) -> str:
