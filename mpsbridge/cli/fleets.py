@@ -59,9 +59,8 @@ def open_journal(call: Call, *, only_reads: bool = False) -> Journal:
     shared, path = call.settings.journal_shared, record_path(call)
     if only_reads and _is_missing(path):
         if call.settings.place("journal") == "--journal":
-            raise InputError(
-                f"--journal: {path} does not exist", hint="Check the name; a call that acts makes the file."
-            )
+            hint = "Check the name; a call that acts makes the file."
+            raise JournalError(f"--journal: {path} does not exist", hint=hint)
         path = IN_MEMORY
     if shared:
         call.terminal.note(f"the journal {path} is used although others may have written it (--journal-shared)")
@@ -92,11 +91,12 @@ def _is_same(one: Path, other: Path) -> bool:
 
 
 def _is_missing(path: Path) -> bool:
+    """Whether nothing has that name, not even a link; of anything else whoever opens it says what is wrong."""
     try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
+        path.lstat()
+    except FileNotFoundError:
         return True
-    except OSError:  # whoever opens it says what is wrong
+    except OSError:
         return False
     return False
 
