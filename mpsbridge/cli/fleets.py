@@ -59,7 +59,7 @@ def open_journal(call: Call, *, only_reads: bool = False) -> Journal:
     shared, path = call.settings.journal_shared, record_path(call)
     if only_reads and _is_missing(path):
         if call.settings.place("journal") == "--journal":
-            hint = "Check the name; a call that acts makes the file."
+            hint = "Check what --journal names; a call that acts makes the file."
             raise JournalError(f"--journal: {path} does not exist", hint=hint)
         path = IN_MEMORY
     if shared:
