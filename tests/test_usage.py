@@ -357,7 +357,7 @@ def test_a_name_like_the_one_that_was_meant_is_told(mpsbridge: Command, lab: Lab
         ("[waves]\nat-once = 2", "5: waves.at-once: there is no such key, did you mean at_once?"),
         ("[wave]\nat_once = 2", "wave: there is no such key, did you mean waves?"),
         ("[notices]\nat = ['5m', '5m']", "plan.toml: notices.at: a moment is named twice"),
-        ("[waves]\nnot_after = '5am'", "'5am' is not a time: write 22:00"),
+        ("[waves]\nnot_after = '5am'", "waves.not_after: it is a text: write the time without quotes"),
         ("[policy]\nkeep-user = ['x']", "policy.keep-user: there is no such key, did you mean keep_user?"),
         ("zzz = 1", "zzz: there is no such key"),
     ],
