@@ -143,7 +143,7 @@ class ProcedureContext:
         """Whether the host has been seen in this life of the run."""
         self.in_doubt = False
         """Whether people may have been told or ended by something that was sent, also while giving back, and nobody
-        knows."""
+        knows, or nobody who reads the record."""
         self.goes_down = False
         """Whether the host has taken an order of this run, and is not seen to be back."""
         self.was_restarted = False
@@ -185,13 +185,13 @@ class ProcedureContext:
 
     def observe(self) -> Observation:
         """All that one look tells."""
-        seen = self._take_in(_asked(lambda: self.host.observe(programs=self.policy.keep_running)))
+        seen = self._take_in(self.host.observe(programs=self.policy.keep_running))
         self.locale = seen.locale or self.locale
         return seen
 
     def look(self) -> Observation:
         """The small look for waiting (W16)."""
-        return self._take_in(_asked(self.host.look))
+        return self._take_in(self.host.look())
 
     def _take_in(self, seen: Observation) -> Observation:
         self.has_looked = True
@@ -231,6 +231,7 @@ class ProcedureContext:
 
     def step(self, sent: StepSent, act: Callable[[], T]) -> T:
         """Send one step: intent before, outcome after."""
+        touches_people = sent.step.disrupts or sent.step is Step.MESSAGE
 
         def send() -> T:
             self.has_sent = True
@@ -241,16 +242,11 @@ class ProcedureContext:
         except BaseException as error:
             may_have_run = not isinstance(error, MpsBridgeError) or error.may_have_run
             self.disrupted |= sent.step.disrupts and may_have_run
-            self.in_doubt |= may_have_run and (sent.step.disrupts or sent.step is Step.MESSAGE)
+            self.in_doubt |= may_have_run and touches_people
             raise
         self.disrupted |= sent.step.disrupts
+        self.in_doubt |= touches_people and isinstance(self._journal, BestEffort) and self._journal.is_incomplete
         return answer
-
-    @property
-    def leaves_doubt(self) -> bool:
-        """Whether somebody cannot know what was done: it was not answered, is under way, or is not in the record."""
-        missing = isinstance(self._journal, BestEffort) and self._journal.is_incomplete
-        return self.in_doubt or self.goes_down or missing
 
     def disrupt_no_more(self) -> None:
         """From here on things are only given back, which does not depend on the record."""
@@ -292,12 +288,3 @@ class ProcedureContext:
         """Begin nothing new where the run is stopped."""
         if self.stop.is_set():
             raise Stopped(f"stopped before the phase {self.phase.value!r}")
-
-
-def _asked(look: Callable[[], Observation]) -> Observation:
-    """A look; one that is lost may have run, and it changed nothing."""
-    try:
-        return look()
-    except MpsBridgeError as error:
-        error.may_have_run = False
-        raise

@@ -51,7 +51,7 @@ def end_sessions(context: ProcedureContext, *, template: str | None = None) -> E
         context.disrupt_no_more()
         is_unseen = context.past.is_unknown and not context.has_looked
         in_doubt = any(one.result is Result.UNKNOWN for one in people.known)
-        error.may_have_run |= context.leaves_doubt or is_unseen or in_doubt
+        error.may_have_run |= context.in_doubt or context.goes_down or is_unseen or in_doubt
         error.sessions = people.known if context.disrupted else ()
         context.tell(
             HostStopped(
