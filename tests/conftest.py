@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis.core
-import kdc
 import pytest
-from console import Command, Console
-from fake_clock import FakeClock
 from hypothesis import HealthCheck, settings
+from support import kdc, rings
+from support.console import Command, Console
+from support.fake_clock import FakeClock
 
 from mpsbridge.clock import Clock
 from mpsbridge.transports.signin import gate
@@ -115,7 +115,7 @@ def fake_clock() -> FakeClock:
 @pytest.fixture
 def mpsbridge(capsys: pytest.CaptureFixture[str]) -> Command:
     """The command line, in this process; what it prints for programs is held against its schema."""
-    import contract  # noqa: PLC0415 - only tests of the command line load it
+    from support import contract  # noqa: PLC0415 - only tests of the command line load it
 
     from mpsbridge.cli.main import run  # noqa: PLC0415
 
@@ -164,3 +164,18 @@ def ticket(realm: kdc.Realm, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     cache = tmp_path / "alice"
     monkeypatch.setenv("KRB5CCNAME", realm.kinit("alice", cache))
     return cache
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--everything``: also what only a release and CI run."""
+    parser.addoption("--everything", action="store_true", help="run every case of every test, and the measurements")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is for ``--everything``, unless somebody names it."""
+    named = any("::" in word or word.endswith(".py") for word in config.args)
+    if config.getoption("--everything") or PROFILE == "deep" or named:
+        return
+    left = set(rings.left_for_everything(items))
+    config.hook.pytest_deselected(items=[item for item in items if item in left])
+    items[:] = [item for item in items if item not in left]

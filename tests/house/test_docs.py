@@ -1,0 +1,192 @@
+"""The README stays true: its commands and options exist, its first two commands are what CI runs."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import typer.main
+from conftest import ROOT
+
+from mpsbridge.cli.commands import app
+from mpsbridge.cli.examples import EXAMPLES
+from mpsbridge.inventory.reading import read_inventory
+from mpsbridge.models.sessions import Result
+from mpsbridge.operations.planfile import read_plan
+from mpsbridge.settings import Settings
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined] # a group, though typed as a command
+
+
+def test_the_first_two_shell_blocks_are_one_line_each() -> None:
+    blocks = re.findall(r"^```sh\n(.*?)^```", README, re.DOTALL | re.MULTILINE)[:2]
+    assert [len(block.strip().splitlines()) for block in blocks] == [1, 1]
+    assert blocks[0].strip().endswith("mpsbridge demo")
+    assert "pytest" in blocks[1]
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_is_in_the_readme_and_has_help(name: str) -> None:
+    assert f"mpsbridge {name}" in README
+    assert COMMANDS[name].help
+
+
+def test_the_readme_names_no_command_that_is_not_there() -> None:
+    named = set(re.findall(r"^mpsbridge ([a-z]+)", README, re.MULTILINE))
+    assert named <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("option", sorted(set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README))))
+def test_every_option_in_the_readme_exists(option: str) -> None:
+    known = {name for command in COMMANDS.values() for parameter in command.params for name in parameter.opts}
+    foreign = {"--version", "--help", "--list"}  # the last is of ansible-inventory
+    assert option in known | foreign
+
+
+def test_every_call_in_the_readme_uses_options_of_its_command() -> None:
+    blocks = re.findall(r"^```\w*\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    calls = [found for block in blocks for found in re.findall(r"(?<!from )\bmpsbridge ([a-z]+)\b([^\n#]*)", block)]
+    assert len(calls) > 30
+    for name, words in calls:
+        known = {option for parameter in COMMANDS[name].params for option in parameter.opts}
+        assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", words)) <= known | {"--help"}, f"mpsbridge {name}{words}"
+
+
+def test_every_shared_setting_is_an_option() -> None:
+    of_notices = {"--sender"}
+    assert of_notices <= {name for parameter in COMMANDS["end"].params for name in parameter.opts}
+    known = of_notices | {name for parameter in COMMANDS["sessions"].params for name in parameter.opts}
+    secret = {"password", "password_file"}
+    for name in set(Settings.model_fields) - secret:
+        assert "--" + name.replace("_", "-") in known
+
+
+def test_every_option_has_a_help_text_or_tells_its_values() -> None:
+    for name, command in COMMANDS.items():
+        for parameter in command.params:
+            assert getattr(parameter, "help", None) or parameter.metavar, f"{name} {parameter.name}"
+
+
+def test_the_exit_codes_are_told() -> None:
+    told = re.findall(r"^\| (\d+) \|", README, re.MULTILINE)
+    assert told == ["0", "1", "2", "3", "4", "130"]
+
+
+def test_the_changes_begin_with_what_is_not_released() -> None:
+    changes = README.split("## Changes", 1)[1]
+    assert changes.strip().startswith("### Unreleased")
+
+
+@pytest.mark.parametrize(
+    "pick",
+    [
+        lambda text: re.findall(r"from mpsbridge import ([\w, ]+)", text),
+        lambda text: re.findall(r"`(CannedTransport|Host|Fleet|Target)`", text),
+    ],
+)
+def test_the_names_of_the_library_chapter_are_public(pick: Callable[[str], list[str]]) -> None:
+    import mpsbridge  # noqa: PLC0415 - the package itself is what is tested
+
+    names = {name.strip() for found in pick(README) for name in found.split(",")}
+    assert names
+    assert names <= set(mpsbridge.__all__)
+
+
+def test_results_in_the_readme_are_results() -> None:
+    assert '"result": "ended"' in README
+    assert Result("ended")
+
+
+def test_the_plan_that_the_readme_shows_can_be_read(tmp_path: Path) -> None:
+    (plan,) = [
+        text for text in re.findall(r"^```toml\n(.*?)^```", README, re.DOTALL | re.MULTILINE) if "schema" in text
+    ]
+    path = tmp_path / "night.toml"
+    path.write_text(plan, encoding="utf-8")
+    assert read_plan(path).waves.limited
+
+
+def test_every_rule_about_windows_has_a_test_by_its_number_or_a_reason_why_not() -> None:
+    _, _, chapter = README.partition("## Rules about Windows")
+    table, _, reasons = chapter.partition("## ")[0].partition("What no code can keep")
+    kept = set(re.findall(r"^\| W(\d+) \| \S", table, re.MULTILINE))
+    unkept = {
+        number
+        for row in re.findall(r"^\| (W[^|]*) \| [^|]+ \| [^|]+ \|$", reasons, re.MULTILINE)
+        for number in re.findall(r"W(\d+)", row)
+    }
+    assert kept | unkept == {str(number) for number in range(1, 43)}
+    names = [
+        name
+        for path in (ROOT / "tests").glob("*/test_*.py")
+        for name in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+    proved = {str(int(number)) for name in names for number in re.findall(r"_w(\d\d)_", name)}
+    assert proved == kept
+
+
+def test_the_inventory_that_the_readme_shows_can_be_read(tmp_path: Path) -> None:
+    (text,) = [
+        text for text in re.findall(r"^```toml\n(.*?)^```", README, re.DOTALL | re.MULTILINE) if "[hosts" in text
+    ]
+    path = tmp_path / "hosts.toml"
+    path.write_text(text, encoding="utf-8")
+    assert len(read_inventory(path).hosts) == 42
+
+
+OPTIONS = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_the_help_of_a_command_has_examples_that_can_be_typed(name: str) -> None:
+    examples = EXAMPLES[name]
+    assert set(EXAMPLES) == set(COMMANDS)
+    assert 1 <= len(examples) <= 2
+    known = {option for parameter in COMMANDS[name].params for option in parameter.opts}
+    for example in examples:
+        assert f"mpsbridge {name}" in example
+        assert set(OPTIONS.findall(example)) <= known
+        assert example in COMMANDS[name].epilog
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_the_help_of_an_option_begins_with_a_verb(name: str) -> None:
+    for parameter in COMMANDS[name].params:
+        if parameter.param_type_name != "option" or parameter.name == "help":
+            continue
+        first = parameter.help.removeprefix("Kerberos: ").removeprefix("CSV: ").split()[0]
+        assert f" {first.strip(',').lower()} " in VERBS, f"{name} {parameter.name}: {parameter.help}"
+
+
+VERBS = (
+    " accept allow answer append ask block choose connect decode do end fill give go include keep leave let limit "
+    "listen look play print read record report reset say set show sign skip take trust use wait write "
+)
+
+
+def test_what_a_command_refuses_does_not_stand_in_its_help() -> None:
+    shown = {
+        name: {parameter.name for parameter in command.params if not getattr(parameter, "hidden", False)}
+        for name, command in COMMANDS.items()
+    }
+    for name in ("message", "disconnect", "logoff", "end", "maintain", "resume", "hold", "release"):
+        assert not shown[name] & {"executor", "scheduler", "worker_password_variable"}
+        assert {"timeout", "dry_run", "journal"} <= shown[name]
+    for name in ("sessions", "stations", "doctor", "leases"):
+        assert not shown[name] & {"dry_run", "journal"}
+        assert {"timeout", "executor"} <= shown[name]
+    panels = {parameter.rich_help_panel for command in COMMANDS.values() for parameter in command.params}
+    assert {"Session selection", "Common options"} <= panels
+
+
+def test_no_text_names_the_number_of_a_rule() -> None:
+    for path in sorted((ROOT / "mpsbridge").rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        unsaid = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in unsaid:
+                assert not re.search(r"\(W\d", node.value), f"{path}:{node.lineno}: {node.value}"

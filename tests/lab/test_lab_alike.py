@@ -1,0 +1,228 @@
+"""The lab's two engines held against each other: equal answers and equal worlds, for every call on every kind of host.
+
+What differs is a mistake in one of them: in the scripted engine, or in a script.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from conftest import PROFILE, examples, find_engine, missing
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.alike import calls, executed, guards_in, orders, scripted, state, world
+
+from mpsbridge.lab import Lab
+from mpsbridge.lab.engines.powershell.engine import PowerShellEngine
+from mpsbridge.lab.regions import PATTERNS, WORDS
+from mpsbridge.lab.world import LabHost
+
+pytestmark = pytest.mark.engine
+
+
+def session(number: int, user: str, hour: int = 9, **more: Any) -> dict[str, Any]:
+    return {"id": number, "user": user, "logon": f"2026-11-25T{hour:02}:{number % 60:02}:00Z", **more}
+
+
+PEOPLE = [
+    session(2, "alice", idle_s=5),
+    session(3, "Jörg Müller", state="disconnected", idle_s=7210),
+    session(4, "carol", session_name="console", admin=True),
+    session(7, "a-name-longer-than-20-cells", idle_s=90_000, client="PC-7"),
+]
+LEASE = '{"run": "other", "owner": "bob", "expires": "%s"}'
+LANGUAGES = [
+    {"name": language, "language": language, "sessions": PEOPLE, "utc_offset_min": offset, **more}
+    for language, offset, more in (
+        ("en", 0, {"pending_reboot": ["RebootPending", "PendingFileRenameOperations"], "agents": ["BrokerAgent"]}),
+        ("de", 60, {"generation": "2016"}),
+        ("fr", 120, {"culture": "fr-BE", "rights": "rds", "logon_mode": "disabled"}),
+        ("es", -360, {"culture": "es-MX", "generation": "2012"}),
+        ("it", 60, {"wide": True, "broker": True}),
+        ("pt", -180, {"rights": "user"}),
+        ("ru", 180, {"oem": 866}),
+        ("zh-CN", 480, {"generation": "2016", "rights": "rds"}),
+        ("ja", 540, {"logon_mode": "drain", "lease": LEASE % "20200101000000.000000+000"}),
+    )
+]
+STATIONS = {
+    "stations": [
+        {"id": 1, "name": "Fenêtre", "session_id": 2},
+        {"id": 2, "name": "Zwei", "auto_logon": True, "session_id": 4},
+        {"id": 3, "name": "it's <3>"},
+    ],
+    "sessions": PEOPLE,
+}
+SPECIAL: list[dict[str, Any]] = [
+    {"name": "nobody"},
+    {"name": "nobody-blind", "rights": "user", "generation": "2016"},
+    {"name": "stations-2012", "generation": "2012", **STATIONS},
+    {"name": "stations-2016", "generation": "2016", **STATIONS},
+    {"name": "protected-2016", "generation": "2016", "sessions": [session(2, "alice", protected=True)]},
+    {"name": "hung", "sessions": [session(2, "alice", hung=True), session(3, "bob")]},
+    {"name": "lingers", "sessions": [session(2, "alice", linger_s=3600), session(3, "bob", logoff_s=3600)]},
+    {"name": "own", "caller_session": 2, "sessions": [session(2, "alice"), session(3, "bob")]},
+    {"name": "leased", "lease": LEASE % "20991231235959.000000+000", "sessions": PEOPLE},
+    {
+        "name": "lease-planted",
+        "lease": LEASE % "20991231235959.000000+000",
+        "lease_folder": "writable",
+        "sessions": PEOPLE,
+    },
+    {"name": "folder-writable", "lease_folder": "writable", "sessions": PEOPLE},
+    {"name": "lease-damaged", "lease": "{'", "sessions": PEOPLE},
+    {"name": "starting", "ready_s": 3600, "boots_twice": True, "sessions": PEOPLE},
+    *(
+        {
+            "name": f"administrators-{kind}",
+            "administrators": kind,
+            "sessions": [session(2, "alice", admin=True, admin_by_group=True), session(3, "bob"), *PEOPLE[2:3]],
+        }
+        for kind in ("group", "unnoted", "broken", "unreadable")
+    ),
+    {"name": "administrators-rds", "rights": "rds", "administrators": "group", "sessions": PEOPLE},
+    {"name": "lacks", "lacks": ["chglogon.exe", "shutdown.exe"], "sessions": PEOPLE},
+    {"name": "captured-ru", "language": "ru", "playback": "ru"},
+    {"name": "captured-zh", "language": "zh-CN", "playback": "zh-CN"},
+]
+CROWD = {"name": "crowd", "sessions": [session(number, f"user{number}") for number in range(1, 501)]}
+HOSTS = [*LANGUAGES, *SPECIAL]
+GENERATED = {"name": "generated"}
+IN_THE_OTHER_DIALECT = ["de", "stations-2016", "lease-damaged"]
+ORDERED = {
+    "de",
+    "es",
+    "it",
+    "pt",
+    "ja",
+    "nobody",
+    "stations-2012",
+    "stations-2016",
+    "leased",
+    "lease-damaged",
+    "lease-planted",
+    "folder-writable",
+    "lacks",
+}
+"""Where orders about the whole host are tried, too: of MultiPoint, rights, logon mode and lease each kind is there."""
+EVERYDAY = {
+    *("de", "fr", "es", "it", "ja", "nobody-blind", "stations-2016", "protected-2016", "hung", "own", "leased"),
+    *("lease-damaged", "folder-writable", "administrators-group", "administrators-rds", "lacks", "captured-ru"),
+}
+"""One host for each facet; the deep profile takes all of them. Whoever changes a template or an engine runs that."""
+CASES = [("", host["name"]) for host in HOSTS if PROFILE == "deep" or host["name"] in EVERYDAY]
+CASES += [("5.1", name) for name in IN_THE_OTHER_DIALECT]
+
+
+@pytest.fixture(scope="module")
+def labs() -> Iterator[Callable[[str], Lab]]:
+    """Labs of real PowerShells with every host, by how their JSON is written ("5.1": as Windows PowerShell does)."""
+    program = find_engine()
+    if program is None:
+        missing("a PowerShell engine (MPSBRIDGE_PWSH, PATH, or shared/pwsh)")
+    with ExitStack() as stack:
+        started: dict[str, Lab] = {}
+
+        def start(dialect: str) -> Lab:
+            if dialect not in started:
+                with pytest.MonkeyPatch.context() as patched:
+                    patched.setenv("PWSH_JSON", dialect)
+                    lab = Lab(world(*HOSTS, CROWD, GENERATED), auth="basic", engine=PowerShellEngine(program))
+                    started[dialect] = stack.enter_context(lab)
+            return started[dialect]
+
+        yield start
+
+
+def held_together(lab: Lab, own: LabHost) -> None:
+    guards = guards_in(own)
+    ordered = orders(guards) if own.name in ORDERED else []
+    if own.facts.rights != "admin":  # who may write a file is for this machine to say, and it lets them
+        ordered = [order for order in ordered if order[0] != "lease"]
+    asked = [*ordered, *calls(guards)]
+    answers = executed(lab, own.name, asked)
+    for number, ((snippet, expected), (_, answer)) in enumerate(zip(scripted(own, asked), answers, strict=True)):
+        assert answer == expected, (number, snippet)
+    with lab.world.changing() as hosts:
+        assert state(hosts[own.name]) == state(own)
+
+
+@pytest.mark.parametrize(("dialect", "name"), CASES)
+def test_both_engines_answer_alike_and_leave_the_same_world(
+    labs: Callable[[str], Lab], dialect: str, name: str
+) -> None:
+    held_together(labs(dialect), world(*HOSTS).hosts[name])
+
+
+@pytest.mark.slow(reason="the script looks through all processes for each of five hundred sessions")
+def test_five_hundred_sessions_are_seen_and_three_of_them_ended_alike(labs: Callable[[str], Lab]) -> None:
+    own = world(CROWD).hosts["crowd"]
+    held_together(labs(""), own)
+    assert [each.id for each in own.rows()] == list(range(4, 501))
+
+
+# Worlds that nobody thought of.
+
+LETTERS = st.text("aäßéñçжд漢 .-_'&<1", min_size=1, max_size=24).filter(lambda name: name.strip(" >") == name)
+
+
+@st.composite
+def people(draw: st.DrawFn) -> list[dict[str, Any]]:
+    numbers = draw(st.lists(st.integers(1, 65535), min_size=1, max_size=3, unique=True))
+    return [
+        session(
+            number,
+            draw(LETTERS),
+            draw(st.integers(0, 11)),
+            **draw(
+                st.fixed_dictionaries(
+                    {},
+                    optional={
+                        "state": st.sampled_from(["active", "disconnected"]),
+                        "idle_s": st.sampled_from([0, 61, 7210, 90_000, 10**7]),
+                        "admin": st.booleans(),
+                        "protected": st.booleans(),
+                        "account": st.just("SCHOOL\\somebody"),
+                        "linger_s": st.just(3600),
+                    },
+                )
+            ),
+        )
+        for number in numbers
+    ]
+
+
+HOST = st.fixed_dictionaries(
+    {"name": st.just("generated"), "sessions": people()},
+    optional={
+        "language": st.sampled_from(sorted(WORDS)),
+        "oem": st.sampled_from([437, 850, 866, 932, 936, 65001]),
+        "culture": st.sampled_from(sorted(PATTERNS)),
+        "generation": st.sampled_from(["none", "2012", "2016"]),
+        "rights": st.sampled_from(["admin", "admin", "rds", "user"]),
+        "utc_offset_min": st.integers(-14 * 60, 14 * 60),
+        "logon_mode": st.sampled_from(["enabled", "drain", "disabled"]),
+        "caller_session": st.integers(0, 3),
+    },
+)
+
+
+@pytest.mark.slow(reason="each make-believe host costs some seconds of PowerShell")
+@settings(max_examples=examples(ci=4, deep=100))
+@given(HOST)
+def test_generated_hosts_are_the_same_to_both(labs: Callable[[str], Lab], raw: dict[str, Any]) -> None:
+    lab, own = labs(""), world(raw).hosts["generated"]
+    with lab.world.changing() as hosts:
+        become(hosts["generated"], world(raw).hosts["generated"])
+    held_together(lab, own)
+
+
+def become(host: LabHost, other: LabHost) -> None:
+    """Everything about a host but the world that it is in, and where its lease is kept."""
+    host.world.changes.clear()
+    for name, value in vars(other).items():
+        if name not in {"world", "_lease_file"}:
+            setattr(host, name, value)

@@ -1,0 +1,84 @@
+"""One host that answers by itself, the record, and runs of the procedure on it."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mpsbridge.models.sessions import LogonMode
+from mpsbridge.planning.policy import Policy
+from mpsbridge.planning.selection import Selector
+from mpsbridge.procedure.context import ProcedureContext
+from mpsbridge.procedure.past import past_of
+from mpsbridge.procedure.procedure import end_sessions
+from mpsbridge.runs.ended import EndValue
+from mpsbridge.runs.events import Event
+from mpsbridge.runs.journal import Journal
+from support.fake_clock import FakeClock
+from support.fake_host import FakeHost
+from support.records import steps_in
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def host(clock: FakeClock) -> FakeHost:
+    made = FakeHost(clock)
+    made.log_on(2, "alice")
+    made.log_on(3, "bob")
+    return made
+
+
+@pytest.fixture
+def journal(tmp_path: Path, clock: FakeClock) -> Journal:
+    return Journal(tmp_path / "journal.sqlite", clock=clock)
+
+
+class Stage:
+    """One run after another on one host."""
+
+    def __init__(self, host: FakeHost, journal: Journal) -> None:
+        self.host = host
+        self.journal = journal
+        self.events: list[Event] = []
+        self.stop = threading.Event()
+
+    def run(self, run: str = "r-1", **policy: Any) -> EndValue:
+        if run not in {each.id for each in self.journal.runs()}:
+            self.journal.begin(run, command="end", reason="updates", options={})
+        values: dict[str, Any] = {
+            "selector": Selector(everyone=True),
+            "reason": "updates",
+            "warn_s": (300, 60),
+            **policy,
+        }
+        context = ProcedureContext(
+            self.host,
+            run=run,
+            policy=Policy(**values),
+            owner="admin@box",
+            journal=self.journal,
+            clock=self.host.clock,
+            stop=self.stop,
+            on_event=self.events.append,
+            past=past_of(self.journal.entries(run, host=self.host.name)),
+        )
+        return end_sessions(context)
+
+    @property
+    def steps(self) -> list[str]:
+        return steps_in(self.journal.entries("r-1"))
+
+
+def results(value: EndValue) -> dict[str, str]:
+    return {one.session.user: one.result.value for one in value.sessions}
+
+
+def clean(host: FakeHost) -> bool:
+    return host.lease is None and host.failsafe is None and host.mode is LogonMode.ENABLED
