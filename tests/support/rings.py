@@ -28,9 +28,7 @@ class Repeated(NamedTuple):
 
 REPEATED = (
     Repeated("unit/test_expressions", 8, "every expression of the package, against texts that make one backtrack"),
-    Repeated(
-        "process/test_killed", 5, "a process for every moment of a run: many differ by one look alone"
-    ),
+    Repeated("process/test_killed", 5, "a process for every moment of a run: many differ by one look alone"),
     Repeated("process/test_faults_of_steps", 6, "every step spoilt in twelve ways, each a process of its own"),
     Repeated("process/test_four_reasons", 1, "each reason on three hosts, over the real engine"),
     Repeated("process/test_ends", 2, "every signal at every moment of six commands"),
