@@ -25,7 +25,7 @@ from mpsbridge.errors import InputError, MpsBridgeError
 from mpsbridge.files import open_for_owner
 from mpsbridge.lab.demo import DEMO_HOST, DEMO_USER, MAINTAINED, environment, what_hosts_say
 from mpsbridge.lab.server import Lab
-from mpsbridge.lab.world import World
+from mpsbridge.lab.windows.world import World
 from mpsbridge.lab.worldfile import demo_world, load_world
 from mpsbridge.models.complaints import not_one_of
 from mpsbridge.models.counts import counted

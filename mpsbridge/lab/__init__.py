@@ -6,9 +6,11 @@ with Lab(load_world("small")) as lab:
     ...
 """
 
-from mpsbridge.lab.addresses import LabAddress
 from mpsbridge.lab.server import Lab
-from mpsbridge.lab.world import Change, LabHost, LabSession, World
+from mpsbridge.lab.windows.host import LabHost
+from mpsbridge.lab.windows.sessions import LabSession
+from mpsbridge.lab.windows.world import Change, World
+from mpsbridge.lab.wire.addresses import LabAddress
 from mpsbridge.lab.worldfile import build_world, demo_world, load_world
 
 __all__ = ["Change", "Lab", "LabAddress", "LabHost", "LabSession", "World", "build_world", "demo_world", "load_world"]

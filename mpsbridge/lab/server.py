@@ -25,23 +25,18 @@ from typing import Any, Literal, Self, TextIO
 from mpsbridge.clock import Clock
 from mpsbridge.errors import SettingsError
 from mpsbridge.files import open_for_owner
-from mpsbridge.lab.addresses import bind, places
-from mpsbridge.lab.certificates import HOSTS_IN_A_CERTIFICATE, Authority, Channel
-from mpsbridge.lab.connection import Connection, Record
 from mpsbridge.lab.engines.contract import Engine
 from mpsbridge.lab.engines.powershell.engine import PowerShellEngine
-from mpsbridge.lab.engines.scripted import ScriptedEngine
-from mpsbridge.lab.kerberos import KerberosSignIn, KeyTable, service_names
-from mpsbridge.lab.shells import ShellEngine
-from mpsbridge.lab.signin import (
-    Account,
-    BasicSignIn,
-    NegotiateSignIn,
-    SignIn,
-    UserFile,
-)
-from mpsbridge.lab.world import Change, LabHost, World
-from mpsbridge.lab.wsman import Endpoint
+from mpsbridge.lab.engines.scripted.engine import ScriptedEngine
+from mpsbridge.lab.engines.shells import ShellEngine
+from mpsbridge.lab.windows.host import LabHost
+from mpsbridge.lab.windows.world import Change, World
+from mpsbridge.lab.wire.addresses import bind, places
+from mpsbridge.lab.wire.certificates import HOSTS_IN_A_CERTIFICATE, Authority, Channel
+from mpsbridge.lab.wire.connection import Connection, Record
+from mpsbridge.lab.wire.kerberos import KerberosSignIn, KeyTable, service_names
+from mpsbridge.lab.wire.signin import Account, BasicSignIn, NegotiateSignIn, SignIn, UserFile
+from mpsbridge.lab.wire.wsman import Endpoint
 from mpsbridge.processes import allow_open_files
 
 START_LIMIT_S = 30.0

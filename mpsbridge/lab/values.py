@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
-from mpsbridge.lab.regions import Patterns
+from mpsbridge.lab.windows.regions import Patterns
 
 _AGO = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 _LOOPBACK = IPv4Network("127.0.0.0/8")

@@ -1,4 +1,4 @@
-"""World files: TOML or JSON in, a :class:`~mpsbridge.lab.world.World` out.
+"""World files: TOML or JSON in, a :class:`~mpsbridge.lab.windows.host.World` out.
 
 Rules of this file: every key is declared once, in a table beside the function that reads it; an unknown key, a wrong
 type or a contradiction is an error that names file, host and key, and nothing is guessed.
@@ -17,10 +17,13 @@ from typing import Any
 from mpsbridge.clock import Clock
 from mpsbridge.errors import SettingsError
 from mpsbridge.lab import values as read
-from mpsbridge.lab.faults import DEEDS, OUTSIDE_MESSAGES, STEPS, Fault
-from mpsbridge.lab.regions import CODE_PAGES, CULTURES, OTHER_STATES, PATTERNS, WORDS
-from mpsbridge.lab.tables import CapturedRow, read_table
-from mpsbridge.lab.world import HostFacts, LabHost, LabSession, LabStation, World, born_before, sid_of
+from mpsbridge.lab.windows.facts import HostFacts
+from mpsbridge.lab.windows.host import LabHost
+from mpsbridge.lab.windows.regions import CODE_PAGES, CULTURES, OTHER_STATES, PATTERNS, WORDS
+from mpsbridge.lab.windows.sessions import LabSession, LabStation, born_before, sid_of
+from mpsbridge.lab.windows.tables import CapturedRow, read_table
+from mpsbridge.lab.windows.world import World
+from mpsbridge.lab.wire.faults import DEEDS, OUTSIDE_MESSAGES, STEPS, Fault
 
 SHIPPED = Path(__file__).resolve().parent / "worlds"
 """The worlds, and the captured tables, that come with the package."""

@@ -13,8 +13,8 @@ import sys
 import time
 
 from mpsbridge.host import Host
-from mpsbridge.lab.faults import Fault
 from mpsbridge.lab.server import Lab
+from mpsbridge.lab.wire.faults import Fault
 from mpsbridge.lab.worldfile import load_world
 from mpsbridge.models.credentials import Auth, Password
 from mpsbridge.models.targets import Target

@@ -21,9 +21,10 @@ from mpsbridge.errors import NotPublished
 from mpsbridge.host import Host
 from mpsbridge.lab.engines.powershell.children import Child
 from mpsbridge.lab.engines.powershell.shell import PipeShell
+from mpsbridge.lab.engines.shells import Post, Shell
 from mpsbridge.lab.server import Lab
-from mpsbridge.lab.shells import Post, Shell
-from mpsbridge.lab.world import LabHost, World
+from mpsbridge.lab.windows.host import LabHost
+from mpsbridge.lab.windows.world import World
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.models.scripts import Script
 from mpsbridge.models.targets import Target

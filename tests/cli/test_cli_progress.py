@@ -17,8 +17,8 @@ import pyte
 import pytest
 from support.console import Command
 
-from mpsbridge.lab.faults import Fault
 from mpsbridge.lab.server import Lab
+from mpsbridge.lab.wire.faults import Fault
 from mpsbridge.lab.worldfile import build_world
 
 pytestmark = pytest.mark.xdist_group("timing")

@@ -51,17 +51,19 @@ def part_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def imported_parts(path: Path) -> Iterator[str]:
+def imported_names(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        names = []
         if isinstance(node, ast.ImportFrom) and node.module:
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        for name in names:
-            words = name.split(".")
-            if words[0] == "mpsbridge" and len(words) > 1 and words[1] in LEVEL:
-                yield words[1]
+            yield from (alias.name for alias in node.names)
+
+
+def imported_parts(path: Path) -> Iterator[str]:
+    for name in imported_names(path):
+        words = name.split(".")
+        if words[0] == "mpsbridge" and len(words) > 1 and words[1] in LEVEL:
+            yield words[1]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -76,6 +78,36 @@ def test_imports_go_downwards_only(path: Path) -> None:
             assert other in NARROW[part] | {"version"}, f"{part} must not import {other}"
         if other == "lab":
             assert part in {"lab", "cli"}
+
+
+STANDS_ON = {
+    "windows": {"windows"},
+    "engines": {"windows", "engines"},
+    "engines.scripted": {"windows", "engines", "engines.scripted"},
+    "engines.powershell": {"windows", "engines", "engines.powershell"},
+    "wire": {"windows", "engines", "wire"},
+}
+"""What the floors of the lab may import of it: the computers nothing else, and the engines not one another."""
+
+
+def floor_of(module: str) -> str:
+    """The longest of those names with which a module of the lab begins; empty for one that stands on all of them."""
+    fits = [name for name in STANDS_ON if f"{module}.".startswith(f"mpsbridge.lab.{name}.")]
+    return max(fits, key=len, default="")
+
+
+@pytest.mark.parametrize(
+    "path", sorted((PACKAGE / "lab").rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE))
+)
+def test_the_floors_of_the_lab_stand_on_the_make_believe_windows(path: Path) -> None:
+    own = floor_of(".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts))
+    if not own:
+        return
+    for name in imported_names(path):
+        if name.startswith("mpsbridge.lab."):
+            assert floor_of(name) in STANDS_ON[own], f"{own} must not import {name}"
+        elif own == "windows" and name.startswith("mpsbridge."):
+            assert name.startswith("mpsbridge.clock."), f"the make-believe Windows must not import {name}"
 
 
 def test_no_transport_imports_the_face_of_its_own_package() -> None:

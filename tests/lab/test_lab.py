@@ -24,7 +24,7 @@ from support.lab_client import DEFINED, OBSERVE, act, answer, guards_of, pool, r
 from mpsbridge.errors import SettingsError
 from mpsbridge.inventory.reading import read_inventory
 from mpsbridge.lab import Lab, build_world, load_world
-from mpsbridge.lab.tables import quser_bytes
+from mpsbridge.lab.windows.tables import quser_bytes
 from mpsbridge.models.answers import LogonsAnswer, ObserveAnswer, RefusalAnswer
 from mpsbridge.snippets.sessions import ActAnswer
 from mpsbridge.snippets.stations import StationsAnswer

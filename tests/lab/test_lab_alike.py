@@ -17,8 +17,8 @@ from support.alike import calls, executed, guards_in, orders, scripted, state, w
 
 from mpsbridge.lab import Lab
 from mpsbridge.lab.engines.powershell.engine import PowerShellEngine
-from mpsbridge.lab.regions import PATTERNS, WORDS
-from mpsbridge.lab.world import LabHost
+from mpsbridge.lab.windows.host import LabHost
+from mpsbridge.lab.windows.regions import PATTERNS, WORDS
 
 pytestmark = pytest.mark.engine
 

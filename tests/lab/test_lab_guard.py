@@ -12,11 +12,11 @@ from support.fake_clock import FakeClock
 
 from mpsbridge.lab import build_world
 from mpsbridge.lab.engines.contract import Memory, Submitted, Terminating
-from mpsbridge.lab.engines.guard import Guard, Look, lines_of, matches, objection, standing
-from mpsbridge.lab.engines.observing import births
-from mpsbridge.lab.engines.scripted import ScriptedEngine
-from mpsbridge.lab.tables import quser_bytes
-from mpsbridge.lab.world import LabHost
+from mpsbridge.lab.engines.scripted.engine import ScriptedEngine
+from mpsbridge.lab.engines.scripted.guard import Guard, Look, lines_of, matches, objection, standing
+from mpsbridge.lab.windows.host import LabHost
+from mpsbridge.lab.windows.processes import births
+from mpsbridge.lab.windows.tables import quser_bytes
 from mpsbridge.models.sessions import Result
 from mpsbridge.snippets.sessions import ActAnswer
 

@@ -12,8 +12,8 @@ from support.snippet_calls import NEVER, failsafe, held, order, swap, switch
 
 from mpsbridge.lab import build_world
 from mpsbridge.lab.engines.contract import Memory, Submitted
-from mpsbridge.lab.engines.scripted import ScriptedEngine
-from mpsbridge.lab.world import LabHost
+from mpsbridge.lab.engines.scripted.engine import ScriptedEngine
+from mpsbridge.lab.windows.host import LabHost
 from mpsbridge.models.sessions import AllowedSession, LogonMode, to_cim
 from mpsbridge.snippets.failsafe import RemoveFailsafe
 from mpsbridge.snippets.snippet import Snippet

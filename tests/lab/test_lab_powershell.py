@@ -25,11 +25,10 @@ from support.snippet_calls import CALLS, act, box, log_off, mode
 from mpsbridge.errors import SettingsError
 from mpsbridge.lab import Lab
 from mpsbridge.lab.engines.powershell.children import Children
-from mpsbridge.lab.engines.powershell.desk import Said
 from mpsbridge.lab.engines.powershell.engine import PowerShellEngine
 from mpsbridge.lab.engines.powershell.finding import find_powershell
-from mpsbridge.lab.engines.powershell.programs import PROGRAMS
-from mpsbridge.lab.world import LabHost
+from mpsbridge.lab.windows.host import LabHost
+from mpsbridge.lab.windows.programs import PROGRAMS, ProgramResult
 from mpsbridge.models.answers import ObserveAnswer
 from mpsbridge.models.sessions import LogonMode, SessionGuard
 from mpsbridge.snippets.snippet import Snippet
@@ -152,7 +151,7 @@ def test_programs_that_need_no_argument_get_none(lab: Lab) -> None:
     asked: list[list[str]] = []
     quser = PROGRAMS["quser"]
 
-    def noted(host: LabHost, arguments: list[str]) -> Said:
+    def noted(host: LabHost, arguments: list[str]) -> ProgramResult:
         asked.append(arguments)
         return quser(host, arguments)
 

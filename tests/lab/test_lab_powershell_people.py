@@ -15,7 +15,7 @@ from support.lab_target import reach
 from mpsbridge.host import Host
 from mpsbridge.lab import Lab
 from mpsbridge.lab.engines.powershell.engine import PowerShellEngine
-from mpsbridge.lab.world import LabHost
+from mpsbridge.lab.windows.host import LabHost
 from mpsbridge.models.sessions import Result, Session, SessionResult
 
 pytestmark = pytest.mark.engine

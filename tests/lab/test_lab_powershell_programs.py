@@ -9,10 +9,9 @@ import pytest
 from support.alike import world
 
 from mpsbridge.lab.engines.powershell import facts
-from mpsbridge.lab.engines.powershell.desk import Said
 from mpsbridge.lab.engines.powershell.multipoint import modules
-from mpsbridge.lab.engines.powershell.programs import PROGRAMS
-from mpsbridge.lab.world import LabHost
+from mpsbridge.lab.windows.host import LabHost
+from mpsbridge.lab.windows.programs import PROGRAMS, ProgramResult
 
 PEOPLE = [
     {"id": 2, "user": "alice", "logon": "2026-11-25T09:00:00Z"},
@@ -27,7 +26,7 @@ def host(**more: Any) -> LabHost:
     return world({"name": "a", "sessions": PEOPLE, **more}).hosts["a"]
 
 
-def run(where: LabHost, line: str) -> Said:
+def run(where: LabHost, line: str) -> ProgramResult:
     program, *arguments = line.split(" ")
     return PROGRAMS[program](where, arguments)
 
@@ -40,8 +39,8 @@ def test_tables_come_in_the_hosts_own_page_and_their_absence_on_standard_error()
     assert run(host(language="fr"), "quser").out.startswith(" UTILISATEUR".encode("cp850"))
     assert "ÉTAT".encode("cp850") in run(host(language="fr"), "quser").out
     for where in (host(sessions=[]), host(rights="user")):
-        assert run(where, "quser") == Said(1, err=b"No User exists for *\r\n")
-    assert run(host(rights="user"), "qwinsta") == Said(1, err=b"No session exists for *\r\n")
+        assert run(where, "quser") == ProgramResult(1, err=b"No User exists for *\r\n")
+    assert run(host(rights="user"), "qwinsta") == ProgramResult(1, err=b"No session exists for *\r\n")
 
 
 def test_a_table_can_be_asked_for_one_session() -> None:
@@ -106,7 +105,7 @@ def test_the_exit_code_of_chglogon_says_nothing() -> None:
     where = host()
     assert run(where, "chglogon /query").exit == 1
     assert (run(where, "chglogon /drain").exit, where.logon_mode) == (1, "drain")
-    assert run(where, "chglogon /query") == Said(0, out=b"Session logins are currently DRAIN\r\n")
+    assert run(where, "chglogon /query") == ProgramResult(0, out=b"Session logins are currently DRAIN\r\n")
     assert (run(where, "chglogon /nonsense").exit, where.logon_mode) == (1, "drain")
 
 

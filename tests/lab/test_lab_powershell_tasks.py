@@ -14,8 +14,8 @@ from support.snippet_calls import failsafe, held, mode, swap
 
 from mpsbridge.lab import Lab
 from mpsbridge.lab.engines.powershell.engine import PowerShellEngine
-from mpsbridge.lab.failsafe import EVERY_S, FAILSAFE_EVENT
-from mpsbridge.lab.world import LabHost
+from mpsbridge.lab.windows.failsafe import EVERY_S, FAILSAFE_EVENT
+from mpsbridge.lab.windows.host import LabHost
 from mpsbridge.models.sessions import LogonMode, from_cim, to_cim
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("tasks")]

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from support.fake_clock import FakeClock
 
 from mpsbridge.lab import build_world
-from mpsbridge.lab.regions import PATTERNS, WORDS, read_back, written
-from mpsbridge.lab.tables import cells, quser_bytes, qwinsta_bytes, read_table
-from mpsbridge.lab.world import LabHost
+from mpsbridge.lab.windows.host import LabHost
+from mpsbridge.lab.windows.regions import PATTERNS, WORDS, read_back, written
+from mpsbridge.lab.windows.tables import cells, quser_bytes, qwinsta_bytes, read_table
 from mpsbridge.lab.worldfile import SHIPPED
 
 CAPTURES = sorted(file.stem for file in (SHIPPED / "captures").glob("*.txt"))

@@ -18,12 +18,13 @@ from hypothesis import strategies as st
 from support.fake_clock import FakeClock
 from support.lab_client import CONFIG, DEFINED, OBSERVE, envelope
 
-from mpsbridge.lab import build_world, soap
-from mpsbridge.lab.engines.scripted import ScriptedEngine
-from mpsbridge.lab.faults import Fault, striking
-from mpsbridge.lab.http import BadRequest, HttpReader, HttpRequest, answer
-from mpsbridge.lab.signin import Account, BadSeal, BasicSignIn, NegotiateSignIn, UserFile
-from mpsbridge.lab.wsman import MAX_COMMANDS, Endpoint, Pending, Reply
+from mpsbridge.lab import build_world
+from mpsbridge.lab.engines.scripted.engine import ScriptedEngine
+from mpsbridge.lab.wire import soap
+from mpsbridge.lab.wire.faults import Fault, striking
+from mpsbridge.lab.wire.http import BadRequest, HttpReader, HttpRequest, answer
+from mpsbridge.lab.wire.signin import Account, BadSeal, BasicSignIn, NegotiateSignIn, UserFile
+from mpsbridge.lab.wire.wsman import MAX_COMMANDS, Endpoint, Pending, Reply
 
 # HTTP.
 

@@ -12,7 +12,7 @@ from support.fake_clock import FakeClock
 
 from mpsbridge.errors import SettingsError
 from mpsbridge.lab import World, build_world, demo_world, load_world
-from mpsbridge.lab.world import LabHost
+from mpsbridge.lab.windows.host import LabHost
 
 
 def host_of(clock: FakeClock | None = None, **facts: Any) -> LabHost:

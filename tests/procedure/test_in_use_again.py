@@ -18,7 +18,7 @@ from mpsbridge.cli.terminal import Terminal
 from mpsbridge.clock import HastyClock
 from mpsbridge.errors import Refused, Unreachable
 from mpsbridge.lab.server import Lab
-from mpsbridge.lab.world import LabHost
+from mpsbridge.lab.windows.host import LabHost
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.models.sessions import State
 from mpsbridge.models.then import Then

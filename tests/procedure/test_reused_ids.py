@@ -12,7 +12,7 @@ from support.console import Command
 from mpsbridge import End, Journal, Policy, Selector, Workplace, find_targets
 from mpsbridge.clock import HastyClock
 from mpsbridge.lab.server import Lab
-from mpsbridge.lab.world import LabHost
+from mpsbridge.lab.windows.host import LabHost
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.models.outcomes import Done
 from mpsbridge.models.sessions import Result

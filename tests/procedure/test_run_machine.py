@@ -37,9 +37,9 @@ from support.watched_host import Guest
 from support.wire import Fate, Fault
 
 from mpsbridge.errors import Interrupted
-from mpsbridge.lab.engines import acting, marking, ordering
-from mpsbridge.lab.engines.guard import Guard, Look, Standing, standing
-from mpsbridge.lab.world import HostFacts
+from mpsbridge.lab.engines.scripted import acting, marking, ordering
+from mpsbridge.lab.engines.scripted.guard import Guard, Look, Standing, standing
+from mpsbridge.lab.windows.facts import HostFacts
 from mpsbridge.models.sessions import Observation
 from mpsbridge.models.then import Then
 from mpsbridge.planning.policy import Closing, Policy

@@ -24,9 +24,9 @@ from support.lab_target import variables
 from support.records import steps_in
 from support.shared_clock import SharedClock
 
-from mpsbridge.lab.connection import Record
 from mpsbridge.lab.server import Lab
-from mpsbridge.lab.world import Change
+from mpsbridge.lab.windows.world import Change
+from mpsbridge.lab.wire.connection import Record
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.runs.journal import Journal, Run
 

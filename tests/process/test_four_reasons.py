@@ -18,7 +18,7 @@ from support.console import Command
 from mpsbridge.clock import HastyClock
 from mpsbridge.lab.engines.powershell.engine import PowerShellEngine
 from mpsbridge.lab.server import Lab
-from mpsbridge.lab.world import LabHost
+from mpsbridge.lab.windows.host import LabHost
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.procedure.notices import ADMINISTRATOR, sender_of
 from mpsbridge.runs.journal import owner

@@ -21,8 +21,8 @@ from support.records import DONE, steps_in
 
 from mpsbridge.clock import HastyClock
 from mpsbridge.errors import JournalError, JournalLost
-from mpsbridge.lab.connection import Record
 from mpsbridge.lab.server import Lab
+from mpsbridge.lab.wire.connection import Record
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.models.sessions import LogonMode
 from mpsbridge.operations.ending import may_begin_for_s

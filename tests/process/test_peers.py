@@ -19,9 +19,10 @@ from support.console import Command, Console
 from support.records import names_in
 
 from mpsbridge.clock import HastyClock, SystemClock
-from mpsbridge.lab.regions import WORDS
 from mpsbridge.lab.server import Lab
-from mpsbridge.lab.world import Change, LabHost
+from mpsbridge.lab.windows.host import LabHost
+from mpsbridge.lab.windows.regions import WORDS
+from mpsbridge.lab.windows.world import Change
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.operations.planfile import read_plan
 from mpsbridge.runs.journal import Entry, Journal, owner

@@ -20,7 +20,7 @@ from support.windows_host import ENGINE, WindowsHost, run_script
 
 from mpsbridge.lab.engines.contract import Memory, Submitted
 from mpsbridge.lab.server import Lab
-from mpsbridge.lab.world import LabHost
+from mpsbridge.lab.windows.host import LabHost
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.models.scripts import Effect, Script
 from mpsbridge.models.targets import Target

@@ -13,8 +13,9 @@ from mpsbridge.errors import MpsBridgeError
 from mpsbridge.host import Host
 from mpsbridge.lab import Lab, build_world
 from mpsbridge.lab.engines.contract import Memory, Submitted
-from mpsbridge.lab.engines.scripted import ScriptedEngine
-from mpsbridge.lab.world import LabHost, World
+from mpsbridge.lab.engines.scripted.engine import ScriptedEngine
+from mpsbridge.lab.windows.host import LabHost
+from mpsbridge.lab.windows.world import World
 from mpsbridge.models.scripts import RawOutput
 from mpsbridge.models.sessions import AllowedSession, LogonMode, SessionGuard
 from mpsbridge.snippets.failsafe import RemoveFailsafe

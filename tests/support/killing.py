@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from mpsbridge.lab.connection import Record
 from mpsbridge.lab.server import Lab
+from mpsbridge.lab.wire.connection import Record
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.runs.journal import Journal
 from support.forked_calls import Called, ForkedCalls

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from mpsbridge.lab.engines.contract import Answer, Memory, Submitted
 from mpsbridge.lab.server import Lab
-from mpsbridge.lab.world import LabHost
+from mpsbridge.lab.windows.host import LabHost
 from mpsbridge.models.credentials import Auth, Credentials, KeyTable, Password, Ticket
 from mpsbridge.models.scripts import Effect, Script
 from mpsbridge.models.targets import Target

@@ -18,7 +18,8 @@ from pydantic import JsonValue
 
 from mpsbridge.errors import Interrupted, JournalLost, MpsBridgeError, NotSent
 from mpsbridge.host import Host
-from mpsbridge.lab.world import HostFacts, World
+from mpsbridge.lab.windows.facts import HostFacts
+from mpsbridge.lab.windows.world import World
 from mpsbridge.models.scripts import Effect, RawOutput, Script
 from mpsbridge.models.targets import Target
 from mpsbridge.operations.ending import End, on_one_host

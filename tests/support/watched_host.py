@@ -12,7 +12,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from mpsbridge.lab.world import WINLOGON_LEAD, HostFacts, LabHost, LabSession, LabStation, World, sid_of
+from mpsbridge.lab.windows.facts import HostFacts
+from mpsbridge.lab.windows.host import LabHost
+from mpsbridge.lab.windows.sessions import WINLOGON_LEAD, LabSession, LabStation, sid_of
+from mpsbridge.lab.windows.world import World
 from mpsbridge.models.sessions import to_cim
 
 

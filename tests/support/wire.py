@@ -15,7 +15,7 @@ from typing import Any
 
 from mpsbridge.errors import ConnectionLost, Interrupted, NotSent, TimedOut, Unreachable
 from mpsbridge.lab.engines.contract import Answer, Memory, Submitted, Terminating
-from mpsbridge.lab.engines.scripted import _CALLS, ScriptedEngine
+from mpsbridge.lab.engines.scripted.engine import _CALLS, ScriptedEngine
 from mpsbridge.models.scripts import Effect, RawOutput, Script
 from mpsbridge.models.sessions import from_cim
 from support.interleaving import Actor, Killed, Timeline, Wake

@@ -18,7 +18,7 @@ from mpsbridge.errors import (
 )
 from mpsbridge.host import Host
 from mpsbridge.lab.server import Lab
-from mpsbridge.lab.world import LabHost
+from mpsbridge.lab.windows.host import LabHost
 from mpsbridge.lab.worldfile import build_world, load_world
 from mpsbridge.planning.policy import Policy
 from mpsbridge.planning.selection import Selector

@@ -13,8 +13,8 @@ from support.lab_target import TestEngine, reach, script
 
 from mpsbridge.errors import ConnectionLost, Interrupted, NotSent, TimedOut, TransportClosed
 from mpsbridge.lab.engines.contract import Terminating
-from mpsbridge.lab.faults import Fault
 from mpsbridge.lab.server import Lab
+from mpsbridge.lab.wire.faults import Fault
 from mpsbridge.lab.worldfile import load_world
 from mpsbridge.models.scripts import RawOutput, Script
 from mpsbridge.models.targets import Target

@@ -12,8 +12,8 @@ from support.lab_target import TestEngine, reach, script
 from support.rude_host import RudeHost, request
 
 from mpsbridge.errors import Interrupted, NotSent
-from mpsbridge.lab import wsman
 from mpsbridge.lab.server import Lab
+from mpsbridge.lab.wire import wsman
 from mpsbridge.lab.worldfile import load_world
 from mpsbridge.models.harmless import harmless
 from mpsbridge.models.targets import Target

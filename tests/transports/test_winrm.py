@@ -54,8 +54,8 @@ from mpsbridge.errors import (
 )
 from mpsbridge.host import Host
 from mpsbridge.lab.engines.contract import Terminating
-from mpsbridge.lab.faults import Fault
 from mpsbridge.lab.server import Lab
+from mpsbridge.lab.wire.faults import Fault
 from mpsbridge.lab.worldfile import load_world
 from mpsbridge.models.credentials import Auth, KeyTable, Password
 from mpsbridge.models.sessions import Result

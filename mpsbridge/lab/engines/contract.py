@@ -10,7 +10,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from mpsbridge.lab.world import LabHost
+from mpsbridge.lab.windows.host import LabHost
 
 Answer = Generator[float, None, str | tuple[str, ...]]
 

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from mpsbridge.lab import Lab, World, build_world
-from mpsbridge.lab.faults import Fault
+from mpsbridge.lab.wire.faults import Fault
 
 ROOT = Path(__file__).resolve().parents[3]
 PEOPLE = 5

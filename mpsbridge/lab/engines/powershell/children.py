@@ -23,9 +23,9 @@ from typing import Any
 import psrpcore
 from psrpcore.types import RunspacePoolState
 
+from mpsbridge.lab.engines.outbox import PIPELINE_STATE, message_type
 from mpsbridge.lab.engines.powershell.finding import OLDEST, unusable
-from mpsbridge.lab.outbox import PIPELINE_STATE, message_type
-from mpsbridge.lab.shells import Busy
+from mpsbridge.lab.engines.shells import Busy
 from mpsbridge.psrp_pipes import BadPacket, Packet, read_packet
 
 WARM_LIMIT_S = 30.0

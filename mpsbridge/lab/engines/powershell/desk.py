@@ -11,27 +11,18 @@ import contextlib
 import socketserver
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+from mpsbridge.lab.windows.programs import ProgramResult
 
 LOOK_S = 0.1
 """How often a program that waits for something looks whether it has happened."""
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What a program prints, its exit code, and what it waits for before it ends (if anything)."""
-
-    exit: int = 0
-    out: bytes = b""
-    err: bytes = b""
-    until: Callable[[], bool] | None = None
-
-
 class Desk:
     """Answers until it is closed, each question in a thread of its own. ``answer`` gets seat, program, arguments."""
 
-    def __init__(self, path: Path, answer: Callable[[str, str, list[str]], Said]) -> None:
+    def __init__(self, path: Path, answer: Callable[[str, str, list[str]], ProgramResult]) -> None:
         self.path = path
         self._answer = answer
         self._closing = threading.Event()
@@ -51,11 +42,11 @@ class Desk:
         if b"\0" not in question:
             return b""  # who asked was killed while asking
         seat, program, *arguments = question.decode("utf-8", "surrogateescape").split("\0")
-        said = self._answer(seat, program, arguments)
-        while said.until is not None and not said.until():
+        result = self._answer(seat, program, arguments)
+        while result.until is not None and not result.until():
             if self._closing.wait(LOOK_S):
                 return b""
-        return f"{said.exit} {len(said.out)}\n".encode() + said.out + said.err
+        return f"{result.exit} {len(result.out)}\n".encode() + result.out + result.err
 
     def _handler(self) -> type[socketserver.StreamRequestHandler]:
         desk = self

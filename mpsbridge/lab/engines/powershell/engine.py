@@ -19,15 +19,16 @@ from pathlib import Path
 
 from mpsbridge.lab.engines.powershell import facts
 from mpsbridge.lab.engines.powershell.children import Children
-from mpsbridge.lab.engines.powershell.desk import Desk, Said
+from mpsbridge.lab.engines.powershell.desk import Desk
 from mpsbridge.lab.engines.powershell.finding import find_powershell
 from mpsbridge.lab.engines.powershell.multipoint import modules
-from mpsbridge.lab.engines.powershell.programs import PROGRAMS
 from mpsbridge.lab.engines.powershell.shell import PipeShell
 from mpsbridge.lab.engines.powershell.tasks import Scheduler
 from mpsbridge.lab.engines.powershell.zone import write_zone
-from mpsbridge.lab.shells import Post, Shell
-from mpsbridge.lab.world import LabHost, World
+from mpsbridge.lab.engines.shells import Post, Shell
+from mpsbridge.lab.windows.host import LabHost
+from mpsbridge.lab.windows.programs import PROGRAMS, ProgramResult
+from mpsbridge.lab.windows.world import World
 from mpsbridge.processes import environment_of_children
 
 SPARES = 1
@@ -124,7 +125,7 @@ class _Site:
         self._seats[seat] = (host, _CULTURE)
         return seat
 
-    def _answer(self, seat: str, program: str, arguments: list[str]) -> Said:
+    def _answer(self, seat: str, program: str, arguments: list[str]) -> ProgramResult:
         """What the desk says to a child. One that warms up sits nowhere yet, and looks at the first host."""
         host, culture = self._seats.get(seat, (self._hosts[0], _CULTURE))
         with self._world.lock:
@@ -132,7 +133,7 @@ class _Site:
             if program in PROGRAMS:
                 return PROGRAMS[program](host, arguments)
             if arguments[0] == "place":
-                return Said(out=json.dumps(self._place(host, culture)).encode())
+                return ProgramResult(out=json.dumps(self._place(host, culture)).encode())
             return facts.tell(host, arguments)
 
     def _place(self, host: LabHost, culture: str) -> dict[str, str]:

@@ -12,9 +12,9 @@ import threading
 import uuid
 from collections.abc import Callable
 
+from mpsbridge.lab.engines.outbox import FRAGMENT_HEAD, PIPELINE_STATE, Outbox, message_type
 from mpsbridge.lab.engines.powershell.children import Child, Ended, is_end_of_prelude
-from mpsbridge.lab.outbox import FRAGMENT_HEAD, PIPELINE_STATE, Outbox, message_type
-from mpsbridge.lab.shells import Post
+from mpsbridge.lab.engines.shells import Post
 from mpsbridge.psrp_pipes import Packet
 
 

@@ -13,8 +13,9 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from mpsbridge.lab.failsafe import Failsafe
-from mpsbridge.lab.world import LabHost, World
+from mpsbridge.lab.windows.failsafe import Failsafe
+from mpsbridge.lab.windows.host import LabHost
+from mpsbridge.lab.windows.world import World
 
 LOOK_S = 0.2
 """How often the scheduler looks at the hosts' clocks."""

@@ -17,11 +17,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from mpsbridge.lab import http, soap
-from mpsbridge.lab.faults import Fault, striking
-from mpsbridge.lab.signin import BadSeal, SignIn
-from mpsbridge.lab.world import LabHost
-from mpsbridge.lab.wsman import Endpoint, Pending, Reply
+from mpsbridge.lab.windows.host import LabHost
+from mpsbridge.lab.wire import http, soap
+from mpsbridge.lab.wire.faults import Fault, striking
+from mpsbridge.lab.wire.signin import BadSeal, SignIn
+from mpsbridge.lab.wire.wsman import Endpoint, Pending, Reply
 
 log = logging.getLogger(__name__)
 

@@ -11,25 +11,22 @@ import re
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
-from mpsbridge.lab import tables
-from mpsbridge.lab.engines import marking
-from mpsbridge.lab.engines.guard import Guard, Look, Standing, lines_of, matches, objection, standing
-from mpsbridge.lab.engines.observing import (
-    MODES,
+from mpsbridge.lab.engines.scripted import marking
+from mpsbridge.lab.engines.scripted.guard import Guard, Look, Standing, lines_of, matches, objection, standing
+from mpsbridge.lab.engines.scripted.observing import (
     Arguments,
     Problems,
     Refusal,
     Result,
     assert_program,
     believed_lease,
-    births,
-    caller,
-    cim,
-    elevated,
     logons,
-    sees,
 )
-from mpsbridge.lab.world import LabHost
+from mpsbridge.lab.windows import tables
+from mpsbridge.lab.windows.accounts import caller, elevated, sees
+from mpsbridge.lab.windows.cim import MODES, cim
+from mpsbridge.lab.windows.host import LabHost
+from mpsbridge.lab.windows.processes import births
 
 WATCH_LIMIT_S = 5.0
 WATCH_STEP_S = 0.45

@@ -1,144 +1,20 @@
-"""The make-believe hosts: who is on, and what becomes of them.
-
-Rules of this file: all state of a world lives here and is touched under ``World.lock`` only; time comes from the clock
-passed in, so a world stands still while its clock does; whatever changes is recorded, in order. How things look
-(tables, bytes, answers) is not known here.
-"""
+"""One make-believe host: who is on, and what becomes of them. How things look (tables, bytes) is not known here."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-from mpsbridge.clock import Clock, SystemClock
-from mpsbridge.lab.failsafe import AFTER_START_S, EVERY_S, FAILSAFE_EVENT, Failsafe, is_over
-from mpsbridge.lab.faults import Fault
-from mpsbridge.lab.regions import PATTERNS, WORDS, Patterns, Words
+from mpsbridge.lab.windows.facts import HostFacts
+from mpsbridge.lab.windows.failsafe import AFTER_START_S, EVERY_S, FAILSAFE_EVENT, Failsafe, is_over
+from mpsbridge.lab.windows.sessions import WINLOGON_LEAD, LabSession, LabStation, sid_of
+from mpsbridge.lab.windows.world import Change, World
 
-WINLOGON_LEAD = timedelta(seconds=7)
-"""A session's ``winlogon`` starts some seconds before its user has signed in."""
 MODE_RESTART_S = 5.0
 """From the order to switch MultiPoint's mode to the restart."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """Something that happened on a host: ``message``, ``disconnect``, ``logoff`` (ordered), ``reset``, ``logon``,
-    ``reconnect``, or without a session ``logons`` (the mode), ``lease``, ``failsafe``, ``mode``, ``restart`` or
-    ``shutdown``. Times are ISO 8601 with offset.
-    """
-
-    host: str
-    act: str
-    session_id: int | None
-    user: str | None
-    logon: str | None
-    at: str
-    text: str = ""
-
-
-@dataclass(slots=True)
-class LabSession:
-    """One session on a make-believe host.
-
-    ``logoff_s`` passes until its row vanishes after a log-off was ordered, ``linger_s`` more until its processes do
-    (W9); a ``hung`` one does neither. A ``protected`` one is refused to whoever acts on it.
-    """
-
-    id: int
-    user: str
-    logon: datetime
-    born: datetime
-    account: str
-    sid: str
-    session_name: str | None = None
-    state: str = "active"
-    idle_s: int | None = None
-    idle_text: str | None = None
-    station: int | None = None
-    admin: bool = False
-    admin_by_group: bool = False
-    """An administrator as a member of the domain's group, and not by name."""
-    client: str | None = None
-    programs: tuple[str, ...] = ()
-    """What runs in it beside the desktop."""
-    hung: bool = False
-    protected: bool = False
-    logoff_s: float = 0.0
-    linger_s: float = 0.0
-    row_gone_at: float | None = None
-    """Monotonic time at which the row vanishes, once a log-off was ordered."""
-    disconnected_at: datetime | None = None
-    lines: tuple[int, ...] = ()
-    """Where its row stands in the captured table, if the host plays one back (twice, if somebody asked twice)."""
-    boxes: list[str] = field(default_factory=list)
-    """The texts of the messages shown in it."""
-
-
-@dataclass(slots=True)
-class LabStation:
-    """One MultiPoint station; whoever signs in there automatically comes back at once after a log-off (W8)."""
-
-    id: int
-    name: str
-    session_id: int | None = None
-    auto_logon: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class HostFacts:
-    """What does not change about a host; most of it is named after what ``observe`` asks for."""
-
-    name: str
-    address: str | None = None
-    computer: str = ""
-    language: str = "en"
-    oem: int = 437
-    ansi: int = 1252
-    culture: str = "en-US"
-    patterns: Patterns = PATTERNS["en-US"]
-    utc_offset_min: int = 0
-    clock_offset_s: float = 0.0
-    generation: str = "none"
-    mode: str = "Normal"
-    rights: str = "admin"
-    down: bool = False
-    wide: bool = False
-    broker: bool = False
-    agents: tuple[str, ...] = ()
-    pending_reboot: tuple[str, ...] = ()
-    powershell: str = "5.1.14393.0"
-    jea: tuple[str, ...] = ()
-    script_s: float = 0.0
-    caller_session: int = 0
-    restart_s: float = 30.0
-    stays_down: bool = False
-    """It does not come back from a restart."""
-    boots_twice: bool = False
-    """It restarts once more, ``reboot_s`` after it came back, as updates make hosts do."""
-    reboot_s: float = 30.0
-    ready_s: float = 0.0
-    """From its return until its Remote Desktop service runs."""
-    disk_protection: str = "NotInstalled"
-    lacks: tuple[str, ...] = ()
-    """Programs of Windows that are not there, such as ``chglogon.exe``."""
-    administrators: str = "users"
-    """Who stands in Administrators: ``users`` only; ``group``, a domain's group too, and Windows has noted everybody's
-    groups; ``unnoted``, the same and it has not; ``broken``, a member whose SID cannot be read; ``unreadable``.
-    """
-    lease_folder: str = "ours"
-    """``writable`` where a standard user may write it too, so that what lies there proves nothing (W22)."""
-
-    @property
-    def words(self) -> Words:
-        """The words of its language."""
-        return WORDS[self.language]
 
 
 class LabHost:
@@ -151,7 +27,7 @@ class LabHost:
         *,
         sessions: list[LabSession] | None = None,
         stations: list[LabStation] | None = None,
-        faults: tuple[Fault, ...] = (),
+        faults: tuple[Any, ...] = (),
         boot: datetime | None = None,
         logon_mode: str = "enabled",
         playback: list[str] | None = None,
@@ -163,6 +39,7 @@ class LabHost:
         self.sessions = sessions or []
         self.stations = stations or []
         self.faults = faults
+        """What goes wrong on the way to it: rules for whatever serves it on a network, and not looked at here."""
         self.boot = boot or self.now() - timedelta(days=5)
         self._logon_mode = logon_mode
         self.mode = facts.mode
@@ -482,60 +359,3 @@ class LabHost:
                 text=text,
             )
         )
-
-
-class World:
-    """All hosts, the clock they live by, and what has happened so far.
-
-    ``with world.changing() as hosts:`` gives the hosts by name with the lock held.
-    """
-
-    def __init__(self, clock: Clock | None = None) -> None:
-        self.clock: Clock = clock or SystemClock()
-        self.lock = threading.RLock()
-        self.hosts: dict[str, LabHost] = {}
-        self.changes: list[Change] = []
-        self.on_change: Callable[[Change], None] | None = None
-
-    def add(self, host: LabHost) -> None:
-        """One more host; names are unique."""
-        self.hosts[host.name] = host
-
-    def live_by(self, clock: Clock) -> None:
-        """Live by another clock: times move along, except those that stand in a captured table."""
-        with self.lock:
-            moved = clock.now() - self.clock.now()
-            self.clock = clock
-            for host in self.hosts.values():
-                for session in host.sessions:
-                    if not session.lines:
-                        session.logon, session.born = session.logon + moved, session.born + moved
-                    if session.disconnected_at is not None:
-                        session.disconnected_at += moved
-                if host.playback is None:
-                    host.boot += moved
-
-    @contextmanager
-    def changing(self) -> Iterator[dict[str, LabHost]]:
-        """The hosts, with the lock held."""
-        with self.lock:
-            yield self.hosts
-
-    def record(self, change: Change) -> None:
-        """Note a change (and tell whoever listens)."""
-        self.changes.append(change)
-        if self.on_change is not None:
-            self.on_change(change)
-
-
-def sid_of(*names: str) -> str:
-    """A SID in the shape of a local account's, the same for the same names in every run."""
-    digest = hashlib.sha256("\n".join(names).casefold().encode()).digest()
-    parts = [int.from_bytes(digest[start : start + 4], "little") for start in (0, 4, 8)]
-    return f"S-1-5-21-{parts[0]}-{parts[1]}-{parts[2]}-{1000 + int.from_bytes(digest[12:14], 'little')}"
-
-
-def born_before(logon: datetime) -> datetime:
-    """The creation time of the ``winlogon`` that led to a logon: with the microseconds that real ones have."""
-    moment = logon - WINLOGON_LEAD
-    return moment.replace(microsecond=moment.second * 16_667 + moment.minute)

@@ -13,12 +13,12 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
-from mpsbridge.lab.engines import acting, observing, ordering
 from mpsbridge.lab.engines.contract import Answer, Memory, Submitted, Terminating
-from mpsbridge.lab.engines.observing import Arguments, Problems, Refusal, Result
-from mpsbridge.lab.engines.plain import calls_quser, quser_in_powershell
 from mpsbridge.lab.engines.reader import NotACall, functions_in, last_call
-from mpsbridge.lab.world import LabHost
+from mpsbridge.lab.engines.scripted import acting, observing, ordering
+from mpsbridge.lab.engines.scripted.observing import Arguments, Problems, Refusal, Result
+from mpsbridge.lab.windows.host import LabHost
+from mpsbridge.lab.windows.programs import calls_quser, quser
 
 NOT_OURS = "the scripted engine reads only mpsbridge's own calls and 'quser'; use --engine powershell"
 
@@ -54,7 +54,7 @@ class ScriptedEngine:
     def answer(self, host: LabHost, submitted: Submitted, memory: Memory) -> Answer:
         """Find the call and run it. Raises ``Terminating`` for everything that is not one of ours."""
         if submitted.text is not None and not memory.published and calls_quser(submitted.text):
-            return quser_in_powershell(host)
+            return _quser(host)
         name, arguments = _call(submitted, memory)
         known = _CALLS.get(name.lower())
         if known is None or not (memory.published or name.lower() in memory.functions):
@@ -66,6 +66,19 @@ class ScriptedEngine:
                 category="ObjectNotFound",
             )
         return _run(host, known, {key.lower(): value for key, value in arguments.items()})
+
+
+def _quser(host: LabHost) -> Answer:
+    """The program in a runspace, which makes each line an object of its own. Raises ``Terminating`` where it failed.
+
+    (Windows emits an error record there and lets the pipeline go on; nothing stands behind this one.)
+    """
+    if host.facts.script_s:
+        yield host.facts.script_s
+    printed, page = quser(host, []), f"cp{host.facts.oem}"
+    if printed.exit:
+        raise Terminating(printed.err.decode(page).strip(), error_id="NativeCommandError", reason="RemoteException")
+    return tuple(printed.out.decode(page).splitlines())
 
 
 def _call(submitted: Submitted, memory: Memory) -> tuple[str, dict[str, Any]]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from mpsbridge.lab.engines.guard import Guard, Standing
-from mpsbridge.lab.engines.observing import Problems, believed_lease, cim
-from mpsbridge.lab.world import LabHost
+from mpsbridge.lab.engines.scripted.guard import Guard, Standing
+from mpsbridge.lab.engines.scripted.observing import Problems, believed_lease
+from mpsbridge.lab.windows.cim import cim
+from mpsbridge.lab.windows.host import LabHost
 
 LEASE_LIMIT = 250_000
 

@@ -6,8 +6,9 @@ import uuid
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
-from mpsbridge.lab.outbox import Outbox
-from mpsbridge.lab.world import LabHost, World
+from mpsbridge.lab.engines.outbox import Outbox
+from mpsbridge.lab.windows.host import LabHost
+from mpsbridge.lab.windows.world import World
 
 Post = Callable[[Callable[[], None]], None]
 """Runs something in the lab's loop, from any thread."""

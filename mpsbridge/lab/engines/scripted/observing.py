@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import base64
 import json
-from datetime import UTC, datetime
 from typing import Any
 
-from mpsbridge.lab import tables
-from mpsbridge.lab.world import LabHost, LabSession, sid_of
+from mpsbridge.lab.windows import tables
+from mpsbridge.lab.windows.accounts import NO_GROUP, administrators, caller, elevated, noted_groups, sees
+from mpsbridge.lab.windows.cim import MODES, cim
+from mpsbridge.lab.windows.host import LabHost
+from mpsbridge.lab.windows.multipoint import multipoint
+from mpsbridge.lab.windows.processes import alive, births
+from mpsbridge.lab.windows.sessions import LabSession
 
 NO_BOOT = "boot identity: this account may not read when wininit started"
 OTHERS_WRITE = r"C:\Program Files\mpsbridge may be written by S-1-5-32-545"
-MODES = {"enabled": (0, 0), "drain-until-restart": (0, 1), "drain": (0, 2), "disabled": (1, 0)}
-"""Logon mode -> ``Logons``, ``SessionBrokerDrainMode`` of ``Win32_TerminalServiceSetting``."""
 
 Arguments = dict[str, Any]
 Result = dict[str, Any]
@@ -25,10 +27,7 @@ Problems = list[str]
 """What a call could not find out, as sentences; it adds to them."""
 
 _NO_MULTIPOINT = "Access is denied."
-NO_GROUP = "The group name could not be found."
 NO_SID = "The directory property cannot be found in the cache."
-DOMAIN_ADMINS = sid_of("a domain", "Domain Admins")
-"""The group of the domain's administrators, which stands in Administrators of each computer that joins."""
 
 
 class Refusal(Exception):
@@ -44,21 +43,6 @@ def assert_program(host: LabHost, name: str) -> None:
     """Refuse before anything is done where the program is not there."""
     if name in host.facts.lacks:
         raise Refusal("untouched", f"this host has no {name}; nothing was done")
-
-
-def cim(moment: datetime) -> str:
-    """A CIM datetime in UTC."""
-    return moment.astimezone(UTC).strftime("%Y%m%d%H%M%S.%f") + "+000"
-
-
-def sees(host: LabHost) -> bool:
-    """Whether the caller may see other people's sessions."""
-    return host.facts.rights != "user"
-
-
-def elevated(host: LabHost) -> bool:
-    """Whether the caller is an elevated administrator."""
-    return host.facts.rights == "admin"
 
 
 LEASE_FILE_BYTES = 256 * 1024
@@ -125,7 +109,7 @@ def observe(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
         },
         "owners": [
             {"id": each.id, "account": each.account, "sid": each.sid, **_noted_groups(host, each)}
-            for each in _alive(host)
+            for each in alive(host)
         ],
         "admins": _members(host, problems),
         "wms": wms,
@@ -145,7 +129,7 @@ def boot(host: LabHost) -> str | None:
 def _running(host: LabHost, programs: list[str]) -> list[dict[str, Any]]:
     return [
         {"id": each.id, "name": name}
-        for each in sorted(_alive(host), key=lambda session: session.id)
+        for each in sorted(alive(host), key=lambda session: session.id)
         for name in sorted({program.lower() for program in each.programs})
         if name in programs
     ]
@@ -173,42 +157,6 @@ def _qwinsta(host: LabHost) -> dict[str, Any]:
     return _program(tables.qwinsta_bytes(host))
 
 
-def _alive(host: LabHost) -> list[LabSession]:
-    ids = set(host.processes_in())
-    return sorted((each for each in host.sessions if each.id in ids), key=lambda each: each.id)
-
-
-def births(host: LabHost) -> dict[int, str]:
-    """When each session's ``winlogon`` was created, where this caller may read it."""
-    return {each.id: cim(each.born) for each in _alive(host)} if elevated(host) else {}
-
-
-def caller(host: LabHost) -> Result:
-    """Whoever signs in to the lab is the administrator of a host, or an operator, as the host's ``rights`` say."""
-    name = "Administrator" if elevated(host) else "operator"
-    return {
-        "account": f"{host.facts.computer}\\{name}",
-        "sid": sid_of(host.name, name),
-        "elevated": elevated(host),
-        "session_id": host.facts.caller_session,
-    }
-
-
-def administrators(host: LabHost) -> list[tuple[str, str | None, str]]:
-    """Name, SID (null where it cannot be read) and class of each member of Administrators.
-
-    The built-in account, whoever is one in the world by name, and the group of the domain's administrators.
-    """
-    by_name = {each.user: each.sid for each in host.sessions if each.admin and not each.admin_by_group}
-    found: list[tuple[str, str | None, str]] = [("Administrator", sid_of(host.name, "Administrator"), "User")]
-    found += [(name, sid, "User") for name, sid in sorted(by_name.items())]
-    if host.facts.administrators != "users":
-        found.append(("Domain Admins", DOMAIN_ADMINS, "Group"))
-    if host.facts.administrators == "broken":
-        found.append(("gone", None, "User"))
-    return found
-
-
 def _members(host: LabHost, problems: Problems) -> list[dict[str, Any]] | None:
     if host.facts.administrators == "unreadable":
         problems.append(f'administrators: Exception calling "Invoke" with "1" argument(s): "{NO_GROUP}"')
@@ -219,55 +167,12 @@ def _members(host: LabHost, problems: Problems) -> list[dict[str, Any]] | None:
     return [{"sid": sid, "kind": kind.lower() if sid else "unknown"} for _, sid, kind in found]
 
 
-def noted_groups(host: LabHost, session: LabSession) -> list[str] | None:
-    """The groups that Windows has noted as a user's at its logon; null where it noted none."""
-    if host.facts.administrators in {"users", "unnoted"}:
-        return None
-    groups = ["S-1-1-0", "S-1-5-32-545", *(["S-1-5-32-544"] if session.admin else [])]
-    return groups + [DOMAIN_ADMINS] * session.admin_by_group
-
-
 def _noted_groups(host: LabHost, session: LabSession) -> dict[str, Any]:
     noted = noted_groups(host, session) if elevated(host) else None
     if noted is None or host.facts.administrators == "unreadable":
         return {"groups": None, "groups_at": None}
     theirs = [sid for sid in ("S-1-5-32-544", *(sid for _, sid, _ in administrators(host))) if sid in noted]
     return {"groups": theirs, "groups_at": cim(session.born)}
-
-
-def multipoint(host: LabHost) -> dict[str, Any] | None:
-    """What MultiPoint tells of itself, its sessions and stations."""
-    if host.facts.generation == "none" or not sees(host):
-        return None
-    by_id = {each.id: each for each in host.rows()}
-    return {
-        "generation": host.facts.generation,
-        "mode": host.mode,
-        "disk_protection": host.facts.disk_protection if host.facts.generation == "2016" else None,
-        "problem": None,
-        "sessions": [
-            {
-                "id": each.id,
-                "user": each.user,
-                "domain": each.account.split("\\")[0] if "\\" in each.account else None,
-                "state": "ConnectedToStation" if each.station else "RemoteConnection",
-                "station": each.station or 0,
-                "admin": each.admin,
-                "client": each.client,
-            }
-            for each in by_id.values()
-        ],
-        "stations": [
-            {
-                "id": station.id,
-                "name": station.name,
-                "session_id": station.session_id if station.session_id in by_id else None,
-                "user": by_id[station.session_id].user if station.session_id in by_id else None,
-                "auto_logon": station.auto_logon,
-            }
-            for station in host.stations
-        ],
-    }
 
 
 def stations(host: LabHost, _: Arguments, __: Problems) -> Result:

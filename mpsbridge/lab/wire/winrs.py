@@ -9,13 +9,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 
-from mpsbridge.lab.engines.plain import Printed, calls_quser, quser
-from mpsbridge.lab.outbox import Outbox
-from mpsbridge.lab.world import LabHost
+from mpsbridge.lab.engines.outbox import Outbox
+from mpsbridge.lab.windows.host import LabHost
+from mpsbridge.lab.windows.programs import ProgramResult, calls_quser, quser
 
 RESOURCE = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell/cmd"
-_REFUSAL = Printed(
-    b"", b"This make-believe host has no command shell; it runs quser, and mpsbridge's calls over PowerShell.\r\n", 1
+_REFUSAL = ProgramResult(
+    1, err=b"This make-believe host has no command shell; it runs quser, and scripts over PowerShell.\r\n"
 )
 
 
@@ -43,11 +43,11 @@ class WinrsShell:
         box = self.outbox(command)
         if box is None or box.finished:
             return
-        printed = quser(self._host) if calls_quser(data.decode()) else _REFUSAL
+        printed = quser(self._host, []) if calls_quser(data.decode()) else _REFUSAL
         for stream, text in (("stdout", printed.out), ("stderr", printed.err)):
             if text:
                 box.put(stream, text)
-        box.finish(printed.exit_code)
+        box.finish(printed.exit)
         self._wake()
 
     def stop_command(self, command: uuid.UUID) -> None:

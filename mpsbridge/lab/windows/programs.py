@@ -1,7 +1,7 @@
 """Windows' session programs over a make-believe host: what they print, how they exit, and what they do.
 
-They know nothing of guards, leases or times, which is what makes the scripts in front of them worth testing; and they
-keep the traps of the real ones: without an id ``logoff`` and ``tsdiscon`` take the caller's own session, ``logoff``
+They know nothing of what a script in front of them is for, which is what makes that worth testing; and they keep
+the traps of the real ones: without an id ``logoff`` and ``tsdiscon`` take the caller's own session, ``logoff``
 returns when the log-off has ended, ``msg`` reads standard input where it gets no text, ``chglogon /query`` exits with 1
 while logons are enabled. Texts after "Error" and exit codes are documented or captured; the sentences for an id that
 does not exist, and for a shutdown, are of the lab's own making.
@@ -9,12 +9,14 @@ does not exist, and for a shutdown, are of the lab's own making.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
-from mpsbridge.lab import tables
-from mpsbridge.lab.engines.observing import elevated, sees
-from mpsbridge.lab.engines.powershell.desk import Said
-from mpsbridge.lab.world import LabHost, LabSession
+from mpsbridge.lab.windows import tables
+from mpsbridge.lab.windows.accounts import elevated, sees
+from mpsbridge.lab.windows.host import LabHost
+from mpsbridge.lab.windows.sessions import LabSession
 
 ACCESS_DENIED = "Error [5]:Access is denied."
 ALREADY_SCHEDULED = 1190
@@ -32,16 +34,36 @@ _TOLD = {
     "disabled": "DISABLED",
 }
 
-Program = Callable[[LabHost, list[str]], Said]
+_QUSER = re.compile(r"(?:quser|query(?:\.exe)? +user)(?:\.exe)?", re.IGNORECASE)
+_EXIT = re.compile(r"(?<!\s)\s++exit \$LASTEXITCODE\s*+$", re.IGNORECASE)
+"""What Ansible puts behind a command."""
 
 
-def _failed(host: LabHost, *lines: str, code: int = 1) -> Said:
+@dataclass(frozen=True, slots=True)
+class ProgramResult:
+    """What a program prints, its exit code, and what it waits for before it ends (if anything)."""
+
+    exit: int = 0
+    out: bytes = b""
+    err: bytes = b""
+    until: Callable[[], bool] | None = None
+
+
+Program = Callable[[LabHost, list[str]], ProgramResult]
+
+
+def _failed(host: LabHost, *lines: str, code: int = 1) -> ProgramResult:
     """Lines on standard error, in the page in which Windows' console programs write."""
     text = "".join(f"{line}\r\n" for line in lines)
-    return Said(code, err=text.encode(f"cp{host.facts.oem}", "replace"))
+    return ProgramResult(code, err=text.encode(f"cp{host.facts.oem}", "replace"))
 
 
-def quser(host: LabHost, arguments: list[str]) -> Said:
+def calls_quser(text: str) -> bool:
+    """Whether a command line, or a script, is nothing but a call of ``quser``."""
+    return _QUSER.fullmatch(_EXIT.sub("", text).strip()) is not None
+
+
+def quser(host: LabHost, arguments: list[str]) -> ProgramResult:
     """The table of users. Nobody on, and nothing one may see, read the same."""
     words, _ = _words(arguments)
     table = tables.quser_bytes(host) if sees(host) else b""
@@ -49,7 +71,7 @@ def quser(host: LabHost, arguments: list[str]) -> Said:
         found = _named(host, words[0])
         table = _rows(table, {session.id for session in found}) if found else b""
     nobody = host.facts.words.nobody if not words else host.facts.words.nobody.replace("*", words[0])
-    return Said(out=table) if table else _failed(host, nobody)
+    return ProgramResult(out=table) if table else _failed(host, nobody)
 
 
 def _rows(table: bytes, ids: Iterable[int]) -> bytes:
@@ -59,23 +81,23 @@ def _rows(table: bytes, ids: Iterable[int]) -> bytes:
     return head + b"".join(row for row in rows if wanted & set(row[22:].split()))
 
 
-def qwinsta(host: LabHost, _: list[str]) -> Said:
+def qwinsta(host: LabHost, _: list[str]) -> ProgramResult:
     """The table of sessions."""
     if not sees(host):
         return _failed(host, host.facts.words.no_session)
-    return Said(out=tables.qwinsta_bytes(host))
+    return ProgramResult(out=tables.qwinsta_bytes(host))
 
 
-def logoff(host: LabHost, arguments: list[str]) -> Said:
+def logoff(host: LabHost, arguments: list[str]) -> ProgramResult:
     """End a session, and return when it has ended; a hung one never does."""
     session, denied = _target(host, arguments, "logoff")
     if session is None:
         return denied
     host.log_off(session.id)
-    return Said(until=lambda: _has_gone(host, session))
+    return ProgramResult(until=lambda: _has_gone(host, session))
 
 
-def rwinsta(host: LabHost, arguments: list[str]) -> Said:
+def rwinsta(host: LabHost, arguments: list[str]) -> ProgramResult:
     """Reset a session: it is gone at once, also where a log-off hangs."""
     if not _words(arguments)[0]:
         return _failed(host, "RESET SESSION needs a session name or an id.")
@@ -83,24 +105,24 @@ def rwinsta(host: LabHost, arguments: list[str]) -> Said:
     rowless = host.with_processes(int(words[0])) if words[0].isdigit() and sees(host) else None
     if rowless is not None and rowless not in host.rows():
         host.reset(rowless.id)
-        return Said()
+        return ProgramResult()
     session, denied = _target(host, arguments, "reset")
     if session is None:
         return denied
     host.reset(session.id)
-    return Said()
+    return ProgramResult()
 
 
-def tsdiscon(host: LabHost, arguments: list[str]) -> Said:
+def tsdiscon(host: LabHost, arguments: list[str]) -> ProgramResult:
     """Take a session from its screen."""
     session, denied = _target(host, arguments, "disconnect")
     if session is None:
         return denied
     host.disconnect(session.id)
-    return Said()
+    return ProgramResult()
 
 
-def msg(host: LabHost, arguments: list[str]) -> Said:
+def msg(host: LabHost, arguments: list[str]) -> ProgramResult:
     """Show a box to a session, a user or everybody. Without a text it would read standard input, which is closed."""
     words, switches = _words(arguments)
     if not words:
@@ -115,25 +137,25 @@ def msg(host: LabHost, arguments: list[str]) -> Said:
     for session in found:
         host.show(session.id, " ".join(words[1:]))
     waits = "/w" in {switch.lower() for switch in switches}
-    return Said(until=lambda: False) if waits else Said()  # nobody here ever answers a box
+    return ProgramResult(until=lambda: False) if waits else ProgramResult()  # nobody here ever answers a box
 
 
-def chglogon(host: LabHost, arguments: list[str]) -> Said:
+def chglogon(host: LabHost, arguments: list[str]) -> ProgramResult:
     """Read or set the logon mode. The exit code says nothing."""
     switch = arguments[0].lower() if arguments else ""
     if switch == "/query":
         told = f"Session logins are currently {_TOLD[host.logon_mode]}\r\n".encode()
-        return Said(int(host.logon_mode == "enabled"), out=told)
+        return ProgramResult(int(host.logon_mode == "enabled"), out=told)
     if switch not in _SWITCHES:
         return _failed(host, f"Invalid parameter(s): {switch}")
     if not elevated(host):
         return _failed(host, ACCESS_DENIED)
     host.set_logon_mode(_SWITCHES[switch])
     told = f"Session logins are currently {_TOLD[host.logon_mode]}\r\n".encode()
-    return Said(1, out=told)
+    return ProgramResult(1, out=told)
 
 
-def shutdown(host: LabHost, arguments: list[str]) -> Said:
+def shutdown(host: LabHost, arguments: list[str]) -> ProgramResult:
     """Restart (``/r``) or shut down (``/s``) after ``/t`` seconds, or take that back (``/a``)."""
     switches = [argument.lower() for argument in arguments]
     if not elevated(host):
@@ -141,7 +163,7 @@ def shutdown(host: LabHost, arguments: list[str]) -> Said:
     if "/a" in switches:
         if not host.abort_shutdown():
             return _failed(host, f"No shutdown was in progress.({NOTHING_TO_ABORT})", code=NOTHING_TO_ABORT)
-        return Said()
+        return ProgramResult()
     if "/r" not in switches and "/s" not in switches:
         return _failed(host, "SHUTDOWN needs /r, /s or /a.")
     after = switches[switches.index("/t") + 1 :][:1] if "/t" in switches else ["30"]
@@ -150,7 +172,7 @@ def shutdown(host: LabHost, arguments: list[str]) -> Said:
     if not host.schedule_shutdown("restart" if "/r" in switches else "shutdown", float(after[0])):
         scheduled = f"A system shutdown has already been scheduled.({ALREADY_SCHEDULED})"
         return _failed(host, scheduled, code=ALREADY_SCHEDULED)
-    return Said()
+    return ProgramResult()
 
 
 def _words(arguments: list[str]) -> tuple[list[str], list[str]]:
@@ -175,7 +197,7 @@ def _named(host: LabHost, word: str) -> list[LabSession]:
     ]
 
 
-def _target(host: LabHost, arguments: list[str], act: str) -> tuple[LabSession | None, Said]:
+def _target(host: LabHost, arguments: list[str], act: str) -> tuple[LabSession | None, ProgramResult]:
     """The one session that is meant, or why it may not be touched. No word at all means the caller's own."""
     words, _ = _words(arguments)
     word = words[0] if words else str(host.facts.caller_session)

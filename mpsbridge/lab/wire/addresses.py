@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from mpsbridge.errors import SettingsError
-from mpsbridge.lab.world import LabHost
+from mpsbridge.lab.windows.host import LabHost
 
 FIRST_ADDRESS = IPv4Address("127.20.0.1")
 """Hosts without an address of their own get this one and those after it."""

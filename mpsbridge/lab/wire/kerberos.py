@@ -15,7 +15,7 @@ from typing import ClassVar
 import spnego
 
 from mpsbridge.errors import SettingsError
-from mpsbridge.lab.signin import SPNEGO_SEALED, NegotiateSignIn
+from mpsbridge.lab.wire.signin import SPNEGO_SEALED, NegotiateSignIn
 
 _SEALED = "application/HTTP-Kerberos-session-encrypted"
 _CHANNEL_BOUND = 0x800  # GSS_C_CHANNEL_BOUND_FLAG: the client named its channel, and it is ours

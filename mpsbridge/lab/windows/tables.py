@@ -18,10 +18,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from mpsbridge.lab.regions import OTHER_STATES, WORDS, Words, read_back, written
+from mpsbridge.lab.windows.regions import OTHER_STATES, WORDS, Words, read_back, written
 
 if TYPE_CHECKING:
-    from mpsbridge.lab.world import HostFacts, LabHost, LabSession
+    from mpsbridge.lab.windows.facts import HostFacts
+    from mpsbridge.lab.windows.host import LabHost
+    from mpsbridge.lab.windows.sessions import LabSession
 
 _DISCONNECTED = frozenset(words.disconnected for words in WORDS.values())
 _TOKEN = re.compile(r"\S+")

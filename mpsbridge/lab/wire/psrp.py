@@ -33,9 +33,9 @@ from psrpcore.types import (
 )
 
 from mpsbridge.lab.engines.contract import Answer, Engine, Memory, Submitted, Terminating
+from mpsbridge.lab.engines.outbox import FRAGMENT_HEAD, PIPELINE_STATE, Outbox, message_type
 from mpsbridge.lab.engines.reader import NotACall, last_call
-from mpsbridge.lab.outbox import FRAGMENT_HEAD, PIPELINE_STATE, Outbox, message_type
-from mpsbridge.lab.world import LabHost
+from mpsbridge.lab.windows.host import LabHost
 
 log = logging.getLogger(__name__)
 

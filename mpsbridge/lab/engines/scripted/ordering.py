@@ -12,9 +12,8 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 
-from mpsbridge.lab.engines.acting import demand_of, note, objection_of
-from mpsbridge.lab.engines.observing import (
-    MODES,
+from mpsbridge.lab.engines.scripted.acting import demand_of, note, objection_of
+from mpsbridge.lab.engines.scripted.observing import (
     NO_BOOT,
     OTHERS_WRITE,
     Arguments,
@@ -23,13 +22,13 @@ from mpsbridge.lab.engines.observing import (
     Result,
     assert_program,
     believed_lease,
-    births,
     boot,
-    cim,
-    elevated,
 )
-from mpsbridge.lab.failsafe import EVERY_S
-from mpsbridge.lab.world import LabHost
+from mpsbridge.lab.windows.accounts import elevated
+from mpsbridge.lab.windows.cim import MODES, cim
+from mpsbridge.lab.windows.failsafe import EVERY_S
+from mpsbridge.lab.windows.host import LabHost
+from mpsbridge.lab.windows.processes import births
 
 SCHEMA = "mpsbridge-lease/1"
 LEASE_LIMIT = 250_000

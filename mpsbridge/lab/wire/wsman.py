@@ -19,14 +19,14 @@ from dataclasses import dataclass
 
 import psrpcore
 
-from mpsbridge.lab import soap
 from mpsbridge.lab.engines.contract import Engine
-from mpsbridge.lab.psrp import Later, PsrpShell, called_in
-from mpsbridge.lab.shells import Busy, Shell, ShellEngine
-from mpsbridge.lab.soap import Request, WsmanFault
-from mpsbridge.lab.winrs import RESOURCE as WINRS
-from mpsbridge.lab.winrs import WinrsShell
-from mpsbridge.lab.world import LabHost
+from mpsbridge.lab.engines.shells import Busy, Shell, ShellEngine
+from mpsbridge.lab.windows.host import LabHost
+from mpsbridge.lab.wire import soap
+from mpsbridge.lab.wire.psrp import Later, PsrpShell, called_in
+from mpsbridge.lab.wire.soap import Request, WsmanFault
+from mpsbridge.lab.wire.winrs import RESOURCE as WINRS
+from mpsbridge.lab.wire.winrs import WinrsShell
 
 MAX_SHELLS = 30
 MAX_COMMANDS = 1000

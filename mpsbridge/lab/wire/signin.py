@@ -27,7 +27,7 @@ from spnego._ntlm_raw.crypto import ntowfv1  # MD4 is in no public library any m
 from spnego.channel_bindings import GssChannelBindings
 from spnego.exceptions import SpnegoError
 
-from mpsbridge.lab.http import HttpRequest
+from mpsbridge.lab.wire.http import HttpRequest
 
 SOAP_TYPE = "application/soap+xml;charset=UTF-8"
 _BOUNDARY = "Encrypted Boundary"

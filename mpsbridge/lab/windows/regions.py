@@ -1,7 +1,7 @@
 """What a Windows language brings with it: words, code pages and regional patterns.
 
 Header and state words were read off captured tables; where no capture shows a word, the English one stands (Windows
-itself does that: Japanese tables print English states). Column positions live in :mod:`mpsbridge.lab.tables`.
+itself does that: Japanese tables print English states). Column positions live in :mod:`mpsbridge.lab.windows.tables`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Make-believe computers with Windows; the rules are in :mod:`.world`."""

@@ -1,0 +1,57 @@
+"""What does not change about a make-believe host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mpsbridge.lab.windows.regions import PATTERNS, WORDS, Patterns, Words
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """What does not change about a host; most of it is named after what ``observe`` asks for."""
+
+    name: str
+    address: str | None = None
+    computer: str = ""
+    language: str = "en"
+    oem: int = 437
+    ansi: int = 1252
+    culture: str = "en-US"
+    patterns: Patterns = PATTERNS["en-US"]
+    utc_offset_min: int = 0
+    clock_offset_s: float = 0.0
+    generation: str = "none"
+    mode: str = "Normal"
+    rights: str = "admin"
+    down: bool = False
+    wide: bool = False
+    broker: bool = False
+    agents: tuple[str, ...] = ()
+    pending_reboot: tuple[str, ...] = ()
+    powershell: str = "5.1.14393.0"
+    jea: tuple[str, ...] = ()
+    script_s: float = 0.0
+    caller_session: int = 0
+    restart_s: float = 30.0
+    stays_down: bool = False
+    """It does not come back from a restart."""
+    boots_twice: bool = False
+    """It restarts once more, ``reboot_s`` after it came back, as updates make hosts do."""
+    reboot_s: float = 30.0
+    ready_s: float = 0.0
+    """From its return until its Remote Desktop service runs."""
+    disk_protection: str = "NotInstalled"
+    lacks: tuple[str, ...] = ()
+    """Programs of Windows that are not there, such as ``chglogon.exe``."""
+    administrators: str = "users"
+    """Who stands in Administrators: ``users`` only; ``group``, a domain's group too, and Windows has noted everybody's
+    groups; ``unnoted``, the same and it has not; ``broken``, a member whose SID cannot be read; ``unreadable``.
+    """
+    lease_folder: str = "ours"
+    """``writable`` where a standard user may write it too, so that what lies there proves nothing (W22)."""
+
+    @property
+    def words(self) -> Words:
+        """The words of its language."""
+        return WORDS[self.language]

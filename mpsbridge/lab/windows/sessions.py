@@ -1,0 +1,71 @@
+"""Sessions and stations: who is on, since when, and as whom."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+WINLOGON_LEAD = timedelta(seconds=7)
+"""A session's ``winlogon`` starts some seconds before its user has signed in."""
+
+
+@dataclass(slots=True)
+class LabSession:
+    """One session on a make-believe host.
+
+    ``logoff_s`` passes until its row vanishes after a log-off was ordered, ``linger_s`` more until its processes do
+    (W9); a ``hung`` one does neither. A ``protected`` one is refused to whoever acts on it.
+    """
+
+    id: int
+    user: str
+    logon: datetime
+    born: datetime
+    account: str
+    sid: str
+    session_name: str | None = None
+    state: str = "active"
+    idle_s: int | None = None
+    idle_text: str | None = None
+    station: int | None = None
+    admin: bool = False
+    admin_by_group: bool = False
+    """An administrator as a member of the domain's group, and not by name."""
+    client: str | None = None
+    programs: tuple[str, ...] = ()
+    """What runs in it beside the desktop."""
+    hung: bool = False
+    protected: bool = False
+    logoff_s: float = 0.0
+    linger_s: float = 0.0
+    row_gone_at: float | None = None
+    """Monotonic time at which the row vanishes, once a log-off was ordered."""
+    disconnected_at: datetime | None = None
+    lines: tuple[int, ...] = ()
+    """Where its row stands in the captured table, if the host plays one back (twice, if somebody asked twice)."""
+    boxes: list[str] = field(default_factory=list)
+    """The texts of the messages shown in it."""
+
+
+@dataclass(slots=True)
+class LabStation:
+    """One MultiPoint station; whoever signs in there automatically comes back at once after a log-off (W8)."""
+
+    id: int
+    name: str
+    session_id: int | None = None
+    auto_logon: bool = False
+
+
+def sid_of(*names: str) -> str:
+    """A SID in the shape of a local account's, the same for the same names in every run."""
+    digest = hashlib.sha256("\n".join(names).casefold().encode()).digest()
+    parts = [int.from_bytes(digest[start : start + 4], "little") for start in (0, 4, 8)]
+    return f"S-1-5-21-{parts[0]}-{parts[1]}-{parts[2]}-{1000 + int.from_bytes(digest[12:14], 'little')}"
+
+
+def born_before(logon: datetime) -> datetime:
+    """The creation time of the ``winlogon`` that led to a logon: with the microseconds that real ones have."""
+    moment = logon - WINLOGON_LEAD
+    return moment.replace(microsecond=moment.second * 16_667 + moment.minute)

@@ -1,0 +1,1 @@
+"""What stands between clients and make-believe hosts: HTTP, WSMan, PSRP, signing in, certificates, faults."""
