@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from mpsbridge.lab.engines.scripted.lease import lease_of
 from mpsbridge.lab.server import Lab
 
 DEMO_HOST, DEMO_USER = "school-fr", "user5"
@@ -45,7 +46,7 @@ def what_hosts_say(running: Lab) -> Told:
     with running.world.changing() as hosts:
         left = [session.user for session in hosts[DEMO_HOST].rows()]
         maintained = hosts[MAINTAINED]
-        given_back = (maintained.lease, maintained.failsafe, maintained.logon_mode) == (None, None, "enabled")
+        given_back = (lease_of(maintained), [*maintained.tasks], maintained.logon_mode) == (None, [], "enabled")
     acts = [change.act for change in running.changes if change.user == DEMO_USER]
     there = [change for change in running.changes if change.host == MAINTAINED]
     return Told(

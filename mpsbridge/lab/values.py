@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv4Network
+from pathlib import PureWindowsPath
 from typing import Any
 
 from mpsbridge.lab.windows.regions import Patterns
@@ -66,6 +67,21 @@ def text(value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise Wrong(f"must be a text that is not empty, not {value!r}")
     return value
+
+
+def any_text(value: Any) -> str:
+    """A text, also an empty one."""
+    if not isinstance(value, str):
+        raise Wrong(f"must be a text, not {value!r}")
+    return value
+
+
+def windows_path(value: Any) -> str:
+    r"""A full path on drive C, such as ``C:\Program Files\thing.json``."""
+    path = PureWindowsPath(text(value))
+    if path.drive.upper() != "C:" or not path.root or ".." in path.parts:
+        raise Wrong(f"must be a full path that begins with C:\\, not {value!r}")
+    return str(path)
 
 
 def flag(value: Any) -> bool:

@@ -108,8 +108,8 @@ _HOST: dict[str, read.Reader] = {
     "disk_protection": read.one_of("NotInstalled", "Passive", "Discard"),
     "lacks": read.texts,
     "administrators": read.one_of("users", "group", "unnoted", "broken", "unreadable"),
-    "lease": read.text,
-    "lease_folder": read.one_of("ours", "writable"),
+    "files": read.rows,
+    "folders": read.rows,
     "playback": read.text,
     "playback_qwinsta": read.text,
     "sessions": read.rows,
@@ -118,7 +118,8 @@ _HOST: dict[str, read.Reader] = {
 }
 _STATE_KEYS = {
     "boot",
-    "lease",
+    "files",
+    "folders",
     "logon_mode",
     "playback",
     "playback_qwinsta",
@@ -141,7 +142,8 @@ def _host(raw: Any, world: World, folder: Path) -> LabHost:
         facts,
         world,
         logon_mode=values.get("logon_mode", "enabled"),
-        lease=values.get("lease"),
+        files=dict(_each(values.get("files", []), "files", _file)),
+        folders=dict(_each(values.get("folders", []), "folders", _folder)),
         faults=tuple(_each(values.get("faults", []), "faults", _fault)),
         playback=_capture(values.get("playback"), folder, "playback"),
         playback_qwinsta=_capture(values.get("playback_qwinsta"), folder, "playback_qwinsta"),
@@ -230,6 +232,20 @@ def _captured_session(row: CapturedRow, host: LabHost) -> LabSession:
         state=row.state,
         disconnected_at=host.now() if row.state == "disconnected" else None,
     )
+
+
+_FILE: dict[str, read.Reader] = {"path": read.windows_path, "text": read.any_text}
+_FOLDER: dict[str, read.Reader] = {"path": read.windows_path, "writers": read.texts}
+
+
+def _file(raw: Any) -> tuple[str, str]:
+    values = read.table(raw, _FILE, required=("path", "text"))
+    return values["path"], values["text"]
+
+
+def _folder(raw: Any) -> tuple[str, tuple[str, ...]]:
+    values = read.table(raw, _FOLDER, required=("path", "writers"))
+    return values["path"], values["writers"]
 
 
 _STATION: dict[str, read.Reader] = {

@@ -105,7 +105,7 @@ def test_the_procedure_warns_waits_ends_and_gives_everything_back(
         assert (run.command, run.reason, str(run.verdict)) == ("end", "updates", "done")
         assert journal.unanswered(run.id) == []
     with lab.world.changing() as hosts:
-        assert hosts["alpha"].lease is None
+        assert lease_of(hosts["alpha"]) is None
         assert hosts["alpha"].rows() == []
 
 
@@ -171,7 +171,7 @@ def test_w22_a_planted_lease_holds_the_host_and_nothing_in_it_is_done(
         found=LogonMode.ENABLED,
         set=LogonMode.DISABLED,
     ).text()
-    host = HOSTS[0] | {"logon_mode": "disabled", "lease": planted, "lease_folder": "writable"}
+    host = HOSTS[0] | {"logon_mode": "disabled", **leased(planted), **weak_folder()}
     with Lab(build_world({"hosts": [host]}), auth="ntlm") as lab:
         monkeypatch.setenv("MPSBRIDGE_INVENTORY", str(lab.inventory))
         monkeypatch.setenv("MPSBRIDGE_PASSWORD", lab.password)
@@ -202,7 +202,7 @@ def test_when_the_time_for_the_run_is_up_all_is_given_back_and_that_is_no_interr
         assert "the time for the whole run is up" in found.err
         assert "mpsbridge resume" in found.err
         with lab.world.changing() as hosts:
-            assert (hosts["alpha"].logon_mode, hosts["alpha"].lease) == ("enabled", None)
+            assert (hosts["alpha"].logon_mode, lease_of(hosts["alpha"])) == ("enabled", None)
 
 
 @pytest.mark.parametrize(
@@ -360,7 +360,7 @@ def test_a_killed_run_is_resumed_and_nobody_is_hit_twice(
         running.wait()
     assert running.returncode == -signal.SIGKILL
     with lab.world.changing() as hosts:
-        assert hosts["alpha"].lease is not None
+        assert lease_of(hosts["alpha"]) is not None
     found = mpsbridge("resume", "--yes", "--timeout", "2s", "-o", "json")
     assert found.code == 0, found.err
     told = [(change.user, change.text) for change in lab.changes if change.act == "message"]
@@ -368,7 +368,7 @@ def test_a_killed_run_is_resumed_and_nobody_is_hit_twice(
     ended = [change.user for change in lab.changes if change.act == "logoff"]
     assert sorted(filter(None, ended)) == ["alice", "bob"]
     with lab.world.changing() as hosts:
-        assert (hosts["alpha"].lease, hosts["alpha"].logon_mode) == (None, "enabled")
+        assert (lease_of(hosts["alpha"]), hosts["alpha"].logon_mode) == (None, "enabled")
     with Journal(tmp_path / "journal.sqlite") as journal:
         assert journal.runs(only_open=True) == []
 

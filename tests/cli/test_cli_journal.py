@@ -130,7 +130,7 @@ def test_a_disk_that_fills_in_the_middle_stops_what_disrupts_and_all_is_given_ba
         found = stage.begin(largest_file=kilobytes * 1024)
         with stage.lab.world.changing() as hosts:
             host = hosts["alpha"]
-            assert (host.lease, host.logon_mode, host.failsafe) == (None, "enabled", None)
+            assert (lease_of(host), host.logon_mode, task_of(host)) == (None, "enabled", None)
         _nothing_without_an_intent(stage)
         if found.code == 0:  # it was large enough
             check(stage)
@@ -179,6 +179,6 @@ def test_two_runs_at_once_on_one_host_and_one_journal(lab: Lab, mpsbridge: Comma
     assert [(change.act, change.user) for change in done] == [("message", "alice")] * 2
     assert ["is cancelled" in change.text for change in done] == [False, True]
     with lab.world.changing() as hosts:
-        assert (hosts["alpha"].lease, hosts["alpha"].logon_mode) == (None, "enabled")
+        assert (lease_of(hosts["alpha"]), hosts["alpha"].logon_mode) == (None, "enabled")
     with Journal(tmp_path / "journal.sqlite") as journal:
         assert [run.command for run in reversed(journal.runs())] == ["end", "end", "logoff"]

@@ -123,7 +123,7 @@ def test_a_run_shows_a_line_for_each_host_and_gives_everything_back_when_interru
     assert "at work" not in call.screen.splitlines()[-1]
     with lab.world.changing() as hosts:
         assert {
-            (host.logon_mode, host.lease, host.failsafe) for host in hosts.values() if host.name in "alphabeta"
+            (host.logon_mode, lease_of(host), task_of(host)) for host in hosts.values() if host.name in "alphabeta"
         } == {("enabled", None, None)}
 
 

@@ -132,9 +132,9 @@ def test_what_would_be_done_is_not_told_as_done(lab: Lab, mpsbridge: Command) ->
 
 def test_a_dry_run_of_resume_is_refused_as_the_real_one_is(lab: Lab, mpsbridge: Command, clock: HastyClock) -> None:
     with lab.world.changing() as hosts:
-        lease = hosts["alpha"].lease
+        lease = lease_of(hosts["alpha"])
         assert lease is not None
-        hosts["alpha"].lease = lease.replace(RUN, "20261125-130000-beef")
+        put_lease(hosts["alpha"], lease.replace(RUN, "20261125-130000-beef"))
     rehearsed = mpsbridge("resume", "--dry-run", clock=clock)
     assert lab.changes == []
     real = mpsbridge("resume", "--yes", clock=clock)
@@ -233,7 +233,7 @@ def test_a_host_that_a_person_has_released_has_left_the_run(
     with Journal(tmp_path / "journal.sqlite") as journal:
         journal.record(RUN, "alpha", LeaseTaken(expires=datetime(2099, 11, 25, tzinfo=UTC), phase=Phase.LEASE))
     with lab.world.changing() as hosts:
-        hosts["alpha"].lease = None
+        put_lease(hosts["alpha"], None)
     found = mpsbridge("resume", how, clock=clock)
     assert (found.code, "so the host has left this run" in found.err) == (1, True)
     assert [change for change in lab.changes if change.host == "alpha"] == []

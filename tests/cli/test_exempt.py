@@ -39,7 +39,7 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
 
 
 def acts(lab: Lab) -> list[tuple[str, str | None]]:
-    return [(change.act, change.user) for change in lab.changes if change.act not in {"lease", "failsafe", "message"}]
+    return [(change.act, change.user) for change in lab.changes if change.act not in {"file", "task", "message"}]
 
 
 def results(found: Console, host: str = "plain") -> dict[str, tuple[str, str]]:

@@ -78,8 +78,10 @@ def test_a_run_that_has_ended_is_released(name: str, lab: Lab, mpsbridge: Comman
 @pytest.mark.parametrize("name", CALLS)
 def test_a_person_s_hold_is_told_as_that_person_s(name: str, lab: Lab, mpsbridge: Command) -> None:
     with lab.world.changing() as hosts:
-        old = str(hosts["alpha"].lease)
-        hosts["alpha"].lease = Lease.model_validate_json(old).model_copy(update={"run": None, "reason": "exam"}).text()
+        old = str(lease_of(hosts["alpha"]))
+        put_lease(
+            hosts["alpha"], Lease.model_validate_json(old).model_copy(update={"run": None, "reason": "exam"}).text()
+        )
     found = mpsbridge(*CALLS[name])
     already = "already " if name == "hold" else ""
     assert f"the host is held {already}by root@box (exam); {RELEASE} gives it back" in found.err

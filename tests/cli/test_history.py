@@ -162,7 +162,7 @@ def test_a_run_that_was_stopped_and_gave_everything_back_says_so_and_one_next_st
         process.wait()
     assert process.returncode == 130
     with lab.world.changing() as hosts:
-        assert (hosts["alpha"].lease, hosts["alpha"].logon_mode) == (None, "enabled")
+        assert (lease_of(hosts["alpha"]), hosts["alpha"].logon_mode) == (None, "enabled")
     with Journal(tmp_path / "journal.sqlite") as journal:
         (run,) = journal.runs()
     assert out.splitlines()[-1] == f"run {run.id}: stopped"

@@ -43,4 +43,4 @@ def test_the_procedure_is_refused_with_the_option_that_leaves_logons_open(lab: L
     left = mpsbridge(*words, "--logons", "leave")
     assert left.code == 0, left.err
     assert "logons are enabled again" not in left.err
-    assert [change.act for change in lab.changes] == ["lease", "logoff", "lease"]
+    assert [change.act for change in lab.changes] == ["file", "logoff", "file"]

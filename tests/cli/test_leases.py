@@ -96,12 +96,12 @@ def test_w22_whatever_the_file_says_it_is_a_lease_that_can_be_used_or_damaged(od
 
 TEXTS = [text for text in SPOILT.values() if text]  # a world has no lease that is empty
 HOSTS: list[dict[str, Any]] = [
-    *({"name": f"h{number}", "sessions": [], "lease": text} for number, text in enumerate(TEXTS)),
-    {"name": "sound", "sessions": [], "lease": held(run=None, expires=None, reason="exam", owner="alice")},
+    *({"name": f"h{number}", "sessions": [], **leased(text)} for number, text in enumerate(TEXTS)),
+    {"name": "sound", "sessions": [], **leased(held(run=None, expires=None, reason="exam", owner="alice"))},
     {"name": "free", "sessions": []},
-    {"name": "long", "sessions": [], "lease": TOO_LONG},
-    {"name": "weak", "sessions": [], "lease": held(), "lease_folder": "writable"},
-    {"name": "closed", "sessions": [], "lease": "damaged", "logon_mode": "drain"},
+    {"name": "long", "sessions": [], **leased(TOO_LONG)},
+    {"name": "weak", "sessions": [], **leased(held()), **weak_folder()},
+    {"name": "closed", "sessions": [], **leased("damaged"), "logon_mode": "drain"},
 ]
 
 
@@ -134,7 +134,7 @@ def test_spoilt_leases_are_released_by_their_digest(lab: Lab, mpsbridge: Command
     assert f"{hosts[1]} (a lease that cannot be read, digest {digest[:16]})" in asked.err
     assert mpsbridge("release", *hosts, "--yes").code == 0
     with lab.world.changing() as there:
-        assert [there[host].lease for host in hosts] == [None] * len(hosts)
+        assert [lease_of(there[host]) for host in hosts] == [None] * len(hosts)
 
 
 def test_a_lease_that_changed_since_the_question_is_left(
@@ -143,8 +143,8 @@ def test_a_lease_that_changed_since_the_question_is_left(
 
     def meanwhile(*_words: object, **_more: object) -> None:
         with lab.world.changing() as there:
-            there["closed"].lease = "damaged otherwise"
-            there["sound"].lease = held("another")
+            put_lease(there["closed"], "damaged otherwise")
+            put_lease(there["sound"], held("another"))
 
     monkeypatch.setattr(Terminal, "confirm", meanwhile)
     released = mpsbridge("release", "closed", "sound", "-o", "json")
@@ -153,7 +153,7 @@ def test_a_lease_that_changed_since_the_question_is_left(
         "the lease has changed since and was left, so the host is still held"
     ] * 2
     with lab.world.changing() as there:
-        assert there["closed"].lease == "damaged otherwise"
+        assert lease_of(there["closed"]) == "damaged otherwise"
 
 
 @pytest.mark.usefixtures("lab")

@@ -119,7 +119,7 @@ def test_another_run_s_lease_that_goes_ends_no_other_run(
 ) -> None:
     record(tmp_path, "alpha", held="alpha")
     with lab.world.changing() as hosts:
-        hosts["alpha"].lease = str(hosts["alpha"].lease).replace(RUN, "20261125-130000-beef")
+        put_lease(hosts["alpha"], str(lease_of(hosts["alpha"])).replace(RUN, "20261125-130000-beef"))
     assert mpsbridge("release", "alpha", "--yes", clock=clock).code == 0
     assert not told(tmp_path)[0]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,6 +109,17 @@ def test_the_floors_of_the_lab_stand_on_the_make_believe_windows(path: Path) -> 
             assert floor_of(name) in STANDS_ON[own], f"{own} must not import {name}"
         elif own == "windows" and name.startswith("mpsbridge."):
             assert name.startswith("mpsbridge.clock."), f"the make-believe Windows must not import {name}"
+
+
+@pytest.mark.parametrize("folder", ["windows", "engines/powershell"])
+def test_the_make_believe_windows_and_real_powershell_on_it_know_no_purpose_of_a_script(folder: str) -> None:
+    texts = {
+        path.name: path.read_text(encoding="utf-8") for path in (PACKAGE / "lab" / folder).iterdir() if path.is_file()
+    }
+    told = [
+        name for name, text in texts.items() if re.search(r"(?<!re)lease|failsafe|mpsbridge run", text, re.IGNORECASE)
+    ]
+    assert told == []
 
 
 def test_no_transport_imports_the_face_of_its_own_package() -> None:

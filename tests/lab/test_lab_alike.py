@@ -45,7 +45,7 @@ LANGUAGES = [
         ("pt", -180, {"rights": "user"}),
         ("ru", 180, {"oem": 866}),
         ("zh-CN", 480, {"generation": "2016", "rights": "rds"}),
-        ("ja", 540, {"logon_mode": "drain", "lease": LEASE % "20200101000000.000000+000"}),
+        ("ja", 540, {"logon_mode": "drain", **leased(LEASE % "20200101000000.000000+000")}),
     )
 ]
 STATIONS = {
@@ -65,15 +65,15 @@ SPECIAL: list[dict[str, Any]] = [
     {"name": "hung", "sessions": [session(2, "alice", hung=True), session(3, "bob")]},
     {"name": "lingers", "sessions": [session(2, "alice", linger_s=3600), session(3, "bob", logoff_s=3600)]},
     {"name": "own", "caller_session": 2, "sessions": [session(2, "alice"), session(3, "bob")]},
-    {"name": "leased", "lease": LEASE % "20991231235959.000000+000", "sessions": PEOPLE},
+    {"name": "leased", **leased(LEASE % "20991231235959.000000+000"), "sessions": PEOPLE},
     {
         "name": "lease-planted",
-        "lease": LEASE % "20991231235959.000000+000",
-        "lease_folder": "writable",
+        **leased(LEASE % "20991231235959.000000+000"),
+        **weak_folder(),
         "sessions": PEOPLE,
     },
-    {"name": "folder-writable", "lease_folder": "writable", "sessions": PEOPLE},
-    {"name": "lease-damaged", "lease": "{'", "sessions": PEOPLE},
+    {"name": "folder-writable", **weak_folder(), "sessions": PEOPLE},
+    {"name": "lease-damaged", **leased("{'"), "sessions": PEOPLE},
     {"name": "starting", "ready_s": 3600, "boots_twice": True, "sessions": PEOPLE},
     *(
         {
@@ -221,8 +221,12 @@ def test_generated_hosts_are_the_same_to_both(labs: Callable[[str], Lab], raw: d
 
 
 def become(host: LabHost, other: LabHost) -> None:
-    """Everything about a host but the world that it is in, and where its lease is kept."""
+    """Everything about a host but the world that it is in, where its files are kept, and what executes its tasks."""
     host.world.changes.clear()
     for name, value in vars(other).items():
-        if name not in {"world", "_lease_file"}:
+        if name not in {"world", "files", "execute"}:
             setattr(host, name, value)
+    for path in host.files:
+        host.files.write(path, None)
+    for path in other.files:
+        host.files.write(path, other.files.read(path))

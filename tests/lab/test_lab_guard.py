@@ -201,7 +201,7 @@ def test_a_blind_caller_can_end_nobody() -> None:
 
 
 def test_a_lease_of_another_run_stops_acts_but_not_messages() -> None:
-    host = host_of(lease='{"run": "run-2", "owner": "dave"}')
+    host = host_of(**leased('{"run": "run-2", "owner": "dave"}'))
     seen = known(host, 2)
     assert act(host, "Close-MpsbridgeSession", seen) == ["refused"]
     assert act(host, "Send-MpsbridgeMessage", seen, Text="hello") == ["shown"]

@@ -13,6 +13,7 @@ from support.snippet_calls import NEVER, failsafe, held, order, swap, switch
 from mpsbridge.lab import build_world
 from mpsbridge.lab.engines.contract import Memory, Submitted
 from mpsbridge.lab.engines.scripted.engine import ScriptedEngine
+from mpsbridge.lab.engines.scripted.failsafe import FAILSAFE_TASK
 from mpsbridge.lab.windows.host import LabHost
 from mpsbridge.models.sessions import AllowedSession, LogonMode, to_cim
 from mpsbridge.snippets.failsafe import RemoveFailsafe
@@ -58,7 +59,7 @@ def acts(where: LabHost) -> list[tuple[str, str]]:
 
 def closed(where: LabHost, *, lasts_s: float = 1000, found: str = "enabled", to: str = "drain") -> None:
     """A run has taken the lease, set the failsafe and closed the host."""
-    ask(where, "lease", swap(held(expires=in_s(where, lasts_s)), where.lease))
+    ask(where, "lease", swap(held(expires=in_s(where, lasts_s)), lease_of(where)))
     assert ask(where, "failsafe", failsafe(LogonMode(found), LogonMode(to)))["registered"]
     where.set_logon_mode(to)
 
@@ -67,10 +68,10 @@ def test_w19_when_the_lease_has_run_out_the_task_restores_and_goes() -> None:
     where = host()
     closed(where, lasts_s=1000)
     passes(where, 901)
-    assert (where.logon_mode, where.failsafe is None) == ("drain", False)
+    assert (where.logon_mode, task_of(where) is None) == ("drain", False)
     passes(where, 300)
-    assert (where.logon_mode, where.failsafe) == ("enabled", None)
-    assert acts(where)[-2:] == [("failsafe", "acted"), ("logons", "enabled")]
+    assert (where.logon_mode, task_of(where)) == ("enabled", None)
+    assert acts(where)[-2:] == [("logons", "enabled"), ("task", rf"removed {FAILSAFE_TASK}")]
 
 
 def test_w19_a_renewed_lease_keeps_it_waiting() -> None:
@@ -78,7 +79,7 @@ def test_w19_a_renewed_lease_keeps_it_waiting() -> None:
     closed(where, lasts_s=1000)
     for _ in range(5):
         passes(where, 900)
-        ask(where, "lease", swap(held(expires=in_s(where, 1000)), where.lease))
+        ask(where, "lease", swap(held(expires=in_s(where, 1000)), lease_of(where)))
     assert where.logon_mode == "drain"
     passes(where, 1500)
     assert where.logon_mode == "enabled"
@@ -90,18 +91,18 @@ def test_w17_what_others_changed_is_left(mode: str) -> None:
     closed(where)
     where.set_logon_mode(mode)
     passes(where, 2000)
-    assert (where.logon_mode, where.failsafe) == (mode, None)
+    assert (where.logon_mode, task_of(where)) == (mode, None)
 
 
 def test_w19_without_a_lease_it_acts_at_its_next_turn_and_removed_it_never_does() -> None:
     where = host()
     closed(where)
-    ask(where, "lease", swap(None, where.lease))
+    ask(where, "lease", swap(None, lease_of(where)))
     passes(where, 301)
     assert where.logon_mode == "enabled"
     closed(where)
     ask(where, "failsafe-remove", RemoveFailsafe(not_after=NEVER, run="run-1"))
-    ask(where, "lease", swap(None, where.lease))
+    ask(where, "lease", swap(None, lease_of(where)))
     passes(where, 9999)
     assert where.logon_mode == "drain"
 
@@ -109,10 +110,10 @@ def test_w19_without_a_lease_it_acts_at_its_next_turn_and_removed_it_never_does(
 def test_w19_a_hold_is_never_over_and_damage_counts_as_held_for_a_day() -> None:
     where = host()
     closed(where)
-    where.lease = held(None, expires=None)
+    put_lease(where, held(None, expires=None))
     passes(where, 3 * 86400)
     assert where.logon_mode == "drain"
-    where.lease = "damaged"
+    put_lease(where, "damaged")
     passes(where, 80_000)
     assert where.logon_mode == "drain"
     passes(where, 7000)
@@ -133,7 +134,7 @@ def test_w23_with_disk_protection_nothing_outlives_a_restart() -> None:
     where = host(generation="2016", disk_protection="Discard")
     closed(where)
     where.restart()
-    assert (where.lease, where.logon_mode, where.failsafe) == (None, "enabled", None)
+    assert (lease_of(where), where.logon_mode, task_of(where)) == (None, "enabled", None)
 
 
 def test_w24_ten_seconds_after_the_order_the_host_is_away_then_another_boot() -> None:

@@ -14,7 +14,7 @@ from support.snippet_calls import failsafe, held, mode, swap
 
 from mpsbridge.lab import Lab
 from mpsbridge.lab.engines.powershell.engine import PowerShellEngine
-from mpsbridge.lab.windows.failsafe import EVERY_S, FAILSAFE_EVENT
+from mpsbridge.lab.engines.scripted.failsafe import EVERY_S, FAILSAFE_EVENT
 from mpsbridge.lab.windows.host import LabHost
 from mpsbridge.models.sessions import LogonMode, from_cim, to_cim
 
@@ -49,7 +49,7 @@ def leave_behind(lab: Lab, name: str, found: LogonMode = LogonMode.ENABLED, *, l
         ],
     )
     with lab.world.changing():
-        assert (host.logon_mode, host.failsafe is not None) == ("drain", True)
+        assert (host.logon_mode, task_of(host) is not None) == ("drain", True)
     return host
 
 
@@ -87,16 +87,16 @@ def test_w19_the_registered_command_opens_a_host_that_its_run_has_left(lab: Lab)
     left["reserved"] = leave_behind(lab, "reserved", LogonMode.DRAIN_UNTIL_RESTART)
     left["alive"] = leave_behind(lab, "alive", lasts_s=3600)
     with lab.world.changing():
-        left["damaged"].lease = "{"
+        put_lease(left["damaged"], "{")
         left["changed"].set_logon_mode("disabled")
-        edited = left["edited"].failsafe
+        edited = task_of(left["edited"])
         assert edited is not None
-        edited.command = '-NoProfile -NonInteractive -Command "exit"'  # what is not in the command is not done
+        edited.arguments = '-NoProfile -NonInteractive -Command "exit"'  # what is not in the command is not done
     before = len(lab.changes)
     for host in left.values():
         host.events.clear()
     pass_time(lab, EVERY_S + 1)
-    assert {name: (host.logon_mode, host.failsafe is None) for name, host in left.items()} == {
+    assert {name: (host.logon_mode, task_of(host) is None) for name, host in left.items()} == {
         "dead": ("enabled", True),
         "reserved": ("drain-until-restart", True),
         "alive": ("drain", False),
@@ -112,14 +112,14 @@ def test_w19_the_registered_command_opens_a_host_that_its_run_has_left(lab: Lab)
     }
     assert {(each.host, each.act) for each in lab.changes[before:]} == {
         ("dead", "logons"),
-        ("dead", "failsafe"),
+        ("dead", "task"),
         ("reserved", "logons"),
-        ("reserved", "failsafe"),
-        ("changed", "failsafe"),
+        ("reserved", "task"),
+        ("changed", "task"),
     }
     pass_time(lab, 25 * 3600)  # a lease that nobody can read holds for a day, by the host's own clock
-    assert (left["damaged"].logon_mode, left["damaged"].failsafe) == ("enabled", None)
-    assert (left["alive"].logon_mode, left["alive"].failsafe) == ("enabled", None)
+    assert (left["damaged"].logon_mode, task_of(left["damaged"])) == ("enabled", None)
+    assert (left["alive"].logon_mode, task_of(left["alive"])) == ("enabled", None)
 
 
 def test_a_host_tells_its_own_time(lab: Lab) -> None:

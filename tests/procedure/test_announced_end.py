@@ -71,7 +71,7 @@ def test_w41_who_was_told_of_an_end_that_was_given_back_is_told_so_and_then_anew
     story.stop(run.lives[-1])
     story.pass_time(after_s)
     assert boxes(guest) == ["5", "1", "off"]
-    assert story.host.lease is None
+    assert lease_of(story.host) is None
     resumed = story.clock.monotonic()
     story.resume(run)
     story.pass_time(HOUR_S)
@@ -92,7 +92,7 @@ def test_w41_an_end_whose_time_is_past_is_announced_anew(story: Story, after_s: 
     assert boxes(guest) == ["5", "1", "5", "1"]
     (end,) = [deed for deed in story.host.deeds if deed.act == "logoff"]
     assert end.at - resumed >= 300
-    assert (story.host.lease, story.host.failsafe, story.host.logon_mode) == (None, None, "enabled")
+    assert (lease_of(story.host), task_of(story.host), story.host.logon_mode) == (None, None, "enabled")
 
 
 def test_w41_an_end_that_is_still_to_come_stays_as_it_was_announced(story: Story) -> None:
@@ -150,7 +150,7 @@ def test_a_cancellation_that_is_lost_is_in_doubt_and_keeps_nothing_from_being_gi
     story.pass_time(5 * MINUTE_S)
     assert run.lives[-1].error is not None
     assert run.lives[-1].error.may_have_run
-    assert (story.host.lease, story.host.failsafe, story.host.logon_mode) == (None, None, "enabled")
+    assert (lease_of(story.host), task_of(story.host), story.host.logon_mode) == (None, None, "enabled")
 
 
 def test_nobody_is_told_that_a_log_off_in_doubt_is_off(story: Story) -> None:
@@ -169,12 +169,12 @@ def test_w41_a_release_tells_people_and_the_host_leaves_the_run(story: Story) ->
     story.release(story.boxes[1])
     story.pass_time(MINUTE_S)
     assert boxes(guest) == ["5", "1", "off"]
-    assert story.host.lease is None
+    assert lease_of(story.host) is None
     story.resume(run)
     story.pass_time(HOUR_S)
     assert isinstance(run.lives[-1].error, HostReleased)
     assert not run.lives[-1].error.may_have_run
-    assert (boxes(guest), acts(story, "logoff"), story.host.lease) == (["5", "1", "off"], [], None)
+    assert (boxes(guest), acts(story, "logoff"), lease_of(story.host)) == (["5", "1", "off"], [], None)
     assert not story.may_be_resumed(run)
 
 
@@ -188,7 +188,7 @@ def test_a_host_that_was_released_while_its_run_was_at_work_leaves_it_too(story:
     story.resume(run)
     story.pass_time(HOUR_S)
     assert isinstance(run.lives[-1].error, HostReleased)
-    assert (boxes(guest), acts(story, "logoff"), story.host.lease) == (["5", "1", "off"], [], None)
+    assert (boxes(guest), acts(story, "logoff"), lease_of(story.host)) == (["5", "1", "off"], [], None)
 
 
 def test_a_lease_of_which_nobody_knows_whether_it_was_taken_was_released_by_nobody(story: Story) -> None:
@@ -332,14 +332,14 @@ def test_release_tells_people_what_the_lease_says_they_were_told(
                 set=LogonMode.DRAIN,
                 notices=(mark,),
             )
-            alpha.lease = lease.text()
+            put_lease(alpha, lease.text())
             alpha.set_logon_mode("drain")
         found = mpsbridge("release", "alpha", "--yes", "-o", "json")
         assert found.code == 0, found.err
         assert "1 session told that the log-off is cancelled" in found.outcome("alpha")["value"]["text"]
         assert told(lab) == ["off"]
         with lab.world.changing() as hosts:
-            assert (hosts["alpha"].lease, hosts["alpha"].logon_mode) == (None, "enabled")
+            assert (lease_of(hosts["alpha"]), hosts["alpha"].logon_mode) == (None, "enabled")
 
 
 def test_resume_says_which_hosts_were_released_and_goes_on_with_the_others(

@@ -102,7 +102,7 @@ def acts(lab: Lab) -> list[str]:
 
 def given_back(lab: Lab, name: str) -> bool:
     with lab.world.changing() as hosts:
-        return hosts[name].lease is None and hosts[name].logon_mode == LogonMode.ENABLED
+        return lease_of(hosts[name]) is None and hosts[name].logon_mode == LogonMode.ENABLED
 
 
 @pytest.mark.parametrize("name", ["rds", "mps2016", "mps2012"])

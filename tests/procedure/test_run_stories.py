@@ -98,7 +98,7 @@ def test_w17_a_run_that_takes_over_gives_back_what_the_dead_one_found(story: Sto
     story.begin(policy(take_over=True), story.boxes[1])
     story.pass_time(HOUR_S)
     assert story.host.logon_mode == "enabled"
-    assert (story.host.lease, story.host.failsafe) == (None, None)
+    assert (lease_of(story.host), task_of(story.host)) == (None, None)
 
 
 @pytest.mark.parametrize("lost", [1, 2])
@@ -116,7 +116,7 @@ def test_w17_a_run_that_takes_over_and_cannot_set_its_own_mode_gives_back_what_t
     story.pass_time(HOUR_S)
     assert "link broke" in str(second.lives[-1].error)
     assert story.host.logon_mode == "enabled"
-    assert (story.host.lease, story.host.failsafe) == (None, None)
+    assert (lease_of(story.host), task_of(story.host)) == (None, None)
 
 
 def test_w17_a_run_that_takes_over_from_a_living_one_gives_back_what_that_one_found(story: Story) -> None:
@@ -130,7 +130,7 @@ def test_w17_a_run_that_takes_over_from_a_living_one_gives_back_what_that_one_fo
     order = acts(story, "logons", "failsafe-remove")
     assert order[:3] == ["logons disabled", "logons enabled", "logons drain"]
     assert story.host.logon_mode == "enabled"
-    assert (story.host.lease, story.host.failsafe) == (None, None)
+    assert (lease_of(story.host), task_of(story.host)) == (None, None)
 
 
 def test_w02_who_disconnects_before_a_notice_is_not_ended_without_consent(story: Story) -> None:
@@ -276,7 +276,7 @@ def test_a_run_that_dies_while_it_gives_back_knows_what_it_found(story: Story) -
     story.resume(run)
     story.pass_time(HOUR_S)
     assert story.host.logon_mode == "enabled"
-    assert (story.host.lease, story.host.failsafe) == (None, None)
+    assert (lease_of(story.host), task_of(story.host)) == (None, None)
 
 
 def orders(story: Story) -> int:

@@ -71,12 +71,12 @@ MOMENTS: dict[str, tuple[str, ...]] = {
     "disconnect": ("before", "disconnect"),
     "logoff": ("before", "logoff"),
     "logons": ("before", "logons"),
-    "hold": ("before", "lease"),
-    "release": ("before", "lease", "logons"),
-    "end": ("before", "lease", "logons", "message", "logoff", "failsafe"),
-    "restart": ("before", "lease", "logons", "message", "logoff", "restart"),
+    "hold": ("before", "file"),
+    "release": ("before", "file", "logons"),
+    "end": ("before", "file", "logons", "message", "logoff", "task"),
+    "restart": ("before", "file", "logons", "message", "logoff", "restart"),
     "maintain": ("before", "message", "restart"),
-    "resume": ("before", "lease", "logoff", "restart"),
+    "resume": ("before", "file", "logoff", "restart"),
 }
 """When signals come: at the first request, or at a change of that kind on the host."""
 Streams = Mapping[int, Literal["closed", "full", "left"]]
@@ -204,8 +204,8 @@ def check_host(what: str, called: Called, stage: Stage, case: str) -> None:
     """Nothing is held without a word; what a good exit code claims has happened."""
     with stage.lab.world.changing() as hosts:
         host = hosts["alpha"]
-        held = (host.lease, host.failsafe, host.logon_mode) != (None, None, "enabled")
-        mode, lease = host.logon_mode, host.lease
+        held = (lease_of(host), task_of(host), host.logon_mode) != (None, None, "enabled")
+        mode, lease = host.logon_mode, lease_of(host)
         left = {each.user for each in host.rows()}
     if what == "hold":
         assert (lease is not None) or called.code != 0, case

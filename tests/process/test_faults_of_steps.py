@@ -92,7 +92,7 @@ def test_a_password_that_is_refused_in_the_middle(after: int, calls: ForkedCalls
     with staged("restart", calls, tmp_path / "host", [rule]) as stage:
         found = stage.begin("--timeout", "20s")
         with stage.lab.world.changing() as hosts:  # by this very process, not by the failsafe
-            assert (hosts["alpha"].lease, hosts["alpha"].logon_mode) == (None, "enabled"), found.printed
+            assert (lease_of(hosts["alpha"]), hosts["alpha"].logon_mode) == (None, "enabled"), found.printed
         judge(stage, found)
 
 
@@ -137,7 +137,7 @@ def judge(stage: Stage, found: Called) -> None:
         assert set(ended) == {"alice", "bob"}
         assert restarts == (stage.what == "restart")
         with stage.lab.world.changing() as hosts:
-            assert hosts["alpha"].lease is None
+            assert lease_of(hosts["alpha"]) is None
     elif found.code == 1:  # it says that it knows all, and that nothing was ended
         assert (ended, restarts) == ([], 0) or stage.what == "end", found.printed
     _record_is_true(stage)

@@ -17,6 +17,7 @@ from support.console import Command
 
 from mpsbridge.clock import HastyClock
 from mpsbridge.lab.engines.powershell.engine import PowerShellEngine
+from mpsbridge.lab.engines.scripted.failsafe import FAILSAFE_TASK
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.windows.host import LabHost
 from mpsbridge.lab.worldfile import build_world
@@ -112,7 +113,7 @@ class Ending:
 
     def orders(self, host: str) -> list[tuple[str, str]]:
         """What was done to the host as such, in order. (Its lease is a file, of which the world keeps no record.)"""
-        kinds = {"logons", "failsafe", "mode", "restart", "shutdown"}
+        kinds = {"logons", "task", "mode", "restart", "shutdown"}
         return [(change.act, change.text) for change in self.lab.changes if change.host == host and change.act in kinds]
 
     def now(self, host: str) -> LabHost:
@@ -121,7 +122,7 @@ class Ending:
 
     def is_as_before(self, host: str) -> bool:
         with self.lab.world.changing() as hosts:
-            return (hosts[host].lease, hosts[host].failsafe, hosts[host].logon_mode) == (None, None, "enabled")
+            return (lease_of(hosts[host]), task_of(hosts[host]), hosts[host].logon_mode) == (None, None, "enabled")
 
 
 @pytest.fixture
@@ -135,15 +136,15 @@ def ending(lab: Lab, clock: HastyClock, mpsbridge: Command, monkeypatch: pytest.
 def test_somebody_forgot_to_log_off(ending: Ending, kind: str) -> None:
     host = f"forgot-{kind}"
     ending.everybody(host, notices="1m,30s", outcome="done")
-    closed = [("failsafe", "registered"), ("logons", "drain")]
-    assert ending.orders(host) == [*closed, ("logons", "enabled"), ("failsafe", "removed")]
+    closed = [("task", rf"registered {FAILSAFE_TASK}"), ("logons", "drain")]
+    assert ending.orders(host) == [*closed, ("logons", "enabled"), ("task", rf"removed {FAILSAFE_TASK}")]
     assert ending.is_as_before(host)
     with ending.lab.world.changing() as hosts:  # a station that signs in by itself is there again (W8)
         assert [session.user for session in hosts[host].rows()] == (["guest"] if kind == "2012" else [])
 
 
 # What follows a restart, of the host's own doing: Windows drops ``drain-until-restart`` without being told.
-CLOSED = [("failsafe", "registered"), ("logons", "drain-until-restart")]
+CLOSED = [("task", rf"registered {FAILSAFE_TASK}"), ("logons", "drain-until-restart")]
 
 
 @of_kinds("2016")
@@ -151,7 +152,7 @@ def test_a_host_restarts_for_updates(ending: Ending, kind: str) -> None:
     host = f"restart-{kind}"
     before = ending.now(host).boot
     ending.everybody(host, then="restart", outcome="back")
-    assert ending.orders(host) == [*CLOSED, ("restart", ""), ("failsafe", "removed")]
+    assert ending.orders(host) == [*CLOSED, ("restart", ""), ("task", rf"removed {FAILSAFE_TASK}")]
     assert ending.now(host).boot > before
     assert ending.is_as_before(host)
 
@@ -163,14 +164,14 @@ def test_a_host_shuts_down(ending: Ending, kind: str) -> None:
     assert ending.orders(host) == [*CLOSED, ("shutdown", "")]
     with ending.lab.world.changing() as hosts:
         assert hosts[host].is_away
-        assert hosts[host].failsafe is not None  # it opens the host at its next start, if nobody else does
+        assert task_of(hosts[host]) is not None  # it opens the host at its next start, if nobody else does
 
 
 @pytest.mark.parametrize(("kind", "mode", "word"), [("2016", "console", "ConsoleMode"), ("2012", "station", "Normal")])
 def test_a_host_switches_its_mode(ending: Ending, kind: str, mode: str, word: str) -> None:
     host = f"mode-{kind}"
     ending.everybody(host, then=f"{mode}-mode", outcome="back")
-    assert ending.orders(host) == [*CLOSED, ("mode", word), ("restart", ""), ("failsafe", "removed")]
+    assert ending.orders(host) == [*CLOSED, ("mode", word), ("restart", ""), ("task", rf"removed {FAILSAFE_TASK}")]
     assert ending.now(host).mode == word
     assert ending.is_as_before(host)
 

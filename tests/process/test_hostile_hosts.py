@@ -188,7 +188,7 @@ def test_the_others_are_ended_and_given_back(lie: str, tmp_path: Path, monkeypat
             assert {each["session"]["user"]: each["result"] for each in sessions} == {"alice": "ended", "bob": "ended"}
         with lab.world.changing() as hosts:
             for name in NAMES[1:]:
-                assert (hosts[name].lease, hosts[name].logon_mode) == (None, LogonMode.ENABLED)
+                assert (lease_of(hosts[name]), hosts[name].logon_mode) == (None, LogonMode.ENABLED)
                 assert hosts[name].rows() == []
     compare(lie, found, plain)
 

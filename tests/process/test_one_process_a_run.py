@@ -165,9 +165,9 @@ def test_of_several_open_runs_the_one_that_died_is_meant(
 ) -> None:
     assert living.process.poll() is None
     with lab.world.changing() as hosts:
-        lease = hosts["alpha"].lease
+        lease = lease_of(hosts["alpha"])
         assert lease is not None
-        hosts["alpha"].lease = lease.replace(RUN, "r-died")
+        put_lease(hosts["alpha"], lease.replace(RUN, "r-died"))
     record(path, "r-died")
     assert mpsbridge("resume", "--yes", clock=clock).code == 0
     with Journal(path) as journal:
@@ -272,14 +272,14 @@ def test_a_run_whose_journal_is_removed_stops_and_gives_everything_back(
 
     monkeypatch.setattr(Journal, "record", removing)
     with lab.world.changing() as hosts:
-        hosts["alpha"].lease = None
+        put_lease(hosts["alpha"], None)
         hosts["alpha"].set_logon_mode(LogonMode.ENABLED)
     found = mpsbridge("end", "alpha", "--all", "--no-warning", "--yes", clock=clock)
     assert found.code == 1
     assert "altered while a run is at work" in found.err
     assert [change for change in lab.changes if change.act == "logoff"] == []
     with lab.world.changing() as hosts:
-        assert (hosts["alpha"].lease, hosts["alpha"].logon_mode) == (None, "enabled")
+        assert (lease_of(hosts["alpha"]), hosts["alpha"].logon_mode) == (None, "enabled")
 
 
 def of_another_user(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

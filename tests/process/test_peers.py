@@ -259,7 +259,7 @@ def test_peers_07_logons_come_back_after_a_failure_and_what_others_closed_stays(
     }
     assert "changed by others" in found.err
     with lab.world.changing() as hosts:
-        assert [hosts[host].lease for host in ("ours", "theirs", "drained")] == [None, None, None]
+        assert [lease_of(hosts[host]) for host in ("ours", "theirs", "drained")] == [None, None, None]
 
 
 def test_peers_08_a_host_tells_who_closed_it_and_why(lab: Lab, call: Call) -> None:

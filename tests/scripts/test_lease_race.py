@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from conftest import examples
+from reserved import lease_of, task_of
 
 from mpsbridge.lab import Lab, build_world
 
@@ -64,7 +65,7 @@ def test_of_many_processes_at_one_lease_one_acts(one_journal: bool, tmp_path: Pa
         acts = Counter((change.act, change.user) for change in lab.changes)
         with lab.world.changing() as hosts:
             host = hosts["alpha"]
-            assert (host.rows(), host.lease, host.failsafe, host.logon_mode) == ([], None, None, "enabled")
+            assert (host.rows(), lease_of(host), task_of(host), host.logon_mode) == ([], None, None, "enabled")
     printed = [(tmp_path / f"printed-{number}").read_text(encoding="utf-8") for number in range(len(processes))]
     assert not any("Traceback" in each for each in printed)
     assert acts["logoff", "alice"] == acts["logoff", "bob"] == 1

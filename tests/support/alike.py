@@ -176,13 +176,13 @@ def state(host: LabHost) -> dict[str, Any]:
         "processes": host.processes_in(),
         "stations": [(each.id, each.session_id) for each in host.stations],
         "logons": host.logon_mode,
-        "lease": timeless(host.lease),
+        "lease": timeless(lease_of(host)),
         "mode": host.mode,
-        "failsafe": host.failsafe and (host.failsafe.found, host.failsafe.set, host.failsafe.run, host.failsafe.owner),
+        "tasks": [(task.path, task.command, task.triggers, task.enabled) for task in host.tasks.values()],
         "events": host.events,
         "changes": [
             (each.act, each.session_id, each.user, each.logon, each.text)
             for each in host.world.changes
-            if each.host == host.name and each.act != "lease"  # a script writes it without asking anybody
+            if each.host == host.name and each.act != "file"  # a script writes it without asking anybody
         ],
     }

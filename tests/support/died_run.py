@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from reserved import leased
+
 from mpsbridge.models.sessions import LogonMode
 from mpsbridge.planning.lease import Lease
 from mpsbridge.planning.policy import Policy
@@ -40,7 +42,7 @@ def held_host(run: str = RUN, **more: Any) -> dict[str, Any]:
     return {
         "name": "alpha",
         "logon_mode": "drain",
-        "lease": lease.text(),
+        **leased(lease.text()),
         "sessions": [{"id": 2, "user": "alice", "session_name": "rdp-tcp#1", "logon": "1h"}],
         **more,
     }

@@ -135,7 +135,7 @@ def check(stage: Stage, *, whole: bool = True) -> None:
     with stage.lab.world.changing() as hosts:
         host = hosts["alpha"]
         left = {each.user for each in host.rows()}
-        assert (host.lease, host.failsafe, host.logon_mode) == (None, None, "enabled")
+        assert (lease_of(host), task_of(host), host.logon_mode) == (None, None, "enabled")
     assert left == (set() if stage.what == "restart" else {"root"}) or not whole
 
 

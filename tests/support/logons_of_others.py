@@ -51,7 +51,7 @@ class LogonsOfOthers:
                 self.also.add(str(sent.script.parameters["Mode"]))
         if self._is_being_closed(before, mode):
             self.also.add(before)
-        lease = read_lease(self._host.lease)
+        lease = read_lease(lease_of(self._host))
         if isinstance(lease, Lease) and lease.found and mode in self._wishes(lease.found, of=lease.run):
             self.also.add(lease.found.value)  # its lease says so in a moment, and then nobody can tell whose mode it is
         self.wanted = mode
@@ -71,13 +71,14 @@ class LogonsOfOthers:
 
     def _taken(self) -> list[tuple[str, str]]:
         """The modes that runs found and have set, or are about to."""
-        taken = []
-        lease = read_lease(self._host.lease)
+        taken: list[tuple[str, str]] = []
+        lease = read_lease(lease_of(self._host))
         if isinstance(lease, Lease) and lease.found:
             taken.append((lease.found.value, (lease.set or lease.found).value))
             taken.append((lease.found.value, "enabled"))
-        if self._host.failsafe is not None:
-            taken.append((self._host.failsafe.found, self._host.failsafe.set))
+        task = task_of(self._host)
+        if task is not None and (restoration := restoration_of(task)) is not None:
+            taken.append(restoration)
         return taken
 
     def _restarted(self) -> None:

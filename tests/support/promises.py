@@ -126,7 +126,7 @@ class Promises:
 
     def _changes_hands(self, run: RunStory | None, deed: Deed) -> None:
         """What a run told people is void when it gives the host back, or somebody else takes it."""
-        before, after = read_lease(self._host.lease), read_lease(deed.text or None)
+        before, after = read_lease(lease_of(self._host)), read_lease(deed.text or None)
         if deed.act != "lease" or not isinstance(before, Lease):
             return
         if run is not None and deed.text and before.run != run.id:

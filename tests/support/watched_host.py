@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from mpsbridge.lab.engines.scripted.failsafe import restoration_of
 from mpsbridge.lab.windows.facts import HostFacts
 from mpsbridge.lab.windows.host import LabHost
 from mpsbridge.lab.windows.sessions import WINLOGON_LEAD, LabSession, LabStation, sid_of
+from mpsbridge.lab.windows.tasks import Task, read_task
 from mpsbridge.lab.windows.world import World
 from mpsbridge.models.sessions import to_cim
 
@@ -203,17 +205,18 @@ class WatchedHost(LabHost):
     def set_logon_mode(self, mode: str) -> None:
         self._change(lambda: super(WatchedHost, self).set_logon_mode(mode), "logons", text=mode)
 
-    def write_lease(self, text: str | None, run: str) -> None:
-        self._change(lambda: super(WatchedHost, self).write_lease(text, run), "lease", text=text or "")
+    def write_file(self, path: str, text: str | None) -> None:
+        self._change(lambda: super(WatchedHost, self).write_file(path, text), "lease", text=text or "")
 
-    def register_failsafe(self, found: str, to: str, *, run: str, owner: str) -> Any:
-        def register() -> object:
-            return super(WatchedHost, self).register_failsafe(found, to, run=run, owner=owner)
+    def register_task(self, path: str, xml: str) -> Task:
+        restoration = restoration_of(read_task(path, xml))
+        assert restoration is not None
+        told = f"{restoration.set} -> {restoration.found}"
+        task: Task = self._change(lambda: super(WatchedHost, self).register_task(path, xml), "failsafe", text=told)
+        return task
 
-        return self._change(register, "failsafe", text=f"{to} -> {found}")
-
-    def remove_failsafe(self) -> None:
-        self._change(lambda: super(WatchedHost, self).remove_failsafe(), "failsafe-remove")
+    def remove_task(self, path: str) -> None:
+        self._change(lambda: super(WatchedHost, self).remove_task(path), "failsafe-remove")
 
     def switch_mode(self, word: str) -> None:
         self._switches = True
@@ -241,10 +244,10 @@ class WatchedHost(LabHost):
         finally:
             self._cause = before
 
-    def _run_failsafe(self, ticks: float) -> None:
+    def _run_task(self, task: Task) -> None:
         before, self._cause = self._cause, "failsafe"
         try:
-            super()._run_failsafe(ticks)
+            super()._run_task(task)
         finally:
             self._cause = before
 

@@ -143,8 +143,8 @@ def test_w33_a_run_whose_ticket_ends_leaves_the_host_to_its_failsafe(
     found, host, acts = end_all(realm, Meanwhile(short), tmp_path)
     assert type(found) is TicketExpired
     assert "logoff" not in acts
-    assert host.failsafe is not None
-    assert host.lease is not None
+    assert task_of(host) is not None
+    assert lease_of(host) is not None
     assert host.logon_mode != "enabled"
 
 
@@ -153,7 +153,7 @@ def test_w33_a_run_goes_on_with_a_new_ticket(realm: kdc.Realm, short: Path, tmp_
     assert isinstance(found, EndValue)
     assert found.outcome == "done"
     assert acts.count("logoff") == 1
-    assert (host.failsafe, host.lease, host.logon_mode) == (None, None, "enabled")
+    assert (task_of(host), lease_of(host), host.logon_mode) == (None, None, "enabled")
 
 
 def test_w36_a_run_goes_on_with_a_key_table(
@@ -163,4 +163,4 @@ def test_w36_a_run_goes_on_with_a_key_table(
     found, host, acts = end_all(realm, Meanwhile(short), tmp_path)
     assert isinstance(found, EndValue)
     assert acts.count("logoff") == 1
-    assert host.lease is None
+    assert lease_of(host) is None

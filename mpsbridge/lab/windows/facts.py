@@ -48,8 +48,6 @@ class HostFacts:
     """Who stands in Administrators: ``users`` only; ``group``, a domain's group too, and Windows has noted everybody's
     groups; ``unnoted``, the same and it has not; ``broken``, a member whose SID cannot be read; ``unreadable``.
     """
-    lease_folder: str = "ours"
-    """``writable`` where a standard user may write it too, so that what lies there proves nothing (W22)."""
 
     @property
     def words(self) -> Words:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from mpsbridge.lab.windows.facts import HostFacts
-from mpsbridge.lab.windows.failsafe import AFTER_START_S, EVERY_S, FAILSAFE_EVENT, Failsafe, is_over
+from mpsbridge.lab.windows.files import Files, Writers
 from mpsbridge.lab.windows.sessions import WINLOGON_LEAD, LabSession, LabStation, sid_of
+from mpsbridge.lab.windows.tasks import Task, read_task
 from mpsbridge.lab.windows.world import Change, World
 
 MODE_RESTART_S = 5.0
@@ -32,7 +31,8 @@ class LabHost:
         logon_mode: str = "enabled",
         playback: list[str] | None = None,
         playback_qwinsta: list[str] | None = None,
-        lease: str | None = None,
+        files: Mapping[str, str] | None = None,
+        folders: Mapping[str, Writers] | None = None,
     ) -> None:
         self.facts = facts
         self.world = world
@@ -48,15 +48,13 @@ class LabHost:
         """The lines of a captured ``quser`` table, shown (without the rows that have gone) instead of a printed one."""
         self.playback_qwinsta = playback_qwinsta
         self.events: list[str] = []
-        """What stands in its Application log under our name."""
-        self.failsafe: Failsafe | None = None
-        """The task that restores logons, if one is registered."""
-        self._lease = lease
-        self._lease_written = self.now()
-        self._lease_file: Path | None = None
-        self.run_task: Callable[[Failsafe], None] | None = None
-        """Runs the failsafe's task where its command can be executed; else the world does what the command does."""
-        self._at_start = (lease, logon_mode)
+        """The entries of its Application log."""
+        self.files = Files(self.now, files or {}, folders or {})
+        self.tasks: dict[str, Task] = {}
+        """The registered tasks, by folder and name."""
+        self.execute: Callable[[LabHost, Task], None] | None = None
+        """Executes the command of a task that is due: an engine, for the world runs no programs."""
+        self._logon_mode_at_start = logon_mode
         self._shutdown: tuple[str, float] | None = None
         self._away_until = float("-inf")
         self._returning: list[LabSession] = []
@@ -66,38 +64,6 @@ class LabHost:
     def name(self) -> str:
         """The name in the world file."""
         return self.facts.name
-
-    @property
-    def lease(self) -> str | None:
-        """The text of the lease file, if there is one."""
-        if self._lease_file is None:
-            return self._lease
-        self.date_lease()
-        return self._lease_file.read_text(encoding="utf-8") if self._lease_file.exists() else None
-
-    @lease.setter
-    def lease(self, text: str | None) -> None:
-        self._lease_written = self.now()
-        if self._lease_file is None:
-            self._lease = text
-        elif text is None:
-            self._lease_file.unlink(missing_ok=True)
-        else:
-            self._lease_file.write_text(text, encoding="utf-8")
-            self.date_lease()
-
-    def keep_lease_in(self, file: Path) -> None:
-        """From now on the lease is a real file, which scripts may read and write by themselves."""
-        text, self._lease_file = self.lease, file
-        self.lease = text
-
-    def date_lease(self) -> None:
-        """Where a script has written the lease's file: it was written now, by the host's own clock."""
-        file = self._lease_file
-        if file is None or not file.exists() or file.stat().st_mtime == self._lease_written.timestamp():
-            return
-        self._lease_written = self.now().replace(microsecond=0)
-        os.utime(file, (self._lease_written.timestamp(),) * 2)
 
     @property
     def logon_mode(self) -> str:
@@ -141,7 +107,7 @@ class LabHost:
             (self.restart if act == "restart" else self.shut_down)()
         if ticks >= self._away_until:
             self._come_back()
-            self._run_failsafe(ticks)
+            self._run_tasks()
         for session in list(self.sessions):
             if session.hung or session.row_gone_at is None:
                 continue
@@ -156,20 +122,16 @@ class LabHost:
         for each in returning:
             self.log_on(each.user, session_name=each.session_name, station=each.station, account=each.account)
 
-    def _run_failsafe(self, ticks: float) -> None:
-        task = self.failsafe
-        if task is None or ticks < task.due:
-            return
-        task.due += EVERY_S * (1 + (ticks - task.due) // EVERY_S)
-        if self.run_task is not None and task.command:
-            self.run_task(task)
-            return
-        if is_over(self.lease, self._lease_written, self.now()):
-            self.failsafe = None
-            self._record("failsafe", None, "acted")
-            if self._logon_mode == task.set:
-                self.set_logon_mode(task.found)
-                self.events.append(FAILSAFE_EVENT)
+    def _run_tasks(self) -> None:
+        """Start what is due; a turn that was missed while the host was down is not made up for."""
+        for task in list(self.tasks.values()):
+            if task.due is not None and self.now() >= task.due:
+                task.wait_for_turn(self.now(), self.boot)
+                self._run_task(task)
+
+    def _run_task(self, task: Task) -> None:
+        if self.execute is not None:
+            self.execute(self, task)
 
     def _leave_station(self, session: LabSession) -> None:
         station = next((each for each in self.stations if each.session_id == session.id), None)
@@ -178,6 +140,17 @@ class LabHost:
         session.station = station.session_id = None
         if station.auto_logon:
             self.log_on(session.user, session_name=session.session_name, station=station.id, account=session.account)
+
+    def live_on(self, moved: timedelta) -> None:
+        """Go on by another clock: times move along, except those that stand in a captured table."""
+        for session in self.sessions:
+            if not session.lines:
+                session.logon, session.born = session.logon + moved, session.born + moved
+            if session.disconnected_at is not None:
+                session.disconnected_at += moved
+        if self.playback is None:
+            self.boot += moved
+        self.files.move(moved)
 
     # What people do.
 
@@ -261,22 +234,22 @@ class LabHost:
         self._logon_mode = mode
         self._record("logons", None, mode)
 
-    def write_lease(self, text: str | None, run: str) -> None:
-        """Put the lease there, or take it away."""
-        self.lease = text
-        self._record("lease", None, f"written by {run}" if text is not None else f"removed by {run}")
+    def write_file(self, path: str, text: str | None) -> None:
+        """Put a text there, or (``None``) take the file away."""
+        self.files.write(path, text)
+        self._record("file", None, f"{'removed' if text is None else 'wrote'} {path}")
 
-    def register_failsafe(self, found: str, to: str, *, run: str, owner: str) -> Failsafe:
-        """Register the task that restores logons; it runs first in five minutes."""
-        self.failsafe = Failsafe(found, to, run, owner, self.world.clock.monotonic() + EVERY_S)
-        self._record("failsafe", None, "registered")
-        return self.failsafe
+    def register_task(self, path: str, xml: str) -> Task:
+        """Register a task, in place of one of that name. Raises ``BadTask``."""
+        task = self.tasks[path] = read_task(path, xml)
+        task.wait_for_turn(self.now(), self.boot)
+        self._record("task", None, f"registered {path}")
+        return task
 
-    def remove_failsafe(self) -> None:
-        """Remove that task."""
-        if self.failsafe is not None:
-            self.failsafe = None
-            self._record("failsafe", None, "removed")
+    def remove_task(self, path: str) -> None:
+        """Remove a task, if it is there."""
+        if self.tasks.pop(path, None) is not None:
+            self._record("task", None, f"removed {path}")
 
     def switch_mode(self, word: str) -> None:
         """Another mode of MultiPoint, and soon a restart: whether a real host restarts at once is not documented."""
@@ -296,11 +269,12 @@ class LabHost:
         self.boot = self.now() + timedelta(seconds=self.facts.restart_s)
         if self._logon_mode in {"disabled", "drain-until-restart"}:
             self._logon_mode = "enabled"
-        if self.failsafe is not None:
-            self.failsafe.due = self._away_until + AFTER_START_S
+        for task in self.tasks.values():
+            task.wait_for_turn(self.boot, self.boot)
         if self.facts.disk_protection == "Discard":
-            self.lease, self._logon_mode = self._at_start
-            self.failsafe = None
+            self._logon_mode = self._logon_mode_at_start
+            self.files.restore()
+            self.tasks.clear()
         if self.facts.boots_twice and not self._has_booted_twice:
             self._has_booted_twice = True
             self._shutdown = ("restart", self._away_until + self.facts.reboot_s)

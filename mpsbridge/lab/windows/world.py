@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Change:
     """Something that happened on a host: ``message``, ``disconnect``, ``logoff`` (ordered), ``reset``, ``logon``,
-    ``reconnect``, or without a session ``logons`` (the mode), ``lease``, ``failsafe``, ``mode``, ``restart`` or
+    ``reconnect``, or without a session ``logons`` (the mode), ``file``, ``task``, ``mode``, ``restart`` or
     ``shutdown``. Times are ISO 8601 with offset.
     """
 
@@ -59,13 +59,7 @@ class World:
             moved = clock.now() - self.clock.now()
             self.clock = clock
             for host in self.hosts.values():
-                for session in host.sessions:
-                    if not session.lines:
-                        session.logon, session.born = session.logon + moved, session.born + moved
-                    if session.disconnected_at is not None:
-                        session.disconnected_at += moved
-                if host.playback is None:
-                    host.boot += moved
+                host.live_on(moved)
 
     @contextmanager
     def changing(self) -> Iterator[dict[str, LabHost]]:

@@ -38,6 +38,7 @@ MOST = 32
 
 _HERE = Path(__file__).resolve().parent
 _CULTURE = "en-US"
+_PROGRAMS = "Program Files"
 
 
 class PowerShellEngine:
@@ -129,7 +130,7 @@ class _Site:
         """What the desk says to a child. One that warms up sits nowhere yet, and looks at the first host."""
         host, culture = self._seats.get(seat, (self._hosts[0], _CULTURE))
         with self._world.lock:
-            host.date_lease()
+            host.files.date()
             if program in PROGRAMS:
                 return PROGRAMS[program](host, arguments)
             if arguments[0] == "place":
@@ -139,16 +140,16 @@ class _Site:
     def _place(self, host: LabHost, culture: str) -> dict[str, str]:
         """Where things are on a host, as its own environment says; made when it is first asked for."""
         folder = self._folder / "hosts" / str(self._hosts.index(host))
-        lease = folder / "programs" / "mpsbridge" / "lease.json"
-        if not lease.parent.exists():
-            lease.parent.mkdir(parents=True)
-            host.keep_lease_in(lease)
+        drive = folder / "drive"
+        if not drive.exists():
+            (drive / _PROGRAMS).mkdir(parents=True)
+            host.files.keep_in(drive)
         generation = host.facts.generation
         return {
             "computer": host.facts.computer,
             "culture": culture,
             "modules": "" if generation == "none" else str(self._folder / "modules" / generation),
-            "programs": str(folder / "programs"),
+            "programs": str(drive / _PROGRAMS),
             "windows": str(self._windows_without(host.facts.lacks, folder) if host.facts.lacks else self._windows),
             "zone": str(write_zone(folder / "zone", host.facts.utc_offset_min)),
         }

@@ -7,11 +7,9 @@ Windows: only an elevated caller reads when a process began and whose it is.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
-from datetime import timedelta
+from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree as ET
 
 from mpsbridge.clock import SystemClock
 from mpsbridge.lab.windows import accounts
@@ -22,11 +20,8 @@ from mpsbridge.lab.windows.multipoint import multipoint as tell_multipoint
 from mpsbridge.lab.windows.processes import processes
 from mpsbridge.lab.windows.programs import ProgramResult
 from mpsbridge.lab.windows.registry import registry_key
+from mpsbridge.lab.windows.tasks import BadTask
 
-_TASK = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
-_DIGITS = re.compile(r"\$found, \$set = ([0-3]), ([0-3]);")
-_ABOUT = re.compile(r"mpsbridge run (\S+) of (.*?) has set logons", re.DOTALL)
-_TASK_MODES = ("enabled", "drain-until-restart", "drain", "disabled")
 _MODE_WORDS = {"Console": "ConsoleMode", "MultiStation": "Normal"}
 _NO_LOG = "The source was not found, but some or all event logs could not be searched."
 
@@ -102,40 +97,41 @@ def switch(host: LabHost, wanted: str) -> None:
     host.switch_mode(_MODE_WORDS[wanted])
 
 
-def register_task(host: LabHost, xml: str) -> None:
-    """Register the failsafe's task from its XML; no other task is known here."""
-    if not elevated(host):
-        raise NotPermitted("Access is denied.")
-    root = ET.fromstring(xml)  # noqa: S314 - from a script that this lab runs, and never from elsewhere
-    command = root.findtext(f".//{_TASK}Arguments") or ""
-    digits = _DIGITS.search(command)
-    about = _ABOUT.match(root.findtext(f".//{_TASK}Description") or "")
-    if digits is None or about is None:
-        raise NotPermitted("The lab plays no task but the failsafe.")
-    found, to = (_TASK_MODES[int(digit)] for digit in digits.groups())
-    host.register_failsafe(found, to, run=about[1], owner=about[2]).command = command
+def register_task(host: LabHost, key: str) -> None:
+    """Register a task: a line with its path, then its XML. What lies there under that path is replaced."""
+    _permit_tasks(host)
+    path, _, xml = key.partition("\n")
+    host.register_task(path, xml)
 
 
-def task(host: LabHost, _: str) -> dict[str, str] | None:
-    """The failsafe's task, if there is one."""
-    if not elevated(host):
-        raise NotPermitted("Access is denied.")
-    if host.failsafe is None:
+def task(host: LabHost, path: str) -> dict[str, str | None] | None:
+    """A task, if there is one of that path."""
+    _permit_tasks(host)
+    found = host.tasks.get(path)
+    if found is None:
         return None
-    wait_s = host.failsafe.due - host.world.clock.monotonic()
-    return {"arguments": host.failsafe.command, "next": cim(host.now() + timedelta(seconds=wait_s))}
+    return {
+        "command": found.command,
+        "arguments": found.arguments,
+        "state": "Ready" if found.enabled else "Disabled",
+        "next": cim(found.due) if found.due else None,
+    }
 
 
-def writers(host: LabHost, _: str) -> list[str]:
-    """SIDs of those who, beside administrators, may write where the lease is."""
-    return [] if host.facts.lease_folder == "ours" else ["S-1-5-32-545"]
+def unregister_task(host: LabHost, path: str) -> None:
+    """Remove a task."""
+    _permit_tasks(host)
+    host.remove_task(path)
 
 
-def unregister_task(host: LabHost, _: str) -> None:
-    """Remove that task."""
+def _permit_tasks(host: LabHost) -> None:
     if not elevated(host):
         raise NotPermitted("Access is denied.")
-    host.remove_failsafe()
+
+
+def writers(host: LabHost, folder: str) -> tuple[str, ...]:
+    """SIDs of those who, beside administrators, may write in a folder of the host, as the scripts know its path."""
+    return host.files.writers(host.files.path_of(Path(folder)))
 
 
 _QUESTIONS: dict[str, Callable[[LabHost, str], Any]] = {
@@ -159,9 +155,11 @@ _QUESTIONS: dict[str, Callable[[LabHost, str], Any]] = {
 
 
 def tell(host: LabHost, arguments: list[str]) -> ProgramResult:
-    """Answer ``QUESTION KEY``: JSON, or exit code 5 and what is wrong."""
+    """Answer ``QUESTION KEY``: JSON, or exit code 5 (1 where it is no question of rights) and what is wrong."""
     question, key = arguments
     try:
         return ProgramResult(out=json.dumps(_QUESTIONS[question](host, key)).encode())
     except NotPermitted as error:
         return ProgramResult(5, err=str(error).encode())
+    except BadTask as error:
+        return ProgramResult(1, err=str(error).encode())

@@ -93,35 +93,40 @@ function global:Get-Service {
     foreach ($service in Get-LabFact 'services') { if ($Name -contains $service.Name) { $service } }
 }
 
-# The task scheduler, which knows one task: the failsafe's.
+# The task scheduler. A task is known by its folder and its name together; what is wrong with an XML is an argument's fault.
 function global:Register-ScheduledTask {
     [CmdletBinding()]
-    param([Parameter(Mandatory = $true)][string]$TaskName, [string]$TaskPath, [Parameter(Mandatory = $true)][string]$Xml, [switch]$Force)
+    param([Parameter(Mandatory = $true)][string]$TaskName, [string]$TaskPath = '\', [Parameter(Mandatory = $true)][string]$Xml, [switch]$Force)
+    $category = 'PermissionDenied'
     try {
-        if ($Force -or -not (Get-LabFact 'task')) { [void](Get-LabFact 'register-task' $Xml) } else { throw 'The task exists already.' }
+        $taken = Get-LabFact 'task' "$TaskPath$TaskName"
+        $category = 'ResourceExists'
+        if ($taken -and -not $Force) { throw 'Cannot create a file when that file already exists.' }
+        $category = 'InvalidArgument'
+        [void](Get-LabFact 'register-task' "$TaskPath$TaskName`n$Xml")
     } catch {
-        Write-Error "$_" -Category PermissionDenied
+        Write-Error "$_" -Category $category
     }
 }
 
 function global:Get-ScheduledTask {
     [CmdletBinding()]
-    param([Parameter(Mandatory = $true)][string]$TaskName, [string]$TaskPath)
-    try { $task = Get-LabFact 'task' } catch { Write-Error "$_" -Category PermissionDenied; return }
-    if ($null -eq $task) { Write-Error "There is no task $TaskName." -Category ObjectNotFound; return }
-    [pscustomobject]@{ State = 'Ready'; Actions = @([pscustomobject]@{ Arguments = $task.arguments }) }
+    param([Parameter(Mandatory = $true)][string]$TaskName, [string]$TaskPath = '\')
+    try { $task = Get-LabFact 'task' "$TaskPath$TaskName" } catch { Write-Error "$_" -Category PermissionDenied; return }
+    if ($null -eq $task) { Write-Error "There is no task $TaskPath$TaskName." -Category ObjectNotFound; return }
+    [pscustomobject]@{ State = $task.state; Actions = @([pscustomobject]@{ Execute = $task.command; Arguments = $task.arguments }) }
 }
 
 function global:Get-ScheduledTaskInfo {
     [CmdletBinding()]
-    param([Parameter(Mandatory = $true)][string]$TaskName, [string]$TaskPath)
-    [pscustomobject]@{ NextRunTime = ConvertFrom-LabTime (Get-LabFact 'task').next }
+    param([Parameter(Mandatory = $true)][string]$TaskName, [string]$TaskPath = '\')
+    [pscustomobject]@{ NextRunTime = ConvertFrom-LabTime (Get-LabFact 'task' "$TaskPath$TaskName").next }
 }
 
 function global:Unregister-ScheduledTask {
     [CmdletBinding(SupportsShouldProcess = $true, ConfirmImpact = 'High')]
-    param([Parameter(Mandatory = $true)][string]$TaskName, [string]$TaskPath)
-    if ($PSCmdlet.ShouldProcess($TaskName)) { [void](Get-LabFact 'unregister-task') }
+    param([Parameter(Mandatory = $true)][string]$TaskName, [string]$TaskPath = '\')
+    if ($PSCmdlet.ShouldProcess($TaskName)) { [void](Get-LabFact 'unregister-task' "$TaskPath$TaskName") }
 }
 
 # A folder as Windows keeps its programs in: owned by administrators, who alone may write there, unless the world says
@@ -129,10 +134,10 @@ function global:Unregister-ScheduledTask {
 function global:Get-Acl {
     [CmdletBinding()]
     param([Parameter(Mandatory = $true)][string]$LiteralPath)
-    New-Object psobject |
+    New-Object psobject -Property @{ Path = $LiteralPath } |
         Add-Member -PassThru -MemberType ScriptMethod -Name GetOwner -Value { [pscustomobject]@{ Value = 'S-1-5-32-544' } } |
         Add-Member -PassThru -MemberType ScriptMethod -Name GetAccessRules -Value {
-            foreach ($sid in Get-LabFact 'writers') {
+            foreach ($sid in Get-LabFact 'writers' $this.Path) {
                 [pscustomobject]@{
                     IdentityReference = [pscustomobject]@{ Value = $sid }
                     FileSystemRights = 0x1F01FF; AccessControlType = 'Allow'

@@ -11,10 +11,10 @@ import contextlib
 import subprocess
 import threading
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
-from mpsbridge.lab.windows.failsafe import Failsafe
 from mpsbridge.lab.windows.host import LabHost
+from mpsbridge.lab.windows.tasks import Task
 from mpsbridge.lab.windows.world import World
 
 LOOK_S = 0.2
@@ -43,11 +43,11 @@ class Scheduler:
         self._prelude = prelude
         self._seat = seat
         self._leave = leave
-        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._running: dict[tuple[str, str], subprocess.Popen[bytes]] = {}
         self._threads: list[threading.Thread] = []
         self._closing = threading.Event()
         for host in world.hosts.values():
-            host.run_task = lambda task, host=host: self._start(host, task)
+            host.execute = self._start
         self._watch = threading.Thread(target=self._look, name="lab-tasks", daemon=True)
         self._watch.start()
 
@@ -57,7 +57,7 @@ class Scheduler:
         self._watch.join()
         with self._world.lock:
             for host in self._world.hosts.values():
-                host.run_task = None
+                host.execute = None
             running = list(self._running.values())
         for process in running:
             process.kill()
@@ -69,14 +69,16 @@ class Scheduler:
         while not self._closing.wait(LOOK_S):
             with self._world.lock:
                 for host in self._world.hosts.values():
-                    if host.failsafe is not None:
+                    if host.tasks:
                         host.rows()
 
-    def _start(self, host: LabHost, task: Failsafe) -> None:
-        if host.name in self._running or self._closing.is_set():
+    def _start(self, host: LabHost, task: Task) -> None:
+        if (host.name, task.path) in self._running or self._closing.is_set():
             return
+        if PureWindowsPath(task.command).name.lower() != "powershell.exe":
+            return  # another program is not there, so nothing happens
         seat = self._seat(host)
-        *words, command = _words(task.command)
+        *words, command = _words(task.arguments)
         # Compiled after the prelude has run: a class that PowerShell knows by itself would be bound to before.
         after = f". '{self._prelude}'; . ([scriptblock]::Create($env:MPSBRIDGE_LAB_TASK))"
         process = subprocess.Popen(
@@ -86,17 +88,18 @@ class Scheduler:
             stderr=subprocess.DEVNULL,
             env={**self._environment, "MPSBRIDGE_LAB_SEAT": seat, "MPSBRIDGE_LAB_TASK": command},
         )
-        self._running[host.name] = process
+        running = (host.name, task.path)
+        self._running[running] = process
         self._threads = [thread for thread in self._threads if thread.is_alive()]
-        thread = threading.Thread(target=self._wait, args=(host, seat, process), name="lab-task", daemon=True)
+        thread = threading.Thread(target=self._wait, args=(running, seat, process), name="lab-task", daemon=True)
         self._threads.append(thread)
         thread.start()
 
-    def _wait(self, host: LabHost, seat: str, process: subprocess.Popen[bytes]) -> None:
+    def _wait(self, running: tuple[str, str], seat: str, process: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(OSError):
             process.wait()
         with self._world.lock:
-            del self._running[host.name]
+            del self._running[running]
             self._leave(seat)
 
 

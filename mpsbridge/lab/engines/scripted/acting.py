@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 from mpsbridge.lab.engines.scripted import marking
 from mpsbridge.lab.engines.scripted.guard import Guard, Look, Standing, lines_of, matches, objection, standing
+from mpsbridge.lab.engines.scripted.lease import believed_lease
 from mpsbridge.lab.engines.scripted.observing import (
     Arguments,
     Problems,
     Refusal,
     Result,
     assert_program,
-    believed_lease,
     logons,
 )
 from mpsbridge.lab.windows import tables

@@ -15,7 +15,7 @@ from typing import Any
 
 from mpsbridge.lab.engines.contract import Answer, Memory, Submitted, Terminating
 from mpsbridge.lab.engines.reader import NotACall, functions_in, last_call
-from mpsbridge.lab.engines.scripted import acting, observing, ordering
+from mpsbridge.lab.engines.scripted import acting, failsafe, observing, ordering
 from mpsbridge.lab.engines.scripted.observing import Arguments, Problems, Refusal, Result
 from mpsbridge.lab.windows.host import LabHost
 from mpsbridge.lab.windows.programs import calls_quser, quser
@@ -53,6 +53,7 @@ class ScriptedEngine:
 
     def answer(self, host: LabHost, submitted: Submitted, memory: Memory) -> Answer:
         """Find the call and run it. Raises ``Terminating`` for everything that is not one of ours."""
+        host.execute = failsafe.execute
         if submitted.text is not None and not memory.published and calls_quser(submitted.text):
             return _quser(host)
         name, arguments = _call(submitted, memory)

@@ -10,7 +10,8 @@ import json
 from typing import Any
 
 from mpsbridge.lab.engines.scripted.guard import Guard, Standing
-from mpsbridge.lab.engines.scripted.observing import Problems, believed_lease
+from mpsbridge.lab.engines.scripted.lease import LEASE_FILE, believed_lease, lease_of
+from mpsbridge.lab.engines.scripted.observing import Problems
 from mpsbridge.lab.windows.cim import cim
 from mpsbridge.lab.windows.host import LabHost
 
@@ -28,16 +29,16 @@ def begin(host: LabHost, guard: Guard, notice: str, run: str, problems: Problems
         return (
             ("kept", "this notice was sent before") if known else ("unknown", "this notice may have been sent before")
         )
-    if not _mark(host, lease, guard, notice, "sending", run):
+    if not _mark(host, lease, guard, notice, "sending"):
         return "refused", "the lease holds no more marks of notices"
     return None
 
 
 def finish(host: LabHost, guard: Guard, notice: str, run: str, *, sent: bool) -> None:
     """Mark what became of it."""
-    lease = _lease(host.lease, run)
+    lease = _lease(lease_of(host), run)
     if lease is not None:
-        _mark(host, lease, guard, notice, "delivered" if sent else "failed", run)
+        _mark(host, lease, guard, notice, "delivered" if sent else "failed")
 
 
 def _lease(text: str | None, run: str) -> dict[str, Any] | None:
@@ -51,13 +52,13 @@ def _lease(text: str | None, run: str) -> dict[str, Any] | None:
     return {**lease, "notices": lease.get("notices") or []}
 
 
-def _mark(host: LabHost, lease: dict[str, Any], guard: Guard, notice: str, mark: str, run: str) -> bool:
+def _mark(host: LabHost, lease: dict[str, Any], guard: Guard, notice: str, mark: str) -> bool:
     new = {"id": guard.id, "born": guard.born, "notice": notice, "mark": mark, "at": cim(host.now())}
     others = [each for each in lease["notices"] if not _is(each, guard, notice)]
     text = json.dumps({**lease, "notices": [*others, new]}, separators=(",", ":"))
     if len(text) > LEASE_LIMIT:
         return False
-    host.write_lease(text, run)
+    host.write_file(LEASE_FILE, text)
     return True
 
 

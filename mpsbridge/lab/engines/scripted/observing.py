@@ -10,6 +10,7 @@ import base64
 import json
 from typing import Any
 
+from mpsbridge.lab.engines.scripted.lease import believed_lease
 from mpsbridge.lab.windows import tables
 from mpsbridge.lab.windows.accounts import NO_GROUP, administrators, caller, elevated, noted_groups, sees
 from mpsbridge.lab.windows.cim import MODES, cim
@@ -19,7 +20,6 @@ from mpsbridge.lab.windows.processes import alive, births
 from mpsbridge.lab.windows.sessions import LabSession
 
 NO_BOOT = "boot identity: this account may not read when wininit started"
-OTHERS_WRITE = r"C:\Program Files\mpsbridge may be written by S-1-5-32-545"
 
 Arguments = dict[str, Any]
 Result = dict[str, Any]
@@ -43,28 +43,6 @@ def assert_program(host: LabHost, name: str) -> None:
     """Refuse before anything is done where the program is not there."""
     if name in host.facts.lacks:
         raise Refusal("untouched", f"this host has no {name}; nothing was done")
-
-
-LEASE_FILE_BYTES = 256 * 1024
-"""The scripts read no longer file."""
-
-
-def believed_lease(host: LabHost, problems: Problems) -> str | None:
-    """The lease's text; empty where it is too long, or others than administrators may have written it.
-
-    Then it is held, but nothing in it counts.
-    """
-    if host.lease is None:
-        return None
-    if len(host.lease.encode("utf-8", "replace")) > LEASE_FILE_BYTES:
-        doubt = "the lease cannot be read: it is longer than 256 KB"
-    elif host.facts.lease_folder != "ours":
-        doubt = f"the lease is not believed: {OTHERS_WRITE}; only SYSTEM and Administrators should write there"
-    else:
-        return host.lease
-    if doubt not in problems:
-        problems.append(doubt)
-    return ""
 
 
 def look(host: LabHost, _: Arguments, problems: Problems) -> Result:

@@ -10,23 +10,21 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
-from datetime import timedelta
 
 from mpsbridge.lab.engines.scripted.acting import demand_of, note, objection_of
+from mpsbridge.lab.engines.scripted.failsafe import FAILSAFE_TASK, Restoration, register
+from mpsbridge.lab.engines.scripted.lease import LEASE_FILE, believed_lease, doubt_about_folder, lease_of
 from mpsbridge.lab.engines.scripted.observing import (
     NO_BOOT,
-    OTHERS_WRITE,
     Arguments,
     Problems,
     Refusal,
     Result,
     assert_program,
-    believed_lease,
     boot,
 )
 from mpsbridge.lab.windows.accounts import elevated
 from mpsbridge.lab.windows.cim import MODES, cim
-from mpsbridge.lab.windows.failsafe import EVERY_S
 from mpsbridge.lab.windows.host import LabHost
 from mpsbridge.lab.windows.processes import births
 
@@ -47,14 +45,14 @@ def lease(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
     _unopposed(host, arguments, problems, "any")
     if text is not None and not _is_lease(text):
         raise Refusal("untouched", "the text is not a lease; nothing was done")
-    if host.facts.lease_folder != "ours" and (text is not None or host.lease is not None):
-        raise Refusal("untouched", f"{OTHERS_WRITE}; nothing was done")
+    if (text is not None or lease_of(host) is not None) and (doubt := doubt_about_folder(host)):
+        raise Refusal("untouched", f"{doubt}; nothing was done")
     found = believed_lease(host, problems)
     changed = _is_expected(found, expected) and not (text is None and found is None)
     if changed and not elevated(host):
         raise Refusal("denied", "Access to the path is denied.")
     if changed:
-        host.write_lease(text, arguments["run"])
+        host.write_file(LEASE_FILE, text)
         if text is None:
             note("lease removed", host, arguments, problems)
         elif _run_of(found) != arguments["run"]:
@@ -64,20 +62,20 @@ def lease(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
 
 def failsafe(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
     """The result of ``Register-MpsbridgeFailsafe`` (W19)."""
-    found, to, owner = arguments["found"], arguments["set"], str(arguments["owner"])
-    if not {found, to} <= MODES.keys():
-        raise ValueError(f"{found!r} or {to!r} is not a logon mode")
+    restoration = Restoration(arguments["found"], arguments["set"])
+    if not {*restoration} <= MODES.keys():
+        raise ValueError(f"{restoration} are not logon modes")
     _unopposed(host, arguments, problems)
     if _run_of(believed_lease(host, problems)) != arguments["run"]:
         raise Refusal("untouched", "this run has no lease here, so its failsafe would act at once; nothing was done")
     if not elevated(host):
         raise Refusal("denied", "Access is denied.")
-    host.register_failsafe(found, to, run=arguments["run"], owner=owner)
-    note(f"failsafe registered (logons {to}, back to {found})", host, arguments, problems)
+    task = register(host, restoration)
+    note(f"failsafe registered (logons {restoration.set}, back to {restoration.found})", host, arguments, problems)
     return {
         "now": cim(host.now()),
         "registered": True,
-        "next_run": cim((host.now() + timedelta(seconds=EVERY_S)).replace(microsecond=0)),
+        "next_run": cim(task.due) if task.due else None,
     }
 
 
@@ -86,8 +84,8 @@ def failsafe_remove(host: LabHost, arguments: Arguments, problems: Problems) -> 
     _unopposed(host, arguments, problems)
     if not elevated(host):
         raise Refusal("denied", "Access is denied.")
-    if host.failsafe is not None:
-        host.remove_failsafe()
+    if FAILSAFE_TASK in host.tasks:
+        host.remove_task(FAILSAFE_TASK)
         note("failsafe removed", host, arguments, problems)
     return {"now": cim(host.now()), "registered": False, "next_run": None}
 
