@@ -66,8 +66,8 @@ def lab(
     sign_in = cast("Literal['ntlm', 'basic', 'kerberos']", auth)
     chosen = cast("Literal['scripted', 'powershell']", engine)
     with (
+        _until_stopped() as stopped,  # until the lab has cleared away what it made
         _lab(hosts, engine=chosen, auth=sign_in, keytab=keytab, port=int(port), tls=tls, record=record) as running,
-        _until_stopped() as stopped,
     ):
         call.look_at_output("--record", record)
         if ready_file is not None:

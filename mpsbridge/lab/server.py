@@ -17,7 +17,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TextIO
@@ -54,11 +54,12 @@ class _Listener:
         self._lab = lab
 
     def new_sign_in(self) -> SignIn:
+        account = replace(self._lab.account, computer=self.host.facts.computer)
         if self._lab.auth == "basic":
-            return BasicSignIn(self._lab.account)
+            return BasicSignIn(account)
         if self._lab.keytab is not None:
-            return KerberosSignIn(self._lab.account, self.channel.binding if self.channel else None)
-        return NegotiateSignIn(self._lab.account, self.channel.binding if self.channel else None)
+            return KerberosSignIn(account, self.channel.binding if self.channel else None)
+        return NegotiateSignIn(account, self.channel.binding if self.channel else None)
 
     def record(self, record: Record) -> None:
         self._lab._note_request(record)  # noqa: SLF001 - the lab's own part

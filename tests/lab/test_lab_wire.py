@@ -31,6 +31,8 @@ from mpsbridge.lab.wire.wsman import MAX_COMMANDS, Endpoint, Pending, Reply
 REQUESTS = (
     b"POST /wsman HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
     b"POST /wsman HTTP/1.1\r\nHost:a\r\nConnection: close\r\n\r\n"
+    b"POST /wsman HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n3;x=y\r\n\r\n0\r\nA\r\n123456789a\r\n0\r\n\r\n"
+    b"POST /wsman HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: trailer\r\n\r\n"
     b"GET / HTTP/1.1\r\ncontent-length:  0 \r\nX: \xe9\r\n\r\n"
 )
 
@@ -41,8 +43,8 @@ def test_how_bytes_are_cut_makes_no_difference(cuts: list[int]) -> None:
     reader = HttpReader()
     pieces = [request for a, b in pairwise(places) for request in reader.feed(REQUESTS[a:b])]
     assert pieces == HttpReader().feed(REQUESTS)
-    assert [request.body for request in pieces] == [b"hello", b"", b""]
-    assert [request.keeps_alive for request in pieces] == [True, False, True]
+    assert [request.body for request in pieces] == [b"hello", b"", b"\r\n0123456789a", b"", b""]
+    assert [request.keeps_alive for request in pieces] == [True, False, True, True, True]
     assert sum(request.size for request in pieces) == len(REQUESTS)
 
 
@@ -62,7 +64,11 @@ def test_one_byte_at_a_time() -> None:
         (b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nContent-Length: 1e3\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nContent-Length: 999999999999\r\n\r\n", 413),
-        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", 411),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n", 400),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n", 400),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\n", 413),
         (b"x" * 70_000, 400),
     ],
 )
@@ -100,6 +106,40 @@ def test_basic() -> None:
         verdict = sign_in.check(asked(wrong))
         assert (verdict.allowed, verdict.header) == (False, 'Basic realm="WSMAN"')
     assert not sign_in.check(asked()).refused, "no attempt was made"
+
+
+@pytest.mark.parametrize("name", ["Administrator", ".\\administrator", "ALPHA\\Administrator"])
+def test_a_local_account_has_three_names(name: str) -> None:
+    account = Account("Administrator", "secret", "ALPHA")
+    assert BasicSignIn(account).check(asked(basic(f"{name}:secret".encode()))).allowed
+    assert not BasicSignIn(account).check(asked(basic(b"BETA\\Administrator:secret"))).allowed
+    UserFile.start()
+    try:
+        for protocol in ("ntlm", "negotiate"):
+            server, client = NegotiateSignIn(account, None), spnego.client(name, "secret", protocol=protocol)
+            verdict, token = None, client.step()
+            while token:
+                verdict = server.check(asked(f"Negotiate {base64.b64encode(token).decode()}"))
+                answered = (verdict.header or "").partition(" ")[2]
+                token = client.step(base64.b64decode(answered)) if answered else None
+            assert verdict is not None
+            assert verdict.allowed
+    finally:
+        UserFile.stop()
+
+
+@pytest.mark.parametrize(("token", "protocol"), [(b"NTLMSSP\0", "ntlm"), (b"`", "negotiate")])
+def test_accounts_are_the_labs_own_whatever_the_machine_offers(
+    token: bytes, protocol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[dict[str, object]] = []
+    monkeypatch.setattr(spnego, "server", lambda **how: given.append(how))
+    NegotiateSignIn(Account("alice", "x"), None)._accept(token)
+    assert given[0]["protocol"] == protocol
+    options = given[0]["options"]
+    assert isinstance(options, spnego.NegotiateOptions)
+    assert spnego.NegotiateOptions.use_ntlm in options
+    assert spnego.NegotiateOptions.use_sspi not in options
 
 
 @pytest.fixture
@@ -190,14 +230,21 @@ class Client:
         )
         self.pool = psrpcore.ClientRunspacePool()
         self.count = 0
+        self.fixed_id: str | None = None
 
     def ask(self, action: str, body: str = "", **more: str) -> Reply | Pending:
         self.count += 1
-        settings = {"message_id": f"uuid:{self.count}", "shell_id": str(self.pool.runspace_pool_id)} | more
+        message_id = f"uuid:{self.count}" if self.fixed_id is None else self.fixed_id
+        settings = {"message_id": message_id, "shell_id": str(self.pool.runspace_pool_id)} | more
         if action == "Create":
             settings["shell_id"] = ""
             settings.setdefault("resource", f"{soap.POWERSHELL}Microsoft.PowerShell")
-        return self.service.handle(soap.read(envelope(action, body, **settings)))
+        self.last = envelope(action, body, **settings)
+        return self.service.handle(soap.read(self.last), connection=1)
+
+    def again(self, *, connection: int) -> Reply | Pending:
+        """The last message once more."""
+        return self.service.handle(soap.read(self.last), connection=connection)
 
     def create(self) -> Reply | Pending:
         self.pool.open()
@@ -253,9 +300,8 @@ def code_of(reply: Reply | Pending | None) -> str:
 
 def test_the_opening_is_split_as_on_windows_and_each_fragment_is_a_stream() -> None:
     client = Client()
-    assert client.create() == client.service.handle(
-        soap.read(envelope("Create", message_id="uuid:1", resource=f"{soap.POWERSHELL}Microsoft.PowerShell"))
-    ), "the same MessageID gets the same answer"
+    created = client.create()
+    assert created == client.again(connection=2), "the same message gets the same answer"
     first, second = settled(client.receive()), settled(client.receive())
     assert shown(first).count("<rsp:Stream ") == 2, "SESSION_CAPABILITY and APPLICATION_PRIVATE_DATA"
     assert shown(second).count("<rsp:Stream ") == 1, "RUNSPACEPOOL_STATE alone"
@@ -267,8 +313,7 @@ def test_done_comes_with_the_last_output_and_a_repeated_command_runs_once() -> N
     client = Client(sessions=[{"id": 2, "user": "alice"}])
     client.create()
     command, reply = client.command(DEFINED + OBSERVE)
-    again = client.service.handle(soap.read(envelope("Command", message_id=f"uuid:{client.count}")))
-    assert again == reply
+    assert client.again(connection=2) == reply
     text = shown(settled(client.receive(command)))
     assert 'State="http://schemas.microsoft.com/wbem/wsman/1/windows/shell/CommandState/Done"' in text
     assert text.count("<rsp:Stream ") == 2
@@ -314,8 +359,13 @@ def test_signals_stop_and_close_and_delete_ends_the_shell() -> None:
     client.create()
     command, _ = client.command(DEFINED + OBSERVE)
     signal = '<rsp:Signal CommandId="{}"><rsp:Code>{}</rsp:Code></rsp:Signal>'
-    client.ask("Signal", signal.format(command, "powershell/signal/ctrl_c"))
-    assert "CommandState/Done" in shown(settled(client.receive(command))), "stopped"
+    told: list[str] = []
+    waiting = client.receive(command)
+    waiting.on_reply = lambda reply: told.append(shown(reply))
+    stopping = client.ask("Signal", signal.format(command, "powershell/signal/ctrl_c"))
+    assert "CommandState/Done" in told[0], "stopped"
+    assert isinstance(stopping, Pending)
+    assert "SignalResponse" in shown(settled(stopping))
     client.waits[0][1]()
     client.ask("Signal", signal.format(command, "http://x/signal/Terminate"))
     assert "no command" in shown(
@@ -330,6 +380,53 @@ def test_signals_stop_and_close_and_delete_ends_the_shell() -> None:
     assert code_of(replies[0]) == "2150858843", "who still waits hears that the shell is gone"
     assert code_of(client.ask("Delete")) == "2150858843"
     assert client.service.shells == {}
+
+
+@pytest.mark.parametrize("message_id", ["", "uuid:always-the-same"])
+def test_a_client_with_one_id_for_all_messages_gets_the_answer_to_each(message_id: str) -> None:
+    client = Client(sessions=[{"id": 2, "user": "alice"}])
+    client.fixed_id = message_id
+    client.create()
+    assert "ResourceCreated" in shown(client.again(connection=2)) or not message_id
+    assert "MaxEnvelopeSizekb" in shown(client.ask("Get", resource=CONFIG))
+    first, second = settled(client.receive()), settled(client.receive())
+    assert (shown(first).count("<rsp:Stream "), shown(second).count("<rsp:Stream ")) == (2, 1)
+
+
+def test_a_nul_behind_an_envelope_is_none_of_it() -> None:
+    sent = envelope("Get", resource=CONFIG)
+    assert soap.read(sent + b"\0").resource == soap.read(sent).resource
+    with pytest.raises(soap.Malformed):
+        soap.read(sent + b"\0\0")
+
+
+def test_the_service_says_what_it_is() -> None:
+    asking = (
+        b'<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" xmlns:wsmid="http://schemas.dmtf.org/wbem/wsman/'
+        b'identity/1/wsmanidentity.xsd"><s:Header/><s:Body><wsmid:Identify/></s:Body></s:Envelope>'
+    )
+    told = shown(Client().service.handle(soap.read(asking)))
+    assert ":IdentifyResponse " in told
+    assert ":ProductVendor>Microsoft Corporation</" in told
+
+
+def test_who_did_wrong_is_said_in_windows_numbers() -> None:
+    client = Client()
+    client.create()
+    nobody = "00000000-0000-0000-0000-000000000000"
+    answer = client.ask(
+        "Receive", f'<rsp:Receive><rsp:DesiredStream CommandId="{nobody}">stdout</rsp:DesiredStream></rsp:Receive>'
+    )
+    assert code_of(answer) == "2150858843"
+    assert "<s:Value>s:Sender</s:Value><s:Subcode><s:Value>w:InvalidSelectors<" in shown(answer)
+    sent = client.last.replace(b"PT5S", b"PT-1S")
+    assert code_of(client.service.handle(soap.read(sent), connection=1)) == "2150858767"
+    created = shown(client.ask("Create", "<rsp:Shell/>", resource=f"{soap.SHELL}/cmd"))
+    found = re.search(r"<rsp:ShellId>(.*?)<", created)
+    assert found
+    answer = client.ask("Receive", "<rsp:Receive/>", shell_id=found[1])
+    assert code_of(answer) == "87"
+    assert 'provider="Shell cmd plugin"' in shown(answer)
 
 
 def test_a_command_quota_is_a_fault_without_a_number() -> None:

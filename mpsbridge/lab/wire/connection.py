@@ -196,7 +196,7 @@ class Connection(asyncio.Protocol):
         fault: Fault | None,
     ) -> None:
         """Do the step, now or when there is output."""
-        outcome = self._listener.endpoint.handle(asked, client=self._client())
+        outcome = self._listener.endpoint.handle(asked, client=self._client(), connection=self._number)
         if isinstance(outcome, Reply):
             self._reply(request, asked.step, outcome, headers, fault)
             return

@@ -41,15 +41,27 @@ class BadSeal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    r"""The one account that all hosts of a lab share. ``user`` may be ``DOMAIN\name``."""
+    r"""The one account that all hosts of a lab share. ``user`` may be ``DOMAIN\name``.
+
+    One without a domain is a local account, which is also known as ``.\name`` and ``COMPUTER\name`` to that computer.
+    """
 
     user: str
     password: str
+    computer: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names by which it may sign in."""
+        if "\\" in self.user:
+            return (self.user,)
+        return (self.user, *(f"{domain}\\{self.user}" for domain in (".", self.computer) if domain))
 
     def fits(self, user: str, password: str) -> bool:
         """Whether a name (without case, as on Windows) and a password are this account's."""
-        same_user = secrets.compare_digest(user.casefold().encode(), self.user.casefold().encode())
-        return secrets.compare_digest(password.encode(), self.password.encode()) and same_user
+        given = user.casefold().encode()
+        same_user = [secrets.compare_digest(given, name.casefold().encode()) for name in self.names]
+        return secrets.compare_digest(password.encode(), self.password.encode()) and any(same_user)
 
 
 class UserFile:
@@ -96,10 +108,10 @@ class UserFile:
         """The file holds this account, and only this one."""
         with cls._lock:
             if cls._current != account and cls._folder is not None:
-                domain, _, name = account.user.rpartition("\\")
                 # As hashes (smbpasswd's form): of a password pyspnego would make both again for each connection.
-                who, hashed = f"{domain}\\{name}" if domain else name, ntowfv1(account.password).hex()
-                (cls._folder / "ntlm-users").write_text(f"{who}:0:{'0' * 32}:{hashed}::\n", encoding="utf-8")
+                hashed = ntowfv1(account.password).hex()
+                lines = "".join(f"{name}:0:{'0' * 32}:{hashed}::\n" for name in account.names)
+                (cls._folder / "ntlm-users").write_text(lines, encoding="utf-8")
                 cls._current = account
             yield
 
@@ -184,8 +196,11 @@ class NegotiateSignIn:
         return Verdict(allowed=self._signed_in, header=header if answer or not self._signed_in else None)
 
     def _accept(self, token: bytes) -> spnego.ContextProxy:
-        protocol = "ntlm" if token.startswith(b"NTLMSSP") else "negotiate"
-        return spnego.server(protocol=protocol, channel_bindings=self._binding)
+        protocol, options = "negotiate", spnego.NegotiateOptions.use_negotiate | spnego.NegotiateOptions.use_ntlm
+        if token.startswith(b"NTLMSSP"):
+            protocol, options = "ntlm", spnego.NegotiateOptions.use_ntlm
+        # Always in Python: Windows' own acceptor knows the accounts of this machine, and not the lab's.
+        return spnego.server(protocol=protocol, channel_bindings=self._binding, options=options)
 
     def _take(self, context: spnego.ContextProxy, token: bytes) -> bytes | None:
         with UserFile.holding(self._account):

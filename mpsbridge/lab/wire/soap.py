@@ -6,6 +6,7 @@ not that a client should care.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import uuid
 import xml.etree.ElementTree as ET
@@ -38,21 +39,24 @@ STEPS = {
 """The actions that are served, and the step that each is called in records and fault rules."""
 
 ACCESS_DENIED = 5
+INVALID_PARAMETER = 87
+INVALID_TIMEOUT = 2150858767
 INVALID_RESOURCE = 2150858811
 OPERATION_TIMEOUT = 2150858793
 SHELL_NOT_FOUND = 2150858843
 SHELL_QUOTA = 2150859174
 
-_DURATION = re.compile(r"P(?:(\d+)D)?T?(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?")
+_IDENTITY = "http://schemas.dmtf.org/wbem/wsman/identity/1/wsmanidentity.xsd"
+_DURATION = re.compile(r"(-?)P(?:(-?\d+)D)?T?(?:(-?\d+)H)?(?:(-?\d+)M)?(?:(-?[\d.]+)S)?")
 
 
 class Malformed(ValueError):
     """The body is no WS-Management request."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
-    """One request, as far as a host needs it."""
+    """One request, as far as a host needs it; ``connection`` is the number of the one over which it came."""
 
     action: str
     step: str
@@ -63,6 +67,13 @@ class Request:
     max_envelope: int
     culture: str
     body: ET.Element
+    connection: int = 0
+
+    @property
+    def digest(self) -> bytes:
+        """The same for the same message, and for no other."""
+        parts = (self.message_id, self.action, self.resource, self.shell_id or "")
+        return hashlib.sha256("\0".join(parts).encode() + ET.tostring(self.body)).digest()
 
     def find(self, path: str) -> ET.Element | None:
         """An element of the body by a path with this module's prefixes."""
@@ -70,25 +81,38 @@ class Request:
 
 
 class WsmanFault(Exception):
-    """A fault that the host answers. ``code`` is Windows' number; some faults carry none, as on Windows."""
+    """A fault that the host answers. ``code`` is Windows' number; some faults carry none, as on Windows.
 
-    def __init__(self, text: str, *, code: int | None, subcode: str = "w:InternalError") -> None:
+    ``whose`` says which side did wrong, and ``plugin`` which part of the service says so.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        code: int | None,
+        subcode: str = "w:InternalError",
+        whose: str = "s:Receiver",
+        plugin: str = "",
+    ) -> None:
         super().__init__(text)
+        self.whose = whose
+        self.plugin = plugin
         self.text = text
         self.code = code
         self.subcode = subcode
 
 
 def read(data: bytes) -> Request:
-    """Parse a request. Raises ``Malformed``."""
+    """Parse a request; one NUL behind it is none of it, as real PowerShell sends one. Raises ``Malformed``."""
     try:
-        root = ET.fromstring(data)  # noqa: S314 - only the loopback's own clients, and expat bounds entities
+        root = ET.fromstring(data.removesuffix(b"\0"))  # noqa: S314 - only the loopback's own clients, and expat bounds entities
     except ET.ParseError as error:
         raise Malformed(str(error)) from error
     header, body = root.find("s:Header", NAMESPACES), root.find("s:Body", NAMESPACES)
     if header is None or body is None:
         raise Malformed("no SOAP envelope")
-    action = _text(header, "a:Action")
+    action = "identify" if body.find(f"{{{_IDENTITY}}}Identify") is not None else _text(header, "a:Action")
     shell_id = next(
         (each.text for each in header.findall("w:SelectorSet/w:Selector", NAMESPACES) if each.get("Name") == "ShellId"),
         None,
@@ -119,10 +143,11 @@ def _culture(header: ET.Element) -> str:
 def seconds(duration: str, default: float) -> float:
     """The seconds of an XML duration such as ``PT20S`` or ``PT20.000S``."""
     found = _DURATION.fullmatch(duration)
-    if found is None or not any(found.groups()):
+    if found is None or not any(found.groups()[1:]):
         return default
-    days, hours, minutes, rest = (float(part or 0) for part in found.groups())
-    return ((days * 24 + hours) * 60 + minutes) * 60 + rest
+    sign, *parts = found.groups()
+    days, hours, minutes, rest = (float(part or 0) for part in parts)
+    return (((days * 24 + hours) * 60 + minutes) * 60 + rest) * (-1 if sign else 1)
 
 
 _HEAD = "".join(f' xmlns:{prefix}="{NAMESPACES[prefix]}"' for prefix in ("s", "a", "x", "w", "rsp", "p"))
@@ -145,11 +170,15 @@ def response(request: Request, body: str) -> bytes:
 def fault(relates_to: str, error: WsmanFault, machine: str) -> bytes:
     """A fault, with ``WSManFault`` in its detail as Windows sends it."""
     code = "" if error.code is None else f' Code="{error.code}"'
+    message = escape(error.text)
+    if error.plugin:
+        told = f"<f:WSManFault{code} Machine={quoteattr(machine)}><f:Message>{message} </f:Message></f:WSManFault>"
+        message = f'<f:ProviderFault provider="{error.plugin}">{told}</f:ProviderFault>'
     body = (
-        f"<s:Fault><s:Code><s:Value>s:Receiver</s:Value><s:Subcode><s:Value>{error.subcode}</s:Value></s:Subcode>"
+        f"<s:Fault><s:Code><s:Value>{error.whose}</s:Value><s:Subcode><s:Value>{error.subcode}</s:Value></s:Subcode>"
         f'</s:Code><s:Reason><s:Text xml:lang="en-US">{escape(error.text)} </s:Text></s:Reason><s:Detail>'
         f'<f:WSManFault xmlns:f="{NAMESPACES["f"]}"{code} Machine={quoteattr(machine)}>'
-        f"<f:Message>{escape(error.text)} </f:Message></f:WSManFault></s:Detail></s:Fault>"
+        f"<f:Message>{message} </f:Message></f:WSManFault></s:Detail></s:Fault>"
     )
     return _envelope("http://schemas.dmtf.org/wbem/wsman/1/wsman/fault", relates_to, body)
 
@@ -170,3 +199,32 @@ def shell_not_found(shell_id: str | None) -> WsmanFault:
         code=SHELL_NOT_FOUND,
         subcode="w:InvalidSelectors",
     )
+
+
+def no_such_command(command: str | None) -> WsmanFault:
+    """The command is not (or no longer) there."""
+    return WsmanFault(
+        f"There is no command {command} in this shell.",
+        code=SHELL_NOT_FOUND,
+        subcode="w:InvalidSelectors",
+        whose="s:Sender",
+    )
+
+
+def no_command_named() -> WsmanFault:
+    """A command shell has output of commands only."""
+    return WsmanFault("The parameter is incorrect.", code=INVALID_PARAMETER, plugin="Shell cmd plugin")
+
+
+def identity() -> bytes:
+    """What the service says of itself to who has not asked for anything else (``winrm id``)."""
+    names = {
+        "ProtocolVersion": "http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd",
+        "ProductVendor": "Microsoft Corporation",
+        "ProductVersion": "OS: 10.0.14393 SP: 0.0 Stack: 3.0",
+    }
+    told = "".join(f"<wsmid:{name}>{value}</wsmid:{name}>" for name, value in names.items())
+    return (
+        f'<s:Envelope xml:lang="en-US" xmlns:s="{NAMESPACES["s"]}"><s:Header/><s:Body>'
+        f'<wsmid:IdentifyResponse xmlns:wsmid="{_IDENTITY}">{told}</wsmid:IdentifyResponse></s:Body></s:Envelope>'
+    ).encode()

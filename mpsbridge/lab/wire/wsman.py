@@ -4,8 +4,9 @@ Rules of this file: one :class:`Endpoint` is one host; every request gets exactl
 with nothing to send) as a :class:`Pending` that somebody else times; nothing here knows about HTTP or signing in.
 
 Windows-like on purpose: the opening is split over two Receives, each fragment is a ``<Stream>`` of its own, Done comes
-with the last output, a repeated MessageID gets the same answer without the act being repeated, 30 shells and 1,000
-commands in a shell are the limit, idle shells go, and an unknown shell is fault 2150858843.
+with the last output, a message repeated over another connection gets the same answer without being done again, Ctrl+C
+is answered when the command has ended, 30 shells and 1,000 commands in a shell are the limit, idle shells go, and an
+unknown shell is fault 2150858843.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ MAX_COMMANDS = 1000
 MAX_ENVELOPE_KB = 500
 IDLE_TIMEOUT_S = 7200.0
 _REMEMBERED = 8
-"""Answers kept for a client that asks again with the same MessageID."""
+"""Answers kept for a client that lost its connection and sends the same message over another one."""
 
 _DONE, _RUNNING = (f"{soap.SHELL}/CommandState/{state}" for state in ("Done", "Running"))
 
@@ -85,6 +86,8 @@ class _Shell:
     used: float
     commands: set[uuid.UUID]
     pending: dict[uuid.UUID | None, Pending]
+    signals: list[Pending]
+    """Signals that wait until a command has ended."""
     calls: dict[uuid.UUID, str | None]
     """The function that each command calls; kept only where a fault rule asks for it."""
 
@@ -100,12 +103,18 @@ class Endpoint:
         self.shells: dict[str, _Shell] = {}
         self._engine = engine
         self._later = later
-        self._answers: OrderedDict[str, Reply] = OrderedDict()
+        self._answers: OrderedDict[bytes, tuple[int, Reply]] = OrderedDict()
 
-    def handle(self, request: Request, *, client: str = "127.0.0.1") -> Reply | Pending:
-        """Answer one request. Never raises for what a client sent: that becomes a fault."""
-        if (known := self._answers.get(request.message_id)) is not None:
-            return known
+    def handle(self, request: Request, *, client: str = "127.0.0.1", connection: int = 0) -> Reply | Pending:
+        """Answer one request. Never raises for what a client sent: that becomes a fault.
+
+        A message is the same one where its id, action, shell and body are, and a client repeats one over another
+        ``connection`` only: over the one on which it was answered, a client that has but one id asks something new.
+        """
+        request.connection = connection
+        known = self._answers.get(request.digest)
+        if known is not None and request.message_id and known[0] != connection:
+            return known[1]
         try:
             answer = self._dispatch(request, client)
         except WsmanFault as error:
@@ -146,6 +155,7 @@ class Endpoint:
             "signal": self._signal,
             "delete": self._delete,
             "get": self._get,
+            "identify": lambda _: Reply(200, soap.identity()),
         }
         if request.step not in acts:
             raise WsmanFault(
@@ -172,6 +182,7 @@ class Endpoint:
             used=self._ticks(),
             commands=set(),
             pending={},
+            signals=[],
             calls={},
         )
         self.shells[shell_id] = shell
@@ -226,7 +237,7 @@ class Endpoint:
         self.shells.pop(shell.id, None)
         shell.inside.close()
         # Whoever still waits hears that the shell is gone.
-        for pending in list(shell.pending.values()):
+        for pending in [*shell.pending.values(), *shell.signals]:
             pending.poll()
 
     def _drop_idle_shells(self) -> None:
@@ -264,7 +275,7 @@ class Endpoint:
                 shell.inside.feed(_decoded(stream.text), _uuid(named) if named else None)
         return Reply(200, soap.response(request, "<rsp:SendResponse/>"))
 
-    def _signal(self, request: Request) -> Reply:
+    def _signal(self, request: Request) -> Reply | Pending:
         shell = self._shell(request)
         signal = request.find("rsp:Signal")
         command = _uuid((signal.get("CommandId") if signal is not None else None) or "")
@@ -274,15 +285,38 @@ class Endpoint:
             shell.inside.close_command(command)
         else:
             shell.inside.stop_command(command)
+            return self._when_stopped(request, shell, command)
         return Reply(200, soap.response(request, "<rsp:SignalResponse/>"))
 
+    def _when_stopped(self, request: Request, shell: _Shell, command: uuid.UUID) -> Pending:
+        """The answer to Ctrl+C comes when the command has ended, and after its state was sent to who waits for it."""
+
+        def poll() -> Reply | None:
+            box = shell.inside.outbox(command)
+            if box is not None and not box.finished and shell.id in self.shells:
+                return None
+            shell.signals.remove(pending)
+            return self._remember(request, Reply(200, soap.response(request, "<rsp:SignalResponse/>")))
+
+        def expire() -> Reply:
+            shell.signals.remove(pending)
+            return self._fault(request, soap.operation_timeout())
+
+        pending = Pending(request.timeout_s, poll, expire)
+        shell.signals.append(pending)
+        return pending
+
     def _receive(self, request: Request) -> Pending:
+        if request.timeout_s < 0:
+            raise WsmanFault(
+                "The value of the OperationTimeout is not valid.", code=soap.INVALID_TIMEOUT, subcode="w:InvalidTimeout"
+            )
         shell = self._shell(request)
         wanted = request.find("rsp:Receive/rsp:DesiredStream")
         named = wanted.get("CommandId") if wanted is not None else None
         command = _uuid(named) if named else None
         if shell.inside.outbox(command) is None:
-            raise WsmanFault(f"There is no command {named} in this shell.", code=None, subcode="w:InvalidParameter")
+            raise soap.no_such_command(named) if shell.resource != WINRS or named else soap.no_command_named()
         if (before := shell.pending.pop(command, None)) is not None:
             before.cancel()  # the client asks again, so it has given the older request up
 
@@ -350,7 +384,7 @@ class Endpoint:
             return
         if not shell.inside.alive:
             self._close(shell)
-        for pending in list(shell.pending.values()):
+        for pending in [*shell.pending.values(), *shell.signals]:
             pending.poll()
 
     def _ticks(self) -> float:
@@ -360,7 +394,8 @@ class Endpoint:
         return Reply(500, soap.fault(request.message_id, error, self.host.facts.computer))
 
     def _remember(self, request: Request, reply: Reply) -> Reply:
-        self._answers[request.message_id] = reply
+        self._answers[request.digest] = (request.connection, reply)
+        self._answers.move_to_end(request.digest)
         while len(self._answers) > _REMEMBERED:
             self._answers.popitem(last=False)
         return reply
