@@ -1,4 +1,88 @@
-"""World files: TOML or JSON in, a :class:`~mpsbridge.lab.windows.host.World` out.
+r"""World files: TOML or JSON in, a :class:`~mpsbridge.lab.windows.world.World` out.
+
+A world is a list of hosts. Only ``name`` must be there; what stands behind a key below is what holds without it. A time
+is an ISO one (without an offset: the host's own) or how long before the start of the lab (``2h15m``, ``3d``).
+
+``[[hosts]]``, who and where:
+
+=================== ==================================================================================================
+``name``            the host's name; no two are the same, whatever their case
+``address``         an IPv4 address on the loopback; else the next free one from 127.20.0.1 on
+``computer``        its name in Windows; from ``name``
+``language``        "en", "de", "fr", "es", "it", "pt", "ru", "ja", "zh-CN" ...: the words of its tables; "en"
+``oem``, ``ansi``   its code pages; the language's
+``culture``         whose dates and times it writes; the language's
+``patterns``        other ones: ``{short_date, short_time, am?, pm?}``
+``utc_offset_min``  its time zone, in minutes east of UTC; 0
+``clock_offset_s``  how many seconds its clock is ahead of the true time; 0
+``boot``            when it started; nine hours before the first logon, or five days ago
+``powershell``      the version that it names (the engine ``powershell`` names its own); "5.1.14393.0"
+``jea``             names of its restricted endpoints (engine ``scripted`` only); none
+=================== ==================================================================================================
+
+How it treats callers, and what is installed:
+
+=================== ==================================================================================================
+``rights``          of the account that signs in: "admin", "rds" (sees sessions, and is not an administrator), "user"
+                    (sees none); "admin"
+``administrators``  who is in Administrators: "users", "group" (a domain's group too, and each user's groups are noted),
+                    "unnoted" (the same, and they are not), "broken" (a member cannot be read), "unreadable"; "users"
+``caller_session``  the session of whoever signs in; 0
+``logon_mode``      "enabled", "drain", "drain-until-restart", "disabled"; "enabled"
+``generation``      of MultiPoint: "none", "2012", "2016"; "none"
+``mode``            MultiPoint's, as the host words it; "Normal"
+``disk_protection`` "NotInstalled", "Passive", or "Discard", where a restart takes every change back; "NotInstalled"
+``broker``          whether it is in a collection with a connection broker; false
+``agents``          services of software that manages sessions; none
+``pending_reboot``  "RebootPending", "RebootRequired", "PendingFileRenameOperations"; none
+``lacks``           programs of Windows that are not there, such as "chglogon.exe"; none
+``wide``            whether ``qwinsta`` prints the wide layout of newer builds; false
+=================== ==================================================================================================
+
+What becomes of it:
+
+=================== ==================================================================================================
+``down``            nobody listens; false
+``script_s``        seconds that each script takes more (engine ``scripted``); 0
+``restart_s``       from a restart until it answers again; 30
+``ready_s``         from then until its Remote Desktop service runs; 0
+``stays_down``      it does not come back from a restart; false
+``boots_twice``     it restarts once more, ``reboot_s`` (30) after it came back; false
+``playback``        a captured ``quser`` table that it shows: a file beside the world, or the name of a shipped capture;
+                    its rows are sessions, of which ``sessions`` may describe some further
+``playback_qwinsta`` the same for ``qwinsta``
+=================== ==================================================================================================
+
+``[[hosts.sessions]]``: ``id`` (1 to 65535) and ``user`` must be there.
+
+=================== ==================================================================================================
+``account``         with its domain; ``COMPUTER\user``
+``sid``             the account's; made of host and account
+``session_name``    "rdp-tcp#ID"; none while disconnected
+``state``           "active", "disconnected", "connected" or another word of Windows; "active"
+``idle_s``          idle for so long (disconnected: since so long); else the column says "none"
+``idle_text``       the column, as it stands there
+``logon``           when the user signed in; "1h"
+``born``            when the session's ``winlogon`` began; seconds before that
+``station``         the number of a MultiPoint station
+``admin``           an administrator; false
+``admin_by_group``  one as a member of the domain's group; false
+``client``          the name of the client's computer
+``programs``        what runs beside the desktop; none
+``hung``            a log-off never ends; false
+``protected``       whoever acts on it is refused; false
+``logoff_s``        from the order to log off until the row is gone; 0
+``linger_s``        from then until its processes are; 0
+=================== ==================================================================================================
+
+``[[hosts.stations]]``: ``id`` must be there; ``name`` ("Station ID"), ``session_id`` (none), ``auto_logon`` (false;
+true: a user who is logged off there comes back by itself).
+
+``[[hosts.files]]``: ``path``, a full one on drive C, and ``text``. ``[[hosts.folders]]``: ``path``, and ``writers``,
+the SIDs of those who may write there beside SYSTEM and administrators.
+
+``[[hosts.faults]]``: ``step`` and ``do`` must be there, as :mod:`mpsbridge.lab.wire.faults` has them; ``after`` (0),
+``times`` (without end), ``code`` (what that table says), ``delay_s`` (0.5), ``acted`` (false), ``call`` (any function).
 
 Rules of this file: every key is declared once, in a table beside the function that reads it; an unknown key, a wrong
 type or a contradiction is an error that names file, host and key, and nothing is guessed.

@@ -5,8 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import os
+import signal
 import socket
 import ssl
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -462,3 +465,21 @@ def test_stopping_twice_is_fine_and_frees_the_port() -> None:
     lab.stop()
     with Lab(load_world("small"), port=port) as again:
         assert again.port == port
+
+
+def test_a_second_signal_does_not_keep_the_lab_from_clearing_away(tmp_path: Path) -> None:
+    ready, made = tmp_path / "ready.json", tmp_path / "made"
+    made.mkdir()
+    words = ["lab", "--world", "small", "--auth", "basic", "--ready-file", str(ready)]
+    environment = {**os.environ, "TMPDIR": str(made)}
+    command = [sys.executable, "-m", "mpsbridge", *words]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment) as running:
+        end = time.monotonic() + 30
+        while not ready.exists() and time.monotonic() < end:
+            time.sleep(0.02)  # real time: a real process starts
+        assert list(made.iterdir())
+        running.send_signal(signal.SIGTERM)
+        while list(made.iterdir()) and running.poll() is None:
+            running.send_signal(signal.SIGTERM)
+        running.wait(30)
+    assert list(made.iterdir()) == []
