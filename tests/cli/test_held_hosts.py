@@ -96,7 +96,7 @@ def seen_with(lease: str) -> Observation:
 @pytest.mark.parametrize("fate", [*RunFate, None])
 @pytest.mark.parametrize("may_take", [True, False])
 def test_one_thing_to_do_is_named_and_never_two(fate: RunFate | None, may_take: bool) -> None:
-    said = held_by(seen_with(held_host()["lease"]), "ts 1", lambda _run: fate, may_take=may_take)
+    said = held_by(seen_with(held_host()["files"][0]["text"]), "ts 1", lambda _run: fate, may_take=may_take)
     ways = ("mpsbridge resume", "mpsbridge release 'ts 1'", "--take-over", "wait until")
     assert sum(way in said for way in ways) == 1, said
     assert may_take or "--take-over" not in said

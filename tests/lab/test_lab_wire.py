@@ -23,8 +23,9 @@ from mpsbridge.lab.engines.scripted.engine import ScriptedEngine
 from mpsbridge.lab.wire import soap
 from mpsbridge.lab.wire.faults import Fault, striking
 from mpsbridge.lab.wire.http import BadRequest, HttpReader, HttpRequest, answer
+from mpsbridge.lab.wire.replies import Pending, Reply
 from mpsbridge.lab.wire.signin import Account, BadSeal, BasicSignIn, NegotiateSignIn, UserFile
-from mpsbridge.lab.wire.wsman import MAX_COMMANDS, Endpoint, Pending, Reply
+from mpsbridge.lab.wire.wsman import MAX_COMMANDS, Endpoint
 
 # HTTP.
 

@@ -20,8 +20,9 @@ from typing import Protocol
 from mpsbridge.lab.windows.host import LabHost
 from mpsbridge.lab.wire import http, soap
 from mpsbridge.lab.wire.faults import Fault, striking
+from mpsbridge.lab.wire.replies import Pending, Reply
 from mpsbridge.lab.wire.signin import BadSeal, SignIn
-from mpsbridge.lab.wire.wsman import Endpoint, Pending, Reply
+from mpsbridge.lab.wire.wsman import Endpoint
 
 log = logging.getLogger(__name__)
 
