@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from support.console import Command
 from support.contract import documents
+from support.reserved import lease_of, leased, weak_folder
 
 from mpsbridge.clock import HastyClock, SystemClock
 from mpsbridge.lab.server import Lab

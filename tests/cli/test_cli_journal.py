@@ -14,6 +14,7 @@ from support.console import Command
 from support.forked_calls import ForkedCalls
 from support.killing import Stage, check, staged
 from support.records import steps_in
+from support.reserved import lease_of, task_of
 
 from mpsbridge.clock import SystemClock
 from mpsbridge.lab.server import Lab

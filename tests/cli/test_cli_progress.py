@@ -16,6 +16,7 @@ from typing import Any
 import pyte
 import pytest
 from support.console import Command
+from support.reserved import lease_of, task_of
 
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.wire.faults import Fault

@@ -12,6 +12,7 @@ import pytest
 from support.asking import ASKING
 from support.console import Command
 from support.died_run import RUN, held_host, record
+from support.reserved import lease_of, put_lease
 from support.snippet_calls import CALLS
 from typer.main import get_command_name
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from support.console import Command
 from support.died_run import RUN, held_host, record
+from support.reserved import lease_of, put_lease
 
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world

@@ -17,6 +17,7 @@ import pytest
 from support.console import Command
 from support.fake_clock import FakeClock
 from support.past_runs import NOON, RUN, eventful_run
+from support.reserved import lease_of
 
 from mpsbridge.clock import SystemClock
 from mpsbridge.lab.server import Lab

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from support.console import Command
 from support.died_run import RUN, held_host, options
+from support.reserved import lease_of
 from support.spoilt_journals import ALL, COMMANDS, PARTLY, SOUND, SPOILT, WHOLLY, Make, sql, write
 
 from mpsbridge.clock import HastyClock

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.console import Command
+from support.reserved import lease_of, leased, put_lease, weak_folder
 from support.snippet_calls import held, mode, swap
 from support.windows_host import WindowsHost
 

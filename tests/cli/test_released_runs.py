@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from support.console import Command
 from support.died_run import RUN, held_host, options
+from support.reserved import lease_of, put_lease
 
 from mpsbridge.clock import HastyClock
 from mpsbridge.lab.server import Lab

@@ -14,6 +14,7 @@ from conftest import PROFILE, examples, find_engine, missing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.alike import calls, executed, guards_in, orders, scripted, state, world
+from support.reserved import leased, weak_folder
 
 from mpsbridge.lab import Lab
 from mpsbridge.lab.engines.powershell.engine import PowerShellEngine

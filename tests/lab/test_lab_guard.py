@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.fake_clock import FakeClock
+from support.reserved import leased
 
 from mpsbridge.lab import build_world
 from mpsbridge.lab.engines.contract import Memory, Submitted, Terminating

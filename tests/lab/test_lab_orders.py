@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from support.fake_clock import FakeClock
+from support.reserved import lease_of, put_lease, task_of
 from support.snippet_calls import NEVER, failsafe, held, order, swap, switch
 
 from mpsbridge.lab import build_world

@@ -10,6 +10,7 @@ import pytest
 from conftest import find_engine, missing
 from support.alike import executed, world
 from support.fake_clock import FakeClock
+from support.reserved import put_lease, task_of
 from support.snippet_calls import failsafe, held, mode, swap
 
 from mpsbridge.lab import Lab

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from support.console import Command
+from support.reserved import lease_of, put_lease, task_of
 from support.seen_sessions import ALICE, seen
 from support.story import RunStory, Story
 from support.storytelling import HOUR_S, acts, policy, somebody, tell, until

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from support.fake_clock import FakeClock
+from support.reserved import lease_of
 
 from mpsbridge.host import Host
 from mpsbridge.lab.server import Lab

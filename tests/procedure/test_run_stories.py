@@ -6,11 +6,12 @@ They are told over the lab's world, with everything between a run and the host i
 from __future__ import annotations
 
 import pytest
+from support.reserved import lease_of, task_of
 from support.story import RunStory, Story
 from support.storytelling import HOUR_S, acts, policy, somebody, tell, until
 from support.wire import Fate, Fault
 
-from mpsbridge.lab.engines import observing
+from mpsbridge.lab.engines.scripted import observing
 from mpsbridge.runs.events import OrderGiven, OthersOrder, Step, StepAnswered
 
 

@@ -22,6 +22,7 @@ import pytest
 from support.forked_calls import Called, ForkedCalls
 from support.lab_target import variables
 from support.records import steps_in
+from support.reserved import lease_of, task_of
 from support.shared_clock import SharedClock
 
 from mpsbridge.lab.server import Lab

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 from support.forked_calls import Called, ForkedCalls
 from support.killing import Stage, check, check_boxes, staged
+from support.reserved import lease_of
 
 from mpsbridge.models.sessions import Result
 from mpsbridge.runs.events import Step, StepAnswered

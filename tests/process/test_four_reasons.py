@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from conftest import PROFILE, find_engine, missing
 from support.console import Command
+from support.reserved import lease_of, task_of
 
 from mpsbridge.clock import HastyClock
 from mpsbridge.lab.engines.powershell.engine import PowerShellEngine

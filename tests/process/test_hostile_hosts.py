@@ -19,6 +19,7 @@ from conftest import PROFILE
 from support.console import Command
 from support.contract import check_document
 from support.lying_host import ENGINE_LIES, WIRE_LIES, LyingEngine, honest, lying_between, surrogates
+from support.reserved import lease_of
 from support.rude_host import RudeHost
 
 from mpsbridge.lab.server import Lab

@@ -18,6 +18,7 @@ from support.died_run import RUN, held_host, record
 from support.forked_calls import Called, ForkedCalls
 from support.killing import Stage, check
 from support.records import DONE, steps_in
+from support.reserved import lease_of, put_lease
 
 from mpsbridge.clock import HastyClock
 from mpsbridge.errors import JournalError, JournalLost

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from support.console import Command, Console
 from support.records import names_in
+from support.reserved import lease_of
 
 from mpsbridge.clock import HastyClock, SystemClock
 from mpsbridge.lab.server import Lab

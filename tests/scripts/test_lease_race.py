@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from conftest import examples
-from reserved import lease_of, task_of
+from support.reserved import lease_of, task_of
 
 from mpsbridge.lab import Lab, build_world
 

@@ -25,6 +25,7 @@ from mpsbridge.snippets.snippet import Snippet
 from mpsbridge.snippets.stations import ListStations
 from support.fake_clock import FakeClock
 from support.lab_target import reach
+from support.reserved import lease_of
 from support.snippet_calls import NEVER, act, box, failsafe, held, log_off, mode, order, reset, swap, switch
 
 OTHERS_OWN = ("now", "powershell", "next_run")

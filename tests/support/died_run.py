@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from reserved import leased
-
 from mpsbridge.models.sessions import LogonMode
 from mpsbridge.planning.lease import Lease
 from mpsbridge.planning.policy import Policy
 from mpsbridge.planning.selection import Selector
 from mpsbridge.runs.journal import Journal
+from support.reserved import leased
 
 RUN = "20261125-120000-dead"
 

@@ -19,6 +19,7 @@ from mpsbridge.lab.worldfile import build_world
 from mpsbridge.runs.journal import Journal
 from support.forked_calls import Called, ForkedCalls
 from support.lab_target import variables
+from support.reserved import lease_of, task_of
 from support.shared_clock import SharedClock
 
 HOST: dict[str, Any] = {

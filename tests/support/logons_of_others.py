@@ -6,8 +6,10 @@ all: then what the run found is as good.
 
 from __future__ import annotations
 
+from mpsbridge.lab.engines.scripted.failsafe import restoration_of
 from mpsbridge.models.sessions import LogonMode
 from mpsbridge.planning.lease import Lease, read_lease
+from support.reserved import lease_of, task_of
 from support.story import Story
 from support.watched_host import Deed
 from support.wire import Exchange

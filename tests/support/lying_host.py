@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from mpsbridge.lab.engines.contract import Answer, Memory, Submitted
-from mpsbridge.lab.engines.scripted import ScriptedEngine
-from mpsbridge.lab.world import LabHost
+from mpsbridge.lab.engines.scripted.engine import ScriptedEngine
+from mpsbridge.lab.windows.host import LabHost
 from support.rude_host import request
 
 Envelope = dict[str, Any]

@@ -15,6 +15,7 @@ from mpsbridge.planning.policy import Policy
 from mpsbridge.runs.events import StepAnswered, StepSent
 from support.logons_of_others import LogonsOfOthers
 from support.records import steps_in
+from support.reserved import lease_of
 from support.story import NAME, Life, RunStory, Story, life_of
 from support.watched_host import Deed, Guest
 from support.wire import Exchange, named

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mpsbridge.lab.world import HostFacts
+from mpsbridge.lab.windows.facts import HostFacts
 from mpsbridge.planning.policy import Policy
 from mpsbridge.planning.selection import Selector
 from support.story import Story

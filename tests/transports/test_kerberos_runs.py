@@ -11,6 +11,7 @@ from support import kdc
 from support.fake_clock import FakeClock
 from support.kerberos_lab import COMMAND, OPENING, make_lab, steps, to
 from support.lab_target import TestEngine, script
+from support.reserved import lease_of, task_of
 
 from mpsbridge.errors import (
     MpsBridgeError,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_clock import FakeClock
+from support.fake_clock import FakeClock
 
 from mpsbridge.errors import SettingsError
 from mpsbridge.lab import build_world
