@@ -85,8 +85,7 @@ class Journal:
         self._shared = shared
         self._lock = threading.Lock()
         self._runs: dict[str, RunLock] = {}
-        self._database = open_file(path, shared=shared)
-        self._opened_as = state_of(self._database, path)
+        self._database, self._opened_as = open_file(path, shared=shared)
 
     def _demand_unchanged(self, run: str) -> None:
         """Raise ``JournalLost`` where what is written now would be lost, or where another could take up the run."""

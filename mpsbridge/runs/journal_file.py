@@ -38,8 +38,11 @@ CREATE INDEX entry_by_run ON entry (run, number);
 """
 
 
-def open_file(path: Path, *, shared: bool) -> sqlite3.Connection:
-    """The database, made if it is missing. Raises ``JournalError``; ``shared`` takes one that others may write."""
+def open_file(path: Path, *, shared: bool) -> tuple[sqlite3.Connection, tuple[object, ...]]:
+    """The database, made if it is missing, and its :func:`state_of`.
+
+    Raises ``JournalError``, and leaves no connection open then; ``shared`` takes a file that others may write.
+    """
     try:
         if path != IN_MEMORY:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -54,13 +57,13 @@ def open_file(path: Path, *, shared: bool) -> sqlite3.Connection:
     database.text_factory = lambda raw: raw.decode("utf-8", "replace")
     try:
         _prepare(database, path)
+        return database, state_of(database, path)
     except sqlite3.Error as error:
         database.close()
         raise _unusable(path, error) from error
     except BaseException:
         database.close()
         raise
-    return database
 
 
 def state_of(database: sqlite3.Connection, path: Path) -> tuple[object, ...]:

@@ -31,14 +31,14 @@ LONG_AWAY = Selector(disconnected_over_s=7200)
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Stage:
+def stage(tmp_path: Path) -> Iterator[Stage]:
     host = FakeHost(FakeClock())
     for number, user in ((2, "alice"), (3, "bob")):
         host.log_on(number, user, idle_s=9000)
-    journal = Journal(tmp_path / "journal.sqlite", clock=host.clock)
-    for run in ("r-1", "r-2"):
-        journal.begin(run, command="end", reason="updates", options={})
-    return Stage(host, journal)
+    with Journal(tmp_path / "journal.sqlite", clock=host.clock) as journal:
+        for run in ("r-1", "r-2"):
+            journal.begin(run, command="end", reason="updates", options={})
+        yield Stage(host, journal)
 
 
 def once_begun(stage: Stage, **facts: Any) -> None:

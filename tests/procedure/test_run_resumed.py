@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -40,10 +41,10 @@ def host(clock: FakeClock) -> FakeHost:
 
 
 @pytest.fixture
-def journal(tmp_path: Path, clock: FakeClock) -> Journal:
-    made = Journal(tmp_path / "journal.sqlite", clock=clock)
-    made.begin("r-1", command="end", reason="updates", options={})
-    return made
+def journal(tmp_path: Path, clock: FakeClock) -> Iterator[Journal]:
+    with Journal(tmp_path / "journal.sqlite", clock=clock) as made:
+        made.begin("r-1", command="end", reason="updates", options={})
+        yield made
 
 
 def live(host: FakeHost, journal: Journal, **policy: Any) -> EndValue:

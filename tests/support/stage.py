@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,9 @@ def host(clock: FakeClock) -> FakeHost:
 
 
 @pytest.fixture
-def journal(tmp_path: Path, clock: FakeClock) -> Journal:
-    return Journal(tmp_path / "journal.sqlite", clock=clock)
+def journal(tmp_path: Path, clock: FakeClock) -> Iterator[Journal]:
+    with Journal(tmp_path / "journal.sqlite", clock=clock) as journal:
+        yield journal
 
 
 class Stage:

@@ -7,8 +7,9 @@ import stat
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -23,8 +24,9 @@ from mpsbridge.runs.journal import Journal
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Journal:
-    return Journal(tmp_path / "state" / "journal.sqlite", clock=FakeClock())
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with Journal(tmp_path / "state" / "journal.sqlite", clock=FakeClock()) as journal:
+        yield journal
 
 
 def begin(journal: Journal, run: str = "20261125-120000-aaaa") -> str:
@@ -100,6 +102,32 @@ def test_a_file_that_another_process_holds_is_refused(tmp_path: Path, monkeypatc
     holder.close()
 
 
+@pytest.mark.parametrize("statement", ["PRAGMA journal_mode", "PRAGMA quick_check", "COMMIT", "PRAGMA schema_version"])
+def test_a_file_that_fails_while_it_is_opened_is_refused_and_its_connection_closed(
+    statement: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[sqlite3.Connection] = []
+
+    class Failing(sqlite3.Connection):
+        def __init__(self, *words: Any, **named: Any) -> None:
+            super().__init__(*words, **named)
+            opened.append(self)
+
+        def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+            if sql.startswith(statement):
+                raise sqlite3.OperationalError("disk I/O error")
+            return super().execute(sql, *values)
+
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda file, **named: connect(file, factory=Failing, **named))
+    with pytest.raises(JournalError, match="disk I/O error"):
+        Journal(tmp_path / "journal.sqlite")
+    assert opened
+    for database in opened:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            database.cursor()
+
+
 def test_a_disk_that_fills_up_is_told_at_the_write(journal: Journal) -> None:
     run = begin(journal)
     (pages,) = journal._database.execute("PRAGMA page_count").fetchone()
@@ -150,16 +178,15 @@ def test_a_write_ahead_log_that_is_cut_reads_as_a_prefix(
 ) -> None:
     folder = tmp_path_factory.mktemp("cut")
     path = folder / "journal.sqlite"
-    journal = Journal(path)
-    run = begin(journal)
-    for number in range(data.draw(st.integers(0, 6))):
-        journal.record(run, "ts1", StepSent(step=Step.LOGOFF, sessions=(number,)))
-    log = Path(f"{path}-wal")
-    copied = folder / "copy.sqlite"
-    copied.write_bytes(path.read_bytes())
-    content = log.read_bytes()
-    Path(f"{copied}-wal").write_bytes(content[: max(0, len(content) - cut)])
-    journal.close()
+    with Journal(path) as journal:
+        run = begin(journal)
+        for number in range(data.draw(st.integers(0, 6))):
+            journal.record(run, "ts1", StepSent(step=Step.LOGOFF, sessions=(number,)))
+        log = Path(f"{path}-wal")
+        copied = folder / "copy.sqlite"
+        copied.write_bytes(path.read_bytes())
+        content = log.read_bytes()
+        Path(f"{copied}-wal").write_bytes(content[: max(0, len(content) - cut)])
     try:
         with Journal(copied) as copy:
             numbers = [number for entry in copy.entries(run) for number in entry.what.sessions]  # type: ignore[union-attr] # steps, all of them
