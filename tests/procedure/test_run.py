@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,6 +32,25 @@ from mpsbridge.planning.selection import Selector
 from mpsbridge.procedure.sessions import BY_FORCE, after_reset
 from mpsbridge.runs.events import WENT_QUIET, HostStopped
 from mpsbridge.runs.journal import Journal
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def host(clock: FakeClock) -> FakeHost:
+    made = FakeHost(clock)
+    made.log_on(2, "alice")
+    made.log_on(3, "bob")
+    return made
+
+
+@pytest.fixture
+def journal(tmp_path: Path, clock: FakeClock) -> Iterator[Journal]:
+    with Journal(tmp_path / "journal.sqlite", clock=clock) as journal:
+        yield journal
 
 
 @pytest.fixture

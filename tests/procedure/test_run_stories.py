@@ -5,6 +5,8 @@ They are told over the lab's world, with everything between a run and the host i
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from support.reserved import lease_of, task_of
 from support.story import RunStory, Story
@@ -13,6 +15,19 @@ from support.wire import Fate, Fault
 
 from mpsbridge.lab.engines.scripted import observing
 from mpsbridge.runs.events import OrderGiven, OthersOrder, Step, StepAnswered
+
+
+@pytest.fixture
+def stories() -> Iterator[list[Story]]:
+    told: list[Story] = []
+    yield told
+    for story in told:
+        story.close()
+
+
+@pytest.fixture
+def story(stories: list[Story]) -> Story:
+    return tell(stories)
 
 
 def restarted(story: Story) -> RunStory:

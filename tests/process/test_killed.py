@@ -7,6 +7,7 @@ recorded is compared with what an undisturbed run does to it.
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,13 @@ from support.forked_calls import ForkedCalls
 from support.killing import CALLS, check, staged
 
 from mpsbridge.runs.journal import Journal
+
+
+@pytest.fixture(scope="module")
+def calls() -> Iterator[ForkedCalls]:
+    with ForkedCalls() as made:
+        yield made
+
 
 PARTS = 16
 EVERY = 1 if PROFILE == "deep" else 2

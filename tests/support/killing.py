@@ -11,8 +11,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.wire.connection import Record
 from mpsbridge.lab.worldfile import build_world
@@ -36,12 +34,6 @@ CALLS = {
     "end": ["end", "alpha", "--all", "--warn", "2m,1m", "--yes"],
     "logoff": ["logoff", "alpha", "--user", "alice", "--user", "bob", "--yes"],
 }
-
-
-@pytest.fixture(scope="module")
-def calls() -> Iterator[ForkedCalls]:
-    with ForkedCalls() as made:
-        yield made
 
 
 class Stage:

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from mpsbridge.models.sessions import LogonMode
 from mpsbridge.planning.policy import Policy
@@ -18,28 +14,8 @@ from mpsbridge.procedure.procedure import end_sessions
 from mpsbridge.runs.ended import EndValue
 from mpsbridge.runs.events import Event
 from mpsbridge.runs.journal import Journal
-from support.fake_clock import FakeClock
 from support.fake_host import FakeHost
 from support.records import steps_in
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def host(clock: FakeClock) -> FakeHost:
-    made = FakeHost(clock)
-    made.log_on(2, "alice")
-    made.log_on(3, "bob")
-    return made
-
-
-@pytest.fixture
-def journal(tmp_path: Path, clock: FakeClock) -> Iterator[Journal]:
-    with Journal(tmp_path / "journal.sqlite", clock=clock) as journal:
-        yield journal
 
 
 class Stage:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
-
-import pytest
 
 from mpsbridge.lab.windows.facts import HostFacts
 from mpsbridge.planning.policy import Policy
@@ -15,19 +12,6 @@ from support.story import Story
 from support.watched_host import Guest
 
 HOUR_S = 3600.0
-
-
-@pytest.fixture
-def stories() -> Iterator[list[Story]]:
-    told: list[Story] = []
-    yield told
-    for story in told:
-        story.close()
-
-
-@pytest.fixture
-def story(stories: list[Story]) -> Story:
-    return tell(stories)
 
 
 def tell(stories: list[Story], *, mode: str = "enabled", kiosk: bool = False, **facts: Any) -> Story:
