@@ -33,7 +33,7 @@ UNSOUND_ONLY = {"everyone may write it", "everyone may write its folder", "every
 @pytest.fixture(scope="module")
 def shared_lab() -> Iterator[Lab]:
     clock = HastyClock(1000)
-    world = build_world({"hosts": [held_host(SPOILT, lease=None, sessions=[]), {"name": "empty"}]}, clock)
+    world = build_world({"hosts": [held_host(SPOILT, files=[], sessions=[]), {"name": "empty"}]}, clock)
     with Lab(world, clock=clock) as running:
         yield running
 
