@@ -437,6 +437,20 @@ def schema(
 
 @listed(OFFLINE)
 @command
+def docs(
+    call: Call,
+    page: Annotated[
+        str | None, typer.Argument(metavar="[PAGE]", help="Show this page (default: list the pages).")
+    ] = None,
+) -> int:
+    """Show the documentation: tasks, every command, plan files, CI, and the rules behind it."""
+    from mpsbridge.cli import docs as work
+
+    return work.docs(call, page)
+
+
+@listed(OFFLINE)
+@command
 def lab(
     call: Call,
     world: Annotated[

@@ -60,6 +60,7 @@ OFFLINE = {
     "render": ["render", "observe"],
     "jea": ["jea", "made"],
     "schema": ["schema"],
+    "docs": ["docs"],
     "lab": ["lab"],
     "demo": ["demo"],
 }
@@ -323,6 +324,7 @@ OWN: dict[str, dict[str, Proof]] = {
         }.items()
     },
     "schema": {},
+    "docs": {},
     "lab": {
         "world": Proof(["--world", "world.toml"], "lab"),
         "engine": Proof(["--engine", "powershell"], "lab"),
