@@ -16,8 +16,8 @@ EXAMPLES = {
         "mpsbridge end ts1 --idle-over 4h --warn 10m,1m --yes",
     ),
     "maintain": (
+        "mpsbridge maintain --example > night.toml",
         "mpsbridge maintain night.toml --dry-run",
-        "mpsbridge maintain night.toml --yes --failed-to left.toml",
     ),
     "resume": ("mpsbridge resume --dry-run", "mpsbridge resume 20261130-0300 ts1"),
     "leases": ("mpsbridge leases ts1 ts2",),

@@ -272,6 +272,7 @@ OWN: dict[str, dict[str, Proof]] = {
     "maintain": {
         **YES,
         **EVENTS,
+        "example": Proof(["--example"], "out"),
         "failed_to": Proof(["--failed-to", "left.toml"], "files"),
         "shard": Proof(["--shard", "1/2"], "hosts", base=[]),
     },
