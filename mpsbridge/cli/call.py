@@ -146,7 +146,7 @@ def _output_of(flags: Mapping[str, Any]) -> Output:
 
 _FORMS = {
     **dict.fromkeys(("render", "jea", "schema"), (Output.TABLE, Output.JSON)),
-    **dict.fromkeys(("lab", "demo"), (Output.TABLE,)),
+    **dict.fromkeys(("docs", "lab", "demo"), (Output.TABLE,)),
 }
 """In which forms commands answer that have no rows."""
 

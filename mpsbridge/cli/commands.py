@@ -271,8 +271,11 @@ def end(
 def maintain(
     call: Call,
     file: Annotated[
-        Path, typer.Argument(metavar="PLAN.toml", help="The plan; 'mpsbridge schema plan' prints its keys.")
-    ],
+        Path | None, typer.Argument(metavar="[PLAN.toml]", help="The plan; --example prints one with every key.")
+    ] = None,
+    example: Annotated[
+        bool, typer.Option("--example", help="Print a plan with every key, explained, and do nothing else.")
+    ] = False,
     events: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Append what happens to this file, as JSON lines.")
     ] = None,
@@ -286,6 +289,8 @@ def maintain(
     """End sessions as a plan file says, for CI: many hosts, in waves."""
     from mpsbridge.cli import maintain as work
 
+    if example:
+        return work.example(call)
     return work.maintain(call, file, shard, events=events, failed_to=failed_to, yes=yes)
 
 
@@ -433,6 +438,20 @@ def schema(
     from mpsbridge.cli import offline
 
     return offline.schema(call, name)
+
+
+@listed(OFFLINE)
+@command
+def docs(
+    call: Call,
+    page: Annotated[
+        str | None, typer.Argument(metavar="[PAGE]", help="Show this page (default: list the pages).")
+    ] = None,
+) -> int:
+    """Show the documentation: tasks, every command, plan files, CI, and the rules behind it."""
+    from mpsbridge.cli import docs as work
+
+    return work.docs(call, page)
 
 
 @listed(OFFLINE)

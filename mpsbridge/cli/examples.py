@@ -16,8 +16,8 @@ EXAMPLES = {
         "mpsbridge end ts1 --idle-over 4h --warn 10m,1m --yes",
     ),
     "maintain": (
+        "mpsbridge maintain --example > night.toml",
         "mpsbridge maintain night.toml --dry-run",
-        "mpsbridge maintain night.toml --yes --failed-to left.toml",
     ),
     "resume": ("mpsbridge resume --dry-run", "mpsbridge resume 20261130-0300 ts1"),
     "leases": ("mpsbridge leases ts1 ts2",),
@@ -30,6 +30,7 @@ EXAMPLES = {
     "render": ("mpsbridge render observe",),
     "schema": ("mpsbridge schema", "mpsbridge schema sessions > sessions.schema.json"),
     "jea": ("mpsbridge jea export --look 'SCHOOL\\Teachers' --end 'SCHOOL\\Helpdesk'",),
+    "docs": ("mpsbridge docs", "mpsbridge docs tasks"),
     "lab": ("mpsbridge lab --world hosts.toml --ready-file ready.json",),
     "demo": ("mpsbridge demo",),
 }

@@ -12,15 +12,26 @@ from mpsbridge.files import open_for_owner
 from mpsbridge.inventory.finding import known_hosts
 from mpsbridge.models.outcomes import Done, Outcome
 from mpsbridge.operations.ending import End
-from mpsbridge.operations.planfile import again, plan_of, policy_of, read_notice, text_of_plan
+from mpsbridge.operations.planfile import again, example_plan, plan_of, policy_of, read_notice, text_of_plan
 from mpsbridge.planning.options import duration
 from mpsbridge.runs.ended import EndValue
+from mpsbridge.settings import Output
+
+
+def example(call: Call) -> int:
+    """``maintain --example``: a plan with every key."""
+    if call.settings.output is not Output.TABLE and call.settings.place("output").startswith("--"):
+        raise InputError("--output: an example is a plan file, and is printed in no other form")
+    call.terminal.raw(example_plan())
+    return 0
 
 
 def maintain(
-    call: Call, file: Path, shard: str | None, *, events: Path | None, failed_to: Path | None, yes: bool
+    call: Call, file: Path | None, shard: str | None, *, events: Path | None, failed_to: Path | None, yes: bool
 ) -> int:
     """``maintain``: read the plan, look at every host, ask, carry out in waves."""
+    if file is None:
+        raise InputError("PLAN.toml is missing", hint="Use 'mpsbridge maintain --example' to print one.")
     call.look_at("plan", file)
     text = text_of_plan(file)  # once: it may be a pipe, and another file by the end
     plan = plan_of(file, text)

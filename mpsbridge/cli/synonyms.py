@@ -29,6 +29,7 @@ COMMANDS = {
     **dict.fromkeys(("drain", "block", "enable", "disable"), _BLOCK),
     **dict.fromkeys(("suspend", "tsdiscon"), "Use 'mpsbridge disconnect HOST --user NAME'."),
     **dict.fromkeys(("log", "logs", "runs"), "Use 'mpsbridge history'."),
+    **dict.fromkeys(("man", "manual", "documentation", "readme"), "Use 'mpsbridge docs'."),
     **dict.fromkeys(("lock", "unlock"), "Use 'mpsbridge hold' and 'mpsbridge release'."),
 }
 """By the word that is typed as a command."""

@@ -110,6 +110,11 @@ class Plan(Frozen):
         )
 
 
+def example_plan() -> str:
+    """A plan file with every key, what it means, and what holds without it."""
+    return (Path(__file__).resolve().parent / "example-plan.toml").read_text(encoding="utf-8")
+
+
 def read_plan(path: Path) -> Plan:
     """Read a plan; a notice's file is looked for beside it. Raises ``InputError`` that names file, line and key."""
     return plan_of(path, text_of_plan(path))

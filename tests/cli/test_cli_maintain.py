@@ -301,3 +301,16 @@ def test_what_is_left_and_what_happens_are_two_files(lab: Lab, mpsbridge: Comman
 def test_no_record_is_written_over_by_any_call(lab: Lab, mpsbridge: Command, tmp_path: Path, words: list[str]) -> None:
     found = mpsbridge(*words, str(tmp_path / "journal.sqlite"))
     assert (found.code, "is the journal of this call" in found.err, lab.requests) == (2, True, [])
+
+
+def test_an_example_is_printed_and_nothing_else_is_done(mpsbridge: Command, tmp_path: Path) -> None:
+    path = tmp_path / "night.toml"
+    path.write_text(mpsbridge("maintain", "--example").out, encoding="utf-8")
+    assert read_plan(path).then == "restart"
+    assert mpsbridge("maintain", "--example", "-o", "json").code == 2
+
+
+def test_a_plan_that_is_not_named_is_missing(mpsbridge: Command) -> None:
+    found = mpsbridge("maintain", "--yes")
+    assert (found.code, found.out) == (2, "")
+    assert found.err.splitlines()[0] == "mpsbridge maintain: PLAN.toml is missing"

@@ -60,6 +60,7 @@ OFFLINE = {
     "render": ["render", "observe"],
     "jea": ["jea", "made"],
     "schema": ["schema"],
+    "docs": ["docs"],
     "lab": ["lab"],
     "demo": ["demo"],
 }
@@ -271,6 +272,7 @@ OWN: dict[str, dict[str, Proof]] = {
     "maintain": {
         **YES,
         **EVENTS,
+        "example": Proof(["--example"], "out"),
         "failed_to": Proof(["--failed-to", "left.toml"], "files"),
         "shard": Proof(["--shard", "1/2"], "hosts", base=[]),
     },
@@ -323,6 +325,7 @@ OWN: dict[str, dict[str, Proof]] = {
         }.items()
     },
     "schema": {},
+    "docs": {},
     "lab": {
         "world": Proof(["--world", "world.toml"], "lab"),
         "engine": Proof(["--engine", "powershell"], "lab"),

@@ -18,9 +18,11 @@ from jsonschema import Draft202012Validator, ValidationError
 from pydantic import BaseModel
 from support.console import Command
 from support.contract import check_document, documents, lines
+from support.documentation import the_block
 from typer.main import get_command_name
 
 from mpsbridge.cli.commands import app
+from mpsbridge.cli.docs import page
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.models import outcomes, sessions
@@ -37,7 +39,7 @@ from mpsbridge.schemas.catalogue import DIALECT, NAMES, json_schema
 from mpsbridge.schemas.logons import LogonsValue
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
-WITHOUT_JSON = {"lab", "demo"}
+WITHOUT_JSON = {"docs", "lab", "demo"}
 """Commands that answer people only."""
 HOSTS = [
     {
@@ -111,9 +113,8 @@ def test_a_document_with_a_key_more_or_less_is_not_as_its_schema_says(lab: Lab, 
                     lines("sessions").validate(bad["outcomes"][0])
 
 
-def test_the_plan_in_the_readme_is_as_its_schema_says() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (text,) = [part.partition("```")[0] for part in readme.split("```toml\n")[1:] if part.startswith("schema")]
+def test_the_plan_in_the_pages_is_as_its_schema_says() -> None:
+    text = the_block(page("plans"), "toml", "schema")
     plan = json.loads(json.dumps(tomllib.loads(text), default=str))
     documents("plan").validate(plan)
     for spoilt in (

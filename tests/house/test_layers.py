@@ -40,7 +40,19 @@ NARROW = {
     "schemas": {"errors", "models", "parsing", "runs", "reports", "operations", "schemas"},
     "lab": {"errors", "clock", "processes", "files", "psrp_pipes", "lab"},
     "cli": {
-        *("errors", "clock", "files", "settings", "models", "inventory", "planning", "runs", "reports", "schemas"),
+        *(
+            "errors",
+            "clock",
+            "files",
+            "processes",
+            "settings",
+            "models",
+            "inventory",
+            "planning",
+            "runs",
+            "reports",
+            "schemas",
+        ),
         *("operations", "lab", "cli"),
     },
 }

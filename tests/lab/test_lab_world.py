@@ -11,7 +11,7 @@ import pytest
 from support.fake_clock import FakeClock
 
 from mpsbridge.errors import SettingsError
-from mpsbridge.lab import World, build_world, demo_world, load_world, worldfile
+from mpsbridge.lab import World, build_world, demo_world, load_world
 from mpsbridge.lab.windows.host import LabHost
 
 
@@ -68,20 +68,6 @@ ALICE = {"id": 2, "user": "alice"}
 def test_a_wrong_world_is_refused_with_the_place(raw: Any, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         build_world(raw, source=Path("here.toml"))
-
-
-def test_each_key_stands_in_the_description_of_world_files() -> None:
-    told = worldfile.__doc__ or ""
-    tables = (
-        worldfile._HOST,
-        worldfile._SESSION,
-        worldfile._STATION,
-        worldfile._FAULT,
-        worldfile._FILE,
-        worldfile._FOLDER,
-    )
-    keys = {key for table in tables for key in table}
-    assert [key for key in sorted(keys) if f"``{key}``" not in told and f"``[[hosts.{key}]]``" not in told] == []
 
 
 def test_errors_name_the_file(tmp_path: Path) -> None:

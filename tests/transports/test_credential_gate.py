@@ -56,7 +56,7 @@ def ask_all(targets: Sequence[Target], *, timeout_s: float = 30.0, slots: int = 
 
 @pytest.mark.parametrize(("auth", "way"), [("ntlm", Auth.NTLM), ("ntlm", Auth.NEGOTIATE), ("basic", Auth.BASIC)])
 @pytest.mark.parametrize("slots", [1, 4, 32])
-def test_a_mistyped_password_is_seen_by_one_host_of_many(auth: str, way: Auth, slots: int) -> None:
+def test_w43_a_mistyped_password_is_seen_by_one_host_of_many(auth: str, way: Auth, slots: int) -> None:
     with make_lab(auth=auth) as lab:
         outcomes = ask_all([reach(lab, name, auth=way, password=WRONG) for name in NAMES], slots=slots)
         assert sum(lab.refused.values()) == 1

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT
 from pydantic import SecretStr
 from support import kdc, lab_client
 from support.console import Command
 from support.kerberos_lab import COMMAND, OPENING, SPN, fails, make_lab, ntlm_lab, steps, to
 from support.lab_target import TestEngine, reach, script
 
+from mpsbridge.cli.docs import page
 from mpsbridge.errors import (
     AuthRefused,
     InputError,
@@ -78,9 +78,9 @@ def test_w36_a_key_table(realm: kdc.Realm, username: str | None) -> None:
         transport.close()
 
 
-def test_w36_a_key_table_made_as_the_readme_says(realm: kdc.Realm, tmp_path: Path) -> None:
+def test_w36_a_key_table_made_as_the_page_says(realm: kdc.Realm, tmp_path: Path) -> None:
     recipe = "addent -password -p {} -k 1 -f"
-    assert recipe.format("admin@EXAMPLE.ORG") in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert recipe.format("admin@EXAMPLE.ORG") in page("signing-in")
     table = tmp_path / "alice.keytab"
     realm.run("ktutil", said=f"{recipe.format('alice@LAB.TEST')}\n{kdc.PASSWORD}\nwkt {table}\nquit\n")
     with make_lab(realm) as lab:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,10 +11,11 @@ import pytest
 import tomlkit
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 from support.fake_clock import FakeClock
 
 from mpsbridge.errors import InputError, NotBegun
-from mpsbridge.operations.planfile import again, read_plan
+from mpsbridge.operations.planfile import NoticesTable, Plan, PolicyTable, again, example_plan, read_plan
 from mpsbridge.operations.waves import Count, Limits, Turnstile, WavesTable, decide, limits
 
 NOW = datetime(2026, 11, 25, 22, 0, tzinfo=UTC)
@@ -54,6 +56,28 @@ def test_a_plan_is_read_whole(tmp_path: Path) -> None:
         ("30m", "5m"),
     )
     assert (plan.waves.at_once, plan.waves.floor, plan.waves.limited) == ("25%", 2, True)
+
+
+def _keys(model: type[BaseModel]) -> set[str]:
+    return {field.alias or name for name, field in model.model_fields.items()}
+
+
+def test_the_example_is_a_plan_and_has_every_key_of_every_table(tmp_path: Path) -> None:
+    plan = read_plan(write(tmp_path, example_plan()))
+    assert (plan.hosts, plan.reason, plan.then) == (("ts1", "ts2"), "Windows updates", "restart")
+    assert (plan.policy, plan.notices) == (PolicyTable(), NoticesTable())  # as it says of its values
+    assert plan.waves.limited
+    told = tomlkit.parse(re.sub(r"^# (\w+ = )", r"\1", example_plan(), flags=re.MULTILINE)).unwrap()
+    assert set(told) == _keys(Plan)
+    for name, table in (("policy", PolicyTable), ("notices", NoticesTable), ("waves", WavesTable)):
+        assert set(told[name]) == _keys(table)
+
+
+def test_a_key_of_the_example_that_has_no_value_of_its_own_can_be_given_one(tmp_path: Path) -> None:
+    text = re.sub(r"^# (\w+ = )", r"\1", example_plan(), flags=re.MULTILINE)
+    plan = read_plan(write(tmp_path, text))
+    assert (plan.policy.idle_over, plan.policy.force_after) == ("2h", "10m")
+    assert plan.notices.file == tmp_path / "notice.txt"
 
 
 def test_a_notices_file_is_looked_for_beside_the_plan(tmp_path: Path) -> None:

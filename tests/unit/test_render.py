@@ -232,3 +232,5 @@ def test_a_planted_folder_changes_nothing_for_an_installed_wheel(tmp_path: Path)
     subprocess.run(install, check=True, capture_output=True)
     evil = planted(tmp_path)
     assert probe(evil, site, cwd=evil) == [str(site / "ps_templates"), Observe().render().digest]
+    for shipped in ("docs/start.md", "operations/example-plan.toml"):
+        assert (site / "mpsbridge" / shipped).read_text(encoding="utf-8").startswith("# ")
