@@ -33,7 +33,8 @@ PAGES = (
 """In the order in which they are listed."""
 WIDEST = 100
 """Columns of a rendered page, whatever the terminal has."""
-_LINK = re.compile(r"\[([^\]]+)\]\(([a-z-]+)\.md(?:#[\w-]*)?\)")
+_LINK = re.compile(r"\[([^\[\]]+)\]\(([a-z-]+)\.md(?:#[\w-]*)?\)")
+_WORD = re.compile(r"[\w-]+")
 
 
 def docs(call: Call, name: str | None) -> int:
@@ -71,7 +72,7 @@ def page(name: str) -> str:
     if wanted in PAGES:
         return _text(wanted)
     said = f"there is no page {name!r}{did_you_mean(wanted, PAGES)}"
-    times = {each: len(re.findall(rf"\b{re.escape(wanted)}", _text(each).casefold())) for each in PAGES}
+    times = {each: sum(word.startswith(wanted) for word in _WORD.findall(_text(each).casefold())) for each in PAGES}
     most = max(PAGES[:-1], key=times.__getitem__)  # the changes have a word on everything
     if "did you mean" in said or not times[most]:
         raise InputError(said, hint="Use 'mpsbridge docs' to list the pages.")
