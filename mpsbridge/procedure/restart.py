@@ -307,6 +307,7 @@ class Restart:
             elif seen.unready:
                 since = now
             elif now - since >= STABLE_S:
+                context.goes_down = False
                 return BACK
         if seen is not None and seen.boot == self._boot:
             raise Interrupted(

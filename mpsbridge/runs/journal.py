@@ -43,7 +43,7 @@ _KINDS = frozenset({_EVENT, *(kind.model_fields["event"].default for kind in (St
 
 
 class Run(Frozen):
-    """One run, as it was begun and as it ended; ``ended`` is null while it runs, and permanently if it died."""
+    """One run, as it was begun and as it ended; ``ended`` is null while it runs, and stays so if it died."""
 
     id: str
     command: str

@@ -71,9 +71,7 @@ def attempt(target: Target, act: Callable[[], V], clock: Clock) -> Outcome[V]:
         return failed(target, error, elapsed_s=clock.monotonic() - started)
     except BaseException as error:  # one broken host must never stop the others
         log.debug("%s: unexpected %s", target.host, type(error).__name__, exc_info=True)
-        unforeseen = Unexpected.of(error)
-        unforeseen.sessions = getattr(error, "sessions", ())
-        return failed(target, unforeseen, elapsed_s=clock.monotonic() - started)
+        return failed(target, Unexpected.of(error), elapsed_s=clock.monotonic() - started)
     elapsed_s = clock.monotonic() - started
     return Done(host=target.host, address=target.address, elapsed_s=elapsed_s, value=value)
 
@@ -82,4 +80,4 @@ def failed(target: Target, failure: Failure | MpsBridgeError, *, elapsed_s: floa
     """The outcome of a host about which something went wrong."""
     data = failure if isinstance(failure, Failure) else Failure.of(failure)
     sessions = failure.sessions if isinstance(failure, MpsBridgeError) else ()
-    return Failed(host=target.host, address=target.address, elapsed_s=elapsed_s, failure=data, sessions=tuple(sessions))
+    return Failed(host=target.host, address=target.address, elapsed_s=elapsed_s, failure=data, sessions=sessions)
