@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
@@ -130,6 +130,14 @@ class Session(Frozen):
         if isinstance(data, dict) and not data.get("user_text"):
             return {**data, "user_text": data.get("user")}
         return data
+
+    @classmethod
+    def remembered(
+        cls, session_id: int, *, user: str | None, account: str | None, state: State | None, born: datetime | None
+    ) -> Self:
+        """A session as a record tells it: it cannot be acted on."""
+        state = state or State.UNKNOWN
+        return cls(id=session_id, user=user or "", account=account, state=state, state_text=state.value, born=born)
 
     @property
     def is_uncertain(self) -> bool:

@@ -43,6 +43,7 @@ from mpsbridge.procedure.context import ProcedureContext
 from mpsbridge.procedure.notices import check_template
 from mpsbridge.procedure.past import Past, left_by, past_of
 from mpsbridge.procedure.procedure import end_sessions
+from mpsbridge.reports.chronicle import host_report
 from mpsbridge.reports.report import HostReport
 from mpsbridge.reports.summary import make_report
 from mpsbridge.runs.ended import PLANNED, EndValue
@@ -266,29 +267,31 @@ class Resume(Given):
             acted = _in_turns(work, self.run, self.end, watch, turns, released or places)
             for place in set(places) - set(acted):
                 acted[place] = record_over(work.record, self.run, over(order[place], work.targets[place].address))
-            told = [_with_the_past(work, self.run, acted[place], before) for place in sorted(acted)]
+            told = [_with_the_past(work, self, acted[place], before) for place in sorted(acted)]
             outcomes = [not_begun_is_skipped(outcome) for outcome in told]
         return _end(work, self.run, outcomes, self.hosts, late=late.is_set(), is_resumed=True, others=others)
 
 
 def _with_the_past(
-    work: Workplace, run: str, outcome: Outcome[EndValue], before: Mapping[str, int]
+    work: Workplace, resume: Resume, outcome: Outcome[EndValue], before: Mapping[str, int]
 ) -> Outcome[EndValue]:
-    """An outcome that says whether something may have happened, in an earlier life of the run too.
+    """An outcome that says what happened, and whether anything else may have, in an earlier life of the run too.
 
     Where the record has no word of this life on the host, but so many entries of ``before``, it stands there now.
     """
     if not isinstance(outcome, Failed):
         return outcome
-    failure, may_have_run = outcome.failure, True
+    failure, may_have_run, sessions = outcome.failure, True, outcome.sessions
     with suppress(JournalError, JournalLost):  # the end of the run says so
-        entries = work.record.entries(run, host=outcome.host)
+        entries = work.record.entries(resume.run, host=outcome.host)
         may_have_run = failure.may_have_run or is_in_doubt(entries)
+        sessions = sessions or host_report(outcome.host, entries, command=resume.end.command).settled
         if entries and len(entries) == before[outcome.host]:
             phase = Phase.PLAN if failure.kind == NotBegun.kind else None
             stopped = HostStopped(why=failure.message, error=failure.kind, may_have_run=may_have_run, phase=phase)
-            work.record.record(run, outcome.host, stopped)
-    return outcome.model_copy(update={"failure": failure.model_copy(update={"may_have_run": may_have_run})})
+            work.record.record(resume.run, outcome.host, stopped)
+    failure = failure.model_copy(update={"may_have_run": may_have_run})
+    return outcome.model_copy(update={"failure": failure, "sessions": sessions})
 
 
 def not_serving(work: Workplace, run: str, hosts: Sequence[str], order: Collection[str]) -> int:

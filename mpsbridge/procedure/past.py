@@ -198,13 +198,8 @@ def _logged_off(entries: Sequence[Entry]) -> tuple[Session, ...]:
     ordered: dict[tuple[int, datetime | None], Session] = {}
     for what in (entry.what for entry in entries):
         if isinstance(what, SessionJudged):
-            judged[what.session] = Session(
-                id=what.session,
-                user=what.user or "",
-                account=what.account,
-                state=what.state,
-                state_text=what.state.value,
-                born=what.born,
+            judged[what.session] = Session.remembered(
+                what.session, user=what.user, account=what.account, state=what.state, born=what.born
             )
         elif isinstance(what, StepSent) and what.step is Step.LOGOFF:
             known = (judged[number] for number in what.sessions if number in judged)

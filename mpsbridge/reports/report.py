@@ -14,7 +14,7 @@ from pydantic import AwareDatetime, ConfigDict, Field
 
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.harmless import json_text
-from mpsbridge.models.sessions import LogonMode, Result, State
+from mpsbridge.models.sessions import LogonMode, Result, Session, SessionResult, State
 from mpsbridge.models.then import Then
 from mpsbridge.runs.events import Phase, Step
 from mpsbridge.runs.journal import Run
@@ -76,6 +76,11 @@ class Person(Told):
     result: Result | None = None
     at: AwareDatetime | None = None
     text: str = ""
+
+    @property
+    def session(self) -> Session:
+        """The session as far as the record tells it."""
+        return Session.remembered(self.id, user=self.user, account=self.account, state=self.state, born=self.born)
 
     @property
     def name(self) -> str:
@@ -159,11 +164,20 @@ class HostReport(Told):
     """What the plan remarked and what went wrong on the side, as sentences."""
 
     @property
-    def results(self) -> tuple[Result, ...]:
-        """What counts of its sessions: nothing where the work was broken off before it came to any of them."""
+    def settled(self) -> tuple[SessionResult, ...]:
+        """What became of its sessions: nothing where the work was broken off before it came to any of them."""
         if not (self.finished or any(step.settles for step in self.steps)):
             return ()
-        return tuple(one.result for one in self.people if one.result is not None)
+        return tuple(
+            SessionResult(session=one.session, result=one.result, text=one.text)
+            for one in self.people
+            if one.result is not None
+        )
+
+    @property
+    def results(self) -> tuple[Result, ...]:
+        """The same in a word for each."""
+        return tuple(one.result for one in self.settled)
 
 
 class Totals(Told):

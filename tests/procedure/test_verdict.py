@@ -39,6 +39,7 @@ from mpsbridge.cli.call import Call
 from mpsbridge.cli.conclusion import finish
 from mpsbridge.cli.terminal import Terminal
 from mpsbridge.models.outcomes import Done, Outcome, Skipped
+from mpsbridge.models.sessions import Result
 from mpsbridge.operations.waves import Turnstile, WavesTable
 from mpsbridge.operations.workplace import RunResult
 from mpsbridge.planning.selection import Act
@@ -51,7 +52,7 @@ from mpsbridge.reports.report import Report, report_json
 from mpsbridge.reports.rows import run_row
 from mpsbridge.reports.summary import judge as judge_record
 from mpsbridge.reports.summary import make_report
-from mpsbridge.runs.verdict import INTERRUPTED, Verdict
+from mpsbridge.runs.verdict import INTERRUPTED, RunVerdict, Verdict
 from mpsbridge.settings import Output, Settings
 
 CODES = {Verdict.DONE: 0, Verdict.REFUSED: 3, Verdict.UNKNOWN: 4}
@@ -272,6 +273,18 @@ def test_eight_outputs_tell_the_same_of_a_run(
                 outputs_agree(again, tmp_path / "summary.md")
     finally:
         made.journal.close()
+
+
+def test_a_run_that_goes_on_and_reaches_no_host_still_tells_the_sessions_of_its_first_life(tmp_path: Path) -> None:
+    first = make_run("end", [MadeHost("ts0", "fault", results=(Result.ENDED,))])
+    try:
+        outputs_agree(first, tmp_path / "summary.md")
+        again = go_on(first, [MadeHost("ts0", "no room", results=(None,))], ())
+        assert again is not None
+        outputs_agree(again, tmp_path / "summary.md")
+        assert again.journal.runs()[0].verdict == RunVerdict.of([Verdict.UNKNOWN], [Result.UNKNOWN])
+    finally:
+        first.journal.close()
 
 
 def outputs_agree(made: MadeRun, summary: Path) -> None:
