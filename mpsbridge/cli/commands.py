@@ -431,7 +431,7 @@ def schema(
     call: Call,
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME]", help="A command, or events, plan, error (default: list the names)."),
+        typer.Argument(metavar="[SCHEMA]", help="A command, or events, plan, error (default: list the names)."),
     ] = None,
 ) -> int:
     """Print the JSON Schema of a command's JSON output, of events or of plan files."""
@@ -447,11 +447,15 @@ def docs(
     page: Annotated[
         str | None, typer.Argument(metavar="[PAGE]", help="Show this page (default: list the pages).")
     ] = None,
+    man: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write a page for 'man' of each command into this folder instead."),
+    ] = None,
 ) -> int:
     """Show the documentation: tasks, every command, plan files, CI, and the rules behind it."""
     from mpsbridge.cli import docs as work
 
-    return work.docs(call, page)
+    return work.docs(call, page) if man is None else work.man(call, page, man, typer.main.get_command(app))
 
 
 @listed(OFFLINE)

@@ -1,4 +1,4 @@
-"""``docs``: the documentation that ships in the package, page by page.
+"""``docs``: the documentation that ships in the package, page by page, and the commands as pages for ``man``.
 
 Rules: a page is a Markdown file that begins with ``# Title`` and a sentence on what it tells; pages link to each other
 by their file's name. In a pipe a page is the text of its file; on a terminal it is rendered, and shown by a pager.
@@ -12,12 +12,14 @@ import shlex
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mpsbridge.cli.call import Call
+from mpsbridge.cli.manpages import write_pages
 from mpsbridge.cli.output import standard
 from mpsbridge.errors import InputError
 from mpsbridge.models.complaints import did_you_mean
+from mpsbridge.models.counts import counted
 from mpsbridge.processes import environment_of_children, find_program
 
 if TYPE_CHECKING:
@@ -51,6 +53,15 @@ def docs(call: Call, name: str | None) -> int:
     words = pager()
     if words is None or not _paged(words, text):
         call.terminal.raw(text)
+    return 0
+
+
+def man(call: Call, name: str | None, folder: Path, commands: Any) -> int:
+    """``docs --man``: a page for ``man`` of each command."""
+    if name is not None:
+        raise InputError("--man writes the pages of all commands: no PAGE can be given beside it")
+    written = write_pages(commands, folder)
+    call.terminal.note(f"{counted(len(written), 'page')} written to {folder}")
     return 0
 
 

@@ -30,7 +30,7 @@ EXAMPLES = {
     "render": ("mpsbridge render observe",),
     "schema": ("mpsbridge schema", "mpsbridge schema sessions > sessions.schema.json"),
     "jea": ("mpsbridge jea export --look 'SCHOOL\\Teachers' --end 'SCHOOL\\Helpdesk'",),
-    "docs": ("mpsbridge docs", "mpsbridge docs tasks"),
+    "docs": ("mpsbridge docs tasks", "mpsbridge docs --man ~/.local/share/man/man1"),
     "lab": ("mpsbridge lab --world hosts.toml --ready-file ready.json",),
     "demo": ("mpsbridge demo",),
 }

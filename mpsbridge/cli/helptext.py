@@ -23,6 +23,14 @@ NAMES = 30
 BESIDE_FROM = 60
 """On a narrower terminal explanations stand below the names."""
 INDENT = 6
+EXIT_CODES = (
+    ("0", "All is done."),
+    ("1", "A host or session failed, or the answer could not be written."),
+    ("2", "The call or its settings are wrong; nothing was sent."),
+    ("3", "Refused by the policy; nothing was sent."),
+    ("4", "Something may have run, and its result is unknown."),
+    ("130", "Interrupted."),
+)
 
 
 class Command(TyperCommand):
@@ -48,20 +56,17 @@ def terminal_width() -> int:
 
 def command_help(command: Any, ctx: Any, *, width: int) -> str:
     """The help of one command."""
-    shown = [one for one in command.get_params(ctx) if not getattr(one, "hidden", False)]
-    arguments = [one for one in shown if one.param_type_name == "argument"]
-    words = [_argument(one) for one in arguments]
+    arguments, panels, common = parameters_of(command, ctx)
+    words = [argument_name(one) for one in arguments]
     sections = [
         _wrapped(" ".join(["Usage:", ctx.command_path, *words, "[OPTIONS]"]), width),
         *(_wrapped(paragraph, width) for paragraph in (command.help or "").split("\n\n")),
-        _section("Arguments", [(_argument(one), _help(one)) for one in arguments], width),
+        _section("Arguments", [(argument_name(one), explanation(one)) for one in arguments], width),
     ]
-    panels: dict[str, list[Any]] = {"Options": []}
-    for one in shown:
-        if one not in arguments:
-            panels.setdefault(getattr(one, "rich_help_panel", None) or "Options", []).append(one)
-    common = panels.pop(COMMON, [])
-    sections += [_section(name, [(_names(one), _help(one)) for one in found], width) for name, found in panels.items()]
+    sections += [
+        _section(name, [(option_names(one), explanation(one)) for one in found], width)
+        for name, found in panels.items()
+    ]
     if common:
         named = [" ".join(filter(None, (one.opts[0], _value(one)))) for one in common]
         heading = _wrapped(f"{COMMON} ('mpsbridge help options' explains them):", width)
@@ -70,11 +75,22 @@ def command_help(command: Any, ctx: Any, *, width: int) -> str:
     return "\n\n".join(filter(None, sections)) + "\n"
 
 
+def parameters_of(command: Any, ctx: Any) -> tuple[list[Any], dict[str, list[Any]], list[Any]]:
+    """The arguments of a command, its own options by their headings, and those that most commands share."""
+    shown = [one for one in command.get_params(ctx) if not getattr(one, "hidden", False)]
+    arguments = [one for one in shown if one.param_type_name == "argument"]
+    panels: dict[str, list[Any]] = {"Options": []}
+    for one in shown:
+        if one not in arguments:
+            panels.setdefault(getattr(one, "rich_help_panel", None) or "Options", []).append(one)
+    return arguments, panels, panels.pop(COMMON, [])
+
+
 def common_help(options: Sequence[Any]) -> str:
     """The shared options with their explanations."""
     width = terminal_width()
     intro = "Most commands take these; each is also a variable (MPSBRIDGE_CA_FILE) and a key of the settings file."
-    explained = _section(COMMON, [(_names(one), _help(one)) for one in options], width)
+    explained = _section(COMMON, [(option_names(one), explanation(one)) for one in options], width)
     return f"{_wrapped(intro, width)}\n\n{explained}\n"
 
 
@@ -88,7 +104,8 @@ def group_help(group: Any, ctx: Any, *, width: int) -> str:
         _wrapped(f"Usage: {ctx.command_path} COMMAND ...", width),
         _wrapped(group.help or "", width),
         *(_section(heading, found, width) for heading, found in panels.items()),
-        _section("Options", [(_names(one), _help(one)) for one in group.get_params(ctx)], width),
+        _section("Options", [(option_names(one), explanation(one)) for one in group.get_params(ctx)], width),
+        _section("Exit codes", EXIT_CODES, width),
         _wrapped(
             "'mpsbridge help COMMAND' shows what a command takes, 'mpsbridge help options' what most take.", width
         ),
@@ -97,13 +114,13 @@ def group_help(group: Any, ctx: Any, *, width: int) -> str:
     return "\n\n".join(filter(None, sections)) + "\n"
 
 
-def _argument(parameter: Any) -> str:
+def argument_name(parameter: Any) -> str:
     """``HOST...``; in brackets where it may be left out."""
     name = (parameter.metavar or parameter.name.upper()).strip("[]")
     return name if parameter.required else f"[{name}]"
 
 
-def _names(parameter: Any) -> str:
+def option_names(parameter: Any) -> str:
     """``-o, --output FORM``: the short name first, as everywhere."""
     short = [name for name in parameter.opts if not name.startswith("--")]
     long = [name for name in parameter.opts if name.startswith("--")]
@@ -116,7 +133,8 @@ def _value(parameter: Any) -> str:
     return str(parameter.metavar or "TEXT")
 
 
-def _help(parameter: Any) -> str:
+def explanation(parameter: Any) -> str:
+    """What an option or argument is for, with its default."""
     said = str(parameter.help or "")
     if parameter.required and parameter.param_type_name == "option":
         said += " (required)"

@@ -16,6 +16,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 
+from mpsbridge.cli.completion import offers_of
 from mpsbridge.cli.helptext import COMMON
 from mpsbridge.cli.leaving import Exit
 
@@ -318,7 +319,7 @@ def _hidden(entry: inspect.Parameter) -> inspect.Parameter:
 def _parameters(function: Callable[..., Any], *, panel: str | None = None) -> dict[str, inspect.Parameter]:
     """A function's parameters with their annotations evaluated; what loads slowly is named, not imported.
 
-    With ``panel`` the help lists them under that heading.
+    With ``panel`` the help lists them under that heading. A shell is told what each value may be.
     """
     types = get_type_hints(
         function, localns=dict.fromkeys(("Call", "EndOptions", "Selector"), object), include_extras=True
@@ -327,4 +328,7 @@ def _parameters(function: Callable[..., Any], *, panel: str | None = None) -> di
     for name in entries if panel else ():
         (option,) = types[name].__metadata__
         option.rich_help_panel = panel
+    for name in entries:
+        for option in getattr(types[name], "__metadata__", ()):
+            option.autocompletion = offers_of(option.metavar)
     return {name: entry.replace(annotation=types[name]) for name, entry in entries.items()}

@@ -22,13 +22,14 @@ from mpsbridge.inventory.patterns import lines_of, read_text
 _SECTION = re.compile(r"\[([^\]]+)\]$")
 
 
-def read_inventory(path: Path) -> Inventory:
+def read_inventory(path: Path, *, runs_programs: bool = True) -> Inventory:
     """Read an inventory, whatever form it has; for Ansible's forms ``ansible-inventory`` is run.
 
-    Raises :class:`~mpsbridge.errors.InputError` that names the file and what is wrong in it.
+    Raises :class:`~mpsbridge.errors.InputError` that names the file and what is wrong in it, or that it takes a program
+    to read it where none may be run.
     """
     if path.is_dir():
-        return read_listing(path, listing(path))
+        return _listed_by_ansible(path, runs_programs=runs_programs)
     text = read_text(path)
     suffix = path.suffix.lower()
     if suffix == ".toml":
@@ -36,8 +37,14 @@ def read_inventory(path: Path) -> Inventory:
     if text.lstrip().startswith("{") and '"_meta"' in text:
         return read_listing(path, text)
     if suffix in {".yml", ".yaml", ".json"} or _is_ansible(path, text):
-        return read_listing(path, listing(path))
+        return _listed_by_ansible(path, runs_programs=runs_programs)
     return _read_list(path, text)
+
+
+def _listed_by_ansible(path: Path, *, runs_programs: bool) -> Inventory:
+    if not runs_programs:
+        raise InputError(f"{path} is an inventory of Ansible's: it takes a program to read it")
+    return read_listing(path, listing(path))
 
 
 def _is_ansible(path: Path, text: str) -> bool:

@@ -13,7 +13,7 @@ from mpsbridge.models.complaints import complaint
 from mpsbridge.models.scripts import Script
 from mpsbridge.parsing.quser import Tables, parse
 from mpsbridge.parsing.text import decode
-from mpsbridge.snippets.catalogue import snippet
+from mpsbridge.snippets.catalogue import CATALOGUE, snippet
 from mpsbridge.snippets.jea import CONFIGURATION, TRANSCRIPTS, Role, export
 
 
@@ -32,6 +32,11 @@ def read_tables(raw: bytes, encoding: str | None = None) -> Tables:
         words = f"--encoding: {encoding!r} is not known, or reads no text; for example cp850, cp1252, cp936, utf-8"
         raise InputError(words) from error
     return parse(text)
+
+
+def snippet_names() -> tuple[str, ...]:
+    """What :func:`render_script` can print."""
+    return tuple(CATALOGUE)
 
 
 def render_script(name: str, parameters: str) -> Script:
