@@ -12,7 +12,7 @@ import shlex
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.manpages import write_pages
@@ -23,7 +23,7 @@ from mpsbridge.models.counts import counted
 from mpsbridge.processes import environment_of_children, find_program
 
 if TYPE_CHECKING:
-    from rich.segment import Segment
+    from rich.console import ConsoleOptions, RenderResult
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs"
 """Where the pages lie."""
@@ -35,6 +35,8 @@ PAGES = (
 """In the order in which they are listed."""
 WIDEST = 100
 """Columns of a rendered page, whatever the terminal has."""
+CODE = "cyan"
+"""How code looks on a terminal with colours."""
 _LINK = re.compile(r"\[([^\[\]]+)\]\(([a-z-]+)\.md(?:#[\w-]*)?\)")
 _WORD = re.compile(r"[\w-]+")
 
@@ -94,12 +96,23 @@ def rendered(text: str, *, color: bool = True, width: int | None = None) -> str:
     """A page as a terminal shows it; links to other pages as the call that shows those."""
     from rich.color import ColorSystem  # noqa: PLC0415 - only for a page on a terminal
     from rich.console import Console  # noqa: PLC0415
-    from rich.markdown import Markdown  # noqa: PLC0415
+    from rich.markdown import CodeBlock, Markdown  # noqa: PLC0415
+    from rich.segment import Segment  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    class Code(CodeBlock):
+        """Lines as they are, of any length, so that they can be copied."""
+
+        def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+            yield Text(str(self.text).rstrip("\n"), style=CODE, no_wrap=True, overflow="ignore")
+
+    class Page(Markdown):
+        elements: ClassVar = {**Markdown.elements, "fence": Code, "code_block": Code}
 
     console = Console(force_terminal=True)
     options = console.options.update_width(min(width or console.width, WIDEST))
-    source = _LINK.sub(r"\1 (`mpsbridge docs \2`)", text)
-    lines = console.render_lines(Markdown(source, code_theme="ansi_dark", hyperlinks=False), options, pad=False)
+    source = _LINK.sub(r"\1: `mpsbridge docs \2`", text)
+    lines = Segment.split_lines(console.render(Page(source, hyperlinks=False), options))
 
     def shown(part: Segment) -> str:
         style = part.style if color or part.style is None else part.style.without_color

@@ -38,14 +38,14 @@ def release(call: Call, hosts: Sequence[str], *, yes: bool) -> int:
         plan = work.plan(Release(sender=call.settings.sender))
         if plan.values and not only_plans(call, work):
             _say_who_is_at_work(call, plan)
-            names = [f"{host} ({_by(plan, host, value)})" for host, value in plan.found.items()]
-            call.terminal.confirm(f"Release {listed(names)}?", yes=yes)
+            names = [f"{host}, {_by(plan, host, value)}" for host, value in plan.found.items()]
+            call.terminal.confirm(f"Release {'; '.join(names)}?", yes=yes)
         return finish(call, work, plan, LEASES)
 
 
 def _by(plan: LeasePlan, host: str, value: LeaseValue) -> str:
     """Who holds a host that is to be released; where nothing does any more, the runs that lose it."""
-    return value.who if value.is_held else f"not held; run {listed(plan.leaves[host])} loses it"
+    return f"held by {value.who}" if value.is_held else f"not held; run {listed(plan.leaves[host])} loses it"
 
 
 def _say_who_is_at_work(call: Call, plan: LeasePlan) -> None:

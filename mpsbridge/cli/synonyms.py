@@ -30,6 +30,12 @@ COMMANDS = {
     **dict.fromkeys(("suspend", "tsdiscon"), "Use 'mpsbridge disconnect HOST --user NAME'."),
     **dict.fromkeys(("log", "logs", "runs"), "Use 'mpsbridge history'."),
     **dict.fromkeys(("man", "manual", "documentation", "readme"), "Use 'mpsbridge docs'."),
+    **dict.fromkeys(
+        ("cancel", "abort", "stop"),
+        "Press Ctrl-C where the run is at work: it gives everything back. 'mpsbridge release HOST' ends one that died.",
+    ),
+    **dict.fromkeys(("find", "search", "where"), "Use 'mpsbridge sessions all --user NAME'."),
+    **dict.fromkeys(("tasks", "howto", "faq"), "Use 'mpsbridge docs tasks'."),
     **dict.fromkeys(("lock", "unlock"), "Use 'mpsbridge hold' and 'mpsbridge release'."),
 }
 """By the word that is typed as a command."""
@@ -54,6 +60,10 @@ OPTIONS = {
     "--http": "Use --no-tls.",
     "--domain": "Use --username 'DOMAIN\\NAME'.",
     "--group": "Write the group as a host: 'mpsbridge sessions GROUP'.",
+    "--sort": "Use --output jsonl or csv and sort that.",
+    "--for": "Leave it out: a hold stays until 'mpsbridge release'.",
+    **dict.fromkeys(("--last", "-n", "--limit"), "Use --since 7d: 'mpsbridge history' lists the newest first."),
+    "--list": "Use 'mpsbridge history': it lists all runs.",
     "--no-header": "Use --output csv or --output jsonl for programs.",
 }
 """By the word that is typed as an option, where the command has none of that name."""

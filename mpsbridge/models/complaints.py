@@ -70,9 +70,24 @@ def complaint(problem: Mapping[str, Any], *, quotes: bool = True) -> str:
     return f"{value} does not have the right form"
 
 
+_ALSO_CALLED = {
+    **dict.fromkeys(("reboot", "reset"), "restart"),
+    **dict.fromkeys(("poweroff", "halt", "stop"), "shutdown"),
+    **dict.fromkeys(("closed", "close", "off", "deny", "disable"), "disabled"),
+    **dict.fromkeys(("open", "on", "allow", "enable"), "enabled"),
+    **dict.fromkeys(("none", "no"), "nothing"),
+    "drainuntilrestart": "drain-until-restart",
+    "yaml": "json",
+}
+"""Words that people know from elsewhere, and ours."""
+
+
 def not_one_of(value: object, known: Sequence[str]) -> str:
-    """The sentence about a word that is none of those that are known; the nearest one is named."""
-    return f"{_quoted(value)} is not one of {', '.join(known)}{did_you_mean(str(value).casefold(), known)}"
+    """The sentence about a word that is none of those that are known; the one that is meant is named."""
+    word = str(value).casefold()
+    ours = _ALSO_CALLED.get(word)
+    meant = f"; did you mean {ours}?" if ours in known else did_you_mean(word, known)
+    return f"{_quoted(value)} is not one of {', '.join(known)}{meant}"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

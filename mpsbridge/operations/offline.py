@@ -83,7 +83,8 @@ def write_jea(
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8-sig")
     except FileExistsError as error:
-        raise InputError(f"{folder} exists already; nothing was written") from error
+        hint = "Name another folder, or remove this one first."
+        raise InputError(f"{folder} exists already; nothing was written", hint=hint) from error
     except OSError as error:
         raise InputError(f"{folder} cannot be written: {error.strerror or error}") from error
     lacks = f"No group was named (--look, --notify, --end): put yours into {CONFIGURATION}."

@@ -125,7 +125,13 @@ def text_of_plan(path: Path) -> str:
     try:
         return read_text(path)
     except (OSError, ValueError) as error:
-        raise InputError(f"the plan {path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        said = f"the plan {path} cannot be read: {getattr(error, 'strerror', None) or error}"
+        hint = (
+            ""
+            if path.suffix
+            else f"Name a plan file ('mpsbridge maintain --example' prints one), or use 'mpsbridge end {path}'."
+        )
+        raise InputError(said, hint=hint) from error
 
 
 def plan_of(path: Path, text: str) -> Plan:

@@ -47,8 +47,10 @@ Sender = Annotated[OneLine, Field(max_length=60)]
 
 
 def _moments(warn_s: tuple[int, ...]) -> tuple[int, ...]:
-    if any(seconds < 1 for seconds in warn_s) or len(set(warn_s)) != len(warn_s):
-        raise ValueError("a moment is named twice, or it is the end itself")
+    if any(seconds < 1 for seconds in warn_s):
+        raise ValueError("0s is the end itself; a run without notices has --no-warning")
+    if len(set(warn_s)) != len(warn_s):
+        raise ValueError("a moment is named twice")
     return warn_s
 
 

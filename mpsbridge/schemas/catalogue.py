@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from mpsbridge.errors import InputError
+from mpsbridge.models.complaints import not_one_of
 from mpsbridge.operations.planfile import Plan
 from mpsbridge.reports.history import Deed
 from mpsbridge.reports.report import Report
@@ -32,7 +33,7 @@ NAMES = (*answers.COMMANDS, "history", "report", *_OFFLINE, "events", "plan", "e
 def json_schema(name: str) -> dict[str, Any]:
     """The JSON Schema of that name. Raises ``InputError`` where there is none."""
     if name not in NAMES:
-        raise InputError(f"schema: {name!r} is not one of {', '.join(NAMES)}")
+        raise InputError(not_one_of(name, NAMES))
     return {"$schema": DIALECT, **_found(name)}
 
 

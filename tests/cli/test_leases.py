@@ -132,7 +132,7 @@ def test_spoilt_leases_are_released_by_their_digest(lab: Lab, mpsbridge: Command
     assert asked.code == 3
     digest = mpsbridge("leases", hosts[1], "-o", "json").outcome(hosts[1])["value"]["digest"]
     assert len(digest) == 64
-    assert f"{hosts[1]} (a lease that cannot be read, digest {digest[:16]})" in asked.err
+    assert f"{hosts[1]}, held by a lease that cannot be read, digest {digest[:16]}" in asked.err
     assert mpsbridge("release", *hosts, "--yes").code == 0
     with lab.world.changing() as there:
         assert [lease_of(there[host]) for host in hosts] == [None] * len(hosts)

@@ -412,3 +412,24 @@ def test_no_value_of_a_plan_brings_foreign_words(mpsbridge: Command, tmp_path: P
     found = mpsbridge("maintain", str(plan), "--timeout", "1s", "--dry-run")
     assert found.code in {0, 1, 2, 3}
     assert not FOREIGN.search(found.err)
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["end", "ts1", "--all", "--then", "reboot"], "did you mean restart?"),
+        (["logons", "ts1", "--set", "closed"], "did you mean disabled?"),
+        (["logons", "ts1", "--set", "open"], "did you mean enabled?"),
+        (["logons", "ts1", "--set", "drian"], "did you mean drain?"),
+        (["schema", "sesions"], "did you mean sessions?"),
+    ],
+)
+def test_a_value_that_people_know_by_another_word_is_answered_with_ours(
+    words: list[str], meant: str, mpsbridge: Command
+) -> None:
+    found = mpsbridge(*words)
+    assert (found.code, meant in found.err) == (2, True), found.err
+
+
+def test_a_group_is_not_a_plan(mpsbridge: Command) -> None:
+    assert "use 'mpsbridge end room-a'" in mpsbridge("maintain", "room-a").err

@@ -272,7 +272,7 @@ def test_a_text_has_no_calques_and_no_workplace_in_it(name: str) -> None:
 
 
 TASKS = re.findall(r"`(mpsbridge [^`\n]+)`", README + TEXTS["tasks"]) + [
-    line.partition("  #")[0] for line in blocks(TEXTS["tasks"], "bash")[0].splitlines()
+    line for line in blocks(TEXTS["tasks"], "bash")[0].splitlines() if not line.startswith("#")
 ]
 
 
