@@ -26,6 +26,7 @@ def main(clock: Clock | None = None) -> None:
         from mpsbridge.cli.leaving import INTERRUPTION, install_signal_handlers, leave  # noqa: PLC0415 - the same
 
         install_signal_handlers()
+        os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # none is wanted here, and looking takes 10 ms
         gc.set_threshold(20_000)  # what is loaded stays: to look through it for garbage every 700 objects finds none
         from mpsbridge.cli.main import run  # noqa: PLC0415 - the same
 

@@ -1,4 +1,4 @@
-"""Settings of one call: file < environment < flags, in that order, by pydantic-settings.
+"""Settings of one call: file < environment < flags, in that order.
 
 Rules: every field is a long option of the commands that it concerns with ``_`` for ``-``, and ``MPSBRIDGE_`` + its name
 in capitals in the environment; an unknown key in the file is an error; a password is never an option and never shown.
@@ -15,13 +15,13 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from platformdirs import user_config_path
 from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from mpsbridge.errors import SettingsError
 from mpsbridge.files import read_text
 from mpsbridge.models.complaints import complaint, did_you_mean
 from mpsbridge.models.credentials import Auth
 from mpsbridge.models.durations import MOST_S, parse_duration
+from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.targets import EndpointName, FileName, Filled, ServiceName
 from mpsbridge.models.toml import load
 from mpsbridge.snippets.fields import OneLine
@@ -46,12 +46,8 @@ def _duration(*, most_s: int = MOST_S) -> BeforeValidator:
     return BeforeValidator(lambda value: parse_duration(str(value), least_s=1, most_s=most_s))
 
 
-class Settings(BaseSettings):
+class Settings(Frozen):
     """All that is the same for every command. Durations are seconds here and texts with a unit outside."""
-
-    model_config = SettingsConfigDict(
-        env_prefix=ENVIRONMENT_PREFIX, extra="forbid", frozen=True, validate_default=False
-    )
 
     output: Output = Output.TABLE
     inventory: FileName | None = None
@@ -97,7 +93,7 @@ class Settings(BaseSettings):
     @classmethod
     def from_flags(cls, given: Mapping[str, Any]) -> Settings:
         """Flags, environment and file as one. Raises ``SettingsError``, and what pydantic raises."""
-        settings = cls(**given)
+        settings = cls(**{**_document(settings_path()), **_variables(), **given})
         settings._flags = frozenset(given)
         return settings
 
@@ -106,24 +102,18 @@ class Settings(BaseSettings):
         """These values and nothing else: neither environment nor file. For a rehearsal."""
         return cls.model_construct(**values)
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is the library's
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is the library's
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags, then environment, then the file."""
-        return init_settings, env_settings, InitSettingsSource(settings_cls, _document(settings_path()))
-
 
 def settings_path() -> Path:
     """``MPSBRIDGE_SETTINGS``, else ``mpsbridge/settings.toml`` in the user's configuration folder."""
     if named := os.environ.get(ENVIRONMENT_PREFIX + "SETTINGS"):
         return Path(named)
     return user_config_path("mpsbridge") / "settings.toml"
+
+
+def _variables() -> dict[str, str]:
+    """What the environment says of settings."""
+    names = {ENVIRONMENT_PREFIX + name.upper(): name for name in Settings.model_fields}
+    return {names[variable]: value for variable, value in os.environ.items() if variable in names}
 
 
 def _document(path: Path) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from mpsbridge.models.durations import format_duration
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.sessions import LogonMode, Result, Session, SessionResult, State
 from mpsbridge.models.then import Then
+from mpsbridge.once import once
 
 
 class Phase(StrEnum):
@@ -572,7 +573,11 @@ AnyHappening = Annotated[
     Field(discriminator="event"),
 ]
 HAPPENINGS: tuple[type[Happening], ...] = get_args(get_args(AnyHappening)[0])
-_READER: TypeAdapter[AnyHappening] = TypeAdapter(AnyHappening)
+
+
+@once
+def _reader() -> TypeAdapter[AnyHappening]:
+    return TypeAdapter(AnyHappening)
 
 
 class Event(Frozen):
@@ -595,7 +600,7 @@ class Progress(Frozen):
 
 def read_happening(values: Mapping[str, object]) -> AnyHappening:
     """An event from its values. Raises ``pydantic.ValidationError`` where they are none."""
-    return _READER.validate_python(values)
+    return _reader().validate_python(values)
 
 
 def _in_brackets(text: str) -> str:

@@ -6,18 +6,20 @@ A template is function definitions (static text, shared ones by ``{% include %}`
 
 Rules of this file: templates come from the folder beside the package and from nowhere else; a value enters only on the
 call line and only as a literal; line 1 of what is sent says what ran, in ASCII, with people and texts as digests (W35).
-The call line below it does carry what the host needs: the bytes of a row, the text of a message.
+The call line below it does carry what the host needs: the bytes of a row, the text of a message. Of Jinja's language
+these two marks are all that a template may hold, so that no expression, and no library of them, stands between a value
+and a script; a test holds what is made of every template to what Jinja makes of it.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-import jinja2
 from pydantic import JsonValue
 
 import mpsbridge
@@ -31,8 +33,11 @@ from mpsbridge.version import __version__
 TEMPLATES = Path(mpsbridge.__file__).resolve().parent.parent / "ps_templates"
 """Never found by import name: a ``ps_templates`` on ``PYTHONPATH`` must not replace what runs as administrator."""
 
-_LOADER = jinja2.FileSystemLoader(TEMPLATES)
-"""Confines every name, ``{% include %}`` too, to the folder: a name with ``..`` in it is not found."""
+_NAME = re.compile(r"[a-z]+(-[a-z]+)*")
+_INCLUDE = re.compile(r"\{% include '(?P<name>[^']*)' %\}\n?")
+_SHARED = re.compile(r"shared/[a-z]+\.ps1\.j2")
+"""What may be included: nothing else is looked for, so no name leads out of the folder."""
+_MARK = re.compile(r"\{[{%#]|[}%#]\}")
 _CALL = re.compile(r"(?P<function>[A-Z][a-z]+-Mpsbridge[A-Za-z]+)(?P<arguments>( -[A-Z][A-Za-z]* \{\{ [a-z_]+ \}\})*)")
 _ARGUMENT = re.compile(r"-([A-Z][A-Za-z]*) \{\{ ([a-z_]+) \}\}")
 _DIGESTED = ("user", "owner", "text", "expected")
@@ -45,9 +50,13 @@ _WORD = re.compile(r"[a-z-]{1,32}")
 class Call(NamedTuple):
     """The last line of a template: which function, and which field feeds which of its parameters."""
 
-    line: jinja2.Template
     function: str
     fields: dict[str, str]
+
+    def line(self, values: Mapping[str, JsonValue]) -> str:
+        """The call with these values. Raises ``RenderError`` for one that is not a literal."""
+        arguments = (f" -{parameter} {literal(values[field])}" for parameter, field in self.fields.items())
+        return self.function + "".join(arguments)
 
 
 def render(snippet: str, effect: Effect, parameters: Frozen, *, reason: str = "") -> Script:
@@ -60,7 +69,7 @@ def render(snippet: str, effect: Effect, parameters: Frozen, *, reason: str = ""
     values = _values(parameters)
     if set(values) != set(call.fields.values()):
         raise RenderError(f"the template {snippet!r} and {type(parameters).__name__} disagree about the parameters")
-    line = call.line.render(values)
+    line = call.line(values)
     return Script(
         snippet=snippet,
         effect=effect,
@@ -80,42 +89,32 @@ def published(snippet: str) -> tuple[str, str]:
     return definitions, call.function
 
 
-def _environment() -> jinja2.Environment:
-    """Jinja2, set so that whatever an expression yields becomes a literal and nothing else can appear."""
-    return jinja2.Environment(
-        loader=_LOADER,
-        undefined=jinja2.StrictUndefined,
-        finalize=_finalize,
-        autoescape=False,  # noqa: S701 - the output is PowerShell, and finalize escapes for that
-        trim_blocks=True,
-        keep_trailing_newline=True,
-    )
-
-
-def _finalize(value: object) -> str:
-    if isinstance(value, jinja2.Undefined):
-        raise RenderError("the template names a parameter that was not given")
-    return literal(value)
-
-
 @once
 def _template(snippet: str) -> tuple[str, Call]:
-    """The definitions and the call of a template. They are the same for every call, so they are compiled once."""
-    environment = _environment()
-    try:
-        source, _, _ = _LOADER.get_source(environment, f"{snippet}.ps1.j2")
-        head, _, last = source.rstrip("\n").rpartition("\n")
-        definitions = environment.from_string(head).render().strip("\n")
-        line = environment.from_string(last)
-    except jinja2.TemplateNotFound as error:
-        raise RenderError(
-            f"the template {error.name!r} is not in {TEMPLATES}", hint="Install mpsbridge again; a file is missing."
-        ) from None
-    except jinja2.TemplateError as error:
-        raise RenderError(f"the template {snippet!r} cannot be read: {error.message}") from None
+    """The definitions and the call of a template. They are the same for every call, so they are read once."""
+    name = f"{snippet}.ps1.j2"
+    source = _source(name, is_known=_NAME.fullmatch(snippet) is not None)
+    head, _, last = source.rstrip("\n").rpartition("\n")
+    definitions = _INCLUDE.sub(_included, head).strip("\n")
+    if (mark := _MARK.search(definitions)) is not None:
+        raise RenderError(f"the template {snippet!r} cannot be read: {mark[0]} above its last line")
     if (call := _CALL.fullmatch(last)) is None:
         raise RenderError(f"the last line of the template {snippet!r} is not one call")
-    return definitions, Call(line, call["function"], dict(_ARGUMENT.findall(call["arguments"])))
+    return definitions, Call(call["function"], dict(_ARGUMENT.findall(call["arguments"])))
+
+
+def _included(found: re.Match[str]) -> str:
+    return _source(found["name"], is_known=_SHARED.fullmatch(found["name"]) is not None)
+
+
+def _source(name: str, *, is_known: bool) -> str:
+    """The text of a file of the folder. Raises ``RenderError`` where there is none, or none of that name can be."""
+    path = TEMPLATES / name
+    if not (is_known and path.is_file()):
+        raise RenderError(
+            f"the template {name!r} is not in {TEMPLATES}", hint="Install mpsbridge again; a file is missing."
+        )
+    return path.read_text(encoding="utf-8")
 
 
 def _values(parameters: Frozen) -> dict[str, JsonValue]:

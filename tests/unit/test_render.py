@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
 from conftest import ROOT
 from hypothesis import given
@@ -23,6 +24,7 @@ from mpsbridge.models.scripts import Effect, Script
 from mpsbridge.models.sessions import LogonMode
 from mpsbridge.snippets import render as rendering
 from mpsbridge.snippets.catalogue import CATALOGUE
+from mpsbridge.snippets.literals import literal
 from mpsbridge.snippets.observe import Observe
 from mpsbridge.snippets.render import TEMPLATES, render
 from mpsbridge.version import __version__
@@ -158,6 +160,23 @@ def test_template_and_parameters_must_agree(parameters: Frozen) -> None:
         render("observe", Effect.READ, parameters)
 
 
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_a_template_means_what_jinja_makes_of_it(name: str) -> None:
+    jinja = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        finalize=literal,
+        autoescape=False,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+    script = CALLS[name].render()
+    fields = rendering._template(name)[1].fields
+    values = {field: script.parameters[parameter] for parameter, field in fields.items()}
+    text = jinja.get_template(f"{name}.ps1.j2").render(values)
+    assert text.strip("\n") == f"{script.definitions}\n\n{script.call}"
+
+
 def test_a_value_without_a_literal_does_not_render() -> None:
     with pytest.raises(RenderError, match="float"):
         render("observe", Effect.READ, Loose())
@@ -171,7 +190,9 @@ def test_a_value_without_a_literal_does_not_render() -> None:
         ("function Get-MpsbridgeX { }\n\nGet-MpsbridgeX; Get-MpsbridgeX\n", "not one call"),
         ("{% include '../outside.ps1.j2' %}\n\nGet-MpsbridgeX\n", "outside.ps1.j2"),
         ("{% include 'missing.ps1.j2' %}\n\nGet-MpsbridgeX\n", "missing.ps1.j2"),
-        ("'{{ a }}'\n\nGet-MpsbridgeX\n", "not given"),
+        ("{% include 'odd.ps1.j2' %}\n\nGet-MpsbridgeX\n", "odd.ps1.j2"),
+        ("'{{ a }}'\n\nGet-MpsbridgeX\n", "cannot be read"),
+        ("{# note #}\n\nGet-MpsbridgeX\n", "cannot be read"),
         ("{% if a %}x{% endif %}\n\nGet-MpsbridgeX\n", "cannot be read"),
         ("{% broken\n\nGet-MpsbridgeX\n", "cannot be read"),
     ],
@@ -183,7 +204,7 @@ def test_a_template_of_another_shape_does_not_render(
     inside.mkdir()
     (tmp_path / "outside.ps1.j2").write_text("Stop-Computer")
     (inside / "odd.ps1.j2").write_text(template)
-    monkeypatch.setattr(rendering, "_LOADER", type(rendering._LOADER)(inside))
+    monkeypatch.setattr(rendering, "TEMPLATES", inside)
     with pytest.raises(RenderError, match=says):
         render("odd", Effect.READ, Fewer())
 
