@@ -6,11 +6,13 @@ The public names are the ones listed here; each is loaded when it is first used,
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from mpsbridge.version import __version__
 
+TYPE_CHECKING = False  # typing would be half of what --version loads
 if TYPE_CHECKING:
+    from typing import Any
+
     from mpsbridge.errors import (
         AccessDenied,
         AuthRefused,

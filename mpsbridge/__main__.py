@@ -5,10 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from mpsbridge.version import __version__
 
+TYPE_CHECKING = False  # typing would be half of what --version loads
 if TYPE_CHECKING:
     from mpsbridge.clock import Clock
 
@@ -27,7 +27,7 @@ def main(clock: Clock | None = None) -> None:
 
         install_signal_handlers()
         os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # none is wanted here, and looking takes 10 ms
-        gc.set_threshold(20_000)  # what is loaded stays: to look through it for garbage every 700 objects finds none
+        gc.set_threshold(100_000)  # what is loaded stays: to look through it for garbage every 700 objects finds none
         from mpsbridge.cli.main import run  # noqa: PLC0415 - the same
 
         code = run(sys.argv[1:], clock=clock)

@@ -13,8 +13,6 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from ipaddress import ip_address
 
-from rich.cells import cell_len, chop_cells
-
 RIGHT = frozenset({"ID", "IDLE", "PORT", "STATION", "AGE"})
 """Columns of numbers."""
 SENTENCES = frozenset({"", "REASON", "RESULT", "HELD BY", "GROUPS", "HOSTS", "VALUE", "FROM"})
@@ -32,6 +30,21 @@ Table = dict[str, Cells]
 """Columns by their names."""
 Step = Callable[[str, Table, date], Cells | None]
 """What a column of a table is on that day where there is less room; ``None``: it stands below its row, or nowhere."""
+
+
+def cell_len(text: str) -> int:
+    """Columns that the text takes on a terminal."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len as wide  # noqa: PLC0415 - no plain text needs it
+
+    return wide(text)
+
+
+def _chopped(text: str, width: int) -> list[str]:
+    from rich.cells import chop_cells  # noqa: PLC0415 - the same
+
+    return chop_cells(text, width)
 
 
 def table_lines(
@@ -230,7 +243,7 @@ def _wrapped(text: str, width: int) -> list[str]:
         if cell_len(joined) <= width:
             lines[-1] = joined
         else:
-            lines += chop_cells(word, max(width, 2))
+            lines += _chopped(word, max(width, 2))
     return [line for line in lines if line]
 
 

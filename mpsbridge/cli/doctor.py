@@ -39,12 +39,12 @@ def _done(outcomes: Sequence[Outcome[Diagnosis]]) -> list[tuple[str, Diagnosis]]
 
 
 def _show(call: Call, outcomes: Sequence[Outcome[Diagnosis]]) -> None:
-    marks: dict[bool | None, tuple[str, str]] = {True: ("ok", "green"), False: ("FAILED", "red"), None: ("?", "dim")}
+    marks: dict[bool | None, str] = {True: "ok", False: "FAILED", None: "?"}
     for host, found in _done(outcomes):
         call.terminal.say(host, style="bold")
         for check in found.checks:
-            mark, style = marks[check.ok]
-            call.terminal.say(f"  {mark:<7} {check.step:<11} {check.text}", style=style if check.ok is False else "")
+            line = f"  {marks[check.ok]:<7} {check.step:<11} {check.text}"
+            call.terminal.say(line, style="red" if check.ok is False else "")
             if check.remedy:
                 call.terminal.say(f"          {'':<11} -> {check.remedy}")
     call.terminal.failures(outcomes)

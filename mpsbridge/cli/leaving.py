@@ -10,6 +10,7 @@ what is left behind. A process whose answer is out does not wait for threads tha
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -108,6 +109,7 @@ def leave(code: int) -> NoReturn:
     running = [one for one in threading.enumerate() if one is not threading.main_thread() and not one.daemon]
     if running or code == INTERRUPTED:
         os._exit(code)
+    gc.freeze()  # the interpreter would look through all that was loaded for garbage, several times: 80 ms
     sys.exit(code)
 
 

@@ -14,10 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from rich.cells import cell_len
-
 from mpsbridge.cli.call import Call
-from mpsbridge.cli.progress import CallView
+from mpsbridge.cli.call_progress import CallView
+from mpsbridge.cli.columns import cell_len
 from mpsbridge.cli.tables import result_row
 from mpsbridge.clock import SystemClock
 from mpsbridge.errors import Stopped

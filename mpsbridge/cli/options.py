@@ -252,6 +252,10 @@ _GROUPS = {"options": (_end_options, None), "who": (_selector, "Session selectio
 """Parameters of commands that stand for many options: their list, and the heading in the help."""
 
 
+_Parameters = dict[str, inspect.Parameter]
+_PREPARE = "prepare"
+
+
 def command(
     function: Callable[..., int],
     *,
@@ -261,22 +265,17 @@ def command(
 ) -> Callable[..., None]:
     """Make ``function(call, ...) -> exit code`` something that typer can run, with the shared options added.
 
+    It has no parameters until it is prepared (:func:`prepare`).
+
     ``journal``: whether a command that contacts no host reads the record of runs. ``contacts``: that it contacts hosts
     though it has no argument of that name. ``hides``: shared options that are not in its help.
     """
-    own = {name: entry for name, entry in _parameters(function).items() if name != "call"}
-    groups = {name: _parameters(lists, panel=panel) for name, (lists, panel) in _GROUPS.items() if name in own}
-    who = groups["who"] if own.pop("who", None) else {}
-    shared = {
-        key: _hidden(entry) if key in hides else entry
-        for key, entry in _parameters(_shared, panel=COMMON).items()
-        if contacts or "hosts" in own or key in _WITHOUT_HOSTS or (journal and key in {"journal", "journal_shared"})
-    }
 
     @functools.wraps(function)
     def wrapper(**values: Any) -> None:
         from mpsbridge.cli.call import answer
 
+        shared, groups = options()
         flags = {key: values.pop(key) for key in shared}
         given = {name: {key: values.pop(key) for key in group} for name, group in groups.items()}
         context = values.pop("context")
@@ -284,16 +283,37 @@ def command(
         code = answer(function, name, flags=flags, groups=given, values=values, surroundings=context.obj)
         raise Exit(code)
 
-    typed = [groups["options"] if name == "options" else {name: entry} for name, entry in own.items()]
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    parameters = [
-        inspect.Parameter("context", keyword, annotation=typer.Context),
-        *(entry.replace(kind=keyword) for group in (*typed, who, shared) for entry in group.values()),
-    ]
-    wrapper.__dict__["__signature__"] = inspect.Signature(parameters)
-    wrapper.__annotations__ = {entry.name: entry.annotation for entry in parameters}
+    @functools.cache
+    def options() -> tuple[_Parameters, dict[str, _Parameters]]:
+        """Give the wrapper its parameters; the shared options, and the groups of others, by name."""
+        own = {name: entry for name, entry in _parameters(function).items() if name != "call"}
+        groups = {name: _parameters(lists, panel=panel) for name, (lists, panel) in _GROUPS.items() if name in own}
+        who = groups["who"] if own.pop("who", None) else {}
+        shared = {
+            key: _hidden(entry) if key in hides else entry
+            for key, entry in _parameters(_shared, panel=COMMON).items()
+            if contacts or "hosts" in own or key in _WITHOUT_HOSTS or (journal and key in {"journal", "journal_shared"})
+        }
+        typed = [groups["options"] if name == "options" else {name: entry} for name, entry in own.items()]
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        parameters = [
+            inspect.Parameter("context", keyword, annotation=typer.Context),
+            *(entry.replace(kind=keyword) for group in (*typed, who, shared) for entry in group.values()),
+        ]
+        wrapper.__dict__["__signature__"] = inspect.Signature(parameters)
+        wrapper.__annotations__ = {entry.name: entry.annotation for entry in parameters}
+        return shared, groups
+
     del wrapper.__dict__["__wrapped__"]  # typer would follow it
+    wrapper.__annotations__ = {}
+    wrapper.__dict__["__signature__"] = inspect.Signature()
+    wrapper.__dict__[_PREPARE] = options
     return wrapper
+
+
+def prepare(command: Callable[..., None]) -> None:
+    """Give a command its arguments and options: all commands have some 500, and a call needs those of one."""
+    command.__dict__[_PREPARE]()
 
 
 looking_back = functools.partial(command, journal=True)

@@ -25,9 +25,12 @@ import os
 import select
 import sys
 import threading
-from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, NamedTuple, TextIO, cast
+
+TYPE_CHECKING = False  # typing would be half of what --version loads
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import TextIO
 
 ESCAPE = "mpsbridge.escape"
 """The name by which :meth:`str.encode` finds the escaping."""
@@ -185,11 +188,12 @@ def encodable(text: str, encoding: str) -> str:
     return text
 
 
-class Standard(NamedTuple):
+class Standard:
     """The streams of a call."""
 
-    out: Stream
-    err: Stream
+    def __init__(self, out: Stream, err: Stream) -> None:
+        self.out = out
+        self.err = err
 
 
 def standard() -> Standard:
@@ -202,15 +206,15 @@ def standard() -> Standard:
 @contextmanager
 def guarded_streams() -> Iterator[Standard]:
     """While the block runs, all that is printed, by whomever, goes through streams that do not raise."""
-    streams, before = standard(), cast("tuple[Any, Any, Any]", (sys.stdin, sys.stdout, sys.stderr))
-    sys.stdout, sys.stderr = cast("TextIO", streams.out), cast("TextIO", streams.err)
+    streams, before = standard(), (sys.stdin, sys.stdout, sys.stderr)
+    sys.stdout, sys.stderr = streams.out, streams.err
     nothing = None
     if before[0] is None:
         sys.stdin = nothing = open(os.devnull, encoding="utf-8")  # noqa: PTH123, SIM115 - closed below
     try:
         yield streams
     finally:
-        for stream in streams:
+        for stream in (streams.out, streams.err):
             stream.flush()
         sys.stdin, sys.stdout, sys.stderr = before
         if nothing is not None:

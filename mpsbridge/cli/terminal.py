@@ -15,16 +15,14 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from pydantic import SecretStr
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from mpsbridge.cli.columns import table_lines
 from mpsbridge.cli.leaving import INTERRUPTION
 from mpsbridge.cli.output import code_after, standard
+from mpsbridge.cli.styled import Style, StyledOutput
 from mpsbridge.errors import InputError, MpsBridgeError, Refused, SettingsError, Unexpected
 from mpsbridge.models.counts import listed
 from mpsbridge.models.harmless import csv_cell, harmless, json_text
@@ -35,13 +33,12 @@ from mpsbridge.version import __version__
 
 if TYPE_CHECKING:
     from rich.live import Live
+    from rich.table import Table
 
 log = logging.getLogger(__name__)
 MOST_NAMED = 20
 """So many hosts are named of which the same is told."""
 CANCELLED = "cancelled; nothing was sent"
-UNLIMITED = 10_000
-"""Columns where output is not a terminal: a table in a file or a pipe is never cut."""
 
 
 class Terminal:
@@ -61,31 +58,32 @@ class Terminal:
         self._live: Live | None = None
         color = color and not os.environ.get("NO_COLOR")
         self.streams = standard()
-        self._out = _console(self.streams.out, color=color)
-        self._err = _console(self.streams.err, color=color)
+        self._color = color
+        self._out = StyledOutput(self.streams.out, color=color)
+        self._err = StyledOutput(self.streams.err, color=color)
 
     @property
     def for_people(self) -> bool:
         """Whether a person reads standard output (as opposed to a program)."""
         return self.output is Output.TABLE
 
-    def say(self, text: str = "", *, style: str = "") -> None:
+    def say(self, text: str = "", *, style: Style = "") -> None:
         """A line of the answer, for people only."""
         if self.for_people:
             with self._still():
-                self._out.print(Text(harmless(text), style=style), soft_wrap=True)
+                self._out.write_line(harmless(text), style)
 
     def note(self, text: str) -> None:
         """A line beside the answer, on standard error; the same one is said once only."""
         if not self.quiet and text not in self._noted:
             self._noted.add(text)
-            self._err.print(Text(harmless(text)), soft_wrap=True)
+            self._beside(harmless(text))
 
     def lines(self, text: str) -> None:
         """Several lines beside the answer, as they stand, so that a person can copy them into a file."""
         if not self.quiet:
             for line in text.splitlines():
-                self._err.print(Text(harmless(line)), soft_wrap=True)
+                self._beside(harmless(line))
 
     def acts(self) -> None:
         """The call may act from here on: its answer must arrive, and no signal strikes but where a person is asked."""
@@ -110,7 +108,7 @@ class Terminal:
     @property
     def is_watched(self) -> bool:
         """Whether somebody sees standard error on a terminal on which lines can change."""
-        return self._err.is_terminal and not (self.quiet or self._err.is_dumb_terminal)
+        return self._err.is_terminal and not (self.quiet or self._err.is_dumb)
 
     @contextmanager
     def live(self, rows: Callable[[int], Sequence[Sequence[str]]]) -> Iterator[None]:
@@ -118,16 +116,28 @@ class Terminal:
         if not self.is_watched:
             yield
             return
-        from rich.live import Live  # noqa: PLC0415 - only where somebody watches
+        # Only where somebody watches.
+        from rich.console import Console  # noqa: PLC0415
+        from rich.live import Live  # noqa: PLC0415
+        from rich.table import Table  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+
+        console = Console(
+            file=cast("IO[str]", self.streams.err),
+            no_color=not self._color,
+            highlight=False,
+            markup=False,
+            emoji=False,
+        )
 
         def picture() -> Table:
             grid = Table.grid(padding=(0, 2, 0, 0))
-            for row in rows(max(3, self._err.height - 4)):
+            for row in rows(max(3, console.height - 4)):
                 grid.add_row(*(Text(harmless(cell), no_wrap=True, overflow="ellipsis") for cell in row))
             return grid
 
         self._live = Live(
-            console=self._err,
+            console=console,
             get_renderable=picture,
             refresh_per_second=4,
             transient=True,
@@ -162,7 +172,7 @@ class Terminal:
 
     def warn(self, text: str) -> None:
         """A warning; shown with ``--quiet`` too."""
-        self._err.print(Text(f"warning: {harmless(text)}", style="yellow"), soft_wrap=True)
+        self._beside(f"warning: {harmless(text)}", "yellow")
 
     def raw(self, text: str) -> None:
         """Text exactly as it is, on standard output."""
@@ -182,15 +192,14 @@ class Terminal:
 
         One that ``goes_on_from`` a row of the widest cells before has no heading, and is no narrower.
         """
-        console = self._err if to_stderr else self._out
+        output = self._err if to_stderr else self._out
         before = [] if goes_on_from is None else [goes_on_from]
         cells = [[_cell(value) for value in row] for row in (*before, *rows)]
-        heading, *lines = table_lines(columns, cells, console.width, today=self.today)
+        heading, *lines = table_lines(columns, cells, output.width, today=self.today)
         with self._still():
             if goes_on_from is None:
-                console.print(Text("".join(heading), style="bold"), soft_wrap=True)
-            console.file.write("".join(f"{line}\n" for block in lines[len(before) :] for line in block))
-            console.file.flush()
+                output.write_line("".join(heading), "bold")
+            output.write_line("".join(f"{line}\n" for block in lines[len(before) :] for line in block), end="")
 
     def document(self, content: Mapping[str, Any]) -> None:
         """The one JSON document of this command; its shape is told in :mod:`mpsbridge.schemas`."""
@@ -230,11 +239,20 @@ class Terminal:
             self._hint(hint)
 
     def _failure(self, message: str, *, prefix: str) -> None:
-        self._err.print(Text(harmless(prefix)).append(harmless(message), style="red"), soft_wrap=True)
+        self._beside(harmless(message), "red", prefix=harmless(prefix))
 
     def _hint(self, hint: str) -> None:
         if hint:
-            self._err.print(Text(f"  {harmless(hint)}"), soft_wrap=True)
+            self._beside(f"  {harmless(hint)}")
+
+    def _beside(self, text: str, style: Style = "", *, prefix: str = "") -> None:
+        """A line on standard error, above the lines that change where there are some."""
+        if (live := self._live) is None:
+            self._err.write_line(text, style, prefix=prefix)
+            return
+        from rich.text import Text  # noqa: PLC0415 - there are some, so it is loaded
+
+        live.console.print(Text(prefix).append(text, style=style), soft_wrap=True)
 
     def error(self, error: MpsBridgeError) -> int:
         """An error that stops the whole command; the exit code that belongs to it."""
@@ -255,7 +273,7 @@ class Terminal:
             return
         if not _is_somebody_there():
             raise Refused(f"{question} There is no terminal to ask on; nothing was sent", hint="Repeat with --yes.")
-        self._err.print(Text(f"{harmless(question)} [y/N] "), end="", soft_wrap=True)
+        self._err.write_line(f"{harmless(question)} [y/N] ", end="")
         try:
             answer = _answered()
         except KeyboardInterrupt:
@@ -311,19 +329,6 @@ def without_host(host: str, message: str) -> str:
         address, _, said = rest.removeprefix(f"{host} ").partition("): ")
         return f"{said} {address})"
     return rest
-
-
-def _console(stream: Any, *, color: bool) -> Console:
-    plain = not stream.isatty()
-    return Console(
-        file=stream,
-        no_color=not color,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        width=UNLIMITED if plain else None,
-        force_terminal=False if plain else None,
-    )
 
 
 def _cell(value: object) -> str:

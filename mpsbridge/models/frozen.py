@@ -2,13 +2,12 @@
 
 A model is built when it is first used, not when its file is loaded: a call uses few of them, and building all takes a
 third of the time in which a listing is done. Rule: what a run needs in the middle of its work is built before it holds
-anything (:func:`build`).
+anything (:func:`build_models`).
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -62,7 +61,10 @@ class Answer(_BuiltWhenUsed):
     model_config = ConfigDict(extra="ignore")
 
 
-def build(models: Iterable[type[BaseModel]]) -> None:
-    """Build these models now, and those that they are made of."""
-    for model in models:
+def build_models() -> None:
+    """Build every model of the files that are loaded."""
+    waiting: list[type[BaseModel]] = [_BuiltWhenUsed]
+    while waiting:
+        model = waiting.pop()
         model.model_rebuild()
+        waiting += model.__subclasses__()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from mpsbridge.errors import RenderError
+from mpsbridge.models.frozen import build_models
 from mpsbridge.snippets.failsafe import RegisterFailsafe, RemoveFailsafe
 from mpsbridge.snippets.lease import WriteLease
 from mpsbridge.snippets.logons import ReadLogonMode, SetLogonMode
@@ -33,9 +34,11 @@ def snippet(name: str) -> type[Snippet]:
 
 
 def load_templates() -> None:
-    """Have every template in memory: what gives back what a run holds must not hang on a file that is still to be read.
+    """Have every template in memory, and every model built: what gives back what a run holds must not hang on a file
+    that is still to be read.
 
     Raises :class:`~mpsbridge.errors.RenderError` where one is missing, and ``OSError``.
     """
     for name in CATALOGUE:
         published(name)
+    build_models()

@@ -10,10 +10,9 @@ from __future__ import annotations
 import struct
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from pypsrp.messages import Message
-from pypsrp.powershell import Fragmenter
+from pypsrp.serializer import Serializer
 
 from mpsbridge.models.bounds import MESSAGE_LIMIT, UNFINISHED_LIMIT
 from mpsbridge.transports.reply import BadAnswer, Oversized
@@ -80,18 +79,31 @@ def in_one_fragment(message: bytes, number: int) -> bytes:
     return _HEADER.pack(number, 0, _START | _END, len(message)) + message
 
 
-class BoundedFragmenter(Fragmenter):
-    """pypsrp's, with :class:`Messages` as its reader; ``check`` is called before each message is read."""
+class Fragments:
+    """Both ways: a message of ours in fragments, and the host's fragments as messages.
 
-    def __init__(self, max_size: int, serializer: Any, taken: Taken, check: Callable[[], object]) -> None:
-        super().__init__(max_size, serializer)
+    ``check`` is called before each message is read.
+    """
+
+    def __init__(self, serializer: Serializer, taken: Taken, check: Callable[[], object]) -> None:
+        self._serializer = serializer
         self._messages = Messages(taken)
         self._check = check
+        self._sent = 0
 
-    def defragment(self, data: bytes) -> list[Message]:
+    def pieces(self, message: bytes, size: int) -> Iterator[bytes]:
+        """A message of ours in fragments of at most so many bytes, each with its header."""
+        self._sent += 1
+        room = size - _HEADER.size
+        for fragment, place in enumerate(range(0, len(message), room)):
+            piece = message[place : place + room]
+            flags = (_START if place == 0 else 0) | (_END if place + room >= len(message) else 0)
+            yield _HEADER.pack(self._sent, fragment, flags, len(piece)) + piece
+
+    def read(self, data: bytes) -> list[Message]:
         """The messages that these fragments complete. Raises what :meth:`Messages.whole` and ``check`` raise."""
         found = []
         for message in self._messages.whole(data):
             self._check()
-            found.append(Message.unpack(message, self.serializer))
+            found.append(Message.unpack(message, self._serializer))
         return found

@@ -1,7 +1,7 @@
 """HTTP as WinRM speaks it: one POST at a time on one connection, signed in and sealed.
 
-pypsrp's :class:`WSMan` hands each SOAP message to an object with ``send``, ``close`` and ``endpoint``; this one takes
-the place of its own, which is built on requests. What that buys: every wait ends in time and on ``cancel()``; signing
+:class:`~mpsbridge.transports.wsman.Connection` hands each SOAP message to :meth:`HttpTransport.send`. What an HTTP of
+our own buys: every wait ends in time and on ``cancel()``; signing
 in starts with the token, so it costs one request less and no proxy is looked for; and a connection that the host
 closed while it was idle is replaced, and signed in again, *before* a message is sealed for it.
 
@@ -60,7 +60,7 @@ KDC_LIMIT_S = 15.0
 
 
 class HttpTransport:
-    """The connection to one host; set as ``WSMan.transport``.
+    """The connection to one host.
 
     ``messages`` counts the messages whose first byte may have gone out; requests that only sign in are not messages.
     Raises what sockets, TLS, pyspnego and pypsrp raise; :mod:`mpsbridge.transports.trouble` gives those their meaning.
@@ -85,11 +85,8 @@ class HttpTransport:
         """Whether the next message needs no new connection."""
         return self._wire is not None and self._limit.moment(0) < self._expires and self._wire.is_quiet()
 
-    def send(self, message: bytes, **_: object) -> bytes:
-        """POST one SOAP message and return the SOAP message that answers it.
-
-        pypsrp names retries and a timeout as well; here nothing is repeated and the deadline rules.
-        """
+    def send(self, message: bytes) -> bytes:
+        """POST one SOAP message and return the SOAP message that answers it. Nothing is repeated."""
         if not self.is_open:
             self.close()
             self._open()

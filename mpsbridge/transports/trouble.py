@@ -55,11 +55,10 @@ from mpsbridge.models.scripts import Script
 from mpsbridge.models.targets import Target
 from mpsbridge.transports.remedies import remedy
 from mpsbridge.transports.reply import ForeignAnswer, Oversized, TlsRequired
+from mpsbridge.transports.shell import OPERATION_TIMEOUT
 from mpsbridge.transports.signin.extra import KERBEROS_EXTRA
 from mpsbridge.transports.signin.kerberos_codes import meaning, said
 
-OPERATION_TIMEOUT = 2150858793
-"""Nothing came within the OperationTimeout (ERROR_WSMAN_OPERATION_TIMEDOUT)."""
 SHELL_GONE = 2150858843
 """The shell is not there (ERROR_WSMAN_UNEXPECTED_SELECTORS): idle too long, or the WinRM service was restarted."""
 

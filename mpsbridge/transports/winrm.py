@@ -1,4 +1,4 @@
-"""Scripts over WinRM: PowerShell's own remoting protocol (MS-PSRP) through pypsrp.
+"""Scripts over WinRM: PowerShell's own remoting protocol (MS-PSRP) with pypsrp's messages.
 
 One shell (runspace pool) is opened by the first script and kept: a script costs two requests from then on, and its
 function definitions go to the host only once (W16). Each script is one pipeline; the last Receive brings its output
@@ -18,10 +18,7 @@ Rules:
   there. Deleting that shell ends all that we left in it; a new one is opened, and a second such answer is final.
 * Script text goes only to PowerShell's own endpoints. On any other (JEA, ``Target.configuration_name``) the same call
   goes as a command with parameters, because such an endpoint runs nothing but the functions that it publishes.
-* pypsrp's and pyspnego's own logs hold script text and sign-in tokens, pypsrp's warnings what a host likes to say: they
-  are silenced, for this process.
-* The foreign attribute set here is ``WSMan.transport``; its shape (``send``, ``close``, ``endpoint``) is pypsrp's
-  internal matter, so pypsrp is pinned to one minor version and a test holds the two together.
+* pypsrp's and pyspnego's own logs hold script text and sign-in tokens: they are silenced, for this process.
 """
 
 from __future__ import annotations
@@ -29,11 +26,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-import warnings
 
-from pypsrp.complex_objects import GenericComplexObject, PSInvocationState, RunspacePoolState
-from pypsrp.exceptions import InvalidRunspacePoolStateError, WSManFaultError
-from pypsrp.powershell import PowerShell, RunspacePool, RunspacePoolWarning
+from pypsrp.complex_objects import Command, GenericComplexObject, PSInvocationState
+from pypsrp.exceptions import WSManFaultError
 
 from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.errors import ConnectionLost, MpsBridgeError, NotPublished, NotSent, TransportClosed
@@ -41,7 +36,8 @@ from mpsbridge.models.scripts import RawOutput, Script
 from mpsbridge.models.targets import Target
 from mpsbridge.transports.http import HttpTransport
 from mpsbridge.transports.limit import Limit
-from mpsbridge.transports.messages import Connection, Shell, script_command
+from mpsbridge.transports.messages import script_command
+from mpsbridge.transports.shell import Pipeline, Shell, function_command
 from mpsbridge.transports.trouble import QUOTAS, Stage, explain, refuse_unpublished
 
 IDLE_TIMEOUT_S = 180
@@ -58,7 +54,6 @@ LOCALE = "en-US"
 _log = logging.getLogger(__name__)
 for _name in ("pypsrp", "spnego"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)
-warnings.filterwarnings("ignore", category=RunspacePoolWarning)
 
 
 class WinrmTransport:
@@ -78,17 +73,15 @@ class WinrmTransport:
         self._clock = clock or SystemClock()
         self._target = target
         self._limit = Limit(self._clock)
-        self._wsman = Connection(target.address, port=target.port, ssl=target.tls, locale=LOCALE)
         self._http = HttpTransport(target, self._limit)
-        self._wsman.transport = self._http  # type: ignore[assignment]  # pypsrp knows no protocol for it, only its own
         self._where = f"{target.host} (port {target.port})"
         if target.address != target.host:
             authority = self._http.authority
             self._where = target.host if target.host == authority else f"{target.host} ({authority})"
-        self._pool: RunspacePool | None = None
+        self._shell: Shell | None = None
         self._commands = 0
         self._defined: set[str] = set()
-        self._pipeline: PowerShell | None = None
+        self._pipeline: Pipeline | None = None
         self._messages_before = 0
         self._closed = False
 
@@ -119,8 +112,8 @@ class WinrmTransport:
             raise trouble.about(host=self._target.host, snippet=script.snippet) from error
         return RawOutput(
             output=tuple(_text(item) for item in pipeline.output),
-            errors=tuple(_text(record) for record in pipeline.streams.error),
-            warnings=tuple(_text(record.message) for record in pipeline.streams.warning),
+            errors=tuple(_text(record) for record in pipeline.errors),
+            warnings=tuple(_text(record.message) for record in pipeline.warnings),
             failed=pipeline.state != PSInvocationState.COMPLETED,
             elapsed_s=self._clock.monotonic() - started,
             signed_in=self._http.signed_in,
@@ -146,11 +139,11 @@ class WinrmTransport:
             self._delete_shell()
         self._http.close()
 
-    def _carry(self, script: Script, *, reserve_s: float) -> PowerShell:
+    def _carry(self, script: Script, *, reserve_s: float) -> Pipeline:
         try:
             return self._invoke(script, reserve_s=reserve_s)
         except WSManFaultError as error:
-            ours = self._pool is not None and self._pool.shell.opened
+            ours = self._shell is not None and self._shell.wsman.is_open
             if not ours or self._stage() is Stage.RUNNING or error.code not in QUOTAS:
                 raise
             _log.info("%s: %s; the shell is closed and a new one tried", self._target.host, QUOTAS[error.code])
@@ -158,55 +151,57 @@ class WinrmTransport:
             self._delete_shell()
         return self._invoke(script, reserve_s=reserve_s)
 
-    def _invoke(self, script: Script, *, reserve_s: float) -> PowerShell:
+    def _invoke(self, script: Script, *, reserve_s: float) -> Pipeline:
         self._pipeline = None
-        pool = self._open_shell()
-        pipeline = PowerShell(pool)
+        shell = self._open_shell()
         if not self._target.restricted:
             known = script.definitions_digest in self._defined
-            text = script.short if known else script.text
-            pipeline.add_command(script_command(text, pool.protocol_version or ""))
+            command: Command = script_command(script.short if known else script.text, shell.protocol_version)
         else:
-            pipeline.add_cmdlet(script.function).add_parameters(dict(script.parameters))
+            command = function_command(script.function, script.parameters, shell.protocol_version)
+        pipeline = Pipeline(shell, command)
         self._http.taken.begin()
         self._messages_before, self._pipeline = self._http.messages, pipeline
-        pipeline.begin_invoke(remote_stream_options=0)  # 0: records come without the lines of script around them
+        pipeline.begin()
         self._commands += 1
         while pipeline.state == PSInvocationState.RUNNING:
             seconds = round(min(POLL_S, self._limit.left() - reserve_s), 3)
             if seconds <= 0:
                 self._stop(pipeline)
-            pipeline.poll_invoke(timeout=seconds)  # type: ignore[arg-type]  # sent as xs:duration, which has fractions
-        pool.pipelines.pop(pipeline.id, None)  # pypsrp would keep it, with its output, until it is signalled
-        if self._target.restricted and pipeline.state == PSInvocationState.FAILED and pipeline.streams.error:
-            refuse_unpublished(str(pipeline.streams.error[-1].fq_error), self._target, script)
+            pipeline.poll(timeout_s=seconds)
+        if self._target.restricted and pipeline.state == PSInvocationState.FAILED and pipeline.errors:
+            refuse_unpublished(str(pipeline.errors[-1].fq_error), self._target, script)
         if pipeline.state == PSInvocationState.COMPLETED:
             self._defined.add(script.definitions_digest)
         return pipeline
 
-    def _open_shell(self) -> RunspacePool:
+    def _open_shell(self) -> Shell:
         if self._commands >= COMMANDS_PER_SHELL:
             with self._limit.at_most(CLOSE_LIMIT_S):
                 self._delete_shell()
-        if self._pool is None:
+        if self._shell is None:
+            shell = self._shell = Shell(
+                self._http,
+                self._target.configuration_name,
+                locale=LOCALE,
+                idle_timeout_s=IDLE_TIMEOUT_S,
+                taken=self._http.taken,
+                check=self._limit.left,
+            )
             # A host may be slow to start PowerShell; a fault for the operation's own timeout would end the opening.
-            self._wsman.operation_timeout = math.ceil(self._limit.left())
-            name, taken, check = self._target.configuration_name, self._http.taken, self._limit.left
-            pool = self._pool = Shell(self._wsman, name, IDLE_TIMEOUT_S, taken, check)
-            pool.open()
-            if pool.state != RunspacePoolState.OPENED:
-                raise InvalidRunspacePoolStateError(pool.state, RunspacePoolState.OPENED, "use a shell")
-            self._wsman.operation_timeout = POLL_S
+            shell.wsman.operation_timeout = math.ceil(self._limit.left())
+            shell.open()
+            shell.wsman.operation_timeout = POLL_S
             self._commands, self._defined = 0, set()
-        return self._pool
+        return self._shell
 
     def _delete_shell(self) -> None:
-        pool, self._pool, self._commands = self._pool, None, 0
-        if pool is not None and self._http.is_open:
+        shell, self._shell, self._commands = self._shell, None, 0
+        if shell is not None and self._http.is_open:
             with contextlib.suppress(Exception):  # it ends by its idle timeout then
-                pool.close()
+                shell.close()
 
-    def _stop(self, pipeline: PowerShell) -> None:
+    def _stop(self, pipeline: Pipeline) -> None:
         with contextlib.suppress(Exception):  # asking is all that can be done
             pipeline.stop()
         raise TimeoutError("the time is up")

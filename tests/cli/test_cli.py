@@ -516,7 +516,7 @@ def test_a_command_alone_is_what_it_is_among_all() -> None:
             for name, one in group.commands.items()
         }
 
-    every = made(app)
+    every = made(app_for(["all"]))
     assert len(every) > 20
     for name, command in every.items():
         assert made(app_for([name, "--help"])) == {name: command}
@@ -553,7 +553,7 @@ def test_a_sentence_goes_on_in_the_next_line_only_where_a_terminal_is_too_narrow
     columns = ("HOST", "ID", "USER", "")
 
     def shown(width: int) -> list[str]:
-        monkeypatch.setattr("mpsbridge.cli.terminal.UNLIMITED", width)
+        monkeypatch.setattr("mpsbridge.cli.styled.UNLIMITED", width)
         Terminal(command="sessions", output=Output.TABLE).table(columns, rows)
         return capsys.readouterr().out.splitlines()
 

@@ -31,7 +31,7 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     with Lab(build_world({"hosts": HOSTS}), auth="ntlm") as running:
         monkeypatch.setenv("MPSBRIDGE_INVENTORY", str(running.inventory))
         monkeypatch.setenv("MPSBRIDGE_PASSWORD", running.password)
-        monkeypatch.setattr("mpsbridge.cli.terminal.UNLIMITED", WIDTH)
+        monkeypatch.setattr("mpsbridge.cli.styled.UNLIMITED", WIDTH)
         yield running
 
 

@@ -44,8 +44,12 @@ def run(seconds: float) -> Run:
 
 def test_only_a_goal_that_was_reached_before_can_be_missed(capsys: pytest.CaptureFixture[str]) -> None:
     runs = {"mpsbridge": [run(2), run(9), run(2)], "pypsrp": [run(4), run(1), run(4)], "ansible": [run(4)]}
-    assert ratio(runs, "pypsrp", "cpu_s") == 0.5, "the median of the rounds"
-    assert judge({name: runs[name] for name in ("mpsbridge", "pypsrp")}, tls=False)
-    assert not judge(runs, tls=False), "half of Ansible's CPU is not a tenth of it"
+    assert ratio(runs, "pypsrp", "cpu_s", 256) == 0.5, "the median of the rounds"
+    assert ratio(runs, "pypsrp", "cpu_s", 1) == 2, "of few hosts the least by the least"
+    assert judge({name: runs[name] for name in ("mpsbridge", "pypsrp")}, hosts=256, tls=False)
+    assert not judge(runs, hosts=256, tls=False), "half of Ansible's CPU is not a tenth of it"
+    assert judge(runs, hosts=8, tls=False), "there is no goal for eight"
+    assert not judge({"mpsbridge": [run(1.4)], "pywinrm": [run(1)]}, hosts=1, tls=False)
+    assert judge({"mpsbridge": [run(1.1)], "pywinrm": [run(1)]}, hosts=1, tls=False)
     assert "MISSED" in capsys.readouterr().out
     assert {goal.tls for goal in GOALS} == {False, True}

@@ -29,6 +29,8 @@ def test_another_name_is_an_attribute_error() -> None:
         ("import mpsbridge", ["pydantic", "typer", "jinja2", "pypsrp"]),
         ("import mpsbridge.cli.main", ["pydantic", "jinja2", "pypsrp", "psrpcore", "cryptography"]),
         ("import mpsbridge.host", ["pypsrp", "requests", "typer"]),
+        ("import mpsbridge.cli.reading", ["asyncio", "jinja2", "rich.console", "pypsrp", "mpsbridge.runs.events"]),
+        ("import mpsbridge.transports.winrm", ["jinja2", "pypsrp.wsman", "requests", "typer", "urllib3"]),
     ],
 )
 def test_slow_libraries_are_loaded_only_when_needed(code: str, absent: list[str]) -> None:

@@ -27,9 +27,8 @@ from mpsbridge.parsing.observation import observe
 from mpsbridge.parsing.quser import parse
 from mpsbridge.parsing.times import logon_time
 from mpsbridge.snippets.observe import Observe
-from mpsbridge.transports import winrm
-from mpsbridge.transports.fragments import Messages, in_one_fragment
-from mpsbridge.transports.messages import Connection, Shell
+from mpsbridge.transports.fragments import Fragments, Messages, in_one_fragment
+from mpsbridge.transports.messages import CachingSerializer
 from mpsbridge.transports.reply import BadAnswer, read_answer
 from mpsbridge.transports.taken import Taken
 
@@ -126,13 +125,13 @@ def envelope(data: bytes) -> None:
 
 def clixml(data: bytes) -> None:
     """As pypsrp reads it for us: one emitted object, or a record of an error."""
-    shell = Shell(Connection("127.0.0.1"), "Microsoft.PowerShell", winrm.IDLE_TIMEOUT_S, Taken())
+    reader = Fragments(CachingSerializer(), Taken(), lambda: None)
     head = (1).to_bytes(4, "little"), uuid.UUID(int=0).bytes_le * 2
     record = head[0] + (0x00041005).to_bytes(4, "little") + head[1] + data
     with contextlib.suppress(Exception):
-        shell._fragmenter.defragment(in_one_fragment(record, 1))
+        reader.read(in_one_fragment(record, 1))
     emitted = head[0] + (0x00041004).to_bytes(4, "little") + head[1] + data
-    shell._fragmenter.defragment(in_one_fragment(emitted, 2))
+    reader.read(in_one_fragment(emitted, 2))
 
 
 def fragments(data: bytes) -> None:

@@ -24,7 +24,7 @@ from mpsbridge.models.bounds import MESSAGES_LIMIT, PARTS_LIMIT, SCRIPT_LIMIT
 from mpsbridge.models.scripts import RawOutput
 from mpsbridge.snippets.envelope import open_envelope
 from mpsbridge.transports import open_transport, winrm
-from mpsbridge.transports.fragments import BoundedFragmenter
+from mpsbridge.transports.fragments import Fragments
 from mpsbridge.transports.reply import BadAnswer, Oversized
 from mpsbridge.transports.taken import Taken
 
@@ -56,15 +56,15 @@ def state_message() -> bytes:
     return struct.pack("<II", 1, 0x00021005) + uuid.uuid4().bytes_le + bytes(16) + xml
 
 
-def reader() -> BoundedFragmenter:
-    return BoundedFragmenter(100_000, Serializer(), Taken(), lambda: None)
+def reader() -> Fragments:
+    return Fragments(Serializer(), Taken(), lambda: None)
 
 
 @given(st.integers(1, 200), st.lists(st.integers(1, 300), max_size=20), st.integers(1, 4))
 def test_a_message_is_put_together_however_it_comes(size: int, cuts: list[int], count: int) -> None:
     """Fragments of any size, several messages, split over answers between any two fragments."""
     data = b"".join(fragments(state_message(), number, size) for number in range(1, count + 1))
-    assert len(reader().defragment(data)) == count
+    assert len(reader().read(data)) == count
 
 
 def test_many_small_fragments_take_linear_time() -> None:
@@ -72,16 +72,16 @@ def test_many_small_fragments_take_linear_time() -> None:
     data = fragments(state_message() + b" " * 20_000, 1, 1)
     many = b"".join(fragments(b"x" * 2000, number, 1) for number in range(2, 20))
     began = time.thread_time()
-    assert len(reader().defragment(data)) == 1
+    assert len(reader().read(data)) == 1
     with pytest.raises(KeyError):  # pypsrp knows no such message
-        reader().defragment(many)
+        reader().read(many)
     assert time.thread_time() - began < 1
 
 
 @given(st.binary(max_size=300))
 def test_bytes_that_are_no_fragments_are_an_error_of_ours(data: bytes) -> None:
     with contextlib.suppress(BadAnswer, ValueError, KeyError, struct.error):
-        reader().defragment(data)
+        reader().read(data)
 
 
 # Over the wire.

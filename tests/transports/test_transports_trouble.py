@@ -34,8 +34,8 @@ from mpsbridge.errors import (
     WinrmFailed,
 )
 from mpsbridge.transports import reply
-from mpsbridge.transports.http import HttpTransport
-from mpsbridge.transports.trouble import OPERATION_TIMEOUT, REFUSALS, Stage, explain
+from mpsbridge.transports.shell import OPERATION_TIMEOUT
+from mpsbridge.transports.trouble import REFUSALS, Stage, explain
 
 ARGUMENTS: dict[str, tuple[object, ...]] = {
     "WinRMTransportError": ("http", 500, "<html>a whole page</html>"),
@@ -170,17 +170,6 @@ def test_what_a_host_says_is_harmless_and_short() -> None:
         text = str(explain(fault, where="ts1", stage=stage))
         assert text.isprintable()
         assert len(text) < 400
-
-
-def test_pypsrp_asks_no_more_of_its_transport_than_ours_offers() -> None:
-    """``WSMan.transport`` is pypsrp's internal matter; this fails when an update changes it."""
-    source = inspect.getsource(pypsrp.wsman.WSMan)
-    used = {part.split("(")[0].split()[0].strip(",.)") for part in source.split("self.transport.")[1:]}
-    assert used == {"send", "close", "endpoint"}
-    asked = list(inspect.signature(pypsrp.wsman._TransportHTTP.send).parameters)
-    assert asked == ["self", "message", "retries_on_read_timeout", "timeout"], "the last two may be ignored"
-    assert callable(HttpTransport.send)
-    assert callable(HttpTransport.close)
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
+import sys
+import threading
 from typing import Any
 
 import pytest
 from support.snippet_calls import CALLS
 
 from mpsbridge.errors import AccessDenied, ParseError, RenderError
+from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.scripts import Effect, RawOutput
 from mpsbridge.models.sessions import LogonMode, Logons, Observation, Result, Stations
 from mpsbridge.snippets.catalogue import CATALOGUE, snippet
@@ -110,3 +114,42 @@ def test_what_the_host_refuses_is_its_error() -> None:
         LogOffSessions.read(answered("logoff", {"kind": "denied", "message": "no"}, ok=False))
     with pytest.raises(ParseError):
         LogOffSessions.read(answered("logoff", {"now": "yesterday", "sessions": []}))
+
+
+def test_what_a_run_needs_is_built_before_it_holds_anything() -> None:
+    code = (
+        "import mpsbridge.operations.ending\n"
+        "from mpsbridge.models.frozen import Answer, Frozen\n"
+        "from mpsbridge.snippets.catalogue import load_templates\n"
+        "def all_of(kind): return [kind] + [each for sub in kind.__subclasses__() for each in all_of(sub)]\n"
+        "def unbuilt(): return [each for base in (Answer, Frozen) for each in all_of(base)"
+        " if not each.__pydantic_complete__]\n"
+        "before = len(unbuilt())\n"
+        "load_templates()\n"
+        "print(before > 50, unbuilt())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True []\n"
+
+
+def test_threads_that_use_a_model_first_at_the_same_moment_build_it_once() -> None:
+    class Fresh(Frozen):
+        at: int
+        of: tuple[str, ...] = ()
+
+    class Outer(Frozen):
+        inner: Fresh
+
+    began = threading.Barrier(16)
+    found: list[object] = []
+
+    def use() -> None:
+        began.wait()
+        found.append(Outer.model_validate({"inner": {"at": 1}}).model_dump(mode="json"))
+
+    threads = [threading.Thread(target=use) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [{"inner": {"at": 1, "of": []}}] * 16

@@ -1,24 +1,37 @@
-"""What is written once for all hosts is to the byte what an unchanged pypsrp writes for each of them."""
+"""What goes to a host is to the byte, or element for element, what an unchanged pypsrp sends."""
 
 from __future__ import annotations
 
 import base64
 import re
+import xml.etree.ElementTree as ET
 from collections.abc import Callable
 
 import pytest
 from pypsrp.complex_objects import ObjectMeta
+from pypsrp.exceptions import WinRMError, WinRMTransportError, WSManFaultError
 from pypsrp.messages import ApplicationPrivateData, RunspacePoolStateMessage
 from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.wsman import WSMan
 
 from mpsbridge.transports import messages
-from mpsbridge.transports.messages import Connection, Shell, script_command
+from mpsbridge.transports.messages import CachingSerializer, script_command
+from mpsbridge.transports.shell import Pipeline, Shell, function_command
 from mpsbridge.transports.taken import Taken
+from mpsbridge.transports.wsman import Connection, read_fault
 
 IDLE_S = 180
 ODD = "# <&> _x0041_ T\u00fcr \U0001f600 'it''s'\r\n\t\x00\x7f\n"
 ID = "0F1E2D3C-0000-0000-0000-000000000001"
+ENDPOINT = "http://ts1:5985/wsman"
+CREATED = (
+    '<rsp:Shell xmlns:rsp="http://schemas.microsoft.com/wbem/wsman/1/windows/shell"><rsp:ShellId>S1</rsp:ShellId>'
+    "<rsp:ResourceUri>http://schemas.microsoft.com/powershell/Odd&amp;Even</rsp:ResourceUri></rsp:Shell>"
+    '<wst:ResourceCreated xmlns:wst="http://schemas.xmlsoap.org/ws/2004/09/transfer"><wsa:ReferenceParameters>'
+    '<wsman:SelectorSet xmlns:wsman="http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd">'
+    '<wsman:Selector Name="ShellId">S&lt;1"&amp;</wsman:Selector></wsman:SelectorSet></wsa:ReferenceParameters>'
+    "</wst:ResourceCreated>"
+)
 
 
 class Sent(Exception):
@@ -26,47 +39,76 @@ class Sent(Exception):
 
 
 class Outbox:
-    """Takes one message and answers nothing."""
+    """Takes messages; the first ones get these bodies as their answers, the next one is handed to the test."""
 
-    endpoint = "http://ts1:5985/wsman"
+    endpoint = ENDPOINT
+
+    def __init__(self, *bodies: str) -> None:
+        self._bodies = list(bodies)
 
     def send(self, message: bytes, **_: object) -> bytes:
-        """Hand it to the test."""
-        raise Sent(message)
+        """Answer, or hand it to the test."""
+        if not self._bodies:
+            raise Sent(message)
+        related = re.search(rb"uuid:([0-9A-F-]+)</(?:wsa:)?MessageID>", message)
+        assert related is not None
+        return (
+            '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" '
+            'xmlns:wsa="http://schemas.xmlsoap.org/ws/2004/08/addressing"><s:Header>'
+            f"<wsa:RelatesTo>uuid:{related[1].decode()}</wsa:RelatesTo></s:Header>"
+            f"<s:Body>{self._bodies.pop(0)}</s:Body></s:Envelope>"
+        ).encode()
 
     def close(self) -> None:
         """Nothing to close."""
 
 
-def wsman() -> WSMan:
-    connection = WSMan("ts1", ssl=False, username="a", password="b", auth="ntlm")
-    connection.transport = Outbox()  # type: ignore[assignment]  # as the transport does it
+def wsman(*bodies: str) -> WSMan:
+    connection = WSMan("ts1", ssl=False, username="a", password="b", auth="ntlm", locale="en-US")
+    connection.transport = Outbox(*bodies)  # type: ignore[assignment]  # in place of its HTTP
     return connection
 
 
-def shared(version: str | None = None) -> RunspacePool:
-    return named(Shell(wsman(), "Microsoft.PowerShell", IDLE_S, Taken()), version)
+def ours(version: str = "", *bodies: str) -> Shell:
+    shell = Shell(Outbox(*bodies), "Microsoft.PowerShell", locale="en-US", idle_timeout_s=IDLE_S, taken=Taken())
+    shell.id, shell.protocol_version = ID, version
+    return shell
 
 
-def pypsrps_own(version: str | None = None) -> RunspacePool:
-    return named(RunspacePool(wsman(), no_profile=True, idle_timeout=IDLE_S), version)
-
-
-def named(pool: RunspacePool, version: str | None) -> RunspacePool:
-    pool.id, pool.protocol_version = ID, version
+def pypsrps_own(version: str | None = None, *bodies: str) -> RunspacePool:
+    pool = RunspacePool(wsman(*bodies), no_profile=True, idle_timeout=IDLE_S)
+    pool.id = pool.shell.id = ID
+    pool.protocol_version = version
     return pool
 
 
-def carried(element: str, act: Callable[[], None]) -> bytes:
-    """What the message that ``act`` sends carries in this element."""
-    with pytest.raises(Sent) as sent:
+def sent(act: Callable[[], object]) -> bytes:
+    """The message that ``act`` sends."""
+    with pytest.raises(Sent) as caught:
         act()
-    found = re.search(rf"<[^<>]*{element}[^<>]*>([^<]*)<".encode(), sent.value.args[0])
+    message: bytes = caught.value.args[0]
+    return message
+
+
+def carried(element: str, act: Callable[[], object]) -> bytes:
+    """What the message that ``act`` sends carries in this element."""
+    found = re.search(rf"<[^<>]*{element}[^<>]*>([^<]*)<".encode(), sent(act))
     assert found is not None
     return base64.b64decode(found[1])
 
 
-def begin(pipeline: PowerShell) -> bytes:
+def alike(message: bytes) -> str:
+    """A request without what is another one each time, whatever its prefixes and the order of its attributes."""
+    text = re.sub(r"uuid:[0-9A-F-]{36}", "uuid:", message.decode())
+    return ET.canonicalize(text, rewrite_prefixes=True)
+
+
+def begun(pipeline: Pipeline) -> bytes:
+    pipeline.id = ID
+    return carried("Arguments", pipeline.begin)
+
+
+def begun_by_pypsrp(pipeline: PowerShell) -> bytes:
     pipeline.id = ID
     return carried("Arguments", lambda: pipeline.begin_invoke(remote_stream_options=0))
 
@@ -76,50 +118,159 @@ def test_a_shell_is_opened_by_the_same_bytes(monkeypatch: pytest.MonkeyPatch) ->
     theirs = carried("creationXml", pypsrps_own().open)
     assert b"protocolversion" in theirs
     assert b"MaxRunspaces" in theirs
-    assert [carried("creationXml", shared().open) for _ in range(2)] == [theirs] * 2
+    assert [carried("creationXml", ours().open) for _ in range(2)] == [theirs] * 2
 
 
 @pytest.mark.parametrize("version", ["2.1", "2.2", "2.3"])
 @pytest.mark.parametrize("text", ["Get-Thing", ODD])
 def test_a_script_travels_as_the_same_bytes(text: str, version: str) -> None:
-    theirs = begin(PowerShell(pypsrps_own(version)).add_script(text, use_local_scope=False))
+    theirs = begun_by_pypsrp(PowerShell(pypsrps_own(version)).add_script(text, use_local_scope=False))
     assert (b"MergeInformation" in theirs) == (version == "2.3")
     for _ in range(2):
-        pool = shared(version)
-        assert begin(PowerShell(pool).add_command(script_command(text, version))) == theirs
+        assert begun(Pipeline(ours(version), script_command(text, version))) == theirs
 
 
 def test_each_host_and_each_script_has_its_own_message() -> None:
-    pool = shared("2.3")
-    pipelines = [PowerShell(pool).add_command(script_command(text, "2.3")) for text in ("Get-Thing", "Get-Other")]
-    first, other = (begin(pipeline) for pipeline in pipelines)
-    pool.id = ID[::-1]
-    assert len({first, other, begin(pipelines[0])}) == 3
+    shell = ours("2.3")
+    pipelines = [Pipeline(shell, script_command(text, "2.3")) for text in ("Get-Thing", "Get-Other")]
+    first, other = (begun(pipeline) for pipeline in pipelines)
+    shell.id = ID[::-1]
+    assert len({first, other, begun(pipelines[0])}) == 3
+
+
+def test_each_request_is_element_for_element_that_of_pypsrp() -> None:
+    def opened() -> tuple[Shell, RunspacePool]:
+        shell, pool = ours("2.3", CREATED), pypsrps_own("2.3", CREATED)
+        for open_ in (shell.open, pool.open):
+            sent(open_)  # the Receive after the Create
+        return shell, pool
+
+    def both(mine: Callable[[Shell], object], theirs: Callable[[RunspacePool], object]) -> None:
+        shell, pool = opened()
+        assert alike(sent(lambda: mine(shell))) == alike(sent(lambda: theirs(pool)))
+
+    assert alike(sent(ours().open)) == alike(sent(pypsrps_own().open))
+    both(lambda shell: shell.wsman.command(ID, b"abc"), lambda pool: pool.shell.command("", ["YWJj"], command_id=ID))
+    both(lambda shell: shell.wsman.send(ID, b"abc"), lambda pool: pool.shell.send("stdin", b"abc", command_id=ID))
+    both(lambda shell: shell.received(None), lambda pool: pool.shell.receive("stdout"))
+    both(
+        lambda shell: shell.received(ID, timeout_s=3),
+        lambda pool: pool.shell.receive("stdout", command_id=ID, timeout=3),
+    )
+    both(
+        lambda shell: shell.wsman.stop(ID),
+        lambda pool: pool.shell.signal("powershell/signal/ctrl_c", command_id=ID),
+    )
+    both(lambda shell: shell.close(), lambda pool: pool.shell.close())
+
+
+@pytest.mark.parametrize("size", [153_600, 512_000])
+@pytest.mark.parametrize("endpoint", ["http://ts1:5985/wsman", f"https://{'long.' * 40}example:5986/wsman"])
+def test_the_largest_request_fits_into_its_envelope(endpoint: str, size: int) -> None:
+    box = Outbox(CREATED.replace("S&lt;1", ID))
+    box.endpoint = endpoint
+    connection = Connection(box, "http://schemas.microsoft.com/powershell/Microsoft.PowerShell", locale="en-US")
+    connection.create(ID, b"", protocol="2.3", idle_timeout_s=IDLE_S)
+    connection.envelope_bytes = size
+    largest = b"x" * connection.payload_bytes
+    for act in (connection.command, connection.send):
+        message = sent(lambda act=act: act(ID, largest))  # type: ignore[misc]  # mypy cannot read the default
+        assert size - 1500 < len(message) <= size
+
+
+def test_a_message_that_is_too_long_for_one_request_goes_in_several() -> None:
+    class Requests(Outbox):
+        """Answers everything, and keeps the fragments."""
+
+        def __init__(self) -> None:
+            super().__init__(*["<a/>"] * 9)
+            self.pieces: list[bytes] = []
+
+        def send(self, message: bytes, **more: object) -> bytes:
+            found = re.search(rb"<rsp:(?:Arguments|Stream [^>]*)>([^<]*)<", message)
+            assert found is not None
+            self.pieces.append(base64.b64decode(found[1]))
+            return super().send(message, **more)
+
+    text, requests = "x" * 600_000, Requests()
+    shell = Shell(requests, "Microsoft.PowerShell", locale="en-US", idle_timeout_s=IDLE_S, taken=Taken())
+    Pipeline(shell, script_command(text, "2.3")).begin()
+    pieces = requests.pieces
+    assert len(pieces) > 3
+    assert [piece[16] for piece in pieces] == [1, *[0] * (len(pieces) - 2), 2]
+    assert [int.from_bytes(piece[8:16]) for piece in pieces] == list(range(len(pieces)))
+    assert text.encode() in b"".join(piece[21:] for piece in pieces)
+
+
+FAULT = """<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Body><s:Fault>
+<s:Code><s:Value>s:Receiver</s:Value>{subcode}</s:Code><s:Reason><s:Text xml:lang="">it  failed </s:Text></s:Reason>
+{detail}</s:Fault></s:Body></s:Envelope>"""
+DETAIL = (
+    '<s:Detail><f:WSManFault xmlns:f="http://schemas.microsoft.com/wbem/wsman/1/wsmanfault"{code}>{inner}'
+    "</f:WSManFault></s:Detail>"
+)
+SUBCODE = "<s:Subcode><s:Value>w:InternalError</s:Value></s:Subcode>"
+PROVIDER = '<f:Message> <f:ProviderFault provider="P" path="C:\\p">\nof the provider </f:ProviderFault></f:Message>'
+
+
+@pytest.mark.parametrize("subcode", ["", SUBCODE, "<s:Subcode><s:Value/></s:Subcode>"])
+@pytest.mark.parametrize(
+    "detail",
+    [
+        "",
+        DETAIL.format(code=' Code="2150858793" Machine="ts1"', inner="<f:Message> too late\n</f:Message>"),
+        DETAIL.format(code=' Code="odd"', inner=PROVIDER),
+        DETAIL.format(code="", inner=""),
+    ],
+)
+def test_a_fault_is_read_as_pypsrp_reads_it(subcode: str, detail: str) -> None:
+    text = FAULT.format(subcode=subcode, detail=detail)
+    mine, theirs = read_fault(text), WSMan._parse_wsman_fault(text)
+    assert vars(mine) == vars(theirs)
+    assert vars(read_fault("<a/>")) == vars(WSMan._parse_wsman_fault("<a/>"))
+
+
+def test_answers_that_are_no_answers_are_errors() -> None:
+    class Fixed(Outbox):
+        def __init__(self, answer: str | None) -> None:
+            super().__init__()
+            self.answer = answer
+
+        def send(self, message: bytes, **_: object) -> bytes:
+            assert message
+            if self.answer is None:
+                raise WinRMTransportError("http", 500, FAULT.format(subcode="", detail=""))
+            return self.answer.encode()
+
+    def asked(answer: str | None) -> Callable[[], object]:
+        return lambda: Connection(Fixed(answer), "r", locale="en-US").receive(None)
+
+    with pytest.raises(WSManFaultError):
+        asked(None)()
+    for answer in ("<a/>", "<s:Envelope xmlns:s='http://www.w3.org/2003/05/soap-envelope'><s:Body/></s:Envelope>"):
+        with pytest.raises(WinRMError, match="another request"):
+            asked(answer)()
+    with pytest.raises(ET.ParseError):
+        asked("nothing")()
+    other = (
+        '<r:ReceiveResponse xmlns:r="http://schemas.microsoft.com/wbem/wsman/1/windows/shell">'
+        '<r:Stream Name="pr">YQ==</r:Stream></r:ReceiveResponse>'
+    )
+    with pytest.raises(WinRMError, match="not asked for"):
+        Connection(Outbox(other), "r", locale="en-US").receive(None)
 
 
 def test_what_a_host_tells_of_itself_is_passed_over_and_all_else_is_read() -> None:
     told = '<Obj RefId="0"><MS><Obj N="ApplicationPrivateData" RefId="1"><DCT/></Obj></MS></Obj>'
     state = '<Obj RefId="0"><MS><I32 N="RunspaceState">2</I32></MS></Obj>'
-    serializer = shared()._serializer
+    serializer = CachingSerializer()
     assert serializer.deserialize(told, ObjectMeta("Obj", object=ApplicationPrivateData)) is not None
     assert serializer.deserialize(state, ObjectMeta("Obj", object=RunspacePoolStateMessage)).state == 2
     assert serializer.deserialize("<S>done</S>") == "done"
 
 
-def test_an_envelope_holds_as_much_as_pypsrp_reckons() -> None:
-    def room(kind: type[WSMan], address: str, size: int) -> int:
-        return kind(address, ssl=False, username="a", password="b", max_envelope_size=size).max_payload_size
-
-    for address in ("ts1", "a-much-longer-name.example.org", "ts2"):
-        for size in (153_600, 512_000):
-            assert room(Connection, address, size) == room(WSMan, address, size)
-
-
 def test_other_commands_are_written_for_each_host() -> None:
     for name in ("alice", "bob"):
-        ours, theirs = (
-            begin(PowerShell(pool).add_cmdlet("Get-Thing").add_parameter("Name", name))
-            for pool in (shared("2.3"), pypsrps_own("2.3"))
-        )
+        theirs = begun_by_pypsrp(PowerShell(pypsrps_own("2.3")).add_cmdlet("Get-Thing").add_parameter("Name", name))
         assert name.encode() in theirs
-        assert ours == theirs
+        assert begun(Pipeline(ours("2.3"), function_command("Get-Thing", {"Name": name}, "2.3"))) == theirs

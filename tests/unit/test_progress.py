@@ -8,8 +8,9 @@ import pytest
 from support.fake_clock import FakeClock
 
 from mpsbridge.cli.call import Call
+from mpsbridge.cli.call_progress import CallView
 from mpsbridge.cli.listing import repeat_for
-from mpsbridge.cli.progress import CallView, RunView
+from mpsbridge.cli.progress import RunView
 from mpsbridge.cli.terminal import Terminal
 from mpsbridge.models.sessions import LogonMode
 from mpsbridge.runs.events import (

@@ -166,7 +166,7 @@ def test_a_template_means_what_jinja_makes_of_it(name: str) -> None:
         loader=jinja2.FileSystemLoader(TEMPLATES),
         undefined=jinja2.StrictUndefined,
         finalize=literal,
-        autoescape=False,
+        autoescape=False,  # noqa: S701 - PowerShell, as the templates are
         trim_blocks=True,
         keep_trailing_newline=True,
     )

@@ -3,8 +3,8 @@
     python -m tests.benchmarks.rivals [--hosts 256] [--latency 20] [--ways http,https] [--rounds 3] [--only NAME,...]
 
 mpsbridge answers a whole ``sessions`` (``observe``: tables, births, owners, MultiPoint, lease, ...), the others one
-``quser``. Ratios count, not seconds: each is the median over the rounds of two runs of the same round. The command
-ends with 1 where a goal is missed.
+``quser``. Ratios count, not seconds: each is the median over the rounds of two runs of the same round; with few hosts
+the quickest run of each counts, in more rounds. The command ends with 1 where a goal is missed.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ class Goal:
     theirs: str
     field: str
     most: float
+    hosts: int = 256
 
 
 GOALS = (
@@ -58,9 +59,15 @@ GOALS = (
     Goal("CPU against Ansible over HTTP", False, "ansible", "cpu_s", 1 / 10),
     Goal("wall time against Ansible over HTTP", False, "ansible", "wall_s", 1 / 6),
     Goal("CPU against pypsrp over HTTPS", True, "pypsrp", "cpu_s", 0.35),
+    Goal("CPU against pywinrm, one host over HTTP", False, "pywinrm", "cpu_s", 1.3, hosts=1),
+    Goal("wall time against pywinrm, one host over HTTP", False, "pywinrm", "wall_s", 1.15, hosts=1),
 )
-GOALS_HOLD_AT = (256, 20)
-"""Hosts and milliseconds that the goals are about."""
+GOALS_HOLD_AT_MS = 20
+"""The round trip that the goals are about."""
+FEW_HOSTS, ROUNDS_OF_FEW = 8, 20
+"""So few hosts take so short a time that whatever else the machine does weighs more than they do: there are more
+rounds, and the quickest of each contestant counts.
+"""
 
 
 class Session:
@@ -146,8 +153,11 @@ def compare(hosts: int, latency_ms: int, *, tls: bool, names: Iterable[str], rou
     return runs
 
 
-def ratio(runs: Mapping[str, list[Run]], theirs: str, field: str) -> float:
-    """Ours divided by theirs, the median over the rounds."""
+def ratio(runs: Mapping[str, list[Run]], theirs: str, field: str, hosts: int) -> float:
+    """Ours divided by theirs: the median over the rounds, with few hosts the least by the least."""
+    if hosts <= FEW_HOSTS:
+        mine, other = (min(float(getattr(run.cost, field)) for run in runs[name]) for name in ("mpsbridge", theirs))
+        return mine / other
     pairs = zip(runs["mpsbridge"], runs[theirs], strict=False)
     return statistics.median(float(getattr(mine.cost, field) / getattr(other.cost, field)) for mine, other in pairs)
 
@@ -157,29 +167,30 @@ COLUMNS = ("wall s", "CPU s", "ms/host", "MiB", "requests", "lab CPU s", "wall",
 
 
 def table(title: str, runs: Mapping[str, list[Run]], hosts: int) -> None:
-    """The medians of each contestant."""
+    """The medians of each contestant; with few hosts the least."""
+    middle = min if hosts <= FEW_HOSTS else statistics.median
     say(f"\n{title}")
     say(f"{'':<11}" + "".join(f"{column:>11}" for column in COLUMNS))
     for name, each in runs.items():
         wall_s, cpu_s, peak_mib = (
-            statistics.median(getattr(run.cost, field) for run in each) for field in ("wall_s", "cpu_s", "peak_mib")
+            middle([float(getattr(run.cost, field)) for run in each]) for field in ("wall_s", "cpu_s", "peak_mib")
         )
         requests = statistics.median(run.requests for run in each) / hosts
         lab_cpu_s = statistics.median(run.lab_cpu_s for run in each)
         line = f"{name:<11}{wall_s:>11.2f}{cpu_s:>11.2f}{cpu_s / hosts * 1000:>11.1f}{peak_mib:>11.0f}"
         line += f"{requests:>11.2f}{lab_cpu_s:>11.2f}"
         if "mpsbridge" in runs:
-            line += f"{ratio(runs, name, 'wall_s'):>11.2f}{ratio(runs, name, 'cpu_s'):>11.2f}"
+            line += f"{ratio(runs, name, 'wall_s', hosts):>11.2f}{ratio(runs, name, 'cpu_s', hosts):>11.2f}"
         say(line)
 
 
-def judge(runs: Mapping[str, list[Run]], *, tls: bool) -> bool:
-    """Print each goal of this way; whether all are reached."""
+def judge(runs: Mapping[str, list[Run]], *, hosts: int, tls: bool) -> bool:
+    """Print each goal for so many hosts by this way; whether all are reached."""
     good = True
     for goal in GOALS:
-        if goal.tls != tls or not {"mpsbridge", goal.theirs} <= set(runs):
+        if (goal.tls, goal.hosts) != (tls, hosts) or not {"mpsbridge", goal.theirs} <= set(runs):
             continue
-        found = ratio(runs, goal.theirs, goal.field)
+        found = ratio(runs, goal.theirs, goal.field, hosts)
         good = good and found <= goal.most
         say(
             f"{goal.what}: {found:.3f}, to reach at most {goal.most:.3f}: {'holds' if found <= goal.most else 'MISSED'}"
@@ -208,7 +219,7 @@ def main() -> int:
     parser.add_argument("--hosts", default="256", help="numbers of hosts, such as 64,256,1000")
     parser.add_argument("--latency", default="20", help="round trips in milliseconds, such as 0,20,100")
     parser.add_argument("--ways", default="http,https")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, help=f"default 3, with at most {FEW_HOSTS} hosts {ROUNDS_OF_FEW}")
     parser.add_argument("--only", default=",".join(NAMES), help="contestants")
     asked = parser.parse_args()
     names = asked.only.split(",")
@@ -218,10 +229,11 @@ def main() -> int:
         for latency_ms in map(int, asked.latency.split(",")):
             for way in asked.ways.split(","):
                 tls = way == "https"
-                runs = compare(hosts, latency_ms, tls=tls, names=names, rounds=asked.rounds)
+                rounds = asked.rounds or (ROUNDS_OF_FEW if hosts <= FEW_HOSTS else 3)
+                runs = compare(hosts, latency_ms, tls=tls, names=names, rounds=rounds)
                 table(f"{hosts} hosts, {latency_ms} ms, NTLM over {way.upper()}", runs, hosts)
-                if (hosts, latency_ms) == GOALS_HOLD_AT:
-                    good = judge(runs, tls=tls) and good
+                if latency_ms == GOALS_HOLD_AT_MS:
+                    good = judge(runs, hosts=hosts, tls=tls) and good
     return 0 if good else 1
 
 
