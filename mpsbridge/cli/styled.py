@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Literal
 
 from mpsbridge.cli.output import Stream
@@ -16,7 +17,7 @@ Style = Literal["", "bold", "red", "yellow"]
 _CODES: Mapping[str, str] = {"bold": "1", "red": "31", "yellow": "33"}
 UNLIMITED = 10_000
 """Columns where output is not a terminal: a table in a file or a pipe is never cut."""
-_USUAL = (80, 25)
+_USUAL = 80
 
 
 class StyledOutput:
@@ -32,7 +33,7 @@ class StyledOutput:
     @property
     def width(self) -> int:
         """Columns of the terminal now; ``COLUMNS`` outweighs what it says."""
-        return _size(self.stream)[0] if self.is_terminal else UNLIMITED
+        return _columns(self.stream) if self.is_terminal else UNLIMITED
 
     def styled(self, text: str, style: Style) -> str:
         """The text as it is sent to show in this style."""
@@ -50,13 +51,11 @@ def _understands_styles() -> bool:
     return os.name != "nt" or bool({"WT_SESSION", "ANSICON", "TERM"} & set(os.environ))
 
 
-def _size(stream: Stream) -> tuple[int, int]:
-    columns, lines = _USUAL
-    for number in (stream.fileno, lambda: 0, lambda: 1, lambda: 2):
-        try:
-            columns, lines = os.get_terminal_size(number())
-        except (OSError, ValueError):
-            continue
-        break
+def _columns(stream: Stream) -> int:
     told = os.environ.get("COLUMNS", "")
-    return (int(told) if told.isdecimal() else columns) or _USUAL[0], lines or _USUAL[1]
+    if told.isdecimal() and int(told):
+        return int(told)
+    for number in (stream.fileno, lambda: 0, lambda: 1, lambda: 2):
+        with suppress(OSError, ValueError):
+            return os.get_terminal_size(number()).columns or _USUAL
+    return _USUAL

@@ -7,9 +7,11 @@ from datetime import UTC, datetime, timedelta, timezone
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
+from mpsbridge.models.frozen import build_models
 from mpsbridge.runs.events import HAPPENINGS, Happening, MarkTold, SessionTold
 from mpsbridge.runs.journal import Entry, Run
 
+build_models()  # a model that is not built yet does not say which values it must have
 RUN = "20261125-120000-abcd"
 NASTY = st.sampled_from(
     [
