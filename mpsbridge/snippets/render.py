@@ -6,9 +6,9 @@ A template is function definitions (static text, shared ones by ``{% include %}`
 
 Rules of this file: templates come from the folder beside the package and from nowhere else; a value enters only on the
 call line and only as a literal; line 1 of what is sent says what ran, in ASCII, with people and texts as digests (W35).
-The call line below it does carry what the host needs: the bytes of a row, the text of a message. Of Jinja's language
-these two marks are all that a template may hold, so that no expression, and no library of them, stands between a value
-and a script; a test holds what is made of every template to what Jinja makes of it.
+The call line below it does carry what the host needs: the bytes of a row, the text of a message. Jinja2 renders the
+definitions (:mod:`mpsbridge.snippets.jinja`), which are the same for every call and therefore kept
+(:mod:`mpsbridge.snippets.kept`); the call is written here, and a test holds both to what Jinja makes of the template.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,17 +26,13 @@ from mpsbridge.errors import RenderError
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.scripts import Effect, Script
 from mpsbridge.once import once
+from mpsbridge.snippets.kept import Rendered, digest, kept
 from mpsbridge.snippets.literals import literal
 from mpsbridge.version import __version__
 
 TEMPLATES = Path(mpsbridge.__file__).resolve().parent.parent / "ps_templates"
 """Never found by import name: a ``ps_templates`` on ``PYTHONPATH`` must not replace what runs as administrator."""
 
-_NAME = re.compile(r"[a-z]+(-[a-z]+)*")
-_INCLUDE = re.compile(r"\{% include '(?P<name>[^']*)' %\}\n?")
-_SHARED = re.compile(r"shared/[a-z]+\.ps1\.j2")
-"""What may be included: nothing else is looked for, so no name leads out of the folder."""
-_MARK = re.compile(r"\{[{%#]|[}%#]\}")
 _CALL = re.compile(r"(?P<function>[A-Z][a-z]+-Mpsbridge[A-Za-z]+)(?P<arguments>( -[A-Z][A-Za-z]* \{\{ [a-z_]+ \}\})*)")
 _ARGUMENT = re.compile(r"-([A-Z][A-Za-z]*) \{\{ ([a-z_]+) \}\}")
 _DIGESTED = ("user", "owner", "text", "expected")
@@ -78,8 +73,8 @@ def render(snippet: str, effect: Effect, parameters: Frozen, *, reason: str = ""
         call=line,
         function=call.function,
         parameters={name: values[field] for name, field in call.fields.items()},
-        digest=_digest(f"{definitions}\n{line}"),
-        definitions_digest=_digest(definitions),
+        digest=digest(f"{definitions}\n{line}"),
+        definitions_digest=digest(definitions),
     )
 
 
@@ -92,29 +87,16 @@ def published(snippet: str) -> tuple[str, str]:
 @once
 def _template(snippet: str) -> tuple[str, Call]:
     """The definitions and the call of a template. They are the same for every call, so they are read once."""
-    name = f"{snippet}.ps1.j2"
-    source = _source(name, is_known=_NAME.fullmatch(snippet) is not None)
-    head, _, last = source.rstrip("\n").rpartition("\n")
-    definitions = _INCLUDE.sub(_included, head).strip("\n")
-    if (mark := _MARK.search(definitions)) is not None:
-        raise RenderError(f"the template {snippet!r} cannot be read: {mark[0]} above its last line")
-    if (call := _CALL.fullmatch(last)) is None:
+    found = kept(snippet, TEMPLATES, lambda: _rendered(snippet))
+    if (call := _CALL.fullmatch(found.call)) is None:
         raise RenderError(f"the last line of the template {snippet!r} is not one call")
-    return definitions, Call(call["function"], dict(_ARGUMENT.findall(call["arguments"])))
+    return found.definitions, Call(call["function"], dict(_ARGUMENT.findall(call["arguments"])))
 
 
-def _included(found: re.Match[str]) -> str:
-    return _source(found["name"], is_known=_SHARED.fullmatch(found["name"]) is not None)
+def _rendered(snippet: str) -> Rendered:
+    from mpsbridge.snippets.jinja import rendered  # noqa: PLC0415 - where nothing right is kept
 
-
-def _source(name: str, *, is_known: bool) -> str:
-    """The text of a file of the folder. Raises ``RenderError`` where there is none, or none of that name can be."""
-    path = TEMPLATES / name
-    if not (is_known and path.is_file()):
-        raise RenderError(
-            f"the template {name!r} is not in {TEMPLATES}", hint="Install mpsbridge again; a file is missing."
-        )
-    return path.read_text(encoding="utf-8")
+    return rendered(snippet, TEMPLATES)
 
 
 def _values(parameters: Frozen) -> dict[str, JsonValue]:
@@ -143,7 +125,7 @@ def _audited(entry: dict[str, JsonValue]) -> dict[str, JsonValue]:
         if name == "expected" and isinstance(value, str) and _WORD.fullmatch(value):
             audit[name] = value
         elif name in _DIGESTED and isinstance(value, str):
-            audit[f"{name}_sha256"] = _digest(value)[:12]
+            audit[f"{name}_sha256"] = digest(value)[:12]
         elif name not in _PERSONAL and value is not None:
             audit[name] = value
     return audit
@@ -151,7 +133,3 @@ def _audited(entry: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 def _json(value: JsonValue) -> str:
     return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
-
-
-def _digest(text: str) -> str:
-    return sha256(text.encode()).hexdigest()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -190,9 +192,8 @@ def test_a_value_without_a_literal_does_not_render() -> None:
         ("function Get-MpsbridgeX { }\n\nGet-MpsbridgeX; Get-MpsbridgeX\n", "not one call"),
         ("{% include '../outside.ps1.j2' %}\n\nGet-MpsbridgeX\n", "outside.ps1.j2"),
         ("{% include 'missing.ps1.j2' %}\n\nGet-MpsbridgeX\n", "missing.ps1.j2"),
-        ("{% include 'odd.ps1.j2' %}\n\nGet-MpsbridgeX\n", "odd.ps1.j2"),
-        ("'{{ a }}'\n\nGet-MpsbridgeX\n", "cannot be read"),
-        ("{# note #}\n\nGet-MpsbridgeX\n", "cannot be read"),
+        ("{% include 'odd.ps1.j2' %}\n\nGet-MpsbridgeX\n", "includes itself"),
+        ("'{{ a }}'\n\nGet-MpsbridgeX\n", "not given"),
         ("{% if a %}x{% endif %}\n\nGet-MpsbridgeX\n", "cannot be read"),
         ("{% broken\n\nGet-MpsbridgeX\n", "cannot be read"),
     ],
@@ -210,7 +211,6 @@ def test_a_template_of_another_shape_does_not_render(
 
 
 PROBE = """
-from mpsbridge.snippets.observe import Observe
 from mpsbridge.snippets.observe import Observe
 from mpsbridge.snippets.render import TEMPLATES
 print(TEMPLATES)
@@ -245,9 +245,18 @@ def test_a_planted_folder_changes_nothing_here(tmp_path: Path) -> None:
 
 def test_a_planted_folder_changes_nothing_for_an_installed_wheel(tmp_path: Path) -> None:
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    build = [*pip, "wheel", "--no-build-isolation", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT)]
+    source = tmp_path / "source"
+    for part in ("mpsbridge", "ps_templates"):
+        shutil.copytree(ROOT / part, source / part)
+    for part in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / part, source)
+    (source / "mpsbridge" / "snippets" / "__pycache__").mkdir(exist_ok=True)
+    (source / "mpsbridge" / "snippets" / "__pycache__" / "observe.ps1.kept").write_text("of the machine that builds it")
+    build = [*pip, "wheel", "--no-build-isolation", "--no-deps", "--wheel-dir", str(tmp_path), str(source)]
     subprocess.run(build, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        assert not [name for name in archive.namelist() if "__pycache__" in name or name.endswith(".kept")]
     site = tmp_path / "site"
     install = [*pip, "install", "--no-deps", "--no-index", "--target", str(site), str(wheel)]
     subprocess.run(install, check=True, capture_output=True)
