@@ -18,7 +18,8 @@ Rules:
   there. Deleting that shell ends all that we left in it; a new one is opened, and a second such answer is final.
 * Script text goes only to PowerShell's own endpoints. On any other (JEA, ``Target.configuration_name``) the same call
   goes as a command with parameters, because such an endpoint runs nothing but the functions that it publishes.
-* pypsrp's and pyspnego's own logs hold script text and sign-in tokens: they are silenced, for this process.
+* pypsrp's and pyspnego's own logs hold script text and sign-in tokens, pypsrp's warnings what a host likes to say: they
+  are silenced, for this process.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import warnings
 
 from pypsrp.complex_objects import Command, GenericComplexObject, PSInvocationState
 from pypsrp.exceptions import WSManFaultError
@@ -54,6 +56,7 @@ LOCALE = "en-US"
 _log = logging.getLogger(__name__)
 for _name in ("pypsrp", "spnego"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)
+warnings.filterwarnings("ignore", module="pypsrp")
 
 
 class WinrmTransport:

@@ -160,6 +160,8 @@ class Connection:
             raise WinRMError("the answer belongs to another request")
         if (found := answer.find("s:Body", NAMESPACES)) is None:
             raise WinRMError("the answer has no body")
+        if found.find("s:Fault", NAMESPACES) is not None:
+            raise _fault(answer)
         return found
 
     def _envelope(
@@ -192,7 +194,11 @@ class Connection:
 
 def read_fault(text: str) -> WSManFaultError:
     """What a fault says. Raises ``xml.etree.ElementTree.ParseError`` where the text is not XML."""
-    fault = ET.fromstring(text).find("s:Body/s:Fault", NAMESPACES)  # noqa: S314 - see the rules
+    return _fault(ET.fromstring(text))  # noqa: S314 - see the rules
+
+
+def _fault(answer: ET.Element) -> WSManFaultError:
+    fault = answer.find("s:Body/s:Fault", NAMESPACES)
     if fault is None:
         return WSManFaultError(None, None, None, None, None, None)
     code: str | None = fault.findtext("s:Code/s:Subcode/s:Value", None, NAMESPACES)

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import base64
 import re
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 
 import pytest
-from pypsrp.complex_objects import ObjectMeta
-from pypsrp.exceptions import WinRMError, WinRMTransportError, WSManFaultError
-from pypsrp.messages import ApplicationPrivateData, RunspacePoolStateMessage
+from pypsrp.complex_objects import ObjectMeta, RunspacePoolState
+from pypsrp.exceptions import (
+    InvalidPSRPOperation,
+    InvalidRunspacePoolStateError,
+    WinRMError,
+    WinRMTransportError,
+    WSManFaultError,
+)
+from pypsrp.messages import ApplicationPrivateData, MessageType, RunspacePoolStateMessage
 from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.wsman import WSMan
 
 from mpsbridge.transports import messages
+from mpsbridge.transports.fragments import in_one_fragment
 from mpsbridge.transports.messages import CachingSerializer, script_command
 from mpsbridge.transports.shell import Pipeline, Shell, function_command
 from mpsbridge.transports.taken import Taken
@@ -258,6 +267,117 @@ def test_answers_that_are_no_answers_are_errors() -> None:
     )
     with pytest.raises(WinRMError, match="not asked for"):
         Connection(Outbox(other), "r", locale="en-US").receive(None)
+
+
+NAMES = {
+    "s": "http://www.w3.org/2003/05/soap-envelope",
+    "wsa": "http://schemas.xmlsoap.org/ws/2004/08/addressing",
+    "rsp": "http://schemas.microsoft.com/wbem/wsman/1/windows/shell",
+}
+ANSWER = f"""<{{s}}:Envelope xmlns:{{s}}='{NAMES["s"]}' xmlns:{{wsa}}='{NAMES["wsa"]}' xmlns:{{rsp}}='{NAMES["rsp"]}'>
+<{{s}}:Header><{{wsa}}:RelatesTo>{{related}}</{{wsa}}:RelatesTo></{{s}}:Header>
+<{{s}}:Body><{{rsp}}:ReceiveResponse><{{rsp}}:Stream Name='stdout'>YWJj</{{rsp}}:Stream><{{rsp}}:Stream Name='stdout'/>
+<{{rsp}}:CommandState State='{NAMES["rsp"]}/CommandState/Done'>
+<{{rsp}}:ExitCode>none</{{rsp}}:ExitCode></{{rsp}}:CommandState>
+</{{rsp}}:ReceiveResponse></{{s}}:Body></{{s}}:Envelope>"""
+SAME = {name: name for name in NAMES}
+
+
+def received(prefixes: dict[str, str], change: Callable[[str], str] = lambda answer: answer) -> bytes:
+    """What a Receive gives whose answer has these prefixes, and is changed so."""
+
+    class Host(Outbox):
+        def send(self, message: bytes, **_: object) -> bytes:
+            related = re.search(r"uuid:[0-9A-F-]+(?=</wsa:MessageID>)", message.decode())
+            assert related is not None
+            return change(ANSWER.format_map(prefixes | {"related": related[0]})).encode()
+
+    return Connection(Host(), "r", locale="en-US").receive(ID)
+
+
+@pytest.mark.parametrize("prefixes", [SAME, {"s": "a", "wsa": "s", "rsp": "wsa"}, {"s": "E", "wsa": "_", "rsp": "s.1"}])
+def test_prefixes_are_the_hosts_own_matter_and_a_commands_state_is_passed_over(prefixes: dict[str, str]) -> None:
+    assert received(prefixes) == b"abc"
+
+
+def test_an_element_of_another_namespace_is_another_element() -> None:
+    for name in ("s", "wsa"):
+        with pytest.raises(WinRMError, match="another request"):
+            received(SAME, lambda answer, name=name: answer.replace(f"'{NAMES[name]}'", "'urn:other'"))  # type: ignore[misc]  # mypy cannot read the default
+    assert received(SAME, lambda answer: answer.replace(f"'{NAMES['rsp']}'", "'urn:other'")) == b""
+
+
+def test_a_stream_without_a_name_is_none_that_was_asked_for() -> None:
+    with pytest.raises(WinRMError, match="not asked for"):
+        received(SAME, lambda answer: answer.replace(" Name='stdout'", ""))
+
+
+def test_a_fault_is_one_whatever_the_http_status() -> None:
+    fault = FAULT.format(subcode=SUBCODE, detail=DETAIL.format(code=' Code="5"', inner=""))
+    body = fault[fault.index("<s:Fault>") : fault.index("</s:Body>")]
+    with pytest.raises(WSManFaultError) as caught:
+        Connection(Outbox(body), "r", locale="en-US").receive(ID)
+    assert caught.value.code == 5
+
+
+def told(kind: int, xml: str) -> str:
+    """A Receive's answer with one message of a host."""
+    message = (1).to_bytes(4, "little") + kind.to_bytes(4, "little") + bytes(32) + xml.encode()
+    content = base64.b64encode(in_one_fragment(message, 1)).decode()
+    stream = f'<rsp:Stream Name="stdout">{content}</rsp:Stream>'
+    return f'<rsp:ReceiveResponse xmlns:rsp="{NAMES["rsp"]}">{stream}</rsp:ReceiveResponse>'
+
+
+def capability(version: str) -> str:
+    xml = (
+        f'<Obj RefId="0"><MS><Version N="protocolversion">{version}</Version><Version N="PSVersion">2.0</Version>'
+        '<Version N="SerializationVersion">1.1.0.1</Version></MS></Obj>'
+    )
+    return told(MessageType.SESSION_CAPABILITY, xml)
+
+
+def state(number: int) -> str:
+    return told(MessageType.RUNSPACEPOOL_STATE, f'<Obj RefId="0"><MS><I32 N="RunspaceState">{number}</I32></MS></Obj>')
+
+
+@pytest.mark.parametrize(
+    ("version", "size"),
+    [("2.1", 153_600), ("2.2", 512_000), ("2.3", 512_000), ("2.10", 512_000), ("3.0", 512_000), ("2", 153_600)],
+)
+def test_the_hosts_version_says_how_much_goes_into_a_request(version: str, size: int) -> None:
+    answers = CREATED, capability(version), state(RunspacePoolState.OPENED)
+    shell, pool = ours("", *answers), pypsrps_own(None, *answers)
+    shell.open()
+    pool.open()
+    assert shell.protocol_version == pool.protocol_version == version
+    assert shell.wsman.envelope_bytes == pool.connection.max_envelope_size == size
+    mine, theirs = sent(lambda: shell.received(None)), sent(lambda: pool.shell.receive("stdout"))
+    assert alike(mine) == alike(theirs)
+    assert f">{size}</".encode() in mine
+
+
+@pytest.mark.parametrize("number", [RunspacePoolState.CLOSED, RunspacePoolState.BROKEN])
+def test_a_shell_that_does_not_open_is_deleted_all_the_same(number: int) -> None:
+    shell = ours("", CREATED, state(number))
+    with pytest.raises((InvalidPSRPOperation, InvalidRunspacePoolStateError)):
+        shell.open()
+    assert b"/transfer/Delete<" in sent(shell.close)
+
+
+def test_what_a_host_says_in_an_object_of_the_wrong_shape_reaches_no_terminal() -> None:
+    code = """
+import mpsbridge.transports.winrm
+from mpsbridge.transports.fragments import Fragments, in_one_fragment
+from mpsbridge.transports.messages import CachingSerializer
+from mpsbridge.transports.taken import Taken
+
+xml = b'<Obj RefId="0"><TN RefId="0"><T>System.Management.Automation.ErrorRecord</T></TN>'
+xml += b'<ToString>_x001B_[31m alice</ToString></Obj>'
+output = (1).to_bytes(4, "little") + (0x00041004).to_bytes(4, "little") + bytes(32) + xml
+print(len(Fragments(CachingSerializer(), Taken(), lambda: None).read(in_one_fragment(output, 1))))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("1\n", "")
 
 
 def test_what_a_host_tells_of_itself_is_passed_over_and_all_else_is_read() -> None:
