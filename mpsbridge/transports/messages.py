@@ -4,6 +4,10 @@ pypsrp makes each of them again for each host, in Python: it copies every comman
 XML; so much CPU do few other things take that a cold host costs. Here the same code does it for the first host that
 needs it. What stands around that XML (whose shell, which pipeline, which piece) is made for each host as ever.
 
+What each part buys, of the 8 to 9 ms of CPU that one of 256 hosts costs: messages that are written once 3.3 ms, what a
+host tells of itself left unread 1.2 ms. Only public names of pypsrp are used: of its serializer two methods are
+overridden, and ``Message.pack`` takes bytes.
+
 Rules: what is kept depends on nothing but the script, the PSRP version of the host, and pypsrp; a test holds what goes
 out, to the byte, to what its own classes send.
 """

@@ -81,7 +81,7 @@ class Shell:
         self.state = RunspacePoolState.NEGOTIATION_SENT
         while self.state == RunspacePoolState.NEGOTIATION_SENT:
             for message in self.received(None):
-                self._take(message)
+                self.take(message)
         if self.state != RunspacePoolState.OPENED:
             raise InvalidRunspacePoolStateError(self.state, RunspacePoolState.OPENED, "use a shell")
 
@@ -98,8 +98,8 @@ class Shell:
         packed = Message(Destination.SERVER, self.id, pipeline, message, self._serializer).pack()
         return self._fragments.pieces(packed, self.wsman.payload_bytes)
 
-    def _take(self, message: Message) -> None:
-        """A message about the shell."""
+    def take(self, message: Message) -> None:
+        """Take a message about the shell. Raises ``InvalidPSRPOperation`` where the host says that it is broken."""
         data: Any = message.data
         match message.message_type:
             case MessageType.SESSION_CAPABILITY:
@@ -173,7 +173,7 @@ class Pipeline:
                 if data.error_record is not None:
                     self.errors.append(data.error_record)
             case MessageType.SESSION_CAPABILITY | MessageType.RUNSPACEPOOL_STATE:
-                self._shell._take(message)  # noqa: SLF001 - of the shell, though it came with the pipeline
+                self._shell.take(message)  # of the shell, though it came with the pipeline
 
 
 def function_command(name: str, parameters: Mapping[str, Any], protocol_version: str) -> Command:

@@ -1,7 +1,8 @@
 """Signing in by NTLMv2, raw or inside SPNEGO, with the account's NT hash, which is made once.
 
 Of a password pyspnego makes two hashes for each connection: the NT hash, and that of LAN Manager, whose DES in pure
-Python takes more time than all the rest of signing in. NTLMv2 never uses it.
+Python takes more time than all the rest of signing in, 0.9 ms of the 8 to 9 ms of CPU that one of 256 hosts costs.
+NTLMv2 never uses it.
 
 How strong the protection of the messages is, the peer's CHALLENGE says, in clear; pyspnego takes what it is offered.
 Hence the rules:
@@ -18,8 +19,9 @@ Hence the rules:
   anything else is believed; raw NTLM has no such token: over plain HTTP the first sealed answer proves it.
 * NTLMv1 and LM never: a lower ``LM_COMPAT_LEVEL``, which pyspnego reads, is refused.
 
-The inner names of pyspnego that are used: ``_context`` and ``_mic_recv`` of its SPNEGO, ``_context_attr`` and
-``_mic_required`` of its NTLM; a test holds each to what it is taken for.
+The inner names of pyspnego that are used, and what for: ``ntowfv1`` for the NT hash; ``NegotiateProxy``, ``NTLMProxy``,
+``NegotiateFlags``, ``_context``, ``_context_attr``, ``_mic_recv`` and ``_mic_required`` for the rules above, which no
+public name lets anybody ask or demand. A test holds each to what it is taken for.
 """
 
 from __future__ import annotations
