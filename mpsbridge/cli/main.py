@@ -20,7 +20,7 @@ from typer.models import CommandInfo
 from mpsbridge.cli.commands import app
 from mpsbridge.cli.helptext import COMMON, common_help
 from mpsbridge.cli.leaving import INTERRUPTION, Exit, Surroundings
-from mpsbridge.cli.options import prepare
+from mpsbridge.cli.options import without_options
 from mpsbridge.cli.output import INTERRUPTED, code_after, guarded_streams, standard
 from mpsbridge.cli.usage import complaint, understood
 
@@ -91,7 +91,7 @@ def _name(entry: CommandInfo) -> str:
 def _shared_options() -> list[Any]:
     """The options that most commands share, each once."""
     found: dict[str, Any] = {}
-    for command in typer.main.get_command(app_for(["all"])).commands.values():  # type: ignore[attr-defined]  # it is a group
+    for command in typer.main.get_command(app).commands.values():  # type: ignore[attr-defined]  # it is a group
         for one in command.params:
             if getattr(one, "rich_help_panel", None) == COMMON and not one.hidden:
                 found.setdefault(one.name, one)
@@ -109,13 +109,17 @@ def app_for(arguments: Sequence[str]) -> typer.Typer:
     Typer makes the options of every command that it is given again for each call, some 500; the list of commands shows
     none of them.
     """
-    named = [entry for entry in app.registered_commands if arguments and _name(entry) == arguments[0]]
-    is_list = _OF_ALL.issuperset(arguments) and _COMPLETION not in os.environ
-    for entry in named or ([] if is_list else app.registered_commands):
-        if entry.callback is not None:
-            prepare(entry.callback)
-    if not named:
+    chosen = [entry for entry in app.registered_commands if arguments and _name(entry) == arguments[0]]
+    if not chosen and _OF_ALL.issuperset(arguments) and _COMPLETION not in os.environ:
+        chosen = [_listed(entry) for entry in app.registered_commands]
+    if not chosen:
         return app
-    alone = copy.copy(app)
-    alone.registered_commands = named
-    return alone
+    part = copy.copy(app)
+    part.registered_commands = chosen
+    return part
+
+
+def _listed(entry: CommandInfo) -> CommandInfo:
+    listed = copy.copy(entry)
+    listed.callback = without_options(entry.callback) if entry.callback else None
+    return listed

@@ -252,79 +252,95 @@ _GROUPS = {"options": (_end_options, None), "who": (_selector, "Session selectio
 """Parameters of commands that stand for many options: their list, and the heading in the help."""
 
 
-_Parameters = dict[str, inspect.Parameter]
-_PREPARE = "prepare"
+_NAMES = ("__module__", "__name__", "__qualname__", "__doc__")
 
 
-def command(
-    function: Callable[..., int],
-    *,
-    journal: bool = False,
-    contacts: bool = False,
-    hides: frozenset[str] = frozenset(),
-) -> Callable[..., None]:
-    """Make ``function(call, ...) -> exit code`` something that typer can run, with the shared options added.
+class WithOptions:
+    """A function ``(call, ...) -> exit code`` as typer runs it, with the shared options added.
 
-    It has no parameters until it is prepared (:func:`prepare`).
-
-    ``journal``: whether a command that contacts no host reads the record of runs. ``contacts``: that it contacts hosts
-    though it has no argument of that name. ``hides``: shared options that are not in its help.
+    Its arguments and options are made when typer asks for its signature: all commands have some 500, and a call needs
+    those of one. ``journal``: whether a command that contacts no host reads the record of runs. ``contacts``: that it
+    contacts hosts though it has no argument of that name. ``hides``: shared options that are not in its help.
     """
 
-    @functools.wraps(function)
-    def wrapper(**values: Any) -> None:
+    def __init__(
+        self,
+        function: Callable[..., int],
+        *,
+        journal: bool = False,
+        contacts: bool = False,
+        hides: frozenset[str] = frozenset(),
+    ) -> None:
+        functools.update_wrapper(self, function, assigned=_NAMES, updated=())
+        del self.__dict__["__wrapped__"]  # typer would follow it
+        self.__annotations__: dict[str, Any] = {}  # all are in the signature
+        self._function = function
+        self._journal = journal
+        self._contacts = contacts
+        self._hides = hides
+
+    def __call__(self, **values: Any) -> None:
+        """Answer the call, and leave with its exit code."""
         from mpsbridge.cli.call import answer
 
-        shared, groups = options()
-        flags = {key: values.pop(key) for key in shared}
-        given = {name: {key: values.pop(key) for key in group} for name, group in groups.items()}
+        flags = {key: values.pop(key) for key in self._shared}
+        given = {name: {key: values.pop(key) for key in group} for name, group in self._groups.items()}
         context = values.pop("context")
-        name = function.__name__.replace("_", "-")
-        code = answer(function, name, flags=flags, groups=given, values=values, surroundings=context.obj)
+        name = self._function.__name__.replace("_", "-")
+        code = answer(self._function, name, flags=flags, groups=given, values=values, surroundings=context.obj)
         raise Exit(code)
 
-    @functools.cache
-    def options() -> tuple[_Parameters, dict[str, _Parameters]]:
-        """Give the wrapper its parameters; the shared options, and the groups of others, by name."""
-        own = {name: entry for name, entry in _parameters(function).items() if name != "call"}
-        groups = {name: _parameters(lists, panel=panel) for name, (lists, panel) in _GROUPS.items() if name in own}
-        who = groups["who"] if own.pop("who", None) else {}
-        shared = {
-            key: _hidden(entry) if key in hides else entry
-            for key, entry in _parameters(_shared, panel=COMMON).items()
-            if contacts or "hosts" in own or key in _WITHOUT_HOSTS or (journal and key in {"journal", "journal_shared"})
-        }
-        typed = [groups["options"] if name == "options" else {name: entry} for name, entry in own.items()]
+    @functools.cached_property
+    def __signature__(self) -> inspect.Signature:
         keyword = inspect.Parameter.KEYWORD_ONLY
+        own = {name: {name: entry} for name, entry in self._own.items()} | self._groups
+        who = own.pop("who", {})
         parameters = [
             inspect.Parameter("context", keyword, annotation=typer.Context),
-            *(entry.replace(kind=keyword) for group in (*typed, who, shared) for entry in group.values()),
+            *(entry.replace(kind=keyword) for group in (*own.values(), who, self._shared) for entry in group.values()),
         ]
-        wrapper.__dict__["__signature__"] = inspect.Signature(parameters)
-        wrapper.__annotations__ = {entry.name: entry.annotation for entry in parameters}
-        return shared, groups
+        return inspect.Signature(parameters)
 
-    del wrapper.__dict__["__wrapped__"]  # typer would follow it
-    wrapper.__annotations__ = {}
-    wrapper.__dict__["__signature__"] = inspect.Signature()
-    wrapper.__dict__[_PREPARE] = options
-    return wrapper
+    @functools.cached_property
+    def _own(self) -> dict[str, inspect.Parameter]:
+        return {name: entry for name, entry in _parameters(self._function).items() if name != "call"}
+
+    @functools.cached_property
+    def _groups(self) -> dict[str, dict[str, inspect.Parameter]]:
+        return {name: _parameters(lists, panel=panel) for name, (lists, panel) in _GROUPS.items() if name in self._own}
+
+    @functools.cached_property
+    def _shared(self) -> dict[str, inspect.Parameter]:
+        always = _WITHOUT_HOSTS | ({"journal", "journal_shared"} if self._journal else set())
+        return {
+            key: _hidden(entry) if key in self._hides else entry
+            for key, entry in _parameters(_shared, panel=COMMON).items()
+            if self._contacts or "hosts" in self._own or key in always
+        }
 
 
-def prepare(command: Callable[..., None]) -> None:
-    """Give a command its arguments and options: all commands have some 500, and a call needs those of one."""
-    command.__dict__[_PREPARE]()
+def without_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The same to look at, for the list of commands."""
+
+    def listed() -> None:
+        """Never called."""
+
+    functools.update_wrapper(listed, command, assigned=_NAMES, updated=())
+    del listed.__dict__["__wrapped__"]  # typer would follow it
+    return listed
 
 
-looking_back = functools.partial(command, journal=True)
+command = WithOptions
+"""For a command that contacts no host."""
+looking_back = functools.partial(WithOptions, journal=True)
 """The same, for a command that needs the record of runs and no host."""
-acting = functools.partial(command, hides=_OF_READING)
+acting = functools.partial(WithOptions, hides=_OF_READING)
 """The same, for a command that acts on hosts."""
-looking = functools.partial(command, hides=_OF_ACTING)
+looking = functools.partial(WithOptions, hides=_OF_ACTING)
 """The same, for a command that only looks at hosts."""
-naming = functools.partial(command, hides=_OF_READING | _OF_ACTING | _OF_CONTACT)
+naming = functools.partial(WithOptions, hides=_OF_READING | _OF_ACTING | _OF_CONTACT)
 """The same, for a command that knows hosts by name and contacts none."""
-on_hosts = functools.partial(command, contacts=True, hides=_OF_READING)
+on_hosts = functools.partial(WithOptions, contacts=True, hides=_OF_READING)
 """The same, for a command that acts on hosts which stand in a file."""
 
 

@@ -516,12 +516,19 @@ def test_a_command_alone_is_what_it_is_among_all() -> None:
             for name, one in group.commands.items()
         }
 
-    every = made(app_for(["all"]))
+    every = made(app)
     assert len(every) > 20
     for name, command in every.items():
         assert made(app_for([name, "--help"])) == {name: command}
-    for words in ([], ["--help"], ["sesions"], ["-h", "sessions"]):
+    for words in (["sesions"], ["-h", "sessions"], ["--nothing"]):
         assert app_for(words) is app
+    for words in ([], ["--help"], ["-V"]):  # the list shows no options
+        assert made(app_for(words)) == {name: (text, []) for name, (text, _) in every.items()}
+
+
+def test_a_shell_that_asks_is_told_of_all_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_MPSBRIDGE_COMPLETE", "complete_bash")
+    assert app_for([]) is app
 
 
 def test_every_act_is_a_run_in_the_journal(lab: Lab, mpsbridge: Command, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.console import Command
 
-from mpsbridge.cli.main import app_for
+from mpsbridge.cli.commands import app
 from mpsbridge.errors import InputError
 from mpsbridge.inventory.described import SETTINGS
 from mpsbridge.inventory.shard import Shard, parse_shard
@@ -195,7 +195,7 @@ def test_an_id_needs_one_host_whatever_the_shard(farm: Path, mpsbridge: Command)
 def test_only_what_looks_and_a_plan_without_waves_can_be_split(
     farm: Path, mpsbridge: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commands = typer.main.get_command(app_for(["all"])).commands  # type: ignore[attr-defined] # a group, though typed as a command
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined] # a group, though typed as a command
     taking = {name for name, one in commands.items() if any(each.name == "shard" for each in one.params)}
     assert taking == {"sessions", "stations", "logons", "doctor", "leases", "hosts", "maintain"}
     found = mpsbridge("logons", "ts1", "--set", "drain", "--yes", "--shard", "1/2")

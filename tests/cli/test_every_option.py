@@ -23,7 +23,7 @@ from typer.main import get_command
 
 from mpsbridge.cli import call as calls
 from mpsbridge.cli import rehearsal
-from mpsbridge.cli.main import app_for
+from mpsbridge.cli.commands import app
 from mpsbridge.cli.terminal import Terminal
 from mpsbridge.errors import InputError, Unreachable
 from mpsbridge.fleet import Fleet
@@ -367,12 +367,12 @@ def proofs(command: str) -> dict[str, Proof]:
 
 def options(command: str) -> dict[str, click.Option]:
     """The options of a command, by the names of their parameters."""
-    tree: Any = get_command(app_for(["all"]))
+    tree: Any = get_command(app)
     return {entry.name: entry for entry in tree.commands[command].params if entry.param_type_name == "option"}
 
 
 def test_every_option_of_every_command_has_a_line() -> None:
-    tree: Any = get_command(app_for(["all"]))
+    tree: Any = get_command(app)
     assert set(tree.commands) == set(BASE)
     for command in BASE:
         assert options(command).keys() - {"help"} == proofs(command).keys(), command

@@ -8,10 +8,10 @@ import pytest
 import typer.main
 from support.console import Command
 
+from mpsbridge.cli.commands import app
 from mpsbridge.cli.helptext import COMMON
-from mpsbridge.cli.main import app_for
 
-COMMANDS = typer.main.get_command(app_for(["all"])).commands  # type: ignore[attr-defined] # a group, though typed as a command
+COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined] # a group, though typed as a command
 WIDTHS = ("100", "80", "60", "40", "24")
 
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from support.console import Command
 
 from mpsbridge.cli import synonyms
-from mpsbridge.cli.main import app_for, run
+from mpsbridge.cli.commands import app
+from mpsbridge.cli.main import run
 from mpsbridge.cli.terminal import Terminal
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
@@ -25,7 +26,7 @@ FOREIGN = re.compile(
     re.IGNORECASE,
 )
 """Words of the libraries that read arguments and values."""
-COMMANDS = typer.main.get_command(app_for(["all"])).commands  # type: ignore[attr-defined] # a group, though typed as a command
+COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined] # a group, though typed as a command
 VALUED = ("port", "timeout", "deadline", "concurrency", "auth", "output", "executor", "spn", "configuration")
 FLAGS = ("no_tls", "insecure_tls", "insecure_basic", "quiet", "verbose", "dry_run", "no_color", "csv_raw")
 

@@ -14,14 +14,14 @@ import typer.main
 from conftest import ROOT
 from support.documentation import ALL, CURRENT, README, TEXTS, blocks, the_block
 
+from mpsbridge.cli.commands import app
 from mpsbridge.cli.examples import EXAMPLES
-from mpsbridge.cli.main import app_for
 from mpsbridge.inventory.reading import read_inventory
 from mpsbridge.models.sessions import Result
 from mpsbridge.operations.planfile import read_plan
 from mpsbridge.settings import Settings
 
-COMMANDS = typer.main.get_command(app_for(["all"])).commands  # type: ignore[attr-defined] # a group, though typed as a command
+COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined] # a group, though typed as a command
 
 
 def test_the_first_two_shell_blocks_are_one_line_each() -> None:
