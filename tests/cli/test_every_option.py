@@ -325,7 +325,7 @@ OWN: dict[str, dict[str, Proof]] = {
         }.items()
     },
     "schema": {},
-    "docs": {},
+    "docs": {"man": Proof(["--man", "made"], "out")},
     "lab": {
         "world": Proof(["--world", "world.toml"], "lab"),
         "engine": Proof(["--engine", "powershell"], "lab"),
