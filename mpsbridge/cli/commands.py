@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mpsbridge.cli.examples import epilog
 from mpsbridge.cli.helptext import Command, Group
 from mpsbridge.cli.options import (
     DisconnectedOk,
@@ -44,16 +43,17 @@ app = typer.Typer(
 SEE, ACT, LOOK_BACK, OFFLINE = "See", "Act", "Look back", "Without a host"
 
 
-def listed(panel: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Put a command into the list, under this heading and with its examples."""
+def listed(panel: str, *examples: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Put a command into the list, under this heading and with one or two examples."""
+    epilog = "\n".join(["Examples:", *(f"  {example}" for example in examples)])
 
     def add(function: Callable[..., None]) -> Callable[..., None]:
-        return app.command(cls=Command, rich_help_panel=panel, epilog=epilog(function.__name__))(function)
+        return app.command(cls=Command, rich_help_panel=panel, epilog=epilog)(function)
 
     return add
 
 
-@listed(SEE)
+@listed(SEE, "mpsbridge sessions ts1 ts2", "mpsbridge sessions 'ts[01:40]' --idle-over 2h --watch 10s")
 @looking
 def sessions(
     call: Call,
@@ -77,7 +77,7 @@ def sessions(
     return reading.sessions(call, hosts, who, watch, shard)
 
 
-@listed(SEE)
+@listed(SEE, "mpsbridge stations library-1")
 @looking
 def stations(call: Call, hosts: Hosts, shard: Shard = None) -> int:
     """List MultiPoint stations and their users."""
@@ -86,7 +86,7 @@ def stations(call: Call, hosts: Hosts, shard: Shard = None) -> int:
     return reading.stations(call, hosts, shard)
 
 
-@listed(SEE)
+@listed(SEE, "mpsbridge logons ts1 ts2", "mpsbridge logons ts1 --set drain")
 @command
 def logons(
     call: Call,
@@ -109,7 +109,7 @@ def logons(
     return reading.logons(call, hosts, mode, shard, yes=yes)
 
 
-@listed(SEE)
+@listed(SEE, "mpsbridge doctor ts1 --username 'SCHOOL\\admin'")
 @looking
 def doctor(
     call: Call,
@@ -128,7 +128,7 @@ def doctor(
     return work.doctor(call, hosts, save, shard)
 
 
-@listed(ACT)
+@listed(ACT, "mpsbridge message ts1 --all --text 'Restart at noon: please save your work.'")
 @acting
 def message(
     call: Call,
@@ -142,7 +142,7 @@ def message(
     return acting.message(call, hosts, text, who)
 
 
-@listed(ACT)
+@listed(ACT, "mpsbridge disconnect ts1 --user alice")
 @acting
 def disconnect(
     call: Call,
@@ -160,7 +160,7 @@ def disconnect(
     return acting.disconnect(call, hosts, who, allowed, yes=yes)
 
 
-@listed(ACT)
+@listed(ACT, "mpsbridge logoff ts1 ts2 --user alice", "mpsbridge logoff ts1 --session 3 --dry-run")
 @acting
 def logoff(
     call: Call,
@@ -179,7 +179,7 @@ def logoff(
     return acting.logoff(call, hosts, who, allowed, yes=yes)
 
 
-@listed(ACT)
+@listed(ACT, "mpsbridge reset ts1 --session 7")
 @acting
 def reset(
     call: Call,
@@ -196,7 +196,7 @@ def reset(
     return acting.reset(call, hosts, session, yes=yes)
 
 
-@listed(LOOK_BACK)
+@listed(LOOK_BACK, "mpsbridge history", "mpsbridge history 20261130-0300")
 @looking_back
 def history(
     call: Call,
@@ -218,7 +218,9 @@ def history(
     return work.history(call, run, user=user, host=host, since=since)
 
 
-@listed(LOOK_BACK)
+@listed(
+    LOOK_BACK, "mpsbridge report --format html > run.html", "mpsbridge report 20261130-0300 --format junit > run.xml"
+)
 @looking_back
 def report(
     call: Call,
@@ -241,7 +243,11 @@ def report(
     return reporting.report(call, run, form)
 
 
-@listed(ACT)
+@listed(
+    ACT,
+    "mpsbridge end ts1 --all --reason 'Windows updates' --then restart --dry-run",
+    "mpsbridge end ts1 --idle-over 4h --warn 10m,1m --yes",
+)
 @acting
 def end(
     call: Call,
@@ -266,7 +272,7 @@ def end(
     return ending.end(call, hosts, who, options, notice_file=notice_file, events=events, yes=yes)
 
 
-@listed(ACT)
+@listed(ACT, "mpsbridge maintain --example > night.toml", "mpsbridge maintain night.toml --dry-run")
 @on_hosts
 def maintain(
     call: Call,
@@ -294,7 +300,7 @@ def maintain(
     return work.maintain(call, file, shard, events=events, failed_to=failed_to, yes=yes)
 
 
-@listed(ACT)
+@listed(ACT, "mpsbridge resume --dry-run", "mpsbridge resume 20261130-0300 ts1")
 @acting
 def resume(
     call: Call,
@@ -319,7 +325,7 @@ def resume(
     return ending.resume(call, run, hosts or (), events=events, yes=yes)
 
 
-@listed(ACT)
+@listed(ACT, "mpsbridge leases ts1 ts2")
 @looking
 def leases(call: Call, hosts: Hosts, shard: Shard = None) -> int:
     """Show which run or person holds each host."""
@@ -328,7 +334,7 @@ def leases(call: Call, hosts: Hosts, shard: Shard = None) -> int:
     return work.leases(call, hosts, shard)
 
 
-@listed(ACT)
+@listed(ACT, "mpsbridge hold ts1 --reason 'examination until noon'")
 @acting
 def hold(
     call: Call,
@@ -342,7 +348,7 @@ def hold(
     return work.hold(call, hosts, reason)
 
 
-@listed(ACT)
+@listed(ACT, "mpsbridge release ts1")
 @acting
 def release(
     call: Call,
@@ -355,7 +361,7 @@ def release(
     return work.release(call, hosts, yes=yes)
 
 
-@listed(OFFLINE)
+@listed(OFFLINE, "mpsbridge hosts 'school:!ts07' --inventory hosts.toml")
 @naming
 def hosts(call: Call, hosts: MaybeHosts = None, shard: Shard = None) -> int:
     """List the hosts that words and patterns mean, with the settings of each. Nothing is contacted."""
@@ -364,7 +370,7 @@ def hosts(call: Call, hosts: MaybeHosts = None, shard: Shard = None) -> int:
     return work.hosts(call, hosts or (), shard)
 
 
-@listed(OFFLINE)
+@listed(OFFLINE, "quser | mpsbridge parse", "mpsbridge parse saved.txt --encoding cp850")
 @command
 def parse(
     call: Call,
@@ -380,7 +386,7 @@ def parse(
     return offline.parse(call, file, encoding)
 
 
-@listed(OFFLINE)
+@listed(OFFLINE, "mpsbridge render observe")
 @command
 def render(
     call: Call,
@@ -402,7 +408,7 @@ def _role(says: str) -> Any:
     return typer.Option(metavar="DOMAIN\\GROUP", help=f"Let this group {says} (repeatable).")
 
 
-@listed(OFFLINE)
+@listed(OFFLINE, "mpsbridge jea export --look 'SCHOOL\\Teachers' --end 'SCHOOL\\Helpdesk'")
 @command
 def jea(
     call: Call,
@@ -425,7 +431,7 @@ def jea(
     return offline.jea(call, folder, look=look, notify=notify, end=end, transcripts=transcripts)
 
 
-@listed(OFFLINE)
+@listed(OFFLINE, "mpsbridge schema", "mpsbridge schema sessions > sessions.schema.json")
 @command
 def schema(
     call: Call,
@@ -440,7 +446,7 @@ def schema(
     return offline.schema(call, name)
 
 
-@listed(OFFLINE)
+@listed(OFFLINE, "mpsbridge docs tasks", "mpsbridge docs --man ~/.local/share/man/man1")
 @command
 def docs(
     call: Call,
@@ -458,7 +464,7 @@ def docs(
     return work.docs(call, page) if man is None else work.man(call, page, man, typer.main.get_command(app))
 
 
-@listed(OFFLINE)
+@listed(OFFLINE, "mpsbridge lab --world hosts.toml --ready-file ready.json")
 @command
 def lab(
     call: Call,
@@ -500,7 +506,7 @@ def lab(
     )
 
 
-@listed(OFFLINE)
+@listed(OFFLINE, "mpsbridge demo")
 @command
 def demo(
     call: Call,

@@ -7,23 +7,40 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.fleets import lost_answer, only_plans
 from mpsbridge.cli.listing import Layout, tell
 from mpsbridge.errors import InputError, JournalError, JournalLost
+from mpsbridge.models.outcomes import Outcome
 from mpsbridge.models.scripts import Effect
-from mpsbridge.operations.holds import LeasePlan
-from mpsbridge.operations.logons import LogonsPlan
 from mpsbridge.operations.outcomes import judge
-from mpsbridge.operations.workplace import RunResult, Workplace
+from mpsbridge.operations.workplace import RunResult, Watch, Workplace
 from mpsbridge.reports.markdown import append_summary, markdown
 from mpsbridge.reports.summary import make_report
 from mpsbridge.runs.journal import Journal
 
 
-def finish(call: Call, work: Workplace, plan: LeasePlan | LogonsPlan, layout: Layout[Any]) -> int:
+class PlannedRun(Protocol):
+    """The plan of an operation that is over in a moment."""
+
+    @property
+    def run(self) -> str:
+        """The run that it would be."""
+        ...
+
+    @property
+    def outcomes(self) -> tuple[Outcome[Any], ...]:
+        """What is planned, by host."""
+        ...
+
+    def carry_out(self, work: Workplace, watch: Watch) -> RunResult[Any]:
+        """Do it."""
+        ...
+
+
+def finish(call: Call, work: Workplace, plan: PlannedRun, layout: Layout[Any]) -> int:
     """Do what is planned, unless the call ends with its plan, and say what came of it, or would; the exit code."""
     acts = not only_plans(call, work)
     verdict = judge(plan.outcomes, Effect.DISRUPT, interrupted=work.is_interrupted)

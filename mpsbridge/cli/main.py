@@ -73,7 +73,7 @@ def _run(given: Sequence[str], surroundings: Surroundings) -> int:
             return terminal.fault(error, arguments, may_have_run=INTERRUPTION.is_held_back)
         context = getattr(error, "ctx", None)
         parameters = getattr(getattr(context, "command", None), "params", ())
-        commands = list(map(_name, app.registered_commands))
+        commands = {_name(entry): getattr(entry.callback, "acts", False) for entry in app.registered_commands}
         said, hint = complaint(
             explain(), commands=commands, options=[option for parameter in parameters for option in parameter.opts]
         )

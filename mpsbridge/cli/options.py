@@ -290,6 +290,11 @@ class WithOptions:
         code = answer(self._function, name, flags=flags, groups=given, values=values, surroundings=context.obj)
         raise Exit(code)
 
+    @property
+    def acts(self) -> bool:
+        """Whether the command acts on hosts, whatever its options say."""
+        return self._hides >= _OF_READING and not _OF_CONTACT & self._hides
+
     @functools.cached_property
     def __signature__(self) -> inspect.Signature:
         keyword = inspect.Parameter.KEYWORD_ONLY

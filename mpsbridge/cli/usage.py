@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from mpsbridge.cli.synonyms import COMMANDS, OPTIONS
 from mpsbridge.models.complaints import did_you_mean
 
-ACTS = frozenset({"message", "disconnect", "logoff", "reset", "end", "maintain", "resume", "hold", "release"})
-"""Commands that act."""
 ALL_BUT_THE_SAME, LONG = 0.82, 5
 """How much alike a command that acts must be, and how many letters such a word has: "send" is not a slip for "end"."""
 _EXTRA = re.compile(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)")
@@ -41,19 +39,21 @@ def understood(arguments: Sequence[str]) -> list[str]:
     return list(arguments)
 
 
-def complaint(said: str, *, commands: Iterable[str], options: Iterable[str]) -> Complaint:
-    """What is wrong with a call, from what the library says of it."""
+def complaint(said: str, *, commands: Mapping[str, bool], options: Iterable[str]) -> Complaint:
+    """What is wrong with a call, from what the library says of it; of each command it is known whether it acts."""
     for pattern, words in _SENTENCES:
         if found := pattern.match(said):
-            return words(found, list(commands), list(options))
+            return words(found, commands, list(options))
     return Complaint(said[:1].lower() + said[1:].rstrip("."))
 
 
-def _no_command(word: str, commands: Sequence[str]) -> Complaint:
+def _no_command(word: str, commands: Mapping[str, bool]) -> Complaint:
     said = f"there is no command {word!r}"
     if hint := COMMANDS.get(word.casefold()):
         return Complaint(said, hint)
-    return Complaint(said + did_you_mean(word, [one for one in commands if one not in ACTS or _is_slip(word, one)]))
+    return Complaint(
+        said + did_you_mean(word, [one for one, acts in commands.items() if not acts or _is_slip(word, one)])
+    )
 
 
 def _is_slip(word: str, act: str) -> bool:
@@ -70,7 +70,7 @@ def _no_option(word: str, options: Sequence[str]) -> Complaint:
     return Complaint(said + (f"; did you mean {beginnings[0]}?" if len(beginnings) == 1 else did_you_mean(word, long)))
 
 
-_SENTENCES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], list[str], list[str]], Complaint]], ...] = (
+_SENTENCES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], Mapping[str, bool], list[str]], Complaint]], ...] = (
     (re.compile(r"No such command '(.*?)'"), lambda found, commands, _: _no_command(found[1], commands)),
     (re.compile(r"No such option: (\S+)"), lambda found, _, options: _no_option(found[1], options)),
     (re.compile(r"Missing argument '(.*?)'"), lambda found, *_: Complaint(f"{found[1].rstrip('.')} is missing")),

@@ -6,22 +6,17 @@ from difflib import get_close_matches
 
 from mpsbridge.errors import RenderError
 from mpsbridge.models.frozen import build_models
-from mpsbridge.snippets.failsafe import RegisterFailsafe, RemoveFailsafe
-from mpsbridge.snippets.lease import WriteLease
-from mpsbridge.snippets.logons import ReadLogonMode, SetLogonMode
-from mpsbridge.snippets.observe import Look, Observe
-from mpsbridge.snippets.power import OrderPower, SwitchMode
+from mpsbridge.snippets import failsafe, lease, logons, observe, power, sessions, stations
 from mpsbridge.snippets.render import published
-from mpsbridge.snippets.sessions import DisconnectSessions, LogOffSessions, ResetSessions, SendMessage
 from mpsbridge.snippets.snippet import Snippet
-from mpsbridge.snippets.stations import ListStations
 
-_SNIPPETS: tuple[type[Snippet], ...] = (
-    *(Observe, Look, ListStations, ReadLogonMode, SetLogonMode),
-    *(SendMessage, DisconnectSessions, LogOffSessions, ResetSessions),
-    *(WriteLease, RegisterFailsafe, RemoveFailsafe, OrderPower, SwitchMode),
-)
-CATALOGUE = {each.name: each for each in _SNIPPETS}
+_SUBJECTS = (observe, stations, logons, sessions, lease, failsafe, power)
+CATALOGUE: dict[str, type[Snippet]] = {
+    each.name: each
+    for subject in _SUBJECTS
+    for each in vars(subject).values()
+    if isinstance(each, type) and issubclass(each, Snippet) and "name" in vars(each)  # others are what some share
+}
 
 
 def snippet(name: str) -> type[Snippet]:

@@ -9,6 +9,7 @@ import pytest
 from support.console import Command
 from support.died_run import held_host
 
+from mpsbridge.cli.commands import app
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.runs.journal import Journal
@@ -32,6 +33,13 @@ FAILED = {
     **{name: [*words[:1], "off", *words[2:]] for name, words in REFUSED.items()},
     "release": ["release", "off", "--yes"],
 }
+
+
+def test_every_command_that_acts_is_tried_here() -> None:
+    commands = [entry.callback for entry in app.registered_commands]
+    acting = {command.__name__ for command in commands if command is not None and getattr(command, "acts", False)}
+    elsewhere = {"maintain", "resume"}  # the same operation as 'end'
+    assert acting <= REFUSED.keys() | NOTHING.keys() | elsewhere
 
 
 @pytest.fixture

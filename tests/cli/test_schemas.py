@@ -321,3 +321,9 @@ def test_a_call_loads_no_schema_that_it_does_not_print(lab: Lab, form: str, load
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     code, *names = done.stderr.split()
     assert (code, {name.rpartition(".")[2] for name in names}) == ("0", loaded)
+
+
+def test_the_document_of_every_command_that_acts_has_a_verdict() -> None:
+    commands = [entry.callback for entry in app.registered_commands]
+    acting = {command.__name__ for command in commands if command is not None and getattr(command, "acts", False)}
+    assert acting | {"logons"} == answers.ACTING

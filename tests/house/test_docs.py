@@ -15,7 +15,6 @@ from conftest import ROOT
 from support.documentation import ALL, CURRENT, README, TEXTS, blocks, the_block
 
 from mpsbridge.cli.commands import app
-from mpsbridge.cli.examples import EXAMPLES
 from mpsbridge.inventory.reading import read_inventory
 from mpsbridge.models.sessions import Result
 from mpsbridge.operations.planfile import read_plan
@@ -141,14 +140,13 @@ OPTIONS = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_the_help_of_a_command_has_examples_that_can_be_typed(name: str) -> None:
-    examples = EXAMPLES[name]
-    assert set(EXAMPLES) == set(COMMANDS)
+    heading, *examples = [line.strip() for line in COMMANDS[name].epilog.splitlines()]
+    assert heading == "Examples:"
     assert 1 <= len(examples) <= 2
     known = {option for parameter in COMMANDS[name].params for option in parameter.opts}
     for example in examples:
         assert f"mpsbridge {name}" in example
         assert set(OPTIONS.findall(example)) <= known
-        assert example in COMMANDS[name].epilog
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))

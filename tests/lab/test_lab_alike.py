@@ -13,13 +13,15 @@ import pytest
 from conftest import PROFILE, examples, find_engine, missing
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.alike import calls, executed, guards_in, orders, scripted, state, world
+from support.alike import PAST, calls, executed, guards_in, orders, scripted, state, world
 from support.reserved import leased, weak_folder
 
 from mpsbridge.lab import Lab
 from mpsbridge.lab.engines.powershell.engine import PowerShellEngine
 from mpsbridge.lab.windows.host import LabHost
 from mpsbridge.lab.windows.regions import PATTERNS, WORDS
+from mpsbridge.models.sessions import SessionGuard
+from mpsbridge.snippets.catalogue import CATALOGUE
 
 pytestmark = pytest.mark.engine
 
@@ -231,3 +233,10 @@ def become(host: LabHost, other: LabHost) -> None:
         host.files.write(path, None)
     for path in other.files:
         host.files.write(path, other.files.read(path))
+
+
+def test_no_snippet_goes_without_this_comparison() -> None:
+    guards = [
+        SessionGuard(id=n, born=PAST, user="alice", logon="1/1/2020 9:00 AM", state="Active") for n in range(2, 6)
+    ]
+    assert {name for name, _ in [*calls(guards), *orders(guards)]} == set(CATALOGUE)

@@ -62,7 +62,7 @@ def test_found_by_name(name: str) -> None:
     assert CALLS[name].render().effect is CATALOGUE[name].effect
 
 
-@pytest.mark.parametrize(("wrong", "hint"), [("obsrve", "Did you mean 'observe'"), ("zzz", "There are: observe, ")])
+@pytest.mark.parametrize(("wrong", "hint"), [("obsrve", "Did you mean 'observe'"), ("zzz", "There are: look, ")])
 def test_a_wrong_name_is_told_the_nearest(wrong: str, hint: str) -> None:
     with pytest.raises(RenderError, match="no snippet") as caught:
         snippet(wrong)
