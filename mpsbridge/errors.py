@@ -70,9 +70,6 @@ class MpsBridgeError(Exception):
         self.may_have_run = self.default_may_have_run if may_have_run is None else may_have_run
         self.host: str | None = None
         self.snippet: str | None = None
-        self.sessions: tuple[Any, ...] = ()
-        """What is known of the sessions that were acted on before (:class:`~mpsbridge.models.sessions.SessionResult`).
-        """
 
     def about(self, *, host: str | None = None, snippet: str | None = None) -> Self:
         """Name the host and the snippet, keeping what a lower layer has named already."""

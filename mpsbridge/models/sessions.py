@@ -247,12 +247,14 @@ class Result(StrEnum):
     KEPT = "kept"
     EXPIRED = "expired"
     UNKNOWN = "unknown"
+    UNTOUCHED = "untouched"
+    """It was meant, and the work broke off before it came to it."""
     WOULD = "would"
 
     @property
     def went_well(self) -> bool:
         """Whether nothing is left to be looked into."""
-        return self not in {Result.CHANGED, Result.REFUSED, Result.EXPIRED, Result.UNKNOWN}
+        return self not in {Result.CHANGED, Result.REFUSED, Result.EXPIRED, Result.UNKNOWN, Result.UNTOUCHED}
 
 
 class SessionResult(Frozen):

@@ -20,6 +20,7 @@ from mpsbridge.models.frozen import Frozen, Given
 from mpsbridge.models.outcomes import REFUSED, Done, Failed, Outcome, Skipped
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import Observation, Result, Session, SessionResult
+from mpsbridge.operations.broken_off import with_sessions
 from mpsbridge.operations.outcomes import judge, may_be_there, never_begun, not_found, refusals_of, refused_is_skipped
 from mpsbridge.operations.workplace import RunResult, Watch, Workplace, nothing_is_sent
 from mpsbridge.planning.lease import why_held
@@ -170,6 +171,7 @@ class ActOn(Given):
         acted = fleet.run(lambda host: self._on(work, host, by_host[host.name], plan.run), only=places)
         for place, outcome in zip(places, acted, strict=True):
             outcomes[place] = refused_is_skipped(outcome)
+        outcomes = with_sessions(work.record, plan.run, outcomes, command=self.act.value)
         verdict = judge(outcomes, self.effect, interrupted=fleet.interrupted)
         work.end_record(plan.run, verdict, outcomes)
         return RunResult(plan.run, tuple(outcomes), verdict)
@@ -187,7 +189,7 @@ class ActOn(Given):
                 if not isinstance(outcome, Done):
                     work.record_not_sent(plan.run, outcome)
                     continue
-                work.record_kept(plan.run, outcome.host, outcome.value.sessions)
+                work.record_kept(plan.run, outcome.host, outcome.value.sessions, act=_STEPS[self.act])
                 if place not in plan.plans:
                     nothing = Finished(outcome="nothing to do", phase=Phase.PLAN)
                     work.record.record(plan.run, outcome.host, nothing)
@@ -199,7 +201,7 @@ class ActOn(Given):
                 now = ask_again(plan, _last_look(host), self.selector)
                 newly_kept = [one for one in now.verdicts if one not in plan.verdicts]
                 with suppress(JournalLost):  # the step that follows says so, and is not sent then
-                    work.record_kept(run, host.name, (one.as_planned for one in newly_kept))
+                    work.record_kept(run, host.name, (one.as_planned for one in newly_kept), act=_STEPS[self.act])
             return now, self._send(work, host, now, run) if now.acts else ()
 
         done, results = work.told(
@@ -210,16 +212,10 @@ class ActOn(Given):
         return ActValue(run=run, dry_run=False, sessions=tuple(told), problems=plan.notes)
 
     def _send(self, work: Workplace, host: Host, plan: Plan, run: str) -> tuple[SessionResult, ...]:
-        ids = tuple(session.id for session in plan.acts)
-        sent = StepSent(step=_STEPS[self.act], sessions=ids, phase=Phase.ACT)
-        try:
-            return recorded(work.record, run, host.name, sent, lambda: self._do(host, plan.acts, run))
-        except MpsBridgeError as error:
-            if error.may_have_run:
-                unknown = [SessionResult(session=one, result=Result.UNKNOWN, text=error.message) for one in plan.acts]
-                kept = [one.as_planned for one in plan.verdicts if one.decision != "act"]
-                error.sessions = (*unknown, *kept)
-            raise
+        step, ids = _STEPS[self.act], tuple(session.id for session in plan.acts)
+        work.record_meant(run, host.name, plan.acts, step)
+        sent = StepSent(step=step, sessions=ids, phase=Phase.ACT)
+        return recorded(work.record, run, host.name, sent, lambda: self._do(host, plan.acts, run))
 
 
 def _all_named_are_in(looks: Sequence[Outcome[Observation]], selector: Selector) -> bool:

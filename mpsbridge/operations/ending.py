@@ -25,6 +25,7 @@ from mpsbridge.models.outcomes import REFUSED, Done, Failed, Outcome, Skipped
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import Session
 from mpsbridge.models.then import Then
+from mpsbridge.operations.broken_off import with_sessions
 from mpsbridge.operations.outcomes import (
     judge,
     may_be_there,
@@ -43,7 +44,6 @@ from mpsbridge.procedure.context import ProcedureContext
 from mpsbridge.procedure.notices import check_template
 from mpsbridge.procedure.past import Past, left_by, past_of
 from mpsbridge.procedure.procedure import end_sessions
-from mpsbridge.reports.chronicle import host_report
 from mpsbridge.reports.report import HostReport
 from mpsbridge.reports.summary import make_report
 from mpsbridge.runs.ended import PLANNED, EndValue
@@ -204,6 +204,7 @@ class EndPlan:
             else self._planned(plan, dry_run=False)
             for place, plan in enumerate(self.plans)
         ]
+        outcomes = with_sessions(work.record, self.run, outcomes, command=operation.command)
         return _end(work, self.run, outcomes, [plan.host for plan in self.plans], late=late.is_set())
 
     def _record_the_others(self, work: Workplace) -> None:
@@ -268,6 +269,7 @@ class Resume(Given):
             for place in set(places) - set(acted):
                 acted[place] = record_over(work.record, self.run, over(order[place], work.targets[place].address))
             told = [_with_the_past(work, self, acted[place], before) for place in sorted(acted)]
+            told = with_sessions(work.record, self.run, told, command=self.end.command)
             outcomes = [not_begun_is_skipped(outcome) for outcome in told]
         return _end(work, self.run, outcomes, self.hosts, late=late.is_set(), is_resumed=True, others=others)
 
@@ -281,17 +283,16 @@ def _with_the_past(
     """
     if not isinstance(outcome, Failed):
         return outcome
-    failure, may_have_run, sessions = outcome.failure, True, outcome.sessions
+    failure, may_have_run = outcome.failure, True
     with suppress(JournalError, JournalLost):  # the end of the run says so
         entries = work.record.entries(resume.run, host=outcome.host)
         may_have_run = failure.may_have_run or is_in_doubt(entries)
-        sessions = sessions or host_report(outcome.host, entries, command=resume.end.command).settled
         if entries and len(entries) == before[outcome.host]:
             phase = Phase.PLAN if failure.kind == NotBegun.kind else None
             stopped = HostStopped(why=failure.message, error=failure.kind, may_have_run=may_have_run, phase=phase)
             work.record.record(resume.run, outcome.host, stopped)
     failure = failure.model_copy(update={"may_have_run": may_have_run})
-    return outcome.model_copy(update={"failure": failure, "sessions": sessions})
+    return outcome.model_copy(update={"failure": failure})
 
 
 def not_serving(work: Workplace, run: str, hosts: Sequence[str], order: Collection[str]) -> int:
@@ -524,11 +525,15 @@ def _end(
 
 
 def _verdict_on(hosts: Sequence[HostReport], outcomes: Sequence[Outcome[EndValue]], *, interrupted: bool) -> RunVerdict:
-    """The verdict on hosts of a run: on those of this life by their outcomes, on the others by the record."""
+    """The verdict on hosts of a run: on those of this life by their outcomes, on the others by the record.
+
+    Of a host whose turn did not come in this life the sessions are those of the earlier ones.
+    """
     facts = {outcome.host: facts_of(outcome, Effect.DISRUPT) for outcome in outcomes}
+    begun = {outcome.host for outcome in outcomes if not isinstance(outcome, Skipped)}
     verdicts = [facts[host.host].verdict if host.host in facts else host.status for host in hosts]
     results = [
-        result for host in hosts for result in (facts[host.host].results if host.host in facts else host.results)
+        result for host in hosts for result in (facts[host.host].results if host.host in begun else host.results)
     ]
     return RunVerdict.of(verdicts, results, interrupted=interrupted)
 

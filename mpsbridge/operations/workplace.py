@@ -20,12 +20,12 @@ from mpsbridge.errors import InputError, JournalError, JournalLost, MpsBridgeErr
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
 from mpsbridge.models.outcomes import REFUSED, Failed, Failure, Outcome, Skipped
-from mpsbridge.models.sessions import Result, SessionResult
+from mpsbridge.models.sessions import Result, Session, SessionResult
 from mpsbridge.models.targets import Target
 from mpsbridge.operations.looking import CUT_OFF, Sinks, answers, check_hosts, open_files_for
 from mpsbridge.planning.lease import RunFate
 from mpsbridge.planning.policy import NOT_CHOSEN
-from mpsbridge.runs.events import Event, Finished, HostStopped, Phase, Progress, SessionJudged
+from mpsbridge.runs.events import Event, Finished, HostStopped, Phase, Progress, SessionJudged, Step
 from mpsbridge.runs.history import fate_of, is_silent
 from mpsbridge.runs.journal import Journal, journal_path, owner
 from mpsbridge.runs.recording import Record
@@ -249,17 +249,30 @@ class Workplace:
             what = HostStopped(why=outcome.failure.message, error=outcome.failure.kind, phase=Phase.PLAN)
         (record or self.record).record(run, outcome.host, what)
 
-    def record_kept(self, run: str, host: str, planned: Iterable[SessionResult]) -> None:
-        """Record the sessions that are left out, of a host on which the work itself does not tell of them.
+    def record_kept(self, run: str, host: str, planned: Iterable[SessionResult], *, act: Step = Step.LOGOFF) -> None:
+        """Record the sessions that ``act`` leaves out, of a host on which the work itself does not tell of them.
 
         Those that nobody meant are left out: one name looked for on a farm would put everybody into the record.
         """
         for one in planned:
             if (decision := _LEFT_OUT.get(one.result)) and one.text != NOT_CHOSEN:
-                who = SessionJudged.identity_of(one.session)
-                state, why = one.session.state, one.text
-                judged = SessionJudged(**who, state=state, decision=decision, reason=why, phase=Phase.PLAN)
-                self.record.record(run, host, judged)
+                self._record_judged(run, host, one.session, decision=decision, reason=one.text, act=act)
+
+    def record_meant(self, run: str, host: str, sessions: Iterable[Session], act: Step) -> None:
+        """Record the sessions that ``act`` is about to touch: an answer that is lost leaves their names.
+
+        Raises ``JournalLost``; nothing was sent then.
+        """
+        try:
+            for session in sessions:
+                self._record_judged(run, host, session, decision="act", act=act)
+        except JournalLost as error:
+            error.may_have_run = False
+            raise
+
+    def _record_judged(self, run: str, host: str, session: Session, **told: Any) -> None:
+        who = SessionJudged.identity_of(session)
+        self.record.record(run, host, SessionJudged(**who, state=session.state, phase=Phase.PLAN, **told))
 
     def record_silent(self, run: str, outcomes: Sequence[Outcome[Any]]) -> None:
         """Record what became of a host where the work itself did not: it failed before its first step, or hangs there.

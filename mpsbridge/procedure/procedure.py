@@ -32,8 +32,8 @@ def end_sessions(context: ProcedureContext, *, template: str | None = None) -> E
     ``template`` is a text of one's own for notices. An order to go down that the host took in an earlier life of the
     run (``context.past``) is waited for and not given again. Raises :class:`~mpsbridge.errors.Refused` while nothing
     has been changed, and later whatever a step raises, after giving back what the run holds: ``may_have_run`` says
-    whether anything is unknown of what was done (of an earlier life, too, where the host was not seen since), and
-    ``sessions`` what is known. The last thing in the record is what became of the host.
+    whether anything is unknown of what was done (of an earlier life, too, where the host was not seen since). The last
+    thing in the record is what became of the host.
     """
     people = SessionLedger(context)
     try:
@@ -50,9 +50,7 @@ def end_sessions(context: ProcedureContext, *, template: str | None = None) -> E
             error.may_have_run = False
         context.disrupt_no_more()
         is_unseen = context.past.is_unknown and not context.has_looked
-        in_doubt = any(one.result is Result.UNKNOWN for one in people.known)
-        error.may_have_run |= context.in_doubt or context.goes_down or is_unseen or in_doubt
-        error.sessions = people.known if context.disrupted else ()
+        error.may_have_run |= context.in_doubt or context.goes_down or is_unseen or people.has_doubts
         context.tell(
             HostStopped(
                 why=str(error), error=error.kind, may_have_run=error.may_have_run, problems=tuple(context.problems)

@@ -273,11 +273,9 @@ class SessionLedger:
         return sum(result.result is Result.UNKNOWN for result in self._results.values())
 
     @property
-    def known(self) -> tuple[SessionResult, ...]:
-        """The same where the work breaks off: nothing of those that it has not come to."""
-        return tuple(
-            one for who, one in self._results.items() if one.result is not Result.UNKNOWN or who in self._in_doubt_now
-        )
+    def has_doubts(self) -> bool:
+        """Whether this life ordered somebody to log off, and nobody knows what came of it."""
+        return any(self._results[who].result is Result.UNKNOWN for who in self._in_doubt_now if who in self._results)
 
     @property
     def results(self) -> tuple[SessionResult, ...]:

@@ -106,7 +106,7 @@ class _Reader:
             case StepAnswered():
                 self._answered(what, at)
             case StepUnanswered() if what.intent in self.steps:
-                self.steps[what.intent] = self.steps[what.intent].model_copy(update={"error": what.error})
+                self._unanswered(self.steps[what.intent], what.error)
             case Looked():
                 self._looked(what, at)
             case SessionJudged():
@@ -154,6 +154,11 @@ class _Reader:
         """The sessions that a step is about."""
         for id in step.sessions if step.step.is_about_sessions else ():
             yield self._who(step.sent, id, None)
+
+    def _unanswered(self, step: StepReport, error: str) -> None:
+        self.steps[step.number] = step.model_copy(update={"error": error})
+        for who in self._meant(step) if self._settles(step) else ():
+            self._change(who, text=error)
 
     def _answered(self, what: StepAnswered, at: datetime) -> None:
         if (step := self.steps.get(what.intent)) is None:
@@ -265,11 +270,14 @@ class _Reader:
             if person.decision == "act" and person.result is None:
                 self._change(who, result=Result.UNKNOWN)
 
+    @property
+    def _is_begun(self) -> bool:
+        """Whether the host's turn came, and the plan allowed it."""
+        return not (isinstance(self.last, HostStopped) and self.last.phase is Phase.PLAN)
+
     def _results(self) -> tuple[Result, ...]:
-        """What became of people, where the work came to any of them."""
-        if not (isinstance(self.last, Finished) or any(step.settles for step in self.steps.values())):
-            return ()
-        return tuple(one.result for one in self.people.values() if one.result is not None)
+        """What became of people, also of those that the work did not come to."""
+        return tuple(became for one in self.people.values() if (became := one.became) is not None)
 
     def _facts(self) -> tuple[HostFacts, str, str | None]:
         """How the work ended: its own last word, otherwise what the steps tell; the outcome in words, and the error."""
@@ -278,7 +286,7 @@ class _Reader:
             return facts, facts.in_words(self.last.outcome), None
         if self.last is not None:
             facts = HostFacts(self._results(), error=self.last.error, may_have_run=self.last.may_have_run)
-            if self.last.phase is Phase.PLAN:
+            if not self._is_begun:
                 facts = HostFacts.refused_or_not_begun(self.last.error)._replace(may_have_run=self.last.may_have_run)
             return facts, facts.verdict.value, self.last.why
         if not self.steps:  # each is in the record before it is sent
@@ -295,6 +303,7 @@ class _Reader:
             host=host,
             status=facts.verdict,
             finished=isinstance(self.last, Finished),
+            begun=self._is_begun,
             outcome=outcome,
             error=error,
             start=self._at(self._entries[0]),

@@ -78,6 +78,16 @@ class Person(Told):
     text: str = ""
 
     @property
+    def became(self) -> Result | None:
+        """What became of it, also where the work did not come to it; nothing where it was not meant."""
+        return self.result or (Result.UNTOUCHED if self.decision == "act" else None)
+
+    @property
+    def why(self) -> str:
+        """What explains that: the host's words, else the verdict's."""
+        return self.text or ("" if self.decision == "act" and self.result else self.reason)
+
+    @property
     def session(self) -> Session:
         """The session as far as the record tells it."""
         return Session.remembered(self.id, user=self.user, account=self.account, state=self.state, born=self.born)
@@ -142,6 +152,8 @@ class HostReport(Told):
     status: Verdict
     finished: bool = False
     """Whether the work on it came to its own end."""
+    begun: bool = True
+    """Whether its turn came, and the plan allowed it."""
     outcome: str
     error: str | None = None
     start: AwareDatetime | None = None
@@ -165,13 +177,13 @@ class HostReport(Told):
 
     @property
     def settled(self) -> tuple[SessionResult, ...]:
-        """What became of its sessions: nothing where the work was broken off before it came to any of them."""
-        if not (self.finished or any(step.settles for step in self.steps)):
+        """What became of its sessions: nothing where the host refused or its turn never came."""
+        if not self.begun and not any(step.settles for step in self.steps):
             return ()
         return tuple(
-            SessionResult(session=one.session, result=one.result, text=one.text)
+            SessionResult(session=one.session, result=became, text=one.why)
             for one in self.people
-            if one.result is not None
+            if (became := one.became) is not None
         )
 
     @property
@@ -184,7 +196,7 @@ class Totals(Told):
     """How often what happened, over all hosts; keys without a count are left out."""
 
     hosts: dict[Verdict, int] = Field(default_factory=dict)
-    people: dict[Result | Literal["untouched"], int] = Field(default_factory=dict)
+    people: dict[Result, int] = Field(default_factory=dict)
     steps: dict[Fate, int] = Field(default_factory=dict)
     notices_shown: int = 0
 

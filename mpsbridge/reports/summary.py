@@ -83,7 +83,7 @@ def _totals(hosts: Sequence[HostReport]) -> Totals:
     people = [person for host in hosts for person in host.people]
     return Totals(
         hosts=Counter(host.status for host in hosts),
-        people=Counter(person.result or "untouched" for person in people),
+        people=Counter(person.result or Result.UNTOUCHED for person in people),
         steps=Counter(step.fate for host in hosts for step in host.steps),
         notices_shown=sum(notice.result is Result.SHOWN for person in people for notice in person.notices),
     )

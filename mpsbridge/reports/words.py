@@ -36,7 +36,7 @@ def person_of(person: Person) -> str:
 
 def result_of(person: Person) -> str:
     """What became of a person, in one word."""
-    return person.result.value if person.result else "untouched"
+    return (person.result or Result.UNTOUCHED).value
 
 
 def mood_of(person: Person) -> str:
@@ -55,7 +55,7 @@ def people_of(host: HostReport) -> str:
 
 def why(person: Person) -> str:
     """What explains the result: the host's words, else the verdict's."""
-    return plain(person.text or ("" if person.decision == "act" and person.result else person.reason))
+    return plain(person.why)
 
 
 def notice_of(notice: Notice) -> str:

@@ -233,20 +233,30 @@ class Looked(Happening):
         return f"seen: {count}, logons {self.logons or 'not told'}"
 
 
-_DECIDED = {"act": "is to be ended", "keep": "is kept", "refuse": "refuses"}
+_MEANT = {
+    Step.MESSAGE: "is to be shown the message",
+    Step.DISCONNECT: "is to be disconnected",
+    Step.LOGOFF: "is to be ended",
+    Step.RESET: "is to be reset",
+}
+_LEFT_OUT = {"keep": "is kept", "refuse": "refuses"}
 
 
 class SessionJudged(_OfSession):
-    """A session has its verdict."""
+    """A session has its verdict: whether ``act``, the step that was asked for, is for it."""
 
     event: Literal["verdict"] = "verdict"
     state: State
     decision: Literal["act", "keep", "refuse"]
     reason: str = ""
+    act: Step = Step.LOGOFF
 
     def text(self) -> str:
         """What is meant to become of it, and why; the user last."""
-        return f"session {self.session} {_DECIDED[self.decision]}{_in_brackets(self.reason)}: {self.name}"
+        decided = _LEFT_OUT.get(self.decision) or _MEANT.get(self.act, self.act.value)
+        if self.decision != "act" and self.act is Step.MESSAGE:
+            decided = "is not shown the message"
+        return f"session {self.session} {decided}{_in_brackets(self.reason)}: {self.name}"
 
 
 class EndAnnounced(Happening):

@@ -79,5 +79,4 @@ def attempt(target: Target, act: Callable[[], V], clock: Clock) -> Outcome[V]:
 def failed(target: Target, failure: Failure | MpsBridgeError, *, elapsed_s: float = 0.0) -> Failed:
     """The outcome of a host about which something went wrong."""
     data = failure if isinstance(failure, Failure) else Failure.of(failure)
-    sessions = failure.sessions if isinstance(failure, MpsBridgeError) else ()
-    return Failed(host=target.host, address=target.address, elapsed_s=elapsed_s, failure=data, sessions=sessions)
+    return Failed(host=target.host, address=target.address, elapsed_s=elapsed_s, failure=data)
