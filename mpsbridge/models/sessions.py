@@ -102,7 +102,7 @@ class Session(Frozen):
 
     id: int
     user: str
-    """The best name that is known: of the account where the row's own is cut or garbled."""
+    """The best name that is known: of the account where the row's own is cut or garbled; empty where none is."""
     user_text: str = ""
     """The row's own."""
     account: str | None = None

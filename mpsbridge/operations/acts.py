@@ -117,8 +117,9 @@ class ActOn(Given):
     def _allowed(self) -> Allowed:
         return NOT_SPECIFIED
 
-    def _plan(self, seen: Observation) -> Plan:
-        return make_plan(seen, self.selector, self.act, self._allowed)
+    def _plan(self, work: Workplace, look: Done[Observation]) -> Plan:
+        del work
+        return make_plan(look.value, self.selector, self.act, self._allowed)
 
     def _do(self, host: Host, sessions: Sequence[Session], run: str) -> tuple[SessionResult, ...]:
         raise NotImplementedError
@@ -129,7 +130,7 @@ class ActOn(Given):
         fleet = work.fleet()
         enough = _all_named_are_in if self.effect is Effect.DISRUPT else lambda _looks, _selector: False
         looks = work.look(fleet, Host.observe, enough=lambda found: enough(found, self.selector))
-        plans = {place: self._plan(look.value) for place, look in enumerate(looks) if isinstance(look, Done)}
+        plans = {place: self._plan(work, look) for place, look in enumerate(looks) if isinstance(look, Done)}
         people = [(look.host, each) for look in looks if isinstance(look, Done) for each in look.value.sessions]
         missing = [plan.missing for plan in plans.values()]
         nowhere = not_found(missing, people, hosts=len(looks))
@@ -302,8 +303,13 @@ class Reset(ActOn):
         """Which act it is."""
         return Act.RESET
 
-    def _plan(self, seen: Observation) -> Plan:
-        return plan_resets(seen, self.selector)
+    def _plan(self, work: Workplace, look: Done[Observation]) -> Plan:
+        plan = plan_resets(look.value, self.selector)
+        known = (work.as_known(look.host, one.session) for one in plan.verdicts)
+        named = zip(plan.verdicts, known, strict=True)
+        return plan.model_copy(
+            update={"verdicts": tuple(one.model_copy(update={"session": who}) for one, who in named)}
+        )
 
     def _do(self, host: Host, sessions: Sequence[Session], run: str) -> tuple[SessionResult, ...]:
         return host.reset(sessions, run=run)

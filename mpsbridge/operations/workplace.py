@@ -212,6 +212,16 @@ class Workplace:
         except (JournalError, JournalLost):
             return None
 
+    def as_known(self, host: str, session: Session) -> Session:
+        """A session without a user as the person's of whom the record knows the same id and birth on that host."""
+        if session.user or session.born is None:
+            return session
+        try:
+            known = self.record.last_named(host, session.id, session.born)
+        except (JournalError, JournalLost):
+            return session
+        return session.model_copy(update={"user": known.user or "", "account": known.account}) if known else session
+
     def new_run(self) -> str:
         """A run id."""
         return new_run(self.clock.now())

@@ -9,17 +9,15 @@ from collections.abc import Iterable
 
 from mpsbridge.models.sessions import Observation, Session, State
 
-NOBODY = "no user"
-
 
 def orphan(seen: Observation, number: int) -> Session | None:
-    """The orphaned session with that id, so far as anything is known of it; ``None`` where it is not one."""
+    """The orphaned session with that id, so far as a look tells of it; ``None`` where it is not one."""
     if number not in seen.orphaned:
         return None
     row = next((row for row in seen.rows if row.id == number), None)
     return Session(
         id=number,
-        user=NOBODY,
+        user="",
         state=row.state if row else State.UNKNOWN,
         state_text=row.state_raw if row else "",
         born=dict(seen.births).get(number),

@@ -142,7 +142,7 @@ def lifted(reason: str, by: str) -> str:
 def _named(sessions: Sequence[Session]) -> str:
     """``session 3, alice``, or ``sessions 3, 14, 15``."""
     if len(sessions) == 1:
-        return f"session {sessions[0].id}, {sessions[0].user}"
+        return f"session {sessions[0].id}, {sessions[0].user or 'no user'}"
     return f"sessions {', '.join(str(session.id) for session in sessions)}"
 
 

@@ -78,12 +78,13 @@ def _of_outcomes(outcomes: Iterable[object], effect: Effect) -> Iterator[Annotat
 
 def _of_sessions(sessions: Sequence[SessionResult]) -> str:
     wrong = [one for one in sessions if not one.result.went_well]
-    told = [
-        f"session {one.session.id} {one.result}{f' ({one.text})' if one.text else ''}:"
-        f" {one.session.account or one.session.user}"
-        for one in wrong
-    ]
-    return "; ".join(told) or "not everything was given back"
+    return "; ".join(map(_of_session, wrong)) or "not everything was given back"
+
+
+def _of_session(one: SessionResult) -> str:
+    name = one.session.account or one.session.user
+    why = f" ({one.text})" if one.text else ""
+    return f"session {one.session.id} {one.result}{why}" + (f": {name}" if name else "")
 
 
 def _with_hint(message: str, hint: str) -> str:

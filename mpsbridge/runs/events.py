@@ -116,7 +116,7 @@ class _OfSession(Happening):
     @staticmethod
     def identity_of(session: Session) -> dict[str, Any]:
         """The fields that say which session it is."""
-        return {"session": session.id, "born": session.born, "user": session.user, "account": session.account}
+        return {"session": session.id, "born": session.born, "user": session.user or None, "account": session.account}
 
 
 class SessionTold(Frozen):
@@ -133,7 +133,8 @@ class SessionTold(Frozen):
     def of(cls, told: SessionResult) -> SessionTold:
         """The same, as the record keeps it."""
         one = told.session
-        return cls(id=one.id, born=one.born, user=one.user, account=one.account, result=told.result, text=told.text)
+        names = {"user": one.user or None, "account": one.account}
+        return cls(id=one.id, born=one.born, **names, result=told.result, text=told.text)
 
 
 class MarkTold(Frozen):

@@ -17,6 +17,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -28,7 +29,7 @@ from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.errors import InputError, JournalError, JournalLost
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.harmless import harmless
-from mpsbridge.runs.events import Event, Happening, StepAnswered, StepSent, read_happening
+from mpsbridge.runs.events import Event, Happening, SessionJudged, StepAnswered, StepSent, read_happening
 from mpsbridge.runs.job import job_of
 from mpsbridge.runs.journal_file import IN_MEMORY, open_file, state_of
 from mpsbridge.runs.runlock import RunLock, is_at_work
@@ -250,6 +251,19 @@ class Journal:
                 ) from error
             self._pass_over(what)
             return None
+
+    def last_named(self, host: str, session: int, born: datetime) -> SessionJudged | None:
+        """The last verdict of any run on that very session of a host that tells whose it is; ``None`` without one.
+
+        Raises ``JournalLost``.
+        """
+        rows = self._read(
+            "SELECT * FROM entry WHERE host = ? COLLATE NOCASE AND kind = ? AND step = ? ORDER BY number DESC",
+            (host, _EVENT, SessionJudged.model_fields["event"].default),
+        )
+        entries = (entry.what for row in rows if (entry := self._entry_of(row, whole=False)) is not None)
+        named = (what for what in entries if isinstance(what, SessionJudged) and (what.user or what.account))
+        return next((what for what in named if (what.session, what.born) == (session, born)), None)
 
     def unanswered(self, run: str, *, host: str | None = None) -> list[Entry]:
         """The entries of steps whose fate is unknown."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, BeforeValidator
 
 from mpsbridge.models.sessions import LogonMode, Result, State
 from mpsbridge.schemas.published import Published, Value
+
+NameOrNull = Annotated[str | None, BeforeValidator(lambda name: name or None)]
+"""A name; null where none is known."""
 
 
 class Session(Published):
@@ -18,8 +21,8 @@ class Session(Published):
     """
 
     id: int
-    user: str
-    user_text: str
+    user: NameOrNull
+    user_text: NameOrNull
     account: str | None
     session_name: str | None
     state: State
