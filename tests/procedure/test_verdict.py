@@ -38,7 +38,7 @@ from mpsbridge.cli import acting, leases, listing, reading, running, showing
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.conclusion import finish
 from mpsbridge.cli.terminal import Terminal
-from mpsbridge.models.outcomes import Done, Outcome, Skipped
+from mpsbridge.models.outcomes import Done, Failed, Outcome, Skipped
 from mpsbridge.models.sessions import Result
 from mpsbridge.operations.waves import Turnstile, WavesTable
 from mpsbridge.operations.workplace import RunResult
@@ -135,6 +135,7 @@ def agree(made: MadeRun, result: RunResult[Any], code: int) -> None:
     assert verdict.verdict is wanted
     by_record = judge_record(told.hosts, interrupted=is_stopped)
     assert (by_record.verdict, by_record.hosts, by_record.sentence) == (wanted, verdict.hosts, verdict.sentence)
+    assert by_record.sessions == verdict.sessions or made.earlier
     json_agrees(told, result, wanted, hosts)
     forms_agree(told, wanted, hosts)
 
@@ -185,6 +186,10 @@ def json_agrees(told: Report, result: RunResult[Any], wanted: Verdict, hosts: di
         if isinstance(outcome, Done) and hasattr(outcome.value, "sessions"):
             for one in outcome.value.sessions:
                 assert people[outcome.host, one.session.id] == one.result, (outcome, told)
+        if isinstance(outcome, Failed):
+            became = {one.session.id: one.result for one in outcome.sessions}
+            found = {id: result or Result.UNTOUCHED for (host, id), result in people.items() if host == outcome.host}
+            assert became == found, (outcome, told)
 
 
 def history_agrees(told: Report) -> None:
