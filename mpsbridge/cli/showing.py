@@ -41,6 +41,8 @@ def ask(call: Call, policy: Policy, plan: EndPlan, *, yes: bool) -> None:
     if empty:
         act, _, more = _FOLLOWS[policy.then].partition(" ")
         asked.append(" ".join(filter(None, (act, listed(empty), more, "(nobody is on)"))))
+    if plan.taken_over:
+        asked.append("take over " + listed([f"{host} from {holder.name}" for host, holder in plan.taken_over]))
     question = ", and ".join(asked)
     call.terminal.confirm(f"{question[0].upper()}{question[1:]}?", yes=yes)
 

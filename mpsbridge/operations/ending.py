@@ -37,6 +37,7 @@ from mpsbridge.operations.outcomes import (
 from mpsbridge.operations.released import is_over, over, record_over, released_meanwhile
 from mpsbridge.operations.waves import Count, Forecast, Turnstile, WavesTable, forecast, limits
 from mpsbridge.operations.workplace import RunResult, Watch, Workplace, nothing_is_sent
+from mpsbridge.planning.lease import Holder
 from mpsbridge.planning.policy import HostPlan, Policy, plan_host
 from mpsbridge.planning.selection import Seen
 from mpsbridge.planning.spared import Unmatched, unmatched
@@ -72,12 +73,16 @@ class End(Given):
     planned: Mapping[str, tuple[Seen, ...]] = Field(default_factory=dict)
     """By host, the sessions that stood behind the ids named when a person was shown the plan: nobody else is meant."""
 
+    held: Mapping[str, tuple[Holder, ...]] | None = None
+    """By host, who held it when a person was shown the plan: it is taken over from nobody else."""
+
     def policy_on(self, host: str) -> Policy:
-        """The policy on one host, where ids that were named mean the sessions of the plan."""
-        if host not in self.planned:
-            return self.policy
-        selector = self.policy.selector.model_copy(update={"as_seen": self.planned[host]})
-        return self.policy.model_copy(update={"selector": selector})
+        """The policy on one host, where ids that were named mean the sessions of the plan, and holders those of it."""
+        policy = self.policy
+        if host in self.planned:
+            selector = policy.selector.model_copy(update={"as_seen": self.planned[host]})
+            policy = policy.model_copy(update={"selector": selector})
+        return policy if self.held is None else policy.model_copy(update={"held_as_seen": self.held.get(host, ())})
 
     @field_validator("template")
     @classmethod
@@ -96,7 +101,11 @@ class End(Given):
         plans, spare_nobody = _plan(work, self, run)
         return EndPlan(
             self.model_copy(
-                update={"planned": _planned(self.policy, plans), "waves": self.waves.fixed(work.clock.now())}
+                update={
+                    "planned": _planned(self.policy, plans),
+                    "held": _held(plans),
+                    "waves": self.waves.fixed(work.clock.now()),
+                }
             ),
             run,
             tuple(plans),
@@ -140,6 +149,12 @@ class EndPlan:
     def refusals(self) -> list[str]:
         """What is refused, by host, with the option that lifts it; to these hosts nothing is sent."""
         return refusals_of(self.plans)
+
+    @property
+    def taken_over(self) -> list[tuple[str, Holder]]:
+        """The hosts with work that others hold, and who; without ``--take-over`` they refuse."""
+        plans = [plan for place in sorted(self.ready) if isinstance(plan := self.plans[place], Done)]
+        return [(plan.host, plan.value.holder) for plan in plans if plan.value.holder]
 
     @property
     def notes(self) -> list[tuple[str, Sequence[str]]]:
@@ -191,7 +206,7 @@ class EndPlan:
             "policy": policy.model_dump(mode="json"),
             "template": operation.template,
             "waves": operation.waves.model_dump(mode="json"),
-            "planned": operation.model_dump(mode="json", include={"planned"})["planned"],
+            **operation.model_dump(mode="json", include={"planned", "held"}),
         }
         work.record.begin(self.run, command=operation.command, reason=policy.reason, options=kept)
         self._record_the_others(work)
@@ -340,6 +355,11 @@ def _planned(policy: Policy, plans: Sequence[Outcome[HostPlan]]) -> dict[str, tu
         for plan in plans
         if isinstance(plan, Done)
     }
+
+
+def _held(plans: Sequence[Outcome[HostPlan]]) -> dict[str, tuple[Holder, ...]]:
+    """Who holds each host that was planned and is held."""
+    return {plan.host: (plan.value.holder,) for plan in plans if isinstance(plan, Done) and plan.value.holder}
 
 
 def _spare_nobody(policy: Policy, looks: Sequence[Outcome[HostPlan]], known: Sequence[str]) -> tuple[Unmatched, ...]:

@@ -18,7 +18,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 
-from mpsbridge.models.frozen import Answer
+from mpsbridge.models.frozen import Answer, Frozen
 from mpsbridge.models.harmless import harmless
 from mpsbridge.models.sessions import CimTime, LogonMode, Observation, from_cim
 from mpsbridge.snippets.fields import RunId
@@ -123,12 +123,39 @@ def doubts(problems: Sequence[str]) -> list[str]:
     return [problem for problem in problems if problem.startswith("the lease ")]
 
 
+class Holder(Frozen):
+    """Who holds a host: a run, or a person (``run`` is null); of a damaged lease only its ``digest`` is known.
+
+    ``since`` is the host's own time: a hold that is placed again is another one.
+    """
+
+    run: str | None = None
+    owner: str | None = None
+    reason: str = ""
+    since: str | None = None
+    digest: str | None = None
+
+    @classmethod
+    def of(cls, lease: Lease | Damaged) -> Holder:
+        """What a lease says of it, as far as that is shown."""
+        if isinstance(lease, Damaged):
+            return cls(digest=lease.digest)
+        owner, reason = harmless(lease.owner, limit=SHOWN), harmless(lease.reason, limit=SHOWN)
+        return cls(run=lease.run, owner=owner, reason=reason, since=lease.since)
+
+    @property
+    def name(self) -> str:
+        """It for people."""
+        if self.owner is None:
+            return "a lease that cannot be read" + (f" (digest {self.digest[:DIGITS]})" if self.digest else "")
+        return named_holder(self.run, self.owner, self.reason)
+
+
 def holder(lease: Lease | Damaged, problems: Sequence[str] = ()) -> str:
     """Who holds it, for people; why it cannot be read stands among the ``problems`` of the look that found it."""
-    if isinstance(lease, Damaged):
-        why = [f"digest {lease.digest[:DIGITS]}"] if lease.digest else doubts(problems)
-        return "a lease that cannot be read" + (f" ({'; '.join(why)})" if why else "")
-    return named_holder(lease.run, lease.owner, lease.reason)
+    if isinstance(lease, Damaged) and not lease.digest and (why := doubts(problems)):
+        return f"a lease that cannot be read ({'; '.join(why)})"
+    return Holder.of(lease).name
 
 
 def named_holder(run: str | None, owner: str, reason: str) -> str:

@@ -27,7 +27,7 @@ from mpsbridge.planning.exempt import (
     returning_stations,
     unknown_idle,
 )
-from mpsbridge.planning.lease import FateOf, is_disbelieved, no_fate, why_held
+from mpsbridge.planning.lease import FateOf, Holder, holder, is_disbelieved, keeps_out, no_fate, why_held
 from mpsbridge.planning.selection import (
     Allowed,
     Selector,
@@ -95,6 +95,8 @@ class Policy(Allowances, Given):
     """How long after its log-off a session that has not ended is reset; ``None``: never."""
     return_timeout_s: int = Field(default=3600, ge=0)
     host_deadline_s: int = Field(default=3 * 3600, ge=1)
+    held_as_seen: tuple[Holder, ...] | None = None
+    """Who held the host when it was planned; null before. ``take_over`` takes it over from nobody else."""
 
     @property
     def restarts(self) -> bool:
@@ -159,6 +161,8 @@ class HostPlan(Frozen):
     """The names and ids that were asked for and are not here."""
     matched: tuple[str, ...] = ()
     """The ``--keep-...`` that match a session here."""
+    holder: Holder | None = None
+    """Who else holds the host."""
     observed: AwareDatetime | None = None
     locale: str | None = None
     offset_until: AwareDatetime | None = None
@@ -202,14 +206,17 @@ def plan_host(
         doubts.get(session.id) or _judge(_Case(host, seen, session, policy, session.id in chosen))
         for session in seen.sessions
     )
+    lease = keeps_out(seen.lease, seen.observed, run=run)
+    held = Holder.of(lease) if lease else None
     listed = {session.id for session in seen.sessions}
     verdicts += tuple(verdict for verdict in doubtful if verdict.session.id not in listed)
     return HostPlan(
         verdicts=verdicts,
         objections=tuple(_objections(host, seen, policy, run, ours, fate_of)),
-        notes=tuple(_notes(seen, policy, verdicts)),
+        notes=(*_notes(seen, policy, verdicts), *_taken_over(held, policy, verdicts)),
         missing=missing,
         matched=tuple(_matched(host, seen, policy)),
+        holder=held,
         observed=seen.observed,
         locale=seen.locale,
         offset_until=seen.offset_until,
@@ -352,9 +359,12 @@ _REFUSING: tuple[Callable[[_Case], Found], ...] = (_unrecognisable, _disconnecte
 def _objections(
     host: str, seen: Observation, policy: Policy, run: str, ours: frozenset[int], fate_of: FateOf
 ) -> Iterable[Objection]:
-    held = why_held(seen, host, fate_of, run=run, may_take=True)
-    if held and (not policy.take_over or is_disbelieved(seen.lease, seen.problems)):
-        yield Objection(reason=held)
+    if lease := keeps_out(seen.lease, seen.observed, run=run):
+        if not policy.take_over or is_disbelieved(seen.lease, seen.problems):
+            yield Objection(reason=why_held(seen, host, fate_of, run=run, may_take=True))
+        elif policy.held_as_seen is not None and Holder.of(lease) not in policy.held_as_seen:
+            who = holder(lease, seen.problems)
+            yield Objection(reason=f"the host is held by {who}, which the plan did not show, so it is not taken over")
     leftovers = [number for number in seen.leftovers if number not in ours]
     if leftovers and not policy.leftover_ok:
         ids = ", ".join(map(str, leftovers))
@@ -371,6 +381,14 @@ def _objections(
         yield Objection(reason=f"{NO_LOGON_PROGRAM}, so new logons cannot be kept out", lifted_by="--logons leave")
     if policy.then in {Then.CONSOLE_MODE, Then.STATION_MODE} and seen.multipoint is None:
         yield Objection(reason="the host does not have MultiPoint Services, so there is no mode to switch")
+
+
+def _taken_over(held: Holder | None, policy: Policy, verdicts: tuple[Verdict, ...]) -> Iterable[str]:
+    """Whose hold, or lease, the run would end."""
+    if held is None or not policy.take_over or not (policy.restarts or any(one.decision == "act" for one in verdicts)):
+        return
+    means = "that run loses the host" if held.run else "that hold is not given back"
+    yield f"held by {held.name}: taken over, so {means}"
 
 
 def _notes(seen: Observation, policy: Policy, verdicts: tuple[Verdict, ...]) -> Iterable[str]:

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from mpsbridge.errors import HostReleased, MpsBridgeError, Refused, RemoteError, Unexpected
 from mpsbridge.models.sessions import LogonMode, Logons, Observation, from_cim, to_cim
-from mpsbridge.planning.lease import Lease, expected_of, holder, is_of_run, read_lease
+from mpsbridge.planning.lease import Holder, Lease, expected_of, holder, is_of_run, read_lease
 from mpsbridge.procedure.context import ProcedureContext
 from mpsbridge.procedure.past import left_by
 from mpsbridge.runs.events import (
@@ -109,7 +109,7 @@ class Reservation:
         self._is_taken = True
         context.holds_lease, context.boot_at_lease = True, seen.boot
         until = from_cim(str(self._lease.expires)).astimezone(context.now().tzinfo)
-        context.tell(LeaseTaken(expires=until))
+        context.tell(LeaseTaken(expires=until, replaced=Holder.of(before) if before and not ours else None))
         self._mode = seen.logon_mode
         if heir and heir is not ours:
             # From now on no script of the other run closes logons; one may have come just before.

@@ -19,6 +19,7 @@ from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.sessions import LogonMode, Result, Session, SessionResult, State
 from mpsbridge.models.then import Then
 from mpsbridge.once import once
+from mpsbridge.planning.lease import Holder
 
 
 class Phase(StrEnum):
@@ -284,10 +285,13 @@ class LeaseTaken(Happening):
     event: Literal["leased"] = "leased"
     expires: AwareDatetime
     """By the host's clock."""
+    replaced: Holder | None = None
+    """Who had it before."""
 
     def text(self) -> str:
-        """Until when."""
-        return f"lease taken, until {self.expires:%H:%M} host time"
+        """From whom, and until when."""
+        over = f" over from {self.replaced.name}" if self.replaced else ""
+        return f"lease taken{over}, until {self.expires:%H:%M} host time"
 
 
 class LogonsClosed(Happening):
