@@ -116,7 +116,7 @@ def _show_events(call: Call, journal: Journal, run: Run, question: Question) -> 
         for fact, value in words.facts_of(in_zone(report, zone)):
             terminal.say(f"{fact}: {value}")
         terminal.say()
-        for line in sentences(report, entries, zone, name):
+        for line in sentences(report, entries, zone, name, whole=call.settings.verbose > 0):
             terminal.say(line)
 
 

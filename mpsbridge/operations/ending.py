@@ -48,8 +48,8 @@ from mpsbridge.procedure.procedure import end_sessions
 from mpsbridge.reports.report import HostReport
 from mpsbridge.reports.summary import make_report
 from mpsbridge.runs.ended import PLANNED, EndValue
-from mpsbridge.runs.events import WENT_QUIET, Finished, HostStopped, Phase
-from mpsbridge.runs.history import is_held, is_in_doubt, serves, unfinished
+from mpsbridge.runs.events import WENT_QUIET, Event, Finished, HostStopped, Phase
+from mpsbridge.runs.history import is_held, is_in_doubt, next_life, serves, unfinished
 from mpsbridge.runs.journal import Entry
 from mpsbridge.runs.verdict import RunVerdict, facts_of
 
@@ -273,9 +273,9 @@ class Resume(Given):
         order = [target.host for target in work.targets]
         out = not_serving(work, self.run, self.hosts, order)
         others = [host for host in unfinished(work.record, self.run, self.hosts) if host not in order]
-        before = {host: len(work.record.entries(self.run, host=host)) for host in order}
         with nothing_is_sent():
-            work.record.resume(self.run)
+            self._begin_next_life(work, watch, order)
+        before = {host: len(work.record.entries(self.run, host=host)) for host in order}
         places = range(len(order))
         released = [] if self.is_named else released_meanwhile(work, self.run, self.hosts)
         with _deadline(work, self.end.deadline_s) as late:
@@ -287,6 +287,14 @@ class Resume(Given):
             told = with_sessions(work.record, self.run, told, command=self.end.command)
             outcomes = [not_begun_is_skipped(outcome) for outcome in told]
         return _end(work, self.run, outcomes, self.hosts, late=late.is_set(), is_resumed=True, others=others)
+
+    def _begin_next_life(self, work: Workplace, watch: Watch, hosts: Sequence[str]) -> None:
+        """Take the run up again, and record of each host who does, and why that is needed."""
+        resumed = next_life(work.record, work.record.find(self.run), by=work.actor)
+        work.record.resume(self.run)
+        for host in hosts:
+            work.record.record(self.run, host, resumed)
+            watch.tell(Event(at=work.clock.now(), run=self.run, host=host, what=resumed))
 
 
 def _with_the_past(

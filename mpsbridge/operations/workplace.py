@@ -64,6 +64,11 @@ class Watch:
     on_event: Callable[[Event], None] = lambda _event: None
     on_progress: Callable[[Progress], None] = lambda _progress: None
 
+    def tell(self, event: Event) -> None:
+        """Tell of something that no host's own work tells of."""
+        with suppress(Exception, SystemExit):  # rich raises that at a broken pipe
+            self.on_event(event)
+
 
 class Planned(Protocol[V_co]):
     """An operation that was planned: what would be done, on which hosts, to which sessions."""

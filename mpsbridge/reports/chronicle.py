@@ -32,6 +32,7 @@ from mpsbridge.runs.events import (
     OrderUnanswered,
     OthersOrder,
     Phase,
+    Resumed,
     SessionJudged,
     SessionSettled,
     SessionTold,
@@ -45,6 +46,7 @@ from mpsbridge.runs.journal import Entry
 from mpsbridge.runs.verdict import HostFacts
 
 _MARKS = (
+    Resumed,
     LeaseTaken,
     LogonsClosed,
     NobodyLeft,

@@ -209,6 +209,8 @@ class Report(Told):
     open: bool
     at_work: bool = False
     """Whether a process was carrying it out when the report was made."""
+    resumed: int = 0
+    """How often another process went on with it."""
     last: AwareDatetime | None = None
     """When the last thing was recorded."""
     status: Verdict

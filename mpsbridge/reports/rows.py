@@ -13,7 +13,17 @@ from mpsbridge.models.harmless import json_text
 from mpsbridge.reports import words
 from mpsbridge.reports.history import Deed
 from mpsbridge.reports.report import HostReport, Report
-from mpsbridge.runs.events import Finished, HostStopped, Looked, StepAnswered, StepSent
+from mpsbridge.runs.events import (
+    Finished,
+    HostStopped,
+    Looked,
+    NoticeSent,
+    NoticesMarked,
+    Resumed,
+    SessionSettled,
+    StepAnswered,
+    StepSent,
+)
 from mpsbridge.runs.journal import Entry, Run
 
 RUN_COLUMNS = ("RUN", "STARTED", "TOOK", "COMMAND", "HOSTS", "BY", "RESULT", "REASON")
@@ -47,27 +57,58 @@ def in_zone(report: Report, zone: tzinfo | None) -> Report:
     return report.model_copy(update={"run": run, "last": report.last and report.last.astimezone(zone)})
 
 
-def sentences(report: Report, entries: Sequence[Entry], zone: tzinfo | None, name: str) -> Iterator[str]:
+def sentences(
+    report: Report, entries: Sequence[Entry], zone: tzinfo | None, name: str, *, whole: bool = False
+) -> Iterator[str]:
     """One line for each event that says something new, and the date where it changes.
 
-    The last word of a host is what the ``report`` says became of it.
+    The last word of a host is what the ``report`` says became of it. With ``whole`` each step that was sent has a line,
+    and each answer about sessions, otherwise only what no other event tells.
     """
-    day, seen = "", dict[str, str]()
+    day, before = "", dict[str, object]()
     last = {entry.host: entry for entry in entries if isinstance(entry.what, Finished | HostStopped)}
     hosts = {host.host: host for host in report.hosts}
-    for entry in entries:
+    for entry in entries if whole else _telling(entries):
         is_last = last.get(entry.host) is entry and entry.host in hosts
         said = _last_word(hosts[entry.host]) if is_last else _sentence(entry)
-        if isinstance(entry.what, Looked):  # every look of a wait says the same
-            if seen.get(entry.host) == said:
+        place = "" if isinstance(entry.what, Resumed) else entry.host
+        if isinstance(entry.what, Looked | Resumed):  # every look of a wait says the same, and every host of a life
+            same = entry.what.life if isinstance(entry.what, Resumed) else said
+            if before.get(place) == same:
                 continue
-            seen[entry.host] = said
+            before[place] = same
         at = entry.at.astimezone(zone)
         if said and f"{at:%Y-%m-%d}" != day:
             day = f"{at:%Y-%m-%d}"
             yield f"{day} ({name})"
         if said:
-            yield f"{at:%H:%M:%S} {words.plain(entry.host)}: {words.plain(said)}"
+            yield f"{at:%H:%M:%S} {place and f'{words.plain(place)}: '}{words.plain(said)}"
+
+
+def _telling(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries without those that another one tells of, too: steps that were answered, and answers of which each
+    session has an event of its own before the next step.
+    """
+    answered = {entry.what.intent for entry in entries if isinstance(entry.what, StepAnswered)}
+    told: dict[str, set[int]] = {}
+    left: list[Entry] = []
+    for entry in reversed(entries):
+        what, sessions = entry.what, told.setdefault(entry.host, set())
+        match what:
+            case StepSent():
+                sessions.clear()
+                left += [] if entry.number in answered else [entry]
+            case StepAnswered() if what.error is None:
+                new = what.model_copy(
+                    update={"sessions": tuple(one for one in what.sessions if one.id not in sessions)}
+                )
+                left.append(entry.model_copy(update={"what": new}))
+            case NoticesMarked():
+                pass
+            case _:
+                sessions |= {what.session} if isinstance(what, NoticeSent | SessionSettled) else set()
+                left.append(entry)
+    return left[::-1]
 
 
 def _last_word(host: HostReport) -> str:

@@ -9,6 +9,7 @@ from mpsbridge.models.sessions import Result
 from mpsbridge.reports.chronicle import host_report
 from mpsbridge.reports.report import HostReport, Report, Totals
 from mpsbridge.reports.words import hosts_in_short
+from mpsbridge.runs.events import Resumed
 from mpsbridge.runs.journal import Entry, Journal, Run
 from mpsbridge.runs.verdict import RunVerdict, Verdict
 
@@ -27,6 +28,7 @@ def make_report(run: Run, entries: Sequence[Entry], *, at_work: bool = False) ->
         run=run,
         open=run.ended is None,
         at_work=at_work,
+        resumed=max((entry.what.life - 1 for entry in entries if isinstance(entry.what, Resumed)), default=0),
         last=entries[-1].at if entries else None,
         status=verdict.verdict,
         summary=meaning_of(verdict, held=[host.host for host in hosts if host.held]),

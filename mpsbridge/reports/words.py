@@ -99,6 +99,14 @@ def took(start: datetime | None, end: datetime | None) -> str:
     return format_duration(seconds) if seconds >= 1 else "<1s"
 
 
+_TIMES = {0: "", 1: "once", 2: "twice"}
+
+
+def times(number: int) -> str:
+    """``once``, ``twice``, ``3 times``; empty for never."""
+    return _TIMES.get(number, f"{number} times")
+
+
 def counts(found: Mapping[str, int]) -> str:
     """``3 ended, 1 kept``."""
     return ", ".join(f"{number} {name}" for name, number in found.items())
@@ -145,6 +153,7 @@ def facts_of(report: Report) -> Iterable[tuple[str, str]]:
         ("by", run.owner),
         ("job", run.job or ""),
         ("started", moment_of(run.started)),
+        ("resumed", times(report.resumed)),
         how_it_ended(report),
         ("took", took(run.started, run.ended or report.last)),
         ("hosts", counts({str(name): number for name, number in report.totals.hosts.items()})),

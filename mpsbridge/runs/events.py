@@ -170,7 +170,8 @@ class StepSent(Happening):
 
     def text(self) -> str:
         """``message: sessions 2 3, notice 5m``."""
-        ids = f"sessions {' '.join(map(str, self.sessions))}" if self.sessions else ""
+        noun = "session" if len(self.sessions) == 1 else "sessions"
+        ids = f"{noun} {' '.join(map(str, self.sessions))}" if self.sessions else ""
         values = (ids, f"notice {self.notice}" if self.notice else "", self.logons or "", self.then or "")
         said = ", ".join(str(value) for value in values if value)
         return f"{self.step}: {said}" if said else self.step.value
@@ -231,8 +232,7 @@ class Looked(Happening):
 
     def text(self) -> str:
         """How many sessions there are, and whether logons are open."""
-        count = "1 session" if len(self.sessions) == 1 else f"{len(self.sessions)} sessions"
-        return f"seen: {count}, logons {self.logons or 'not told'}"
+        return f"seen: {counted(len(self.sessions), 'session')}, logons {self.logons or 'not told'}"
 
 
 _MEANT = {
@@ -275,6 +275,36 @@ class EndAnnounced(Happening):
 
 
 # What happens on the way.
+
+
+class EarlierLife(StrEnum):
+    """How the process ended that carried the run out before; ``words`` say so."""
+
+    DIED = "died", "its process had died"
+    STOPPED = "stopped", "it was stopped"
+    UNFINISHED = "unfinished", "it was not finished"
+
+    words: str
+
+    def __new__(cls, value: str, words: str) -> Self:
+        """An end and its words."""
+        life = str.__new__(cls, value)
+        life._value_ = value
+        life.words = words
+        return life
+
+
+class Resumed(Happening):
+    """Another process goes on with the run; ``life`` counts them from 1, so the first that goes on is 2."""
+
+    event: Literal["resumed"] = "resumed"
+    by: str
+    earlier: EarlierLife
+    life: int
+
+    def text(self) -> str:
+        """By whom, and why that was needed."""
+        return f"resumed by {self.by} ({self.earlier.words})"
 
 
 class LeaseTaken(Happening):
@@ -519,7 +549,7 @@ class NoticesMarked(Happening):
 
     def text(self) -> str:
         """How many."""
-        return f"the lease knew of {len(self.marks)} notices"
+        return f"the lease knew of {counted(len(self.marks), 'notice')}"
 
 
 # What became of a host.
@@ -566,6 +596,7 @@ AnyHappening = Annotated[
     | Looked
     | SessionJudged
     | EndAnnounced
+    | Resumed
     | LeaseTaken
     | LogonsClosed
     | NoticeSent

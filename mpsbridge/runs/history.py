@@ -6,8 +6,18 @@ from collections.abc import Sequence
 
 from mpsbridge.errors import HostReleased, JournalError, NotBegun, NoTurn, Refused
 from mpsbridge.planning.lease import RunFate
-from mpsbridge.runs.events import WENT_QUIET, Finished, HostStopped, LeaseReleased, LeaseTaken, StepAnswered, StepSent
-from mpsbridge.runs.journal import Entry, Journal
+from mpsbridge.runs.events import (
+    WENT_QUIET,
+    EarlierLife,
+    Finished,
+    HostStopped,
+    LeaseReleased,
+    LeaseTaken,
+    Resumed,
+    StepAnswered,
+    StepSent,
+)
+from mpsbridge.runs.journal import Entry, Journal, Run
 
 
 def unfinished(journal: Journal, run: str, hosts: Sequence[str]) -> list[str]:
@@ -41,6 +51,15 @@ def fate_of(journal: Journal, run: str) -> RunFate:
     if found.verdict is None:
         return RunFate.DIED
     return RunFate.STOPPED if found.verdict.is_interrupted else RunFate.OPEN
+
+
+def next_life(journal: Journal, run: Run, *, by: str) -> Resumed:
+    """What is to be recorded where another process, of ``by``, goes on with a run. Raises ``JournalLost``."""
+    lives = [one.what.life for one in journal.entries(run.id, whole=False) if isinstance(one.what, Resumed)]
+    earlier = EarlierLife.DIED
+    if run.verdict is not None:
+        earlier = EarlierLife.STOPPED if run.verdict.is_interrupted else EarlierLife.UNFINISHED
+    return Resumed(by=by, earlier=earlier, life=max(lives, default=1) + 1)
 
 
 def serves(journal: Journal, run: str, host: str) -> bool:

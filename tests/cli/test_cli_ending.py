@@ -96,7 +96,7 @@ def test_the_procedure_warns_waits_ends_and_gives_everything_back(
     assert not [error for each in told for error in documents("events").iter_errors(each)]
     assert list(told[0]) == [
         *("schema", "at", "run", "host", "event", "phase", "session", "born", "user", "account"),
-        *("state", "decision", "reason", "text"),
+        *("state", "decision", "reason", "act", "text"),
     ]
     assert [each["event"] for each in told][-2:] == ["restored", "released"] or "released" in {
         each["event"] for each in told

@@ -22,6 +22,8 @@ from support.reserved import lease_of
 from mpsbridge.clock import SystemClock
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
+from mpsbridge.models.sessions import Result
+from mpsbridge.runs.events import SessionSettled, SessionTold, Step, StepAnswered, StepSent
 from mpsbridge.runs.journal import Journal
 
 PEOPLE = [{"id": 2, "user": "alice", "logon": "1h"}, {"id": 3, "user": "bob", "logon": "1h"}]
@@ -78,7 +80,8 @@ def test_a_run_is_told_in_sentences_one_line_an_event_and_its_zone_once(mpsbridg
     assert [line for line in lines if "UTC" in line] == lines[:1]
     assert "12:00:00 school-1: session 2 is to be ended: alice" in lines
     assert "12:10:00 school-1: 5m notice shown: alice" in lines
-    assert any(line.endswith("school-1: sent power: restart") for line in lines)
+    assert "12:15:00 school-1: session 2 ended: alice" in lines
+    assert not [line for line in lines if "school-1: sent " in line or "school-1: logoff: " in line]
     assert lines[-1] == "12:20:30 school-1: finished: back"
     assert not [line for line in lines if "school-2" in line or line.endswith(": ")]
     assert sum("seen: " in line for line in lines) < 10  # of a wait with a look a minute
@@ -166,16 +169,49 @@ def test_a_run_that_was_stopped_and_gave_everything_back_says_so_and_one_next_st
         assert (lease_of(hosts["alpha"]), hosts["alpha"].logon_mode) == (None, "enabled")
     with Journal(tmp_path / "journal.sqlite") as journal:
         (run,) = journal.runs()
-    assert out.splitlines()[-1] == f"run {run.id}: stopped"
+    assert out.splitlines()[-1] == f"run {run.id}: stopped: 2 of 2 sessions untouched"
     assert [line for line in err.splitlines() if "mpsbridge " in line] == [
         f"run {run.id} is open; 'mpsbridge resume {run.id}' goes on with it"
     ]
     assert "hosts that are left" not in err
     (row,) = rows(mpsbridge("history").out)
-    assert "stopped; can be resumed" in row
+    assert "stopped: 2 of 2 sessions untouched; can be resumed" in row
     text = mpsbridge("report", "--format", "markdown").out
     assert "It was broken off, and everything was given back" in text
     assert "died" not in text
     assert "not ended" not in text
     assert f"- stopped: {run.started.year}" in text
     assert text.count("mpsbridge resume") == 1
+
+
+@pytest.mark.usefixtures("eventful")
+def test_each_thing_is_told_once_and_a_step_only_where_no_answer_came(mpsbridge: Command) -> None:
+    """A notice was once told three times, and thirty lines said no more than 'sent lease'."""
+    told = [line.partition(" ")[2] for line in mpsbridge("history", RUN).out.partition("\n\n")[2].splitlines()[1:]]
+    assert [line for line in told if ": sent " in line] == ["school-3: sent logoff: sessions 2 3"]
+    assert [line for line in told if " 5m notice shown: ivan" in line] == ["school-3: 5m notice shown: ivan"]
+    assert not [line for line in told if "the lease knew" in line or ": message: " in line]
+    whole = mpsbridge("history", RUN, "-v").out
+    assert "school-1: sent power: restart" in whole
+    assert "school-1: sent lease" in whole
+    assert "school-2: message: shown frank, shown grace" in whole
+
+
+def test_an_answer_that_no_event_tells_of_is_told(mpsbridge: Command, tmp_path: Path) -> None:
+    """A run that died between an answer and its events, and one that has no events of sessions at all."""
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        journal.begin("r-1", command="end", reason="", options={"hosts": ["alpha"]})
+        intent = journal.record("r-1", "alpha", StepSent(step=Step.LOGOFF, sessions=(2, 3)))
+        told = (
+            SessionTold(id=2, user="alice", result=Result.ENDED),
+            SessionTold(id=3, user="bob", result=Result.UNKNOWN),
+        )
+        journal.record("r-1", "alpha", StepAnswered(step=Step.LOGOFF, intent=intent, sessions=told))
+        journal.record("r-1", "alpha", SessionSettled(session=2, user="alice", result=Result.ENDED))
+        journal.record("r-1", "alpha", StepSent(step=Step.MESSAGE, sessions=(3,), notice="1m"))
+    lines = [line.partition(" ")[2] for line in mpsbridge("history", "r-1").out.splitlines()]
+    assert lines[-3:] == [
+        "alpha: logoff: unknown bob",
+        "alpha: session 2 ended: alice",
+        "alpha: sent message: session 3, notice 1m",
+    ]
