@@ -25,6 +25,7 @@ from mpsbridge.operations.outcomes import judge, sum_up
 from mpsbridge.operations.workplace import Workplace
 from mpsbridge.planning.options import selector
 from mpsbridge.planning.selection import SAY_WHO, Act, Allowed, Selector
+from mpsbridge.reports.words import NOT_SHOWN
 from mpsbridge.runs.verdict import RunVerdict
 
 
@@ -70,9 +71,8 @@ _BECAME = {
     Act.RESET: "{sessions} {would_be}reset",
 }
 
-_NOT_SHOWN = {Result.KEPT: "not shown", Result.REFUSED: "not shown"}
-_WORDS = {
-    Act.MESSAGE: {Result.WOULD: "would show", **_NOT_SHOWN},
+_WORDS: dict[Act, dict[Result, str]] = {
+    Act.MESSAGE: {Result.WOULD: "would show", **NOT_SHOWN},
     Act.DISCONNECT: {Result.WOULD: "would disconnect"},
     Act.LOGOFF: {Result.WOULD: "would log off"},
     Act.RESET: {Result.WOULD: "would reset"},
@@ -123,8 +123,12 @@ def show(call: Call, outcomes: Sequence[Outcome[ActValue]], verdict: RunVerdict,
         columns=RESULT_COLUMNS,
         rows=lambda host, value: [result_row(host, result, _WORDS[act]) for result in value.sessions],
         summary=lambda values: sum_up(
-            [value.sessions for value in values], became, dry_run=dry_run, kept=_WORDS[act].get(Result.KEPT, "kept")
+            [value.sessions for value in values],
+            became,
+            dry_run=dry_run,
+            not_done=NOT_SHOWN if act is Act.MESSAGE else None,
         ),
+        words=_WORDS[act],
     )
     tell(call, outcomes, layout, verdict)
 

@@ -16,6 +16,7 @@ from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.errors import InputError, MpsBridgeError
 from mpsbridge.files import TEXT_LIMIT, names_read_by_others, written_by_others
 from mpsbridge.inventory.finding import HostFinder
+from mpsbridge.models.complaints import EMPTY
 from mpsbridge.models.harmless import harmless
 from mpsbridge.models.targets import Target
 from mpsbridge.planning.options import selector
@@ -103,6 +104,7 @@ def answer(
         call = Call(name, settings, terminal, surroundings.clock or SystemClock(), surroundings.typed)
         terminal.today = call.clock.now().astimezone().date()
         call.look_at("settings file", settings_path())
+        _demand_names(values, surroundings.typed)
         for group, given in groups.items():
             values[group] = selector(**given) if group == "who" else _end_options(given)
         return function(call, **values)
@@ -113,6 +115,15 @@ def answer(
             error.hint = f"Use {form}, and > FILE to write it into a file."
         terminal.annotate([annotation_of(name, error)])
         return terminal.error(error)
+
+
+def _demand_names(values: Mapping[str, Any], typed: Sequence[str]) -> None:
+    """Raise ``InputError`` where a file was to be named and was not: a path makes the folder at work of that."""
+    is_empty = any(not word or (word.startswith("--") and word.endswith("=")) for word in typed)
+    for name, value in values.items():
+        if is_empty and value == Path():
+            what = name.upper() if name in {"file", "folder"} else f"--{name.replace('_', '-')}"
+            raise InputError(f"{what}: {EMPTY}")
 
 
 def _end_options(given: Mapping[str, Any]) -> EndOptions:

@@ -12,8 +12,10 @@ from typing import Any
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.fleets import open_journal, record_path
 from mpsbridge.cli.reporting import found_run, say_unreadable
-from mpsbridge.models.harmless import json_text
+from mpsbridge.errors import InputError
+from mpsbridge.models.complaints import EMPTY
 from mpsbridge.planning.options import duration
+from mpsbridge.planning.selection import Selector
 from mpsbridge.reports import words
 from mpsbridge.reports.history import Deed, Question, deeds, nearest_names
 from mpsbridge.reports.report import Report
@@ -21,9 +23,11 @@ from mpsbridge.reports.rows import (
     DEED_COLUMNS,
     ENTRY_FIELDS,
     RUN_COLUMNS,
+    RUN_FIELDS,
     deed_row,
     entry_cells,
     in_zone,
+    run_cells,
     run_row,
     sentences,
 )
@@ -39,6 +43,9 @@ def history(
     call: Call, prefix: str | None, *, user: str | None = None, host: str | None = None, since: str | None = None
 ) -> int:
     """``history``: runs, sessions, or the events of one run; 1 where something of it cannot be read."""
+    if user is not None:
+        Selector(users=(user,))  # refuses what is not the name of one user
+    _demand_one_host(host)
     seconds = duration("--since", since)
     earliest = None if seconds is None else call.clock.now() - timedelta(seconds=seconds)
     question = Question(user=user, host=host, since=earliest)
@@ -54,6 +61,16 @@ def history(
         else:
             _show_runs(call, runs, journal)
         return say_unreadable(call, journal)
+
+
+def _demand_one_host(name: str | None) -> None:
+    """Raise ``InputError`` for what is a pattern or a list, or empty: the record knows hosts by their names."""
+    if name is None:
+        return
+    if not name.strip():
+        raise InputError(f"--host: {EMPTY}")
+    if any(sign in name for sign in "*?,!&@"):
+        raise InputError(f"--host: {name!r} is not the name of one host", hint="Name one host: patterns are not known.")
 
 
 def _zone(call: Call) -> tuple[tzinfo | None, str]:
@@ -72,8 +89,7 @@ def _show_runs(call: Call, runs: Sequence[Run], journal: Journal) -> None:
     elif output is Output.JSONL:
         _lines(call, documents)
     elif output is Output.CSV:
-        records = [{**each, **_as_cells(each, "options", "verdict")} for each in documents]
-        terminal.csv(records, fields=list(ListedRun.model_fields))
+        terminal.csv([run_cells(run, is_at_work=at_work[run.id]) for run in runs], fields=RUN_FIELDS)
     elif runs:
         zone, name = _zone(call)
         terminal.table(RUN_COLUMNS, [run_row(run, zone, is_at_work=at_work[run.id]) for run in runs])
@@ -123,7 +139,3 @@ def _show_events(call: Call, journal: Journal, run: Run, question: Question) -> 
 def _lines(call: Call, documents: Sequence[Mapping[str, Any]]) -> None:
     for document in documents:
         call.terminal.line(document)
-
-
-def _as_cells(document: dict[str, Any], *names: str) -> dict[str, object]:
-    return {name: None if document[name] is None else json_text(document[name]) for name in names}

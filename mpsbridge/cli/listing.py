@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import shlex
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.call_progress import CallView
 from mpsbridge.cli.columns import cell_len
-from mpsbridge.cli.tables import result_row
+from mpsbridge.cli.tables import ENDS, result_row
 from mpsbridge.clock import SystemClock
 from mpsbridge.errors import Stopped
 from mpsbridge.models.counts import counted, listed
 from mpsbridge.models.outcomes import Done, Failed, Outcome
+from mpsbridge.models.sessions import Result
 from mpsbridge.operations.looking import Awaited
 from mpsbridge.operations.outcomes import failures_by_kind, without_value
 from mpsbridge.reports.annotations import annotations_of
@@ -44,6 +45,8 @@ class Layout(Generic[V]):
     rows: Callable[[str, V], Sequence[Sequence[object]]]
     summary: Callable[[Sequence[V]], str]
     empty: Callable[[V], str] = lambda _: ""
+    words: Mapping[Result, str] = field(default_factory=lambda: ENDS)
+    """How results of sessions are told of a host that failed, where not by their own word."""
 
 
 class Answer(Generic[V]):
@@ -78,7 +81,8 @@ class Answer(Generic[V]):
         """The rows of a host; of one that failed, the sessions that were acted on before."""
         if isinstance(outcome, Done):
             return self._layout.rows(outcome.host, outcome.value)
-        return [result_row(outcome.host, one) for one in outcome.sessions] if isinstance(outcome, Failed) else []
+        sessions = outcome.sessions if isinstance(outcome, Failed) else ()
+        return [result_row(outcome.host, one, self._layout.words) for one in sessions]
 
     def finish(self, outcomes: Sequence[Outcome[V]], verdict: RunVerdict | None = None) -> None:
         """Tell what was not told yet, and sum up; of a call that acts, programs get the ``verdict``."""

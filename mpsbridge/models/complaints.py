@@ -12,6 +12,7 @@ from typing import Any
 
 from mpsbridge.models.harmless import harmless
 
+EMPTY = "it is empty: leave it out, or fill it (what is missing in CI looks like this)"
 SHOWN = 60
 """Characters of a value that are repeated."""
 LIKE = 0.7

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, TypedDict, Unpack
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from mpsbridge.errors import InputError
+from mpsbridge.models.complaints import EMPTY
 from mpsbridge.models.credentials import Auth, Credentials, Ticket
 from mpsbridge.models.frozen import Given
 
@@ -19,7 +20,7 @@ EndpointName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
 def _filled(value: object) -> object:
     if value == "":
-        raise ValueError("it is empty: leave it out, or fill it (what is missing in CI looks like this)")
+        raise ValueError(EMPTY)
     return value
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from mpsbridge.errors import Interrupted, NotBegun, NoTurn, Refused, Stopped, TransportClosed
@@ -62,17 +63,24 @@ _AS_IT_SHOULD = frozenset({Result.SHOWN, Result.DISCONNECTED, Result.ENDED, Resu
 """What became of a session as it should."""
 
 
-def sum_up(hosts: Sequence[Sequence[SessionResult]], became: str, *, dry_run: bool, kept: str = "kept") -> str:
+def sum_up(
+    hosts: Sequence[Sequence[SessionResult]],
+    became: str,
+    *,
+    dry_run: bool,
+    not_done: Mapping[Result, str] | None = None,
+) -> str:
     """How many of the chosen sessions became what they should; hosts are those that had one. Who is kept is apart.
 
-    ``became`` is a sentence about ``{sessions}``, with ``{would_be}`` where the dry run says so; ``kept`` is the
-    word for those that are left out.
+    ``became`` is a sentence about ``{sessions}``, with ``{would_be}`` where the dry run says so; ``not_done`` are the
+    words for those that are left out, where they were meant as well.
     """
-    chosen = [[one.result for one in results if one.result is not Result.KEPT] for results in hosts]
+    chosen = [[one.result for one in results if not_done or one.result is not Result.KEPT] for results in hosts]
     results, count = [result for each in chosen for result in each], sum(map(bool, chosen))
-    others = sum(map(len, hosts)) - len(results)
-    beside = f", {others} {kept}" if others else ""
-    if not results:
+    words = not_done or {Result.KEPT: Result.KEPT.value}
+    left_out = Counter(words[one.result] for each in hosts for one in each if one.result in words)
+    beside = "".join(f", {number} {word}" for word, number in left_out.items())
+    if not set(results) - {Result.KEPT}:
         return f"nothing to do on {counted(len(hosts), 'host')}{beside}"
     if dry_run:
         hit = results.count(Result.WOULD)

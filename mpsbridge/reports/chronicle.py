@@ -240,6 +240,7 @@ class _Reader:
             state=what.state,
             decision=what.decision,
             reason=what.reason,
+            act=what.act,
             result=_DECIDED[what.decision],
         )
 

@@ -72,6 +72,8 @@ class Person(Told):
     since: AwareDatetime
     decision: Literal["act", "keep", "refuse"] | None = None
     reason: str = ""
+    act: Step = Step.LOGOFF
+    """What was asked for it."""
     notices: tuple[Notice, ...] = ()
     result: Result | None = None
     at: AwareDatetime | None = None

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import tzinfo
 
 from mpsbridge.models.counts import listed
-from mpsbridge.models.harmless import json_text
+from mpsbridge.models.sessions import Result
 from mpsbridge.reports import words
 from mpsbridge.reports.history import Deed
 from mpsbridge.reports.report import HostReport, Report
@@ -20,21 +20,49 @@ from mpsbridge.runs.events import (
     NoticeSent,
     NoticesMarked,
     Resumed,
+    SessionJudged,
     SessionSettled,
     StepAnswered,
     StepSent,
 )
 from mpsbridge.runs.journal import Entry, Run
+from mpsbridge.runs.verdict import Verdict
 
 RUN_COLUMNS = ("RUN", "STARTED", "TOOK", "COMMAND", "HOSTS", "BY", "RESULT", "REASON")
 DEED_COLUMNS = ("WHEN", "RUN", "COMMAND", "BY", "HOST", "USER", "RESULT", "REASON")
-ENTRY_FIELDS = ("at", "run", "host", "number", "event", "phase", "detail")
+ENTRY_FIELDS = ("at", "run", "host", "number", "event", "phase", "session", "user", "result", "text")
+RUN_FIELDS = (
+    *("id", "command", "reason", "owner", "job", "started", "ended", "at_work", "hosts", "verdict", "note"),
+    *("hosts_in_all", "hosts_done", "sessions_in_all", "sessions_done"),
+)
+"""What CSV tells of a run: one plain cell each; the counts of sessions are without those that were kept."""
+
+
+def _hosts_of(run: Run) -> list[str]:
+    hosts = run.options.get("hosts")
+    return [str(name) for name in hosts] if isinstance(hosts, list) else []
+
+
+def run_cells(run: Run, *, is_at_work: bool) -> dict[str, object]:
+    """One run, by the names of :data:`RUN_FIELDS`."""
+    verdict, hosts = run.verdict, _hosts_of(run)
+    cells = run.model_dump(mode="json", include={"id", "command", "reason", "owner", "job", "started", "ended"})
+    cells |= {"at_work": is_at_work, "hosts": " ".join(hosts), "hosts_in_all": len(hosts)}
+    if verdict is not None:
+        acted = {result: count for result, count in verdict.sessions.items() if result is not Result.KEPT}
+        cells |= {
+            "verdict": verdict.verdict.value,
+            "note": verdict.note,
+            "hosts_done": verdict.hosts.get(Verdict.DONE, 0),
+            "sessions_in_all": sum(acted.values()),
+            "sessions_done": sum(count for result, count in acted.items() if result.went_well),
+        }
+    return {**dict.fromkeys(RUN_FIELDS), **cells}
 
 
 def run_row(run: Run, zone: tzinfo | None, *, is_at_work: bool) -> tuple[object, ...]:
     """One run in a list."""
-    hosts = run.options.get("hosts")
-    names = [str(name) for name in hosts] if isinstance(hosts, list) else []
+    names = _hosts_of(run)
     took = words.took(run.started, run.ended)
     result = "at work" if is_at_work else str(run.verdict) if run.verdict else "died"
     if not (run.ended or is_at_work) and run.command in words.RESUMABLE:
@@ -125,7 +153,11 @@ def _sentence(entry: Entry) -> str:
 
 
 def entry_cells(entry: Entry) -> dict[str, object]:
-    """One event of a run, by the names of :data:`ENTRY_FIELDS`."""
-    values = entry.what.model_dump(mode="json", exclude={"event", "phase"}, exclude_defaults=True)
+    """One event of a run, by the names of :data:`ENTRY_FIELDS`; what it has besides stands in its text."""
     head = entry.model_dump(mode="json", exclude={"what"})
-    return {**head, "event": entry.what.event, "phase": entry.what.phase or "", "detail": json_text(values)}
+    values: dict[str, object] = {"event": entry.what.event, "phase": entry.what.phase or "", "text": entry.what.text()}
+    if isinstance(entry.what, SessionJudged | NoticeSent | SessionSettled):
+        values |= {"session": entry.what.session, "user": entry.what.account or entry.what.user}
+    if isinstance(entry.what, NoticeSent | SessionSettled):
+        values |= {"result": entry.what.result}
+    return {**dict.fromkeys(ENTRY_FIELDS), **head, **values}

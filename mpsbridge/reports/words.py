@@ -14,6 +14,7 @@ from mpsbridge.models.durations import format_duration
 from mpsbridge.models.harmless import harmless
 from mpsbridge.models.sessions import Result
 from mpsbridge.reports.report import HostReport, Notice, Person, Report, StepReport
+from mpsbridge.runs.events import Step
 
 RESUMABLE = frozenset({"end", "maintain"})
 """The commands whose runs can be resumed."""
@@ -21,6 +22,10 @@ MOST_NAMED = 8
 """Hosts that are named where many share something."""
 LONGEST = 500
 """Characters of one text; what is longer stands in the record."""
+
+
+NOT_SHOWN = {Result.KEPT: "not shown", Result.REFUSED: "not shown"}
+"""How results of a message are told, where not by their own word; those of other acts are."""
 
 
 def plain(text: object) -> str:
@@ -35,8 +40,9 @@ def person_of(person: Person) -> str:
 
 
 def result_of(person: Person) -> str:
-    """What became of a person, in one word."""
-    return (person.result or Result.UNTOUCHED).value
+    """What became of a person, in the words of the call that did it."""
+    result = person.result or Result.UNTOUCHED
+    return (NOT_SHOWN.get(result) if person.act is Step.MESSAGE else None) or result.value
 
 
 def mood_of(person: Person) -> str:
@@ -157,7 +163,7 @@ def facts_of(report: Report) -> Iterable[tuple[str, str]]:
         how_it_ended(report),
         ("took", took(run.started, run.ended or report.last)),
         ("hosts", counts({str(name): number for name, number in report.totals.hosts.items()})),
-        ("people", counts({str(name): number for name, number in report.totals.people.items()})),
+        ("people", counts(Counter(result_of(person) for host in report.hosts for person in host.people))),
         ("notices shown", str(report.totals.notices_shown or "")),
     ]
     return [(name, plain(value)) for name, value in facts if value]

@@ -220,6 +220,8 @@ class Journal:
 
     def find(self, prefix: str) -> Run:
         """The run whose id begins so. Raises :class:`~mpsbridge.errors.InputError` where none or several do."""
+        if not prefix:  # every id begins so
+            raise InputError("RUN: it is empty", hint="'mpsbridge history' lists the runs.")
         found = [run for run in self.runs() if run.id.startswith(prefix)]
         exact = [run for run in found if run.id == prefix]
         if len(exact or found) == 1:

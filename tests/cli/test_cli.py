@@ -23,7 +23,7 @@ from mpsbridge.cli.terminal import Terminal
 from mpsbridge.clock import SystemClock
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world, load_world
-from mpsbridge.runs.events import Finished, Phase, Step, StepAnswered, StepSent
+from mpsbridge.runs.events import Finished, Phase, SessionJudged, Step, StepAnswered, StepSent
 from mpsbridge.runs.journal import Journal
 from mpsbridge.settings import Output
 
@@ -155,12 +155,29 @@ def test_a_named_one_that_a_message_does_not_reach_is_told_and_no_success(lab: L
         assert alice.endswith(f" {shown}")
         assert "not shown" in bob
         assert bob.endswith("  disconnected: nobody would see it")
-    assert "message shown in 1 of 2 sessions on 1 host\n" in found.out
+    assert "message shown in 1 of 2 sessions on 1 host, 1 not shown\n" in found.out
     assert ": partly: 1 of 2 sessions refused" in found.out
     told = mpsbridge("history", "--user", "bob").out
-    assert "disconnected: nobody would see it" in told
+    assert "not shown (disconnected: nobody would see it)" in told
     everybody = mpsbridge("message", "alpha", "--all", "--text", "noon")
-    assert (everybody.code, "message shown in 2 of 2 sessions on 1 host, 1 not shown" in everybody.out) == (0, True)
+    assert (everybody.code, "message shown in 2 of 3 sessions on 1 host, 1 not shown" in everybody.out) == (0, True)
+
+
+def test_the_record_has_the_words_of_the_screen_for_a_session_that_a_message_did_not_reach(
+    lab: Lab, mpsbridge: Command
+) -> None:
+    """Once it was 'not shown' on the screen and 'kept' in the record."""
+    del lab
+    mpsbridge("message", "alpha", "--all", "--text", "noon")
+    told = mpsbridge("history", "--host", "alpha").out
+    assert ("not shown (disconnected: nobody would see it)" in told, "kept" in told) == (True, False)
+    for form in ("text", "markdown", "html", "junit"):
+        report = mpsbridge("report", "--format", form).out
+        assert ("not shown" in report, "kept" in report) == (True, False), form
+    assert "people: 1 not shown, 2 shown" in mpsbridge("history", "2").out
+    assert "is not shown the message (disconnected: nobody would see it): bob" in mpsbridge("history", "2").out
+    nobody = mpsbridge("message", "alpha", "--disconnected", "--text", "noon")
+    assert nobody.code == 3
 
 
 @pytest.mark.parametrize(
@@ -536,7 +553,9 @@ def test_every_act_is_a_run_in_the_journal(lab: Lab, mpsbridge: Command, tmp_pat
     with Journal(tmp_path / "journal.sqlite") as journal:
         (run,) = journal.runs()
         assert (run.id, run.command, str(run.verdict)) == (found.outcome("alpha")["value"]["run"], "message", "done")
-        intent, outcome, last = journal.entries(run.id, host="alpha")
+        judged, intent, outcome, last = journal.entries(run.id, host="alpha")
+        assert isinstance(judged.what, SessionJudged)
+        assert (judged.what.user, judged.what.act) == ("alice", Step.MESSAGE)
         assert intent.what == StepSent(step=Step.MESSAGE, sessions=(2,), phase=Phase.ACT)
         assert isinstance(outcome.what, StepAnswered)
         assert outcome.what.intent == intent.number

@@ -50,8 +50,19 @@ def test_history_for_programs(mpsbridge: Command, journal: Path) -> None:
     assert [json.loads(line)["number"] for line in lines] == numbers
     rows = list(csv.DictReader(io.StringIO(mpsbridge("history", RUN, "--journal", journal, "-o", "csv")[1])))
     assert rows[0]["phase"] == "observe"
+    assert {"session": "2", "user": "alice", "result": "ended", "text": "session 2 ended: alice"}.items() <= next(
+        row for row in rows if row["event"] == "settled" and row["user"] == "alice"
+    ).items()
+    assert not [cell for row in rows for cell in row.values() if cell and cell[0] in "{["]
     rows = list(csv.DictReader(io.StringIO(mpsbridge("history", "--journal", journal, "-o", "csv")[1])))
-    assert json.loads(rows[0]["options"])["hosts"][0] == "school-1"
+    assert (rows[0]["hosts"], rows[0]["verdict"]) == ("school-1 school-2 school-3 school-4 school-5", "unknown")
+    assert [rows[0][name] for name in ("hosts_in_all", "hosts_done", "sessions_in_all", "sessions_done")] == [
+        "5",
+        "1",
+        "10",
+        "7",
+    ]
+    assert not [cell for cell in rows[0].values() if cell and cell[0] in "{["]
     (line,) = mpsbridge("history", "--journal", journal, "-o", "jsonl")[1].splitlines()
     assert json.loads(line)["reason"] == "security updates"
 

@@ -152,3 +152,39 @@ def test_a_plan_is_carried_out_once_and_on_its_own_hosts(lab: Lab, tmp_path: Pat
             with pytest.raises(InputError, match="carried out before"):
                 one.carry_out(plan)
     assert {change.host for change in lab.changes} == {"alpha"}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("history", "--user", ""), "--user: the name is empty"),
+        (("history", "--host", ""), "--host: it is empty"),
+        (("history", "--host", "ts*"), "--host: 'ts*' is not the name of one host"),
+        (("history", "--host", "ts1,ts2"), "--host: 'ts1,ts2' is not the name of one host"),
+        (("history", "--user", "alic*"), "--user: 'alic*' has '*' in it"),
+        (("history", ""), "RUN: it is empty"),
+        (("report", ""), "RUN: it is empty"),
+        (("resume", "", "--yes"), "RUN: it is empty"),
+        ((*END, "--yes", "--events", ""), "--events: it is empty"),
+        ((*END, "--yes", "--events="), "--events: it is empty"),
+        ((*END, "--yes", "--notice-file", ""), "--notice-file: it is empty"),
+        (("maintain", ""), "FILE: it is empty"),
+        (("maintain", "night.toml", "--failed-to", ""), "--failed-to: it is empty"),
+        (("doctor", "ts1", "--save", ""), "--save: it is empty"),
+        (("docs", "--man", ""), "--man: it is empty"),
+        (("jea", ""), "FOLDER: it is empty"),
+        (("lab", "--world", ""), "--world: it is empty"),
+    ],
+)
+def test_what_is_missing_in_ci_is_refused_as_empty(mpsbridge: Command, words: tuple[str, ...], said: str) -> None:
+    """'history --user ""' was once a success that found nobody, and pages for man went into the folder at work."""
+    found = mpsbridge(*words)
+    assert (found.code, said in found.err) == (2, True), found.err
+
+
+def test_a_run_that_is_the_only_one_is_not_meant_by_an_empty_name(mpsbridge: Command, tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        journal.begin("r-1", command="end", reason="", options={})
+    assert mpsbridge("resume", "", "--yes").code == 2
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        assert journal.runs()[0].ended is None
