@@ -218,7 +218,7 @@ class Workplace:
             return None
 
     def as_known(self, host: str, session: Session) -> Session:
-        """A session without a user as the person's of whom the record knows the same id and birth on that host."""
+        """A session without a user, under the name that the record has for the same id and birth on that host."""
         if session.user or session.born is None:
             return session
         try:
