@@ -1,4 +1,4 @@
-"""Every act records the sessions that it is about to touch before it acts: an answer that is lost, or a kill, leaves the names."""
+"""Every act records the sessions that it is about to touch, so an answer that is lost, or a kill, leaves the names."""
 
 from __future__ import annotations
 
