@@ -78,7 +78,7 @@ class Answer(Generic[V]):
         terminal.failures(new)
 
     def _rows(self, outcome: Outcome[V]) -> Sequence[Sequence[object]]:
-        """The rows of a host; of one that failed, the sessions that were acted on before."""
+        """The rows of a host; of one that failed, its sessions as the record tells them."""
         if isinstance(outcome, Done):
             return self._layout.rows(outcome.host, outcome.value)
         sessions = outcome.sessions if isinstance(outcome, Failed) else ()

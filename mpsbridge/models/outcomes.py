@@ -46,7 +46,7 @@ class Done(_OfOneHost, Generic[V]):
 
 
 class Failed(_OfOneHost):
-    """The host, or the way to it, failed; ``sessions`` are those that were acted on before, as far as is known."""
+    """The host, or the way to it, failed; ``sessions`` are what became of each, as the record tells it."""
 
     status: Literal["failed"] = "failed"
     host: str

@@ -17,7 +17,7 @@ V = TypeVar("V", bound=Value)
 
 
 class BrokenOff(Failed):
-    """The host, or the way to it, failed; ``sessions`` are those that were acted on before, as far as is known."""
+    """The host, or the way to it, failed; ``sessions`` are what became of each, as the record tells it."""
 
     optional_keys = frozenset({"note", "sessions"})
 
