@@ -243,8 +243,8 @@ def test_the_children_end_with_a_lab_that_was_killed(engine: Path, tmp_path: Pat
 def children(lab: Lab) -> Children:
     engine = lab._engine
     assert isinstance(engine, PowerShellEngine)
-    assert engine._site is not None
-    return engine._site._children
+    assert engine._running is not None
+    return engine._running._children
 
 
 def children_of(parent: int) -> set[int]:
