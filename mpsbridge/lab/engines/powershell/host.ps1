@@ -15,6 +15,16 @@ function global:Enter-LabHost {
 }
 Enter-LabHost
 
+# Who is at the other end of a remote session: what is served over pipes is told no name.
+if ($PSSenderInfo) {
+    & {
+        $identity = New-Object System.Management.Automation.Remoting.PSIdentity 'NTLM', $true, (Get-LabFact 'caller').account, $null
+        $principal = New-Object System.Management.Automation.Remoting.PSPrincipal $identity, $null
+        $name = [Management.Automation.Remoting.PSSenderInfo].GetField('<UserInfo>k__BackingField', 'NonPublic, Instance')
+        if ($name) { $name.SetValue($PSSenderInfo, $principal) }
+    }
+}
+
 function global:ConvertFrom-LabTime($Text) {
     if (-not $Text) { return $null }
     $time = [datetime]::ParseExact($Text.Substring(0, 21), 'yyyyMMddHHmmss.ffffff', [Globalization.CultureInfo]::InvariantCulture)
