@@ -70,7 +70,7 @@ while ($line = [Console]::In.ReadLine()) {
     foreach ($variable in $request.environment.PSObject.Properties) { [Environment]::SetEnvironmentVariable($variable.Name, $variable.Value) }
     $clean = $request.clean -and $request.prelude
     if ($clean -and $shared) {
-        Invoke-Setup $shared 'Enter-LabHost'
+        Invoke-Setup $shared 'Enter-LabHost; Register-LabClass'
         $runspace = $shared
     } else {
         $runspace = Open-Runspace $request.prelude
@@ -82,10 +82,8 @@ while ($line = [Console]::In.ReadLine()) {
         $shared = $runspace
     } else {
         $runspace.Dispose()
-        foreach ($name in @($accelerators::Get.Keys)) { if ($types -notcontains $name) { [void]$accelerators::Remove($name) } }
-        if ($shared) { $shared.Dispose() }
-        $shared = $null
     }
+    foreach ($name in @($accelerators::Get.Keys)) { if ($types -notcontains $name) { [void]$accelerators::Remove($name) } }
     foreach ($name in @([Environment]::GetEnvironmentVariables().Keys)) { [Environment]::SetEnvironmentVariable($name, $before[$name]) }
     [TimeZoneInfo]::ClearCachedData()
     [Globalization.CultureInfo]::DefaultThreadCurrentCulture = [Globalization.CultureInfo]::DefaultThreadCurrentUICulture = $null

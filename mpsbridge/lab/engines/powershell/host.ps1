@@ -228,8 +228,8 @@ class LabEventLog {
     }
 }
 
-# Registered anew in each session, because a class belongs to the runspace that defined it.
-& {
+# Registered again in each session, because a class belongs to the runspace that defined it.
+function global:Register-LabClass {
     $accelerators = [psobject].Assembly.GetType('System.Management.Automation.TypeAccelerators')
     $classes = @{
         'Security.Principal.WindowsIdentity'           = [LabIdentity]
@@ -244,3 +244,4 @@ class LabEventLog {
         $accelerators::Add($name, $classes[$name])
     }
 }
+Register-LabClass
