@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import base64
 import json
 import os
@@ -78,8 +77,8 @@ _SERVED: dict[tuple[Path, str, str], Served] = {}
 that it once had a constrained runspace, so each language mode has its own."""
 
 
-@atexit.register
-def _close_all() -> None:
+def close() -> None:
+    """Let the engines of this test process end."""
     for served in _SERVED.values():
         served.close()
 
