@@ -49,9 +49,9 @@ class HostFacts:
     logons_stuck: bool = False
     """An order to change the logon mode changes nothing."""
     processes: str = "listed"
-    """``denied``: nobody is told which processes run."""
+    """``denied``: no account is told which processes run."""
     event_log: str = "works"
-    """``denied``: nobody may write an entry."""
+    """``denied``: no account may write an entry."""
     tasks: str = "works"
     """The task scheduler: ``denied`` (no task can be registered), ``lost`` (a registered one is not there afterwards),
     ``disabled`` (it never runs), ``unreadable`` (none may be looked at).

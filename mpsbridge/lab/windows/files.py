@@ -36,7 +36,7 @@ class Access:
     rules: tuple[Rule, ...] = ()
     """The other entries of its list."""
     sddl: str = ""
-    """What somebody has set, as text."""
+    """The descriptor that a script has set, as text."""
 
     @property
     def entries(self) -> tuple[Rule, ...]:
@@ -105,7 +105,7 @@ class Files:
         return next((self._folders[each] for each in (path, *path.parents) if each in self._folders), Access())
 
     def protect(self, folder: str, sddl: str) -> None:
-        """Give a folder a list of its own, with nobody in it but SYSTEM, administrators and readers."""
+        """Give a folder a list of its own, by which only SYSTEM and administrators may write."""
         self._folders[PureWindowsPath(folder)] = Access(sddl=sddl)
 
     def restore(self) -> None:

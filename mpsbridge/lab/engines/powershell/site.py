@@ -1,8 +1,8 @@
 """What stands for Windows around PowerShells, whatever starts them: programs, modules, and the desk that both ask.
 
-Whatever a PowerShell asks, it asks from a seat: the host it is on, and the culture of its user. Its environment names
-the desk (:attr:`Site.environment`) and the seat (``MPSBRIDGE_LAB_SEAT``), and :attr:`Site.prelude` runs before its
-scripts. A host's files are real ones from the first question about where things are on it.
+A PowerShell asks from a seat: the host it is on, and the culture of its user. Its environment names the desk
+(:attr:`Site.environment`) and the seat (``MPSBRIDGE_LAB_SEAT``), and :attr:`Site.prelude` runs before its scripts. A
+host's files are real ones from the first question about where things are on it.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _HERE = Path(__file__).resolve().parent
 
 
 class Site:
-    """From construction to :meth:`close`; ``nobody_yet`` is the host that is told of to whoever has no seat."""
+    """From construction to :meth:`close`; ``default`` is the host of a PowerShell that has no seat yet."""
 
-    def __init__(self, nobody_yet: LabHost | None = None) -> None:
-        self._nobody_yet = nobody_yet
+    def __init__(self, default: LabHost | None = None) -> None:
+        self._default = default
         self._seats: dict[str, tuple[LabHost, str]] = {}
         self._folders: dict[LabHost, Path] = {}
         self._folder = Path(tempfile.mkdtemp(prefix="mpsbridge-lab-"))
@@ -56,7 +56,7 @@ class Site:
         return seat
 
     def leave_seat(self, seat: str) -> None:
-        """Nobody asks from there any more."""
+        """Give a place back."""
         del self._seats[seat]
 
     def folder_of(self, host: LabHost) -> Path:
@@ -73,9 +73,9 @@ class Site:
         return facts.tell(host, arguments) if program == "fact" else run_program(host, program, arguments)
 
     def _answer(self, seat: str, program: str, arguments: list[str]) -> ProgramResult:
-        host, culture = self._seats.get(seat, (self._nobody_yet, CULTURE))
+        host, culture = self._seats.get(seat, (self._default, CULTURE))
         if host is None:
-            raise KeyError(f"nobody has the seat {seat}")
+            raise KeyError(f"there is no seat {seat}")
         with host.world.lock:
             host.files.date()
             if arguments[:1] == ["place"] and program == "fact":
