@@ -126,7 +126,7 @@ function global:Get-Date {{ param($Date) [datetime]::SpecifyKind([datetime]'{now
 )
 def test_a_change_of_the_clock_within_a_day_is_told(engine: Path, now: str, offset_min: int, until: str | None) -> None:
     script = Observe().render().text
-    output = Windows(engine, [ALICE]).run(AUTUMN.format(now=now) + script, alone=True)
+    output = Windows(engine, [ALICE]).run(AUTUMN.format(now=now) + script)
     answer = open_envelope("observe", output).answer(ObserveAnswer)
     assert (answer.utc_offset_min, answer.offset_until) == (offset_min, until)
 

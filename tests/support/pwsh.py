@@ -105,22 +105,22 @@ def run_script(
     """Execute a script, after a ``prelude`` and with more ``environment``; nothing is left for the next one.
 
     ``alone`` is in a process of its own. ``console_page`` is the code page by which PowerShell reads what programs
-    print, where it reads that at all; it belongs to the process, so that is a fresh one, too. With a ``module`` the
-    script is not sent: its function is called, with its parameters, on an endpoint that has the module and nothing
-    else.
+    print, where it reads that at all. With a ``module`` the script is not sent: its function is called, with its
+    parameters, on an endpoint that has the module and nothing else.
     """
     request: dict[str, Any] = {
         "environment": dict(environment or {}),
         "prelude": str(prelude or ""),
         "script": script if isinstance(script, str) else script.text,
         "language": language,
-        "clean": isinstance(script, Script) and module is None and language == "FullLanguage",
+        "console_page": console_page or 65001,
+        "clean": isinstance(script, Script) and module is None,
     }
     if module is not None and isinstance(script, Script):
         request |= {"module": str(module), "function": script.function, "parameters": script.parameters}
-    if alone or console_page:
+    if alone:
         served = Served(engine, json_dialect)
-        lines = served.ask(request | {"console_page": console_page})
+        lines = served.ask(request)
         served.close()
     else:
         lines = _served(engine, json_dialect, language).ask(request)

@@ -66,7 +66,9 @@ $forget = 'foreach ($function in Get-Command -Name *-Mpsbridge* -CommandType Fun
 $shared = $null
 while ($line = [Console]::In.ReadLine()) {
     $request = ConvertFrom-Json -InputObject $line
-    if ($request.console_page) { [Console]::OutputEncoding = [Text.Encoding]::GetEncoding([int]$request.console_page) }
+    if ([Console]::OutputEncoding.CodePage -ne $request.console_page) {
+        [Console]::OutputEncoding = [Text.Encoding]::GetEncoding([int]$request.console_page)
+    }
     foreach ($variable in $request.environment.PSObject.Properties) { [Environment]::SetEnvironmentVariable($variable.Name, $variable.Value) }
     $clean = $request.clean -and $request.prelude
     if ($clean -and $shared) {
@@ -77,6 +79,7 @@ while ($line = [Console]::In.ReadLine()) {
     }
     Invoke-Request $request $runspace
     if ($clean) {
+        $runspace.SessionStateProxy.LanguageMode = 'FullLanguage'
         Invoke-Setup $runspace $forget
         $runspace.ResetRunspaceState()
         $shared = $runspace
