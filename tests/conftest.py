@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -164,6 +165,13 @@ def ticket(realm: kdc.Realm, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     cache = tmp_path / "alice"
     monkeypatch.setenv("KRB5CCNAME", realm.kinit("alice", cache))
     return cache
+
+
+def pytest_sessionfinish() -> None:
+    """Take down what tests kept for one another; a worker of pytest-xdist calls nothing when its process exits."""
+    for name in ("support.pwsh", "support.windows"):
+        if (kept := sys.modules.get(name)) is not None:
+            kept.close()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

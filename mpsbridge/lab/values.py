@@ -14,6 +14,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import PureWindowsPath
 from typing import Any
 
+from mpsbridge.lab.windows.files import Rule
 from mpsbridge.lab.windows.regions import Patterns
 
 _AGO = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
@@ -135,6 +136,13 @@ def texts(value: Any) -> tuple[str, ...]:
     return tuple(text(each) for each in value)
 
 
+def rules(value: Any) -> tuple[Rule, ...]:
+    """The entries of an access list."""
+    if not isinstance(value, list):
+        raise Wrong("must be a list of tables")
+    return tuple(Rule(**table(each, _RULE, required=("sid", "rights"))) for each in value)
+
+
 def rows(value: Any) -> list[Any]:
     """A list of tables, read later."""
     if not isinstance(value, list):
@@ -184,6 +192,7 @@ def text_or_blank(value: Any) -> str | None:
     return None if value == "" else text(value)
 
 
+_RULE: dict[str, Reader] = {"sid": text, "rights": whole(-(2**31), 2**32 - 1), "deny": flag}
 _PATTERNS: dict[str, Reader] = {"short_date": text, "short_time": text, "am": text, "pm": text}
 
 

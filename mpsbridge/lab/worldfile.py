@@ -20,6 +20,7 @@ from mpsbridge.clock import Clock
 from mpsbridge.errors import SettingsError
 from mpsbridge.lab import values as read
 from mpsbridge.lab.windows.facts import HostFacts
+from mpsbridge.lab.windows.files import Access, HostFile
 from mpsbridge.lab.windows.host import LabHost
 from mpsbridge.lab.windows.regions import CODE_PAGES, CULTURES, OTHER_STATES, PATTERNS, WORDS
 from mpsbridge.lab.windows.sessions import LabSession, LabStation, born_before, sid_of
@@ -109,6 +110,12 @@ _HOST: dict[str, read.Reader] = {
     "reboot_s": read.seconds,
     "disk_protection": read.one_of("NotInstalled", "Passive", "Discard"),
     "lacks": read.texts,
+    "hangs": read.texts,
+    "logons_stuck": read.flag,
+    "processes": read.one_of("listed", "denied"),
+    "event_log": read.one_of("works", "denied"),
+    "tasks": read.one_of("works", "denied", "lost", "disabled", "unreadable"),
+    "wms": read.one_of("works", "throws", "throws-late", "hangs"),
     "administrators": read.one_of("users", "group", "unnoted", "broken", "unreadable"),
     "files": read.rows,
     "folders": read.rows,
@@ -144,12 +151,12 @@ def _host(raw: Any, world: World, folder: Path) -> LabHost:
         facts,
         world,
         logon_mode=values.get("logon_mode", "enabled"),
-        files=dict(_each(values.get("files", []), "files", _file)),
         folders=dict(_each(values.get("folders", []), "folders", _folder)),
         faults=tuple(_each(values.get("faults", []), "faults", _fault)),
         playback=_capture(values.get("playback"), folder, "playback"),
         playback_qwinsta=_capture(values.get("playback_qwinsta"), folder, "playback_qwinsta"),
     )
+    _each(values.get("files", []), "files", lambda row: host.files.add(*_file(row, host)))
     host.sessions = _each(values.get("sessions", []), "sessions", lambda row: _session(row, host))
     if host.playback is not None:
         _people_of_the_capture(host)
@@ -176,7 +183,9 @@ _SESSION: dict[str, read.Reader] = {
     "session_name": read.text_or_blank,
     "state": read.one_of("active", "disconnected", "connected", *OTHER_STATES),
     "idle_s": read.whole(0, 10**9),
-    "idle_text": read.text,
+    "idle_text": read.any_text,
+    "state_text": read.any_text,
+    "logon_text": read.any_text,
     "logon": read.moment,
     "born": read.moment,
     "station": read.whole(1, 10**6),
@@ -184,7 +193,13 @@ _SESSION: dict[str, read.Reader] = {
     "admin_by_group": read.flag,
     "client": read.text,
     "programs": read.texts,
+    "desktop": read.flag,
+    "winlogon": read.flag,
+    "unreadable": read.flag,
+    "sealed": read.flag,
+    "orphaned": read.flag,
     "hung": read.flag,
+    "ignores": read.flag,
     "protected": read.flag,
     "logoff_s": read.seconds,
     "linger_s": read.seconds,
@@ -236,18 +251,23 @@ def _captured_session(row: CapturedRow, host: LabHost) -> LabSession:
     )
 
 
-_FILE: dict[str, read.Reader] = {"path": read.windows_path, "text": read.any_text}
-_FOLDER: dict[str, read.Reader] = {"path": read.windows_path, "writers": read.texts}
+_FILE: dict[str, read.Reader] = {"path": read.windows_path, "text": read.any_text, "written": read.moment}
+_FOLDER: dict[str, read.Reader] = {
+    "path": read.windows_path,
+    "writers": read.texts,
+    "owner": read.text,
+    "rules": read.rules,
+}
 
 
-def _file(raw: Any) -> tuple[str, str]:
+def _file(raw: Any, host: LabHost) -> tuple[str, HostFile]:
     values = read.table(raw, _FILE, required=("path", "text"))
-    return values["path"], values["text"]
+    return values["path"], HostFile(values["text"], _at_start(values.get("written", timedelta(0)), host))
 
 
-def _folder(raw: Any) -> tuple[str, tuple[str, ...]]:
-    values = read.table(raw, _FOLDER, required=("path", "writers"))
-    return values["path"], values["writers"]
+def _folder(raw: Any) -> tuple[str, Access]:
+    values = read.table(raw, _FOLDER, required=("path",))
+    return values.pop("path"), Access(**values)
 
 
 _STATION: dict[str, read.Reader] = {

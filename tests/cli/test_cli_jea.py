@@ -14,7 +14,7 @@ from support.contract import check_document
 from support.endpoints import endpoint
 from support.lab_target import reach
 from support.snippet_calls import CALLS
-from support.windows_host import WindowsHost
+from support.windows import Windows
 
 from mpsbridge.cli.main import run
 from mpsbridge.errors import NotPublished
@@ -165,8 +165,8 @@ class Restricted(Target):
 
 
 @pytest.mark.engine
-def test_w34_over_winrm_a_real_restricted_endpoint_does_what_the_role_may(engine: Path, tmp_path: Path) -> None:
-    host = WindowsHost(tmp_path, engine, [ALICE, BOB])
+def test_w34_over_winrm_a_real_restricted_endpoint_does_what_the_role_may(engine: Path) -> None:
+    host = Windows(engine, [ALICE, BOB])
     with Lab(build_world(WORLD), auth="ntlm", engine=OneEndpoint(endpoint(host, Role.NOTIFY))) as lab:
         transport = open_transport(Restricted.model_validate(dict(reach(lab))))
         seen = Observe.read(transport.run(Observe().render(), timeout_s=30))

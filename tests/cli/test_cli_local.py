@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from support.acting import ALICE, BOB, told
 from support.contract import check_document
-from support.windows_host import ENGINE, WindowsHost
+from support.windows import Windows
 
 from mpsbridge.cli.main import run
 from mpsbridge.models.targets import Target
@@ -48,31 +48,21 @@ def program(folder: Path, text: str) -> Path:
     return path
 
 
-def constrain(host: WindowsHost) -> None:
+def constrain(host: Windows) -> None:
     """From now on this machine's PowerShell runs in the language that WDAC and AppLocker leave to unsigned code."""
-    serve(host, "$ExecutionContext.SessionState.LanguageMode = 'ConstrainedLanguage'")
-
-
-def serve(host: WindowsHost, last: str = "") -> None:
-    """Write the program that is this machine's PowerShell."""
-    prelude = f". '{ENGINE}/host.ps1' '{host.folder}'\n{last}"
-    encoded = base64.b64encode(prelude.encode("utf-16-le")).decode()
-    path = host.folder / "powershell"
-    path.write_text(f'#!/bin/sh\nexec "{host.engine}" "$@" -EncodedCommand {encoded}\n')
-    path.chmod(0o700)
+    host.powershell("$ExecutionContext.SessionState.LanguageMode = 'ConstrainedLanguage'")
 
 
 @pytest.fixture
-def windows(engine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WindowsHost:
+def windows(engine: Path, monkeypatch: pytest.MonkeyPatch) -> Windows:
     """This machine as a Windows host, with alice and bob on it."""
-    host = WindowsHost(tmp_path, engine, [ALICE, BOB])
-    serve(host)
-    monkeypatch.setenv("MPSBRIDGE_PWSH", str(tmp_path / "powershell"))
+    host = Windows(engine, [ALICE, BOB])
+    monkeypatch.setenv("MPSBRIDGE_PWSH", str(host.powershell()))
     return host
 
 
 @pytest.mark.engine
-def test_sessions_of_this_machine(windows: WindowsHost, mpsbridge: Command) -> None:
+def test_sessions_of_this_machine(windows: Windows, mpsbridge: Command) -> None:
     code, outcome = mpsbridge("sessions", "local")
     assert (code, outcome["host"], outcome["status"]) == (0, "local", "done")
     assert [session["user"] for session in outcome["value"]["sessions"]] == ["alice", "bob"]
@@ -80,7 +70,7 @@ def test_sessions_of_this_machine(windows: WindowsHost, mpsbridge: Command) -> N
 
 @pytest.mark.engine
 def test_w30_in_constrained_language_the_doctor_names_the_way_out(
-    windows: WindowsHost, mpsbridge: Command, tmp_path: Path
+    windows: Windows, mpsbridge: Command, tmp_path: Path
 ) -> None:
     constrain(windows)
     code, outcome = mpsbridge("doctor", "local", "--save", str(tmp_path / "saved.json"))
@@ -94,7 +84,7 @@ def test_w30_in_constrained_language_the_doctor_names_the_way_out(
 
 
 @pytest.mark.engine
-def test_w30_in_constrained_language_nothing_is_done(windows: WindowsHost, mpsbridge: Command) -> None:
+def test_w30_in_constrained_language_nothing_is_done(windows: Windows, mpsbridge: Command) -> None:
     constrain(windows)
     assert mpsbridge("sessions", "local")[0] == 0
     for words in (["logoff", "--yes"], ["disconnect", "--yes"], ["message", "--text", "x"]):
@@ -106,15 +96,13 @@ def test_w30_in_constrained_language_nothing_is_done(windows: WindowsHost, mpsbr
 
 
 @pytest.mark.engine
-def test_nobody_is_asked_for_a_password(
-    windows: WindowsHost, mpsbridge: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nobody_is_asked_for_a_password(windows: Windows, mpsbridge: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MPSBRIDGE_USERNAME", "SCHOOL\\admin")
     assert mpsbridge("logons", "local")[1]["value"]["mode"] == "enabled"
 
 
 @pytest.mark.engine
-def test_acts_on_this_machine(windows: WindowsHost, mpsbridge: Command) -> None:
+def test_acts_on_this_machine(windows: Windows, mpsbridge: Command) -> None:
     code, outcome = mpsbridge("message", "local", "--user", "bob", "--text", "Please save your work")
     assert (code, outcome["value"]["sessions"][0]["result"]) == (0, "shown")
     code, outcome = mpsbridge("logoff", "local", "--user", "alice", "--yes")
@@ -124,7 +112,7 @@ def test_acts_on_this_machine(windows: WindowsHost, mpsbridge: Command) -> None:
 
 
 @pytest.mark.engine
-def test_the_doctor_says_that_there_is_no_way_to_check(windows: WindowsHost, mpsbridge: Command) -> None:
+def test_the_doctor_says_that_there_is_no_way_to_check(windows: Windows, mpsbridge: Command) -> None:
     code, outcome = mpsbridge("doctor", "local")
     checks = {check["step"]: check for check in outcome["value"]["checks"]}
     assert code == 0
@@ -261,7 +249,7 @@ def test_an_interrupt_ends_powershell_too(tmp_path: Path, number: int) -> None:
 
 @pytest.mark.engine
 @pytest.mark.xdist_group("timing")
-def test_a_second_command_takes_less_than_40_ms(windows: WindowsHost) -> None:
+def test_a_second_command_takes_less_than_40_ms(windows: Windows) -> None:
     """Measured here: 5 ms. The first one, which starts the engine and defines the functions, takes about 0.7 s."""
     target = Target(host="local", address="localhost", kind="local")
     transport = LocalTransport(target)

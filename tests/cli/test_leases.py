@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support.console import Command
 from support.reserved import lease_of, leased, put_lease, weak_folder
 from support.snippet_calls import held, mode, swap
-from support.windows_host import WindowsHost
+from support.windows import Windows
 
 from mpsbridge.cli.terminal import Terminal
 from mpsbridge.errors import RemoteError
@@ -175,14 +175,10 @@ def test_a_weak_lease_folder_says_what_to_type(mpsbridge: Command) -> None:
     assert 'rmdir /s /q "%ProgramFiles%\\mpsbridge"' in released.err
 
 
-BARE = {"owner": "S-1-5-32-544", "rules": []}
-
-
 @pytest.mark.engine
-def test_w22_spoilt_leases_are_read_and_removed_by_the_real_scripts(engine: Path, tmp_path: Path) -> None:
-
-    host = WindowsHost(tmp_path, engine, [], access=BARE)
-    path = host.folder / "programs" / "mpsbridge" / "lease.json"
+def test_w22_spoilt_leases_are_read_and_removed_by_the_real_scripts(engine: Path) -> None:
+    host = Windows(engine, [])
+    path = host.lease_file
     path.parent.mkdir(parents=True)
     names = ("an end of zeros", "a run in bidi", "zero bytes", "marks of control", "longer than any that is written")
     contents = [*(SPOILT[name].encode() for name in names), b"\xff\xfe\x00", b"\xef\xbb\xbf{\xed\xa0\x80"]
@@ -196,10 +192,9 @@ def test_w22_spoilt_leases_are_read_and_removed_by_the_real_scripts(engine: Path
 
 
 @pytest.mark.engine
-def test_w22_an_end_that_is_no_time_is_not_over(engine: Path, tmp_path: Path) -> None:
-
-    host = WindowsHost(tmp_path, engine, [], access=BARE)
-    path = host.folder / "programs" / "mpsbridge" / "lease.json"
+def test_w22_an_end_that_is_no_time_is_not_over(engine: Path) -> None:
+    host = Windows(engine, [])
+    path = host.lease_file
     path.parent.mkdir(parents=True)
     for end in ("00000000000000.000000+000", "20269925080000.000000+000", "20261125990000.000000+000"):
         path.write_text(held("run-2", expires=end))

@@ -88,6 +88,17 @@ SPECIAL: list[dict[str, Any]] = [
     ),
     {"name": "administrators-rds", "rights": "rds", "administrators": "group", "sessions": PEOPLE},
     {"name": "lacks", "lacks": ["chglogon.exe", "shutdown.exe"], "sessions": PEOPLE},
+    {
+        "name": "odd",
+        "logons_stuck": True,
+        "sessions": [
+            session(2, "alice", ignores=True),
+            session(3, "bob", orphaned=True),
+            session(4, "carol", unreadable=True),
+            session(5, "dave", winlogon=False),
+            session(6, "erin", state_text="Conn.", idle_text="none", logon_text="11/25/26 9:06"),
+        ],
+    },
     {"name": "captured-ru", "language": "ru", "playback": "ru"},
     {"name": "captured-zh", "language": "zh-CN", "playback": "zh-CN"},
 ]
@@ -113,7 +124,7 @@ ORDERED = {
 """Where orders about the whole host are tried, too: of MultiPoint, rights, logon mode and lease each kind is there."""
 EVERYDAY = {
     *("de", "fr", "es", "it", "ja", "nobody-blind", "stations-2016", "protected-2016", "hung", "own", "leased"),
-    *("lease-damaged", "folder-writable", "administrators-group", "administrators-rds", "lacks", "captured-ru"),
+    *("lease-damaged", "folder-writable", "administrators-group", "administrators-rds", "lacks", "odd", "captured-ru"),
 }
 """One host for each facet; the deep profile takes all of them. Whoever changes a template or an engine runs that."""
 CASES = [("", host["name"]) for host in HOSTS if PROFILE == "deep" or host["name"] in EVERYDAY]

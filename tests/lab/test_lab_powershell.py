@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from conftest import find_engine, missing
 from pypsrp.client import Client
+from pypsrp.complex_objects import RunspacePoolState
 from pypsrp.exceptions import WSManFaultError
 from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.wsman import WSMan
@@ -147,6 +148,21 @@ def test_w07_the_clients_culture_is_the_threads_and_the_hosts_patterns_stay(lab:
     german.close()
 
 
+def test_a_script_is_told_whose_session_it_is(lab: Lab) -> None:
+    for name in ("a", "m"):
+        with patient(lab, name) as runspaces:
+            assert invoke(runspaces, "$PSSenderInfo.UserInfo.Identity.Name").output == [
+                f"{name.upper()}\\Administrator"
+            ]
+
+
+def test_a_script_that_exits_ends_itself_and_not_its_session(lab: Lab) -> None:
+    with patient(lab) as runspaces:
+        assert invoke(runspaces, "'before'; exit 3; 'after'").output == ["before"]
+        assert invoke(runspaces, "'again'").output == ["again"]
+    assert runspaces.state == RunspacePoolState.CLOSED
+
+
 def test_programs_that_need_no_argument_get_none(lab: Lab) -> None:
     asked: list[list[str]] = []
     quser = PROGRAMS["quser"]
@@ -243,8 +259,8 @@ def test_the_children_end_with_a_lab_that_was_killed(engine: Path, tmp_path: Pat
 def children(lab: Lab) -> Children:
     engine = lab._engine
     assert isinstance(engine, PowerShellEngine)
-    assert engine._site is not None
-    return engine._site._children
+    assert engine._running is not None
+    return engine._running._children
 
 
 def children_of(parent: int) -> set[int]:

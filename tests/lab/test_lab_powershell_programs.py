@@ -11,7 +11,7 @@ from support.alike import world
 from mpsbridge.lab.engines.powershell import facts
 from mpsbridge.lab.engines.powershell.multipoint import modules
 from mpsbridge.lab.windows.host import LabHost
-from mpsbridge.lab.windows.programs import PROGRAMS, ProgramResult
+from mpsbridge.lab.windows.programs import ProgramResult, run_program
 
 PEOPLE = [
     {"id": 2, "user": "alice", "logon": "2026-11-25T09:00:00Z"},
@@ -28,7 +28,7 @@ def host(**more: Any) -> LabHost:
 
 def run(where: LabHost, line: str) -> ProgramResult:
     program, *arguments = line.split(" ")
-    return PROGRAMS[program](where, arguments)
+    return run_program(where, program, arguments)
 
 
 def acts(where: LabHost) -> list[tuple[str, int | None]]:
@@ -93,6 +93,43 @@ def test_a_log_off_is_waited_for_and_a_hung_one_never_ends_but_by_a_reset() -> N
     assert hung.until()
 
 
+def test_a_session_may_ignore_what_it_is_told() -> None:
+    where = host(sessions=[{"id": 2, "user": "alice", "ignores": True}])
+    assert [run(where, line).exit for line in ("tsdiscon 2", "logoff 2")] == [0, 0]
+    assert run(where, "logoff 2").until is None
+    assert [(each.id, each.state) for each in where.rows()] == [(2, "active")]
+    assert acts(where) == []
+
+
+def test_an_orphaned_session_is_in_no_table_and_can_be_reset() -> None:
+    where = host(sessions=[{"id": 2, "user": "alice", "orphaned": True}])
+    assert run(where, "quser").out == b""
+    assert run(where, "logoff 2").exit == 1
+    assert "explorer" in names(where, 2)
+    assert run(where, "rwinsta 2").exit == 0
+    assert names(where, 2) == []
+
+
+def test_a_program_that_hangs_does_its_work_and_never_ends() -> None:
+    where = host(hangs=["tsdiscon.exe"])
+    disconnected = run(where, "tsdiscon 2")
+    assert (acts(where), disconnected.until is not None and disconnected.until()) == ([("disconnect", 2)], False)
+
+
+def test_columns_stand_as_they_are_given_until_the_session_changes() -> None:
+    texts = {"state_text": "Getr.", "idle_text": "kein", "logon_text": "25.11.26 9:00"}
+    where = host(sessions=[{"id": 2, "user": "alice", **texts}])
+    assert run(where, "quser").out.splitlines()[1].split()[-4:] == [b"Getr.", b"kein", b"25.11.26", b"9:00"]
+    where.disconnect(2)
+    assert b"Getr." not in run(where, "quser").out
+
+
+def test_logons_that_are_stuck_stay_as_they_are() -> None:
+    where = host(logons_stuck=True)
+    assert run(where, "chglogon /drain").out == b"Session logins are currently ENABLED\r\n"
+    assert (where.logon_mode, acts(where)) == ("enabled", [])
+
+
 def test_a_message_goes_to_an_id_before_it_goes_to_a_name() -> None:
     where = host()
     run(where, "msg 12 /time:5 two words")
@@ -128,6 +165,73 @@ def test_only_an_administrator_restarts_writes_events_and_reads_births() -> None
     assert run(where, "shutdown /r /t 0").exit == 5
     assert facts.tell(where, ["event", "x"]).exit == 5
     assert all(set(each) == {"name", "session"} for each in json.loads(facts.tell(where, ["processes", ""]).out))
+    assert where.events == []
+
+
+def told(where: LabHost, question: str, key: str = "") -> Any:
+    answer = facts.tell(where, [question, key])
+    return json.loads(answer.out) if answer.exit == 0 else (answer.exit, answer.err.decode())
+
+
+def names(where: LabHost, number: int) -> list[str]:
+    return [each["name"] for each in told(where, "processes") if each["session"] == number]
+
+
+def test_processes_are_those_of_a_desktop_a_logon_screen_or_what_is_left() -> None:
+    sessions = [
+        {"id": 2, "user": "alice", "programs": ["winword"]},
+        {"id": 3, "user": "bob", "desktop": False},
+        {"id": 4, "user": "carol", "winlogon": False, "unreadable": True},
+        {"id": 5, "user": "dave", "sealed": True},
+    ]
+    where = host(sessions=sessions)
+    system = ["winlogon", "csrss", "dwm"]
+    assert [names(where, number) for number in (2, 3, 4)] == [
+        [*system, "explorer", "winword"],
+        system,
+        [*system[1:], "explorer"],
+    ]
+    seen = {each["session"]: (each["born"] is not None, each["sealed"]) for each in told(where, "processes")}
+    assert seen == {0: (True, True), 2: (True, False), 3: (True, False), 4: (False, False), 5: (True, True)}
+    assert told(host(processes="denied"), "processes") == (5, "Access is denied.")
+
+
+XML = """<Task xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">
+<Actions><Exec><Command>x.exe</Command></Exec></Actions></Task>"""
+
+
+@pytest.mark.parametrize(
+    ("tasks", "registered", "seen"),
+    [
+        ("works", None, "Ready"),
+        ("disabled", None, "Disabled"),
+        ("lost", None, None),
+        ("denied", (5, "Access is denied."), None),
+        ("unreadable", None, (5, "Access is denied.")),
+    ],
+)
+def test_a_task_scheduler_may_fail_in_each_way(tasks: str, registered: object, seen: object) -> None:
+    where = host(tasks=tasks)
+    assert told(where, "register-task", f"\\a\\b\n{XML}") == registered
+    found = told(where, "task", "\\a\\b")
+    assert (found["state"] if isinstance(found, dict) else found) == seen
+    assert told(host(tasks="lost"), "register-task", "\\a\\b\nx")[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("wms", "fails", "done"), [("works", False, True), ("throws", True, False), ("throws-late", True, True)]
+)
+def test_multipoints_service_may_fail_before_or_after_it_acts(wms: str, fails: bool, done: bool) -> None:
+    where = host(generation="2016", wms=wms)
+    for question, key in (("close", "2"), ("switch", "Console")):
+        answer = told(where, question, key)
+        assert (answer == (1, "The MultiPoint service reported an error.")) == fails
+    assert (where.session(2) is None, where.mode == "ConsoleMode") == (done, done)
+
+
+def test_an_event_log_may_take_no_entry() -> None:
+    where = host(event_log="denied")
+    assert told(where, "event", "x")[0] == 5
     assert where.events == []
 
 

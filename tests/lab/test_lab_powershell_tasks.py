@@ -68,9 +68,9 @@ def pass_time(lab: Lab, seconds: float) -> None:
 def running(lab: Lab) -> object:
     engine = lab._engine
     assert isinstance(engine, PowerShellEngine)
-    assert engine._site is not None
-    assert engine._site._tasks is not None
-    return engine._site._tasks._running
+    assert engine._running is not None
+    assert engine._running._tasks is not None
+    return engine._running._tasks._running
 
 
 def until(happened: Callable[[], object]) -> bool:

@@ -14,6 +14,7 @@ from mpsbridge.errors import SettingsError
 from mpsbridge.lab import build_world
 from mpsbridge.lab.engines.contract import Memory, Submitted
 from mpsbridge.lab.engines.scripted.engine import ScriptedEngine
+from mpsbridge.lab.windows.files import Access, Rule
 from mpsbridge.lab.windows.host import LabHost
 from mpsbridge.lab.windows.tasks import BadTask, Task
 
@@ -166,7 +167,7 @@ def test_what_a_script_writes_itself_is_dated_by_the_hosts_clock(tmp_path: Path)
 
 def test_a_folder_has_the_rights_of_the_nearest_one_above_it_that_has_any(tmp_path: Path) -> None:
     where = host(folders=[{"path": r"C:\Data", "writers": ["S-1-1-0"]}, {"path": r"C:\Data\own", "writers": []}])
-    assert [where.files.writers(path) for path in (r"c:\data\x\y", r"C:\Data\own", r"C:\Windows")] == [
+    assert [where.files.access(path).writers for path in (r"c:\data\x\y", r"C:\Data\own", r"C:\Windows")] == [
         ("S-1-1-0",),
         (),
         (),
@@ -174,6 +175,24 @@ def test_a_folder_has_the_rights_of_the_nearest_one_above_it_that_has_any(tmp_pa
     where.files.keep_in(tmp_path / "c")
     assert where.files.path_of(tmp_path / "c" / "Data" / "own") == r"C:\Data\own"
     assert (tmp_path / "c" / "Data" / "own").is_dir()
+
+
+def test_a_folder_has_an_owner_and_rules_until_it_is_given_a_list_of_its_own() -> None:
+    rules = [{"sid": "S-1-1-0", "rights": 2, "deny": True}]
+    where = host(folders=[{"path": r"C:\Data", "owner": "S-1-5-18", "rules": rules, "writers": ["S-1-5-11"]}])
+    found = where.files.access(r"C:\Data\below")
+    assert (found.owner, found.entries) == ("S-1-5-18", (Rule("S-1-1-0", 2, deny=True), Rule("S-1-5-11")))
+    where.files.protect(r"C:\Data\below", "D:PAI")
+    assert where.files.access(r"C:\Data\below") == Access(sddl="D:PAI")
+    assert where.files.access(r"C:\Data") == found
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_file_may_be_older_than_the_lab(kept: bool, tmp_path: Path) -> None:
+    where = host(files=[{"path": NOTE, "text": "x", "written": "1d1h"}])
+    if kept:
+        where.files.keep_in(tmp_path / "c")
+    assert where.files.written(NOTE) == where.now() - timedelta(hours=25)
 
 
 @pytest.mark.parametrize("path", ["note.txt", r"\note.txt", r"D:\note.txt", r"C:note.txt", r"C:\..\x", "/etc/passwd"])

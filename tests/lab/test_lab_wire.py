@@ -430,7 +430,7 @@ def test_who_did_wrong_is_said_in_windows_numbers() -> None:
     assert 'provider="Shell cmd plugin"' in shown(answer)
 
 
-def test_a_command_quota_is_a_fault_without_a_number() -> None:
+def test_a_command_quota_is_an_error_of_wmi_with_its_number() -> None:
     client = Client()
     client.create()
     shell = next(iter(client.service.shells.values()))
@@ -438,7 +438,10 @@ def test_a_command_quota_is_a_fault_without_a_number() -> None:
     _, reply = client.command(OBSERVE)
     text = shown(reply)
     assert "w:InternalError" in text
-    assert "Code=" not in text
+    assert "WSManFault" not in text
+    (error,) = re.findall("<p:MSFT_WmiError.*</p:MSFT_WmiError>", text)
+    values = dict(re.findall("<p:([A-Za-z_]+)>([^<]+)<", error))
+    assert (values["error_Code"], values["MessageID"]) == ("2150859241", "HRESULT 0x803381e9")
 
 
 def test_idle_shells_go() -> None:

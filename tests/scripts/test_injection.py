@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import json
 import random
-import sys
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,13 @@ from typing import Any
 import pytest
 from support.described import described
 from support.lab_target import reach
-from support.windows_host import ENGINE, WindowsHost, run_script
+from support.pwsh import SCRIPTS, run_script
+from support.windows import Windows
 
 from mpsbridge.lab.engines.contract import Memory, Submitted
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.windows.host import LabHost
+from mpsbridge.lab.windows.programs import ProgramResult
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.models.scripts import Effect, Script
 from mpsbridge.models.targets import Target
@@ -111,7 +112,7 @@ def plain(hostile: Any) -> Any:
 def shapes(engine: Path, folder: Path, pairs: list[dict[str, str]]) -> list[str]:
     path = folder / "pairs.json"
     path.write_text(json.dumps({"pairs": pairs}))
-    output = run_script(engine, f"& '{ENGINE}/shapes.ps1' '{path}'", folder)
+    output = run_script(engine, f"& '{SCRIPTS}/shapes.ps1' '{path}'")
     assert not output.errors, output.errors
     return list(output.output)
 
@@ -155,11 +156,6 @@ def test_a_reason_stays_in_the_comment_of_line_1() -> None:
         assert json.loads(header[header.index("{") :]).get("reason", "") == reason
 
 
-ARGV = """
-import json, os, sys
-with open(sys.argv[1], "a") as file:
-    file.write(json.dumps(sys.argv[2:]) + "\\n")
-"""
 START = """
 foreach ($line in (ConvertFrom-Json -InputObject ([IO.File]::ReadAllText('@FILE@'))).lines) {
     $answer = Receive-MpsbridgeProgram (Start-MpsbridgeProgram 'msg.exe' @($line.arguments)) 60
@@ -173,16 +169,13 @@ def test_a_program_receives_exactly_the_texts(engine: Path, tmp_path: Path) -> N
     """By the templates' own quoting and .NET's own reading of it: twenty processes with a thousand arguments each."""
     chance = random.Random(2)  # noqa: S311 - the same values every time
     lines = [[text(chance).replace("\0", "")[:4_000] for _ in range(COUNT // 20)] for _ in range(20)]
-    host = WindowsHost(tmp_path, engine, [])
-    received, program = tmp_path / "received.jsonl", tmp_path / "argv.py"
-    program.write_text(ARGV)
-    stand_in = tmp_path / "windows" / "System32" / "msg.exe"
-    stand_in.write_text(f'#!/bin/sh\nexec "{sys.executable}" -SE "{program}" "{received}" "$@"\n')
+    host = Windows(engine, [])
+    host.programs["msg"] = lambda _: ProgramResult()
     (tmp_path / "lines.json").write_text(json.dumps({"lines": [{"arguments": line} for line in lines]}))
     functions = "".join((TEMPLATES / "shared" / f"{name}.ps1.j2").read_text() for name in ("envelope", "program"))
     output = host.run(functions + START.replace("@FILE@", str(tmp_path / "lines.json")))
     assert (output.output, output.errors) == ((), ())
-    assert [json.loads(line) for line in received.read_text().splitlines()] == lines
+    assert [act.arguments for act in host.record] == lines
 
 
 # As parameters of a command, where no literal is written: through the serializers of both transports.

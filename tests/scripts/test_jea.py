@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from support.acting import ALICE, BOB, DONE, PROGRAM, script, told
 from support.endpoints import TARGET, attempts, connect, endpoint, publish
+from support.pwsh import run_script
 from support.snippet_calls import CALLS, held, mode
-from support.windows_host import WindowsHost, run_script
+from support.windows import Windows
 
 from mpsbridge.errors import InputError, NotPublished, RemoteError
 from mpsbridge.models.scripts import RawOutput
@@ -154,16 +155,14 @@ def test_a_name_of_a_group_stays_a_name(engine: Path, tmp_path: Path) -> None:
     path = tmp_path / "roles.ps1"
     text = export({Role.LOOK: [group]})[CONFIGURATION]
     path.write_text(text[text.index("RoleDefinitions = ") + 18 : -2], encoding="utf-8-sig")
-    (keys,) = run_script(engine, READ.replace("@FILE@", str(path)), tmp_path).output
+    (keys,) = run_script(engine, READ.replace("@FILE@", str(path))).output
     assert json.loads(keys) == [group]
 
 
 @pytest.mark.engine
 @pytest.mark.parametrize("role", Role)
-def test_w34_a_group_sees_the_functions_of_its_role_and_what_every_session_has(
-    engine: Path, tmp_path: Path, role: Role
-) -> None:
-    host = WindowsHost(tmp_path, engine, [])
+def test_w34_a_group_sees_the_functions_of_its_role_and_what_every_session_has(engine: Path, role: Role) -> None:
+    host = Windows(engine, [])
     (commands,) = attempts(host, publish(host), role, [{"command": "Get-Command"}])
     assert set(commands.removeprefix("answered ").split()) == ALWAYS | set(functions(role))
 
@@ -174,12 +173,12 @@ Connect = Callable[[Role], LocalTransport]
 
 
 @pytest.fixture
-def host(engine: Path, tmp_path: Path) -> WindowsHost:
-    return WindowsHost(tmp_path, engine, [ALICE, BOB])
+def host(engine: Path) -> Windows:
+    return Windows(engine, [ALICE, BOB])
 
 
 @pytest.fixture
-def served(host: WindowsHost) -> Iterator[Connect]:
+def served(host: Windows) -> Iterator[Connect]:
     opened = []
 
     def open_one(role: Role) -> LocalTransport:
@@ -197,7 +196,7 @@ def read(name: str, raw: RawOutput) -> Any:
 
 
 @pytest.mark.engine
-def test_w34_look_reads_and_cannot_act(host: WindowsHost, served: Connect) -> None:
+def test_w34_look_reads_and_cannot_act(host: Windows, served: Connect) -> None:
     transport = served(Role.LOOK)
     seen = read("observe", transport.run(CALLS["observe"].render(), timeout_s=30))
     assert [session.user for session in seen.sessions] == ["alice", "bob"]
@@ -210,8 +209,8 @@ def test_w34_look_reads_and_cannot_act(host: WindowsHost, served: Connect) -> No
 
 
 @pytest.mark.engine
-def test_w34_stations_work_there_too(engine: Path, tmp_path: Path) -> None:
-    host = WindowsHost(tmp_path, engine, [ALICE], generation="2016", wms={"sessions": [], "stations": []})
+def test_w34_stations_work_there_too(engine: Path) -> None:
+    host = Windows(engine, [ALICE], generation="2016")
     transport = connect(host, Role.LOOK)
     answer = transport.run(CALLS["stations"].render(), timeout_s=30)
     transport.close()
@@ -220,7 +219,7 @@ def test_w34_stations_work_there_too(engine: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.engine
-def test_w34_notify_sends_messages_and_ends_nobody(host: WindowsHost, served: Connect) -> None:
+def test_w34_notify_sends_messages_and_ends_nobody(host: Windows, served: Connect) -> None:
     transport = served(Role.NOTIFY)
     answer: ActAnswer = read("message", transport.run(script("message", ALICE.guard()), timeout_s=30))
     assert [entry.result for entry in answer.sessions] == [DONE["message"]]
@@ -231,20 +230,18 @@ def test_w34_notify_sends_messages_and_ends_nobody(host: WindowsHost, served: Co
 
 @pytest.mark.engine
 @pytest.mark.parametrize("role", [Role.NOTIFY, Role.END])
-def test_w34_no_role_marks_a_notice_of_somebody_elses_run(role: Role, host: WindowsHost, served: Connect) -> None:
+def test_w34_no_role_marks_a_notice_of_somebody_elses_run(role: Role, host: Windows, served: Connect) -> None:
     """The mark would say that the run's own notice was delivered, so the person would never be told."""
-    lease = host.folder / "programs" / "mpsbridge" / "lease.json"
-    lease.parent.mkdir(parents=True, exist_ok=True)
-    lease.write_text(held("run-1"), encoding="utf-8")
+    host.put_lease(held("run-1"))
     named = script("message", ALICE.guard(), notice="5m-20261125180000", run="run-1")
     with pytest.raises(RemoteError, match="Notice"):
         SendMessage.read(served(role).run(named, timeout_s=30))
     assert told(host) == []
-    assert lease.read_text(encoding="utf-8") == held("run-1")
+    assert host.lease_file.read_text(encoding="utf-8") == held("run-1")
 
 
 @pytest.mark.engine
-def test_w34_end_does_all_of_it(host: WindowsHost, served: Connect) -> None:
+def test_w34_end_does_all_of_it(host: Windows, served: Connect) -> None:
     transport = served(Role.END)
     for name, person in (("message", ALICE), ("disconnect", BOB), ("logoff", ALICE)):
         answer: ActAnswer = read(name, transport.run(script(name, person.guard()), timeout_s=30))
@@ -256,7 +253,7 @@ def test_w34_end_does_all_of_it(host: WindowsHost, served: Connect) -> None:
 
 
 @pytest.mark.engine
-def test_w34_a_function_of_an_older_export_is_named(host: WindowsHost, served: Connect) -> None:
+def test_w34_a_function_of_an_older_export_is_named(host: Windows, served: Connect) -> None:
     transport = served(Role.LOOK)
     newer = CALLS["observe"].render()
     asked = newer.model_copy(update={"parameters": newer.parameters | {"Depth": 3}})
@@ -333,7 +330,7 @@ TEXTS = [
 
 
 @pytest.mark.engine
-def test_w34_nothing_but_the_published_functions_can_be_called(host: WindowsHost) -> None:
+def test_w34_nothing_but_the_published_functions_can_be_called(host: Windows) -> None:
     calls = [{"command": command} for command in [*ESCAPES, "Get-MpsbridgeLogonMode"]]
     texts = [{"text": text} for text in TEXTS]
     tried = attempts(host, publish(host), Role.NOTIFY, texts + calls)
@@ -345,7 +342,7 @@ def test_w34_nothing_but_the_published_functions_can_be_called(host: WindowsHost
 
 @pytest.mark.engine
 @pytest.mark.parametrize("text", ["Get-Process", "$x = 1", "& { 1 }", "Get-MpsbridgeLogonMode; Get-Process"])
-def test_w34_script_text_is_refused_over_the_pipes(host: WindowsHost, text: str) -> None:
+def test_w34_script_text_is_refused_over_the_pipes(host: Windows, text: str) -> None:
     unaware = LocalTransport(
         TARGET.model_copy(update={"configuration_name": POWERSHELL}), engine=endpoint(host, Role.END)
     )
@@ -365,7 +362,7 @@ SPIES = [
 
 
 @pytest.mark.engine
-def test_w34_what_callers_may_always_give_changes_nothing(host: WindowsHost) -> None:
+def test_w34_what_callers_may_always_give_changes_nothing(host: Windows) -> None:
     """Every function takes PowerShell's common parameters, among them those that set a variable of the session."""
     spying = [
         {"command": "Get-MpsbridgeLogonMode", "parameters": {option: name}}
@@ -385,7 +382,7 @@ def without_time(answer: str) -> Any:
 
 
 @pytest.mark.engine
-def test_w34_a_script_block_is_only_its_text(host: WindowsHost) -> None:
+def test_w34_a_script_block_is_only_its_text(host: Windows) -> None:
     sent = script("message", ALICE.guard()).parameters | {"Text": {"block": "Get-Process"}}
     (answer,) = attempts(host, publish(host), Role.NOTIFY, [{"command": "Send-MpsbridgeMessage", "parameters": sent}])
     assert answer.startswith("answered ")

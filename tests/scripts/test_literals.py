@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 from support.described import described
-from support.windows_host import ENGINE, run_script
+from support.pwsh import SCRIPTS, run_script
 
 from mpsbridge.errors import RenderError
 from mpsbridge.lab.engines.reader import read_literal
@@ -41,33 +41,30 @@ tables = st.lists(st.tuples(keys, scalars), max_size=3, unique_by=lambda pair: p
 flat = scalars | tables
 values = flat | st.lists(flat, max_size=3) | st.dictionaries(st.just("list"), st.lists(flat, max_size=3))
 
-READ_BACK = f". '{ENGINE}/describe.ps1'\nfunction Show-Value {{ param($Value) Get-Description $Value }}\n"
+READ_BACK = f". '{SCRIPTS}/describe.ps1'\nfunction Show-Value {{ param($Value) Get-Description $Value }}\n"
 
 
-def engine_reads(engine: Path, folder: Path, batch: Sequence[object]) -> list[str]:
+def engine_reads(engine: Path, batch: Sequence[object]) -> list[str]:
     script = READ_BACK + "\n".join(f"Show-Value -Value {literal(value)}" for value in batch)
-    output = run_script(engine, script, folder)
+    output = run_script(engine, script)
     assert not output.errors, output.errors
     return list(output.output)
 
 
 @pytest.mark.engine
-def test_the_engine_reads_edges_back(engine: Path, tmp_path: Path) -> None:
+def test_the_engine_reads_edges_back(engine: Path) -> None:
     batch: list[Any] = ["", *ODD, *(quote * count for quote in QUOTES for count in (1, 2, 3)), ODD, ODD * 3]
     batch += ["'@(1)", "' ; Stop-Computer #", "’; Stop-Computer; ‘", "\r\n'@\r\n", "_x0041_", "$(1)", "${x}", "\\'"]
     batch += [0, -1, 2**31 - 1, -(2**31), 2**31, 2**63 - 1, -(2**63), True, False, None]
     batch += [[], [1], [1, 2], [None], [{}], [{"a": []}], {}, {"a": [1], "B": {"c": "'"}}, {"a": []}]
-    assert engine_reads(engine, tmp_path, batch) == [described(value) for value in batch]
+    assert engine_reads(engine, batch) == [described(value) for value in batch]
 
 
 @pytest.mark.engine
 @settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])  # the engine is a path
 @given(batch=st.lists(values, min_size=80, max_size=80))
-def test_what_the_engine_reads_is_what_was_written(
-    batch: list[Any], engine: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    folder = tmp_path_factory.mktemp("literals")
-    assert engine_reads(engine, folder, batch) == [described(value) for value in batch]
+def test_what_the_engine_reads_is_what_was_written(batch: list[Any], engine: Path) -> None:
+    assert engine_reads(engine, batch) == [described(value) for value in batch]
 
 
 PARSED = r"""
@@ -93,7 +90,7 @@ def test_no_text_ends_its_literal_early(
     folder = tmp_path_factory.mktemp("literals")
     path = folder / "literals.json"
     path.write_text(json.dumps({"literals": [literal(text) for text in batch]}))
-    output = run_script(engine, PARSED.replace("FILE", str(path)), folder)
+    output = run_script(engine, PARSED.replace("FILE", str(path)))
     assert [base64.b64decode(text).decode() for text in output.output] == batch
 
 

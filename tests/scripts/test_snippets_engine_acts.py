@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.acting import ALICE, BOB, LATER, PROGRAM, answers, lease, results, script, told
+from support.acting import ALICE, BOB, LATER, PROGRAM, answers, results, script, told
+from support.pwsh import run_script
 from support.snippet_calls import box, mode
-from support.windows_host import Act, Person, WindowsHost, moved, run_script
+from support.windows import Act, Person, Windows, moved
 
 from mpsbridge.errors import RemoteError
+from mpsbridge.lab.windows.programs import ProgramResult
 from mpsbridge.models.sessions import LogonMode, Logons, Result
 from mpsbridge.snippets.envelope import open_envelope
 from mpsbridge.snippets.logons import SetLogonMode
@@ -23,19 +25,16 @@ from mpsbridge.snippets.sessions import ResetSessions
 
 pytestmark = pytest.mark.engine
 
-CALLER = {"account": "LAB\\admin", "sid": "S-1-5-21-1-2-3-500", "elevated": True, "session_id": 0}
 CAROL = Person(7, "carol", name="rdp-tcp#9", born="20261125093000.000000+000")
 
 # Ending.
 
 
 @pytest.mark.xdist_group("timing")
-@pytest.mark.parametrize("hung_s", [0, 6])
-def test_w03_a_hung_session_is_unknown_and_does_not_hold_up_the_others(
-    engine: Path, tmp_path: Path, hung_s: float
-) -> None:
-    hung = moved(ALICE, traits={"ignores": True, "program_s": hung_s})
-    host = WindowsHost(tmp_path, engine, [hung, BOB])
+@pytest.mark.parametrize("how", ["ignores", "hung"])
+def test_w03_a_hung_session_is_unknown_and_does_not_hold_up_the_others(engine: Path, how: str) -> None:
+    hung = moved(ALICE, traits={how: True})
+    host = Windows(engine, [hung, BOB])
     found = answers(host, script("logoff", ALICE.guard(), BOB.guard(), time_limit_s=1))
     assert [(each.id, each.result) for each in found] == [(2, Result.UNKNOWN), (5, Result.ENDED)]
     assert found[0].text == "the log-off has begun"
@@ -44,16 +43,16 @@ def test_w03_a_hung_session_is_unknown_and_does_not_hold_up_the_others(
 
 
 @pytest.mark.xdist_group("timing")
-def test_w09_a_row_that_is_gone_is_not_enough(engine: Path, tmp_path: Path) -> None:
-    host = WindowsHost(tmp_path, engine, [moved(ALICE, traits={"lingers": True})])
+def test_w09_a_row_that_is_gone_is_not_enough(engine: Path) -> None:
+    host = Windows(engine, [moved(ALICE, traits={"linger_s": 3600})])
     assert results(host, script("logoff", ALICE.guard(), time_limit_s=1)) == [Result.UNKNOWN]
     assert host.ids == []
 
 
-def test_w08_a_reset_hits_the_very_session_and_no_other_with_its_number(engine: Path, tmp_path: Path) -> None:
+def test_w08_a_reset_hits_the_very_session_and_no_other_with_its_number(engine: Path) -> None:
     """With its row, without one while its processes linger, and never somebody who began at another time."""
     lingers, after = Person(6, "carol", born=LATER, listed=False), Person(7, "dave", name="rdp-tcp#9")
-    host = WindowsHost(tmp_path, engine, [ALICE, BOB, lingers, after])
+    host = Windows(engine, [ALICE, BOB, lingers, after])
     guards = (ALICE.guard(), lingers.guard(), after.guard(born=LATER))
     assert results(host, script("reset", *guards)) == [Result.ENDED, Result.ENDED, Result.CHANGED]
     assert told(host) == [("rwinsta", "2"), ("rwinsta", "6")]
@@ -63,9 +62,9 @@ def test_w08_a_reset_hits_the_very_session_and_no_other_with_its_number(engine: 
     ]
 
 
-def test_w13_a_guard_without_a_rows_texts_hits_an_orphan_and_nobody_with_a_row(engine: Path, tmp_path: Path) -> None:
+def test_w13_a_guard_without_a_rows_texts_hits_an_orphan_and_nobody_with_a_row(engine: Path) -> None:
     orphan = Person(6, "carol", born=LATER, listed=False)
-    host = WindowsHost(tmp_path, engine, [ALICE, orphan])
+    host = Windows(engine, [ALICE, orphan])
     none = {"user": "-", "logon": "-", "state": "-"}
     found = results(host, script("reset", orphan.guard(**none), ALICE.guard(**none)))
     assert found == [Result.ENDED, Result.UNKNOWN]
@@ -73,35 +72,35 @@ def test_w13_a_guard_without_a_rows_texts_hits_an_orphan_and_nobody_with_a_row(e
 
 
 def test_w04_a_reset_heeds_its_time_and_the_lease(engine: Path, tmp_path: Path) -> None:
-    host = WindowsHost(tmp_path, engine, [ALICE])
+    host = Windows(engine, [ALICE])
     late = script("reset", ALICE.guard(), not_after="20200101000000.000000+000")
     assert results(host, late) == [Result.EXPIRED]
-    lease(tmp_path, '{"run":"run-2","owner":"bob","expires":"20991231000000.000000+000"}')
+    host.put_lease('{"run":"run-2","owner":"bob","expires":"20991231000000.000000+000"}')
     (answer,) = answers(host, script("reset", ALICE.guard()))
     assert (answer.result, answer.begun) == (Result.REFUSED, False)
     assert host.record == []
 
 
-def test_w05_without_a_birth_nothing_is_reset(engine: Path, tmp_path: Path) -> None:
-    host = WindowsHost(tmp_path, engine, [ALICE])
+def test_w05_without_a_birth_nothing_is_reset(engine: Path) -> None:
+    host = Windows(engine, [ALICE])
     call = script("reset", ALICE.guard()).text.replace(ALICE.born, "").replace('"born":""', '"born":null')
     with pytest.raises(RemoteError, match="when each session began"):
         ResetSessions.read(host.run(call))
     assert host.record == []
 
 
-@pytest.mark.parametrize("facts", [{"caller": {**CALLER, "session_id": 2}}, {"listed": "elsewhere"}])
-def test_a_session_that_is_not_surely_the_one_is_not_reset(engine: Path, tmp_path: Path, facts: dict[str, Any]) -> None:
+@pytest.mark.parametrize("own", [2, 0])
+def test_a_session_that_is_not_surely_the_one_is_not_reset(engine: Path, own: int) -> None:
     """The caller's own, row or not; and a number that the table lists, but not as the caller saw it."""
-    row = moved(ALICE, listed=False) if "caller" in facts else moved(ALICE, user="somebody")
-    host = WindowsHost(tmp_path, engine, [row, BOB], **{key: facts[key] for key in facts if key == "caller"})
+    there = moved(ALICE, listed=False) if own else moved(ALICE, user="somebody")
+    host = Windows(engine, [there, BOB], caller_session=own)
     assert results(host, script("reset", ALICE.guard())) == [Result.UNKNOWN]
     assert host.record == []
 
 
 @pytest.mark.parametrize("name", ["logoff", "disconnect", "message"])
-def test_a_program_that_refuses_is_refused_in_its_own_words(engine: Path, tmp_path: Path, name: str) -> None:
-    host = WindowsHost(tmp_path, engine, [moved(ALICE, traits={"protected": True}), BOB])
+def test_a_program_that_refuses_is_refused_in_its_own_words(engine: Path, name: str) -> None:
+    host = Windows(engine, [moved(ALICE, traits={"protected": True}), BOB])
     first, second = answers(host, script(name, ALICE.guard(), BOB.guard()))
     assert first.result is Result.REFUSED
     assert first.text.startswith(f"{PROGRAM[name]}.exe ended with 1: ")
@@ -110,9 +109,8 @@ def test_a_program_that_refuses_is_refused_in_its_own_words(engine: Path, tmp_pa
 
 
 @pytest.mark.parametrize("name", ["logoff", "disconnect", "message"])
-def test_w32_a_missing_program_is_refused(engine: Path, tmp_path: Path, name: str) -> None:
-    host = WindowsHost(tmp_path, engine, [ALICE])
-    (tmp_path / "windows" / "System32" / f"{PROGRAM[name]}.exe").unlink()
+def test_w32_a_missing_program_is_refused(engine: Path, name: str) -> None:
+    host = Windows(engine, [ALICE], lacks=[f"{PROGRAM[name]}.exe"])
     (answer,) = answers(host, script(name, ALICE.guard()))
     assert answer.result is Result.REFUSED
     assert answer.text.endswith(f"this host has no {PROGRAM[name]}.exe")
@@ -120,9 +118,9 @@ def test_w32_a_missing_program_is_refused(engine: Path, tmp_path: Path, name: st
 
 
 def test_text_of_programs_is_harmless(engine: Path, tmp_path: Path) -> None:
-    host = WindowsHost(tmp_path, engine, [ALICE])
-    program = tmp_path / "windows" / "System32" / "logoff.exe"
-    program.write_text("#!/bin/sh\nprintf '\\033[31mno\\r\\n\\a\\tno\\377%0500d' 0 >&2\nexit 5\n")
+    host = Windows(engine, [ALICE])
+    said = b"\x1b[31mno\r\n\a\tno\xff" + b"0" * 500
+    host.programs["logoff"] = lambda _: ProgramResult(5, err=said)
     (answer,) = answers(host, script("logoff", ALICE.guard()))
     assert answer.text.startswith("logoff.exe ended with 5: [31mno noÿ000")
     assert answer.text.isprintable()
@@ -130,15 +128,15 @@ def test_text_of_programs_is_harmless(engine: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "program"), [("logoff", "logoff.exe"), ("disconnect", "tsdiscon.exe")])
-def test_w37_each_act_is_in_the_hosts_own_log(engine: Path, tmp_path: Path, name: str, program: str) -> None:
-    host = WindowsHost(tmp_path, engine, [ALICE, moved(BOB, born=LATER)])
+def test_w37_each_act_is_in_the_hosts_own_log(engine: Path, name: str, program: str) -> None:
+    host = Windows(engine, [ALICE, moved(BOB, born=LATER)])
     results(host, script(name, ALICE.guard(), BOB.guard()))
     act = f"{program} 2 for the session begun at {ALICE.born}"
-    assert host.events == [f"mpsbridge Information 1: Run run-1 of mpsbridge, as LAB\\admin: {act}."]
+    assert host.events == [f"mpsbridge Information 1: Run run-1 of mpsbridge, as STATION-HOST\\Administrator: {act}."]
 
 
-def test_w37_a_log_that_does_not_take_it_is_one_problem(engine: Path, tmp_path: Path) -> None:
-    host = WindowsHost(tmp_path, engine, [ALICE, BOB], events_fail=True)
+def test_w37_a_log_that_does_not_take_it_is_one_problem(engine: Path) -> None:
+    host = Windows(engine, [ALICE, BOB], event_log="denied")
     envelope = open_envelope("logoff", host.run(script("logoff", ALICE.guard(), BOB.guard())))
     assert [problem.partition(":")[0] for problem in envelope.problems] == ["event log"]
     assert host.ids == []
@@ -149,34 +147,32 @@ def test_w37_a_log_that_does_not_take_it_is_one_problem(engine: Path, tmp_path: 
 
 @pytest.mark.parametrize("generation", ["2012", "2016"])
 @pytest.mark.parametrize("name", ["logoff", "disconnect"])
-def test_w11_multipoint_is_asked_for_one_session_at_a_time(
-    engine: Path, tmp_path: Path, generation: str, name: str
-) -> None:
-    host = WindowsHost(tmp_path, engine, [ALICE, BOB, CAROL], generation=generation)
+def test_w11_multipoint_is_asked_for_one_session_at_a_time(engine: Path, generation: str, name: str) -> None:
+    host = Windows(engine, [ALICE, BOB, CAROL], generation=generation)
     found = results(host, script(name, ALICE.guard(), CAROL.guard()))
     verb = {"logoff": "close", "disconnect": "disconnect"}[name]
     assert found == [Result.ENDED if name == "logoff" else Result.DISCONNECTED] * 2
     assert host.record == [Act("wms", [verb, "2"]), Act("wms", [verb, "7"])]
 
 
-def test_w11_multipoint_refuses_and_the_program_does_it(engine: Path, tmp_path: Path) -> None:
-    host = WindowsHost(tmp_path, engine, [ALICE, BOB], generation="2016", wms={"throws": "before"})
+def test_w11_multipoint_refuses_and_the_program_does_it(engine: Path) -> None:
+    host = Windows(engine, [ALICE, BOB], generation="2016", wms="throws")
     (answer,) = answers(host, script("logoff", ALICE.guard()))
-    assert (answer.result, "No session with the id 2" in answer.text) == (Result.ENDED, True)
+    assert (answer.result, "The MultiPoint service reported an error" in answer.text) == (Result.ENDED, True)
     assert "EndInvoke" not in answer.text  # what the cmdlet said, without PowerShell's wrapping
     assert told(host) == [("wms", "close"), ("logoff", "2")]
     assert host.ids == [5]
 
 
-def test_w11_multipoint_acts_and_then_throws(engine: Path, tmp_path: Path) -> None:
-    host = WindowsHost(tmp_path, engine, [ALICE, BOB], generation="2016", wms={"throws": "after"})
+def test_w11_multipoint_acts_and_then_throws(engine: Path) -> None:
+    host = Windows(engine, [ALICE, BOB], generation="2016", wms="throws-late")
     (answer,) = answers(host, script("logoff", ALICE.guard()))
     assert (answer.result, "Close-WmsSession" in answer.text) == (Result.ENDED, True)
     assert told(host) == [("wms", "close")]
 
 
-def test_w11_somebody_new_behind_a_cmdlet_that_threw_is_left_alone(engine: Path, tmp_path: Path) -> None:
-    host = WindowsHost(tmp_path, engine, [ALICE, BOB], generation="2016", wms={"throws": "before"})
+def test_w11_somebody_new_behind_a_cmdlet_that_threw_is_left_alone(engine: Path) -> None:
+    host = Windows(engine, [ALICE, BOB], generation="2016", wms="throws")
     host.later(2, [Person(2, "mallory", born=LATER), BOB])
     (answer,) = answers(host, script("logoff", ALICE.guard()))
     assert answer.result is Result.ENDED
@@ -185,8 +181,8 @@ def test_w11_somebody_new_behind_a_cmdlet_that_threw_is_left_alone(engine: Path,
 
 
 @pytest.mark.xdist_group("timing")
-def test_w11_multipoint_that_hangs_is_not_asked_again(engine: Path, tmp_path: Path) -> None:
-    host = WindowsHost(tmp_path, engine, [ALICE, BOB], generation="2016", wms={"hangs": 30})
+def test_w11_multipoint_that_hangs_is_not_asked_again(engine: Path) -> None:
+    host = Windows(engine, [ALICE, BOB], generation="2016", wms="hangs")
     first, second = answers(host, script("logoff", ALICE.guard(), BOB.guard(), time_limit_s=2))
     assert (first.result, first.text) == (Result.ENDED, "Close-WmsSession: no answer within 2 seconds")
     assert (second.result, second.text) == (Result.ENDED, "")
@@ -196,17 +192,17 @@ def test_w11_multipoint_that_hangs_is_not_asked_again(engine: Path, tmp_path: Pa
 # Disconnecting.
 
 
-def test_disconnected_already_is_done(engine: Path, tmp_path: Path) -> None:
+def test_disconnected_already_is_done(engine: Path) -> None:
     person = moved(BOB, name="", state="Disc")
-    host = WindowsHost(tmp_path, engine, [person])
+    host = Windows(engine, [person])
     (answer,) = answers(host, script("disconnect", person.guard()))
     assert (answer.result, answer.text) == (Result.DISCONNECTED, "it was disconnected already")
     assert host.record == []
 
 
 @pytest.mark.xdist_group("timing")
-def test_a_disconnect_that_is_not_seen_is_unknown(engine: Path, tmp_path: Path) -> None:
-    host = WindowsHost(tmp_path, engine, [moved(ALICE, traits={"ignores": True})])
+def test_a_disconnect_that_is_not_seen_is_unknown(engine: Path) -> None:
+    host = Windows(engine, [moved(ALICE, traits={"ignores": True})])
     (answer,) = answers(host, script("disconnect", ALICE.guard(), time_limit_s=1))
     assert (answer.result, answer.text) == (Result.UNKNOWN, "the disconnect has begun")
 
@@ -231,49 +227,56 @@ TEXTS = [
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_w32_a_text_arrives_as_one_argument(engine: Path, tmp_path: Path, text: str) -> None:
-    host = WindowsHost(tmp_path, engine, [ALICE, BOB])
+def test_w32_a_text_arrives_as_one_argument(engine: Path, text: str) -> None:
+    host = Windows(engine, [ALICE, BOB])
     sent = box(text, ALICE.guard(), display_s=45).render()
     assert results(host, sent) == [Result.SHOWN]
     assert host.record == [Act("msg", ["2", "/time:45", text])]
 
 
-def test_w32_the_longest_text_passes_the_hosts_own_check(engine: Path, tmp_path: Path) -> None:
+def test_w32_the_longest_text_passes_the_hosts_own_check(engine: Path) -> None:
     text = "x" + "\U0001f600" * 127
-    host = WindowsHost(tmp_path, engine, [ALICE])
+    host = Windows(engine, [ALICE])
     assert results(host, box(text, ALICE.guard()).render()) == [Result.SHOWN]
     assert host.record == [Act("msg", ["2", "/time:60", text])]
 
 
-def test_w02_who_disconnects_meanwhile_was_not_shown_it(engine: Path, tmp_path: Path) -> None:
-    host = WindowsHost(tmp_path, engine, [moved(ALICE, traits={"leaves": True}), BOB])
+def test_w02_who_disconnects_meanwhile_was_not_shown_it(engine: Path) -> None:
+    host = Windows(engine, [ALICE, BOB])
+
+    def leave(arguments: list[str]) -> ProgramResult:
+        if arguments[0] == "2":
+            host.host.disconnect(2)
+        return ProgramResult()
+
+    host.programs["msg"] = leave
     first, second = answers(host, script("message", ALICE.guard(), BOB.guard()))
     assert (first.result, second.result) == (Result.UNKNOWN, Result.SHOWN)
     assert "same state" in first.text
 
 
 @pytest.mark.parametrize("there", [moved(ALICE, name="", state="Disc"), moved(ALICE, state="Conn")])
-def test_w02_a_session_in_another_state_gets_no_box(engine: Path, tmp_path: Path, there: Person) -> None:
-    host = WindowsHost(tmp_path, engine, [there])
+def test_w02_a_session_in_another_state_gets_no_box(engine: Path, there: Person) -> None:
+    host = Windows(engine, [there])
     assert results(host, script("message", ALICE.guard())) == [Result.REFUSED]
     assert host.record == []
 
 
-def test_w02_a_disconnected_session_gets_no_box_even_if_it_was_seen_so(engine: Path, tmp_path: Path) -> None:
+def test_w02_a_disconnected_session_gets_no_box_even_if_it_was_seen_so(engine: Path) -> None:
     person = moved(ALICE, name="", state="Disc")
-    host = WindowsHost(tmp_path, engine, [person])
+    host = Windows(engine, [person])
     assert results(host, script("message", person.guard())) == [Result.REFUSED]
     assert host.record == []
 
 
-def test_a_message_does_not_mind_the_idle_time(engine: Path, tmp_path: Path) -> None:
-    host = WindowsHost(tmp_path, engine, [moved(ALICE, idle="3")])
+def test_a_message_does_not_mind_the_idle_time(engine: Path) -> None:
+    host = Windows(engine, [moved(ALICE, idle="3")])
     assert results(host, script("message", ALICE.guard())) == [Result.SHOWN]
 
 
 @pytest.mark.xdist_group("timing")
-def test_w29_a_message_program_that_hangs_is_unknown(engine: Path, tmp_path: Path) -> None:
-    host = WindowsHost(tmp_path, engine, [moved(ALICE, traits={"program_s": 4})])
+def test_w29_a_message_program_that_hangs_is_unknown(engine: Path) -> None:
+    host = Windows(engine, [ALICE], hangs=["msg.exe"])
     (answer,) = answers(host, script("message", ALICE.guard(), time_limit_s=1))
     assert (answer.result, answer.text) == (Result.UNKNOWN, "msg.exe did not end in time")
 
@@ -319,7 +322,7 @@ def quoted(engine: Path, folder: Path, lines: list[list[str]]) -> list[str]:
         [Convert]::ToBase64String([Text.Encoding]::UTF8.GetBytes($text))
     }}
     """
-    output = run_script(engine, functions + call, folder)
+    output = run_script(engine, functions + call)
     assert not output.errors, output.errors
     return [base64.b64decode(text).decode() for text in output.output]
 
@@ -354,7 +357,7 @@ def test_the_splitter_is_the_documented_one(line: str, arguments: list[str]) -> 
 # Logons.
 
 
-def set_mode(host: WindowsHost, wanted: LogonMode, expected: LogonMode | None = None, **changes: Any) -> Logons:
+def set_mode(host: Windows, wanted: LogonMode, expected: LogonMode | None = None, **changes: Any) -> Logons:
     return SetLogonMode.read(host.run(mode(wanted, expected, **changes).render()))
 
 
@@ -366,13 +369,9 @@ SWITCH = {
 }
 
 
-def logons(value: str, drain: int) -> dict[str, Any]:
-    return {"Win32_TerminalServiceSetting": {"Logons": value, "SessionBrokerDrainMode": drain, "TerminalServerMode": 1}}
-
-
 @pytest.mark.parametrize("wanted", [LogonMode.DRAIN, LogonMode.DRAIN_UNTIL_RESTART, LogonMode.DISABLED])
-def test_w17_set_and_read_back(engine: Path, tmp_path: Path, wanted: LogonMode) -> None:
-    host = WindowsHost(tmp_path, engine, [])
+def test_w17_set_and_read_back(engine: Path, wanted: LogonMode) -> None:
+    host = Windows(engine, [])
     assert set_mode(host, wanted, LogonMode.ENABLED) == Logons(mode=wanted, was=LogonMode.ENABLED)
     assert set_mode(host, LogonMode.ENABLED, wanted) == Logons(mode=LogonMode.ENABLED, was=wanted)
     assert host.record == [Act("chglogon", [SWITCH[wanted]]), Act("chglogon", ["/enable"])]
@@ -380,59 +379,58 @@ def test_w17_set_and_read_back(engine: Path, tmp_path: Path, wanted: LogonMode) 
     assert said == [f"logons set from enabled to {wanted}.", f"logons set from {wanted} to enabled."]
 
 
-def test_w17_what_others_changed_is_left(engine: Path, tmp_path: Path) -> None:
-    host = WindowsHost(tmp_path, engine, [], cim=logons("1", 0))
+def test_w17_what_others_changed_is_left(engine: Path) -> None:
+    host = Windows(engine, [], logon_mode="disabled")
     found = set_mode(host, LogonMode.ENABLED, LogonMode.DRAIN)
     assert found == Logons(mode=LogonMode.DISABLED, was=LogonMode.DISABLED)
     assert host.record == []
 
 
-def test_set_already_is_nothing_to_do(engine: Path, tmp_path: Path) -> None:
-    host = WindowsHost(tmp_path, engine, [], cim=logons("0", 2))
+def test_set_already_is_nothing_to_do(engine: Path) -> None:
+    host = Windows(engine, [], logon_mode="drain")
     assert set_mode(host, LogonMode.DRAIN) == Logons(mode=LogonMode.DRAIN, was=LogonMode.DRAIN)
     assert host.record == []
 
 
 @pytest.mark.xdist_group("timing")
-def test_w17_a_mode_that_does_not_stick_is_an_error(engine: Path, tmp_path: Path) -> None:
-    host = WindowsHost(tmp_path, engine, [], logons_stuck=True)
+def test_w17_a_mode_that_does_not_stick_is_an_error(engine: Path) -> None:
+    host = Windows(engine, [], logons_stuck=True)
     with pytest.raises(RemoteError, match=r"logons are still enabled; chglogon\.exe ended with 1"):
         set_mode(host, LogonMode.DRAIN)
 
 
-def test_w17_a_mode_that_cannot_be_read_is_not_written(engine: Path, tmp_path: Path) -> None:
-    host = WindowsHost(tmp_path, engine, [], cim={})
+def test_w17_a_mode_that_cannot_be_read_is_not_written(engine: Path) -> None:
+    host = Windows(engine, [])
+    host.facts["cim"] = lambda _: None
     with pytest.raises(RemoteError):
         set_mode(host, LogonMode.DRAIN)
     assert host.record == []
 
 
-def test_without_chglogon_nothing_is_set(engine: Path, tmp_path: Path) -> None:
-    host = WindowsHost(tmp_path, engine, [])
-    (tmp_path / "windows" / "System32" / "chglogon.exe").unlink()
+def test_without_chglogon_nothing_is_set(engine: Path) -> None:
+    host = Windows(engine, [], lacks=["chglogon.exe"])
     with pytest.raises(RemoteError, match="no chglogon") as caught:
         set_mode(host, LogonMode.DRAIN)
     assert not caught.value.may_have_run
 
 
-def test_w04_setting_too_late_does_nothing(engine: Path, tmp_path: Path) -> None:
-    host = WindowsHost(tmp_path, engine, [])
+def test_w04_setting_too_late_does_nothing(engine: Path) -> None:
+    host = Windows(engine, [])
     with pytest.raises(RemoteError, match="meant to be done by") as caught:
         set_mode(host, LogonMode.DRAIN, not_after="20200101000000.000000+000")
     assert "Nothing was done" in caught.value.hint
     assert host.record == []
 
 
-def test_w04_setting_under_somebodys_lease_does_nothing(engine: Path, tmp_path: Path) -> None:
-    lease(tmp_path, '{"run":"run-2","owner":"admin@box"}')
-    host = WindowsHost(tmp_path, engine, [])
+def test_w04_setting_under_somebodys_lease_does_nothing(engine: Path) -> None:
+    host = Windows(engine, [], lease='{"run":"run-2","owner":"admin@box"}')
     with pytest.raises(RemoteError, match="leased to admin@box run-2"):
         set_mode(host, LogonMode.DRAIN)
     assert host.record == []
 
 
-def test_w30_setting_in_constrained_language_refuses(engine: Path, tmp_path: Path) -> None:
-    host = WindowsHost(tmp_path, engine, [])
+def test_w30_setting_in_constrained_language_refuses(engine: Path) -> None:
+    host = Windows(engine, [])
     with pytest.raises(RemoteError, match="ConstrainedLanguage"):
         SetLogonMode.read(host.run(mode(LogonMode.DRAIN).render(), language="ConstrainedLanguage"))
     assert host.record == []

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.acting import ALICE, BOB, USER
-from support.windows_host import Person, WindowsHost, moved
+from support.acting import ALICE, BOB
+from support.windows import Person, Windows, moved
 
 from mpsbridge.errors import Blind, CommandMissing
+from mpsbridge.lab.windows.programs import ProgramResult
 from mpsbridge.models.answers import ObserveAnswer
 from mpsbridge.models.scripts import Script
 from mpsbridge.models.sessions import LogonMode, Observation, Session
@@ -25,14 +26,14 @@ JOERG = Person(3, "jörg müller", state="Getr.", name="", idle="1+02:03")
 HUAN = Person(4, "欢迎用户", state="运行中", name="console")
 
 
-def read(host: WindowsHost, script: Script, *, language: str = "ConstrainedLanguage", **how: Any) -> Observation:
+def read(host: Windows, script: Script, *, language: str = "ConstrainedLanguage", **how: Any) -> Observation:
     output = host.run(script, language=language, **how)
     assert output.errors == ()
     seen: Observation = CATALOGUE[script.snippet].read(output)
     return seen
 
 
-def answer(host: WindowsHost, script: Script | str = OBSERVING, **how: Any) -> tuple[ObserveAnswer, Envelope]:
+def answer(host: Windows, script: Script | str = OBSERVING, **how: Any) -> tuple[ObserveAnswer, Envelope]:
     output = host.run(script, language="ConstrainedLanguage", **how)
     assert output.errors == ()
     envelope = open_envelope("observe", output)
@@ -43,7 +44,7 @@ def answer(host: WindowsHost, script: Script | str = OBSERVING, **how: Any) -> t
 @pytest.mark.parametrize(
     ("people", "page", "console"),
     [
-        ([ALICE, BOB, moved(ALICE, id=7, user="user 7", traits={"marker": True})], "cp437", 437),
+        ([ALICE, BOB, moved(ALICE, id=7, user="user 7")], "cp437", 437),
         ([ALICE, JOERG], "cp850", 850),
         ([ALICE, JOERG], "cp850", 1252),
         ([ALICE, HUAN], "cp936", 936),
@@ -51,9 +52,9 @@ def answer(host: WindowsHost, script: Script | str = OBSERVING, **how: Any) -> t
     ids=["ascii", "german", "german read by the wrong page", "chinese"],
 )
 def test_w30_the_sessions_are_those_that_the_full_language_tells(
-    engine: Path, tmp_path: Path, script: Script, people: list[Person], page: str, console: int
+    engine: Path, script: Script, people: list[Person], page: str, console: int
 ) -> None:
-    host = WindowsHost(tmp_path, engine, people, page=page)
+    host = Windows(engine, people, page=page, caller_session=7)
     full = read(host, script, language="FullLanguage")
     seen = read(host, script, json_dialect="5.1", console_page=console)
     assert [_told(each) for each in seen.sessions] == [_told(each) for each in full.sessions]
@@ -67,15 +68,15 @@ def _told(session: Session) -> dict[str, object]:
     return session.model_dump(exclude={"guard", "cut"})
 
 
-def test_w30_what_was_lost_on_the_way_is_shown_as_lost(engine: Path, tmp_path: Path) -> None:
-    host = WindowsHost(tmp_path, engine, [JOERG], page="cp850")
+def test_w30_what_was_lost_on_the_way_is_shown_as_lost(engine: Path) -> None:
+    host = Windows(engine, [JOERG], page="cp850")
     (session,) = read(host, OBSERVING, console_page=65001).sessions
     assert (session.id, session.user_text, session.account) == (3, "j\ufffdrg m\ufffdller", "LAB\\jörg müller")
 
 
 @pytest.mark.parametrize("dialect", ["", "5.1"])
-def test_w30_everything_that_can_be_told_without_methods_is_told(engine: Path, tmp_path: Path, dialect: str) -> None:
-    host = WindowsHost(tmp_path, engine, [ALICE, BOB], generation="2016", services=["WSNM"])
+def test_w30_everything_that_can_be_told_without_methods_is_told(engine: Path, dialect: str) -> None:
+    host = Windows(engine, [ALICE, BOB], generation="2016", agents=["WSNM"])
     told, envelope = answer(host, json_dialect=dialect)
     assert (told.quser.exit, told.quser.out, told.quser.problem) == (0, "", None)
     assert told.quser.text is not None
@@ -96,8 +97,8 @@ def test_w30_everything_that_can_be_told_without_methods_is_told(engine: Path, t
     assert told.lease == "", "one that cannot be read is held, not absent"
 
 
-def test_w30_listing_says_once_that_nothing_can_be_done_and_what_to_do(engine: Path, tmp_path: Path) -> None:
-    seen = read(WindowsHost(tmp_path, engine, [ALICE, BOB]), OBSERVING)
+def test_w30_listing_says_once_that_nothing_can_be_done_and_what_to_do(engine: Path) -> None:
+    seen = read(Windows(engine, [ALICE, BOB]), OBSERVING)
     assert sum("mpsbridge jea" in problem for problem in seen.problems) == 1
     assert "mpsbridge jea" in seen.unguarded
 
@@ -106,24 +107,22 @@ STRICT = "$ErrorActionPreference = 'Stop'; $PSNativeCommandUseErrorActionPrefere
 
 
 def test_w30_standard_error_and_exit_codes_end_nothing_and_stay_apart(engine: Path, tmp_path: Path) -> None:
-    host = WindowsHost(tmp_path, engine, [ALICE])
-    program = tmp_path / "windows" / "System32" / "quser.exe"
-    program.write_text("#!/bin/sh\necho one\necho two >&2\nprintf '\\n' >&2\necho three >&2\necho four\nexit 7\n")
+    host = Windows(engine, [ALICE])
+    host.programs["quser"] = lambda _: ProgramResult(7, out=b"one\nfour\n", err=b"two\n\nthree\n")
     told, _ = answer(host, STRICT + OBSERVING.text)
     assert (told.quser.exit, told.quser.text, told.quser.error_text) == (7, "one\nfour", "two\n\nthree")
     assert told.qwinsta.exit == 0
 
 
-def test_w30_a_missing_program_is_a_reason_not_an_empty_table(engine: Path, tmp_path: Path) -> None:
-    host = WindowsHost(tmp_path, engine, [ALICE])
-    (tmp_path / "windows" / "System32" / "quser.exe").unlink()
+def test_w30_a_missing_program_is_a_reason_not_an_empty_table(engine: Path) -> None:
+    host = Windows(engine, [ALICE], lacks=["quser.exe"])
     with pytest.raises(CommandMissing, match=r"quser\.exe could not be started"):
         read(host, OBSERVING)
 
 
 @pytest.mark.parametrize("decoy", ["quser.exe", "quser"])
 def test_w30_no_program_or_function_of_that_name_elsewhere_is_called(engine: Path, tmp_path: Path, decoy: str) -> None:
-    host = WindowsHost(tmp_path, engine, [ALICE])
+    host = Windows(engine, [ALICE])
     prelude = f"function {decoy} {{ throw 'called' }}\n$env:PATH = '{tmp_path}'\n"
     (tmp_path / "quser.exe").write_text("#!/bin/sh\necho called\n")
     (tmp_path / "quser.exe").chmod(0o755)
@@ -142,8 +141,8 @@ def as_windows_powershell(script: Script) -> Script:
 
 
 @pytest.mark.parametrize("script", [OBSERVING, LOOKING], ids=["observe", "look"])
-def test_w30_an_administrator_is_told_of_an_empty_host(engine: Path, tmp_path: Path, script: Script) -> None:
-    seen = read(WindowsHost(tmp_path, engine, []), as_windows_powershell(script))
+def test_w30_an_administrator_is_told_of_an_empty_host(engine: Path, script: Script) -> None:
+    seen = read(Windows(engine, []), as_windows_powershell(script))
     assert (seen.sessions, seen.elevated) == ((), True)
 
 
@@ -153,20 +152,21 @@ def test_w30_an_administrator_is_told_of_an_empty_host(engine: Path, tmp_path: P
     ids=["not told that it is one", "not told that it is none", "told that it is none"],
 )
 def test_w30_whoever_is_not_known_to_be_an_administrator_is_blind_where_nobody_is_shown(
-    engine: Path, tmp_path: Path, script: Script, elevated: bool
+    engine: Path, script: Script, elevated: bool
 ) -> None:
-    host = WindowsHost(tmp_path, engine, [], caller=USER | {"elevated": elevated})
+    host = Windows(engine, [], rights="admin" if elevated else "rds")
     with pytest.raises(Blind):
         read(host, script)
 
 
 @pytest.mark.parametrize("elevated", [True, False])
-def test_w30_only_where_asking_for_an_owner_needs_rights_does_it_prove_them(
-    engine: Path, tmp_path: Path, elevated: bool
-) -> None:
-    host = WindowsHost(tmp_path, engine, [ALICE], caller=USER | {"elevated": elevated})
+def test_w30_only_where_asking_for_an_owner_needs_rights_does_it_prove_them(engine: Path, elevated: bool) -> None:
+    host = Windows(engine, [ALICE], rights="admin" if elevated else "rds")
     newer, _ = answer(host)
     older, envelope = answer(host, as_windows_powershell(OBSERVING))
     assert (newer.caller.elevated, newer.caller.account) == (None, None)
-    assert (older.caller.elevated, older.caller.account) == (elevated, USER["account"] if elevated else None)
+    assert (older.caller.elevated, older.caller.account) == (
+        elevated,
+        "STATION-HOST\\Administrator" if elevated else None,
+    )
     assert not any(problem.startswith("caller") for problem in envelope.problems)

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.acting import ACTS, ALICE, BOB, DONE, LATER, PROGRAM, USER, answers, lease, results, script, told
+from support.acting import ACTS, ALICE, BOB, DONE, LATER, PROGRAM, USER, answers, results, script, told
+from support.pwsh import run_script
 from support.snippet_calls import log_off
-from support.windows_host import Act, Person, WindowsHost, moved, run_script, session_of
-from support.windows_programs import row
+from support.windows import Act, Person, Windows, moved, row
 
 from mpsbridge.errors import RemoteError
+from mpsbridge.lab.windows.accounts import caller
 from mpsbridge.models.sessions import Result
 from mpsbridge.snippets.observe import Observe
 from mpsbridge.snippets.render import TEMPLATES
@@ -24,8 +25,8 @@ pytestmark = pytest.mark.engine
 
 @pytest.mark.parametrize("dialect", ["", "5.1"])
 @pytest.mark.parametrize("name", ACTS)
-def test_the_right_person_and_nobody_else(engine: Path, tmp_path: Path, name: str, dialect: str) -> None:
-    host = WindowsHost(tmp_path, engine, [ALICE, BOB])
+def test_the_right_person_and_nobody_else(engine: Path, name: str, dialect: str) -> None:
+    host = Windows(engine, [ALICE, BOB])
     (answer,) = answers(host, script(name, ALICE.guard()), json_dialect=dialect)
     assert (answer.id, answer.result) == (2, DONE[name])
     assert told(host) == [(PROGRAM[name], "2")]
@@ -33,87 +34,83 @@ def test_the_right_person_and_nobody_else(engine: Path, tmp_path: Path, name: st
 
 
 @pytest.mark.parametrize("name", ACTS)
-def test_w05_the_number_belongs_to_somebody_else_now(engine: Path, tmp_path: Path, name: str) -> None:
-    host = WindowsHost(tmp_path, engine, [moved(BOB, id=2)])
+def test_w05_the_number_belongs_to_somebody_else_now(engine: Path, name: str) -> None:
+    host = Windows(engine, [moved(BOB, id=2)])
     assert results(host, script(name, ALICE.guard())) == [Result.CHANGED]
     assert host.record == []
 
 
 @pytest.mark.parametrize("name", ACTS)
-def test_w05_the_same_row_with_another_birth(engine: Path, tmp_path: Path, name: str) -> None:
-    host = WindowsHost(tmp_path, engine, [moved(ALICE, born=LATER)])
+def test_w05_the_same_row_with_another_birth(engine: Path, name: str) -> None:
+    host = Windows(engine, [moved(ALICE, born=LATER)])
     assert results(host, script(name, ALICE.guard())) == [Result.CHANGED]
     assert host.record == []
 
 
 @pytest.mark.parametrize("name", ACTS)
-def test_w05_a_birth_that_cannot_be_read_any_more(engine: Path, tmp_path: Path, name: str) -> None:
-    host = WindowsHost(tmp_path, engine, [moved(ALICE, traits={"unreadable": True})])
+def test_w05_a_birth_that_cannot_be_read_any_more(engine: Path, name: str) -> None:
+    host = Windows(engine, [moved(ALICE, traits={"unreadable": True})])
     assert results(host, script(name, ALICE.guard())) == [Result.UNKNOWN]
     assert host.record == []
 
 
-def test_w05_other_text_without_births_is_unknown_never_gone(engine: Path, tmp_path: Path) -> None:
-    host = WindowsHost(tmp_path, engine, [moved(ALICE, logon="11/25/2026 10:00 AM")], caller=USER)
+def test_w05_other_text_without_births_is_unknown_never_gone(engine: Path) -> None:
+    host = Windows(engine, [moved(ALICE, logon="11/25/2026 10:00 AM")], **USER)
     assert results(host, script("logoff", ALICE.guard(born=None))) == [Result.UNKNOWN]
     assert host.record == []
 
 
-def test_w05_other_text_with_the_same_birth_is_unknown(engine: Path, tmp_path: Path) -> None:
-    host = WindowsHost(tmp_path, engine, [moved(ALICE, logon="11/25/2026 10:00 AM")])
+def test_w05_other_text_with_the_same_birth_is_unknown(engine: Path) -> None:
+    host = Windows(engine, [moved(ALICE, logon="11/25/2026 10:00 AM")])
     assert results(host, script("logoff", ALICE.guard())) == [Result.UNKNOWN]
     assert host.record == []
 
 
-def test_without_births_the_row_alone_decides(engine: Path, tmp_path: Path) -> None:
-    host = WindowsHost(tmp_path, engine, [ALICE, BOB], caller=USER)
+def test_without_births_the_row_alone_decides(engine: Path) -> None:
+    host = Windows(engine, [ALICE, BOB], **USER)
     assert results(host, script("logoff", ALICE.guard(born=None))) == [Result.ENDED]
     assert told(host) == [("logoff", "2")]
 
 
 @pytest.mark.parametrize("born", [ALICE.born, None])
-def test_gone_is_no_row_and_no_process(engine: Path, tmp_path: Path, born: str | None) -> None:
-    host = WindowsHost(tmp_path, engine, [BOB])
+def test_gone_is_no_row_and_no_process(engine: Path, born: str | None) -> None:
+    host = Windows(engine, [BOB])
     assert results(host, script("logoff", ALICE.guard(born=born))) == [Result.GONE]
     assert host.record == []
 
 
 @pytest.mark.parametrize("elevated", [True, False])
-def test_w13_processes_without_a_row_are_not_gone(engine: Path, tmp_path: Path, elevated: bool) -> None:
-    host = WindowsHost(tmp_path, engine, [moved(ALICE, listed=False)], caller=USER | {"elevated": elevated})
+def test_w13_processes_without_a_row_are_not_gone(engine: Path, elevated: bool) -> None:
+    host = Windows(engine, [moved(ALICE, listed=False)], rights="admin" if elevated else "rds")
     (answer,) = answers(host, script("logoff", ALICE.guard(born=ALICE.born if elevated else None)))
     assert (answer.result, "still run" in answer.text) == (Result.UNKNOWN, True)
     assert host.record == []
 
 
-def test_w14_an_account_that_may_not_see_does_not_call_anybody_gone(engine: Path, tmp_path: Path) -> None:
+def test_w14_an_account_that_may_not_see_does_not_call_anybody_gone(engine: Path) -> None:
     kiosk = moved(ALICE, listed=False, programs=("kiosk",))
-    host = WindowsHost(tmp_path, engine, [kiosk], caller=USER)
+    host = Windows(engine, [kiosk], **USER)
     assert results(host, script("logoff", ALICE.guard(born=None))) == [Result.UNKNOWN]
 
 
-def test_a_logon_screen_without_a_person_is_gone(engine: Path, tmp_path: Path) -> None:
-    host = WindowsHost(tmp_path, engine, [moved(ALICE, listed=False, programs=())])
+def test_a_logon_screen_without_a_person_is_gone(engine: Path) -> None:
+    host = Windows(engine, [moved(ALICE, listed=False, programs=())])
     assert results(host, script("logoff", ALICE.guard())) == [Result.GONE]
     assert host.record == []
 
 
 @pytest.mark.parametrize("name", ACTS)
-def test_w31_two_rows_that_fit_are_refused(engine: Path, tmp_path: Path, name: str) -> None:
-    host = WindowsHost(tmp_path, engine, [ALICE, moved(ALICE, name="rdp-tcp#9")])
+def test_w31_two_rows_that_fit_are_refused(engine: Path, name: str) -> None:
+    host = Windows(engine, [ALICE, moved(ALICE, name="rdp-tcp#9")])
     assert results(host, script(name, ALICE.guard())) == [Result.REFUSED]
     assert host.record == []
 
 
-@pytest.mark.parametrize(
-    ("traits", "session_id"), [({"marker": True}, 0), ({}, 2)], ids=["marked in the table", "by its processes"]
-)
+@pytest.mark.parametrize(("marked", "own"), [(2, 0), (0, 2)], ids=["marked in the table", "by its processes"])
 @pytest.mark.parametrize("name", ACTS)
-def test_the_callers_own_session_is_refused(
-    engine: Path, tmp_path: Path, name: str, traits: dict[str, bool], session_id: int
-) -> None:
-    people = [moved(ALICE, traits=traits), BOB]
-    host = WindowsHost(tmp_path, engine, people, caller=USER | {"elevated": True, "session_id": session_id})
+def test_the_callers_own_session_is_refused(engine: Path, name: str, marked: int, own: int) -> None:
+    host = Windows(engine, [ALICE, BOB], caller_session=marked)
+    host.facts["caller"] = lambda _: caller(host.host) | {"session_id": own}
     (answer,) = answers(host, script(name, ALICE.guard()))
     assert (answer.result, "own session" in answer.text) == (Result.REFUSED, True)
     assert host.record == []
@@ -139,21 +136,21 @@ def test_the_callers_own_session_is_refused(
         "not json",
     ],
 )
-def test_w34_the_list_is_checked_on_the_host(engine: Path, tmp_path: Path, sessions: str) -> None:
+def test_w34_the_list_is_checked_on_the_host(engine: Path, sessions: str) -> None:
     good = json.dumps(ALICE.guard().model_dump())
     sent = log_off(ALICE.guard()).render()
     call = sent.call.replace(json.dumps({"sessions": [ALICE.guard().model_dump()]}, separators=(",", ":")), "@@")
     odd = sent.model_copy(update={"call": call.replace("@@", sessions.replace("GOOD", good))})
     assert "@@" in call
-    host = WindowsHost(tmp_path, engine, [ALICE, BOB])
+    host = Windows(engine, [ALICE, BOB])
     with pytest.raises(RemoteError):
         LogOffSessions.read(host.run(odd))
     assert host.record == []
 
 
 @pytest.mark.parametrize("name", ACTS)
-def test_w04_too_late_is_expired(engine: Path, tmp_path: Path, name: str) -> None:
-    host = WindowsHost(tmp_path, engine, [ALICE, BOB])
+def test_w04_too_late_is_expired(engine: Path, name: str) -> None:
+    host = Windows(engine, [ALICE, BOB])
     sent = script(name, ALICE.guard(), BOB.guard(), not_after="20200101000000.000000+000")
     assert results(host, sent) == [Result.EXPIRED, Result.EXPIRED]
     assert host.record == []
@@ -172,9 +169,8 @@ def test_w04_too_late_is_expired(engine: Path, tmp_path: Path, name: str) -> Non
         ("{}", Result.REFUSED),
     ],
 )
-def test_w04_the_lease_is_asked_before_each_act(engine: Path, tmp_path: Path, text: str, result: Result) -> None:
-    lease(tmp_path, text)
-    host = WindowsHost(tmp_path, engine, [ALICE])
+def test_w04_the_lease_is_asked_before_each_act(engine: Path, text: str, result: Result) -> None:
+    host = Windows(engine, [ALICE], lease=text)
     assert results(host, script("logoff", ALICE.guard())) == [result]
     assert bool(host.record) == (result is Result.ENDED)
 
@@ -188,9 +184,9 @@ def test_w04_the_lease_is_asked_before_each_act(engine: Path, tmp_path: Path, te
     ],
 )
 def test_w02_who_has_come_back_meanwhile_is_not_ended(
-    engine: Path, tmp_path: Path, was: str, name: str, now: str, result: Result
+    engine: Path, was: str, name: str, now: str, result: Result
 ) -> None:
-    host = WindowsHost(tmp_path, engine, [moved(ALICE, name=name, state=now)])
+    host = Windows(engine, [moved(ALICE, name=name, state=now)])
     assert results(host, script("logoff", ALICE.guard(state=was))) == [result]
     assert bool(host.record) == (result is Result.ENDED)
 
@@ -204,27 +200,25 @@ def test_w02_who_has_come_back_meanwhile_is_not_ended(
     ],
 )
 def test_w19_what_a_run_sends_acts_only_while_that_run_holds_the_host(
-    engine: Path, tmp_path: Path, text: str | None, result: Result
+    engine: Path, text: str | None, result: Result
 ) -> None:
-    if text is not None:
-        lease(tmp_path, text)
-    host = WindowsHost(tmp_path, engine, [ALICE])
+    host = Windows(engine, [ALICE], lease=text)
     assert results(host, script("logoff", ALICE.guard(), lease="held")) == [result]
     assert bool(host.record) == (result is Result.ENDED)
 
 
-def test_a_message_needs_no_lease(engine: Path, tmp_path: Path) -> None:
-    lease(tmp_path, '{"run":"run-2","owner":"admin@box"}')
-    assert results(WindowsHost(tmp_path, engine, [ALICE]), script("message", ALICE.guard())) == [Result.SHOWN]
+def test_a_message_needs_no_lease(engine: Path) -> None:
+    host = Windows(engine, [ALICE], lease='{"run":"run-2","owner":"admin@box"}')
+    assert results(host, script("message", ALICE.guard())) == [Result.SHOWN]
 
 
 TWELVE = Person(12, "user 12", name="rdp-tcp#12", logon="11/25/2026 12:12 PM")
 
 
 @pytest.mark.parametrize("name", ACTS)
-def test_w31_a_user_named_user_12_with_id_12(engine: Path, tmp_path: Path, name: str) -> None:
+def test_w31_a_user_named_user_12_with_id_12(engine: Path, name: str) -> None:
     others = [Person(1, "user", logon=TWELVE.logon), Person(121, "user 121", logon=TWELVE.logon)]
-    host = WindowsHost(tmp_path, engine, [others[0], TWELVE, others[1]])
+    host = Windows(engine, [others[0], TWELVE, others[1]])
     assert results(host, script(name, TWELVE.guard())) == [DONE[name]]
     assert told(host) == [(PROGRAM[name], "12")]
 
@@ -249,8 +243,8 @@ def test_w31_a_user_named_user_12_with_id_12(engine: Path, tmp_path: Path, name:
     ],
     ids=lambda person: f"{person.user} as {person.id}",
 )
-def test_w31_near_misses_without_births(engine: Path, tmp_path: Path, guarded: Person, there: Person) -> None:
-    host = WindowsHost(tmp_path, engine, [there], caller=USER)
+def test_w31_near_misses_without_births(engine: Path, guarded: Person, there: Person) -> None:
+    host = Windows(engine, [there], **USER)
     (answer,) = answers(host, script("logoff", guarded.guard(born=None)))
     same = (guarded.user, guarded.id, guarded.logon) == (there.user, there.id, there.logon)
     if same:
@@ -276,11 +270,9 @@ def test_w31_near_misses_without_births(engine: Path, tmp_path: Path, guarded: P
         ("cp437", "7", "Active"),
     ],
 )
-def test_w31_names_in_the_bytes_of_any_code_page(
-    engine: Path, tmp_path: Path, page: str, user: str, state: str
-) -> None:
+def test_w31_names_in_the_bytes_of_any_code_page(engine: Path, page: str, user: str, state: str) -> None:
     person = Person(3, user, state=state, idle="none", logon="25.11.2026 09:00")
-    host = WindowsHost(tmp_path, engine, [ALICE, person, BOB], page=page)
+    host = Windows(engine, [ALICE, person, BOB], page=page)
     assert results(host, script("logoff", person.guard(page))) == [Result.ENDED]
     assert told(host) == [("logoff", "3")]
 
@@ -329,14 +321,14 @@ def test_w31_a_guard_fits_its_own_row_and_no_other(
     guarded = [table + [stranger for person in table for stranger in strangers(person)] for table in tables]
     asked = [
         {
-            "lines": [row(session_of(person, page)) for person in table],
+            "lines": [row(person) for person in table],
             "guards": [person.guard(page).model_dump() for person in people],
         }
         for table, people in zip(tables, guarded, strict=True)
     ]
     (folder / "tables.json").write_text(json.dumps({"tables": asked}))
     functions = (TEMPLATES / "shared" / "guard.ps1.j2").read_text()
-    output = run_script(engine, functions + FOUND.replace("@FILE@", str(folder / "tables.json")), folder)
+    output = run_script(engine, functions + FOUND.replace("@FILE@", str(folder / "tables.json")))
     assert output.errors == ()
     listed = [[identity(person) for person in table] for table in tables]
     expected = [
@@ -346,28 +338,28 @@ def test_w31_a_guard_fits_its_own_row_and_no_other(
     assert list(output.output) == expected
 
 
-def test_a_disconnected_row_has_no_session_name_and_is_found(engine: Path, tmp_path: Path) -> None:
+def test_a_disconnected_row_has_no_session_name_and_is_found(engine: Path) -> None:
     person = Person(3, "carol", name="", state="Disc", idle="3")
-    host = WindowsHost(tmp_path, engine, [ALICE, person])
+    host = Windows(engine, [ALICE, person])
     assert results(host, script("logoff", person.guard())) == [Result.ENDED]
     assert told(host) == [("logoff", "3")]
 
 
-def test_a_row_pushed_to_the_right_is_found(engine: Path, tmp_path: Path) -> None:
+def test_a_row_pushed_to_the_right_is_found(engine: Path) -> None:
     person = Person(3, "carol", state="Verbindung getrennt", idle="24692+13:29")
-    host = WindowsHost(tmp_path, engine, [ALICE, person])
+    host = Windows(engine, [ALICE, person])
     assert results(host, script("logoff", person.guard())) == [Result.ENDED]
 
 
-def test_many_sessions_of_one_shared_account_are_told_apart(engine: Path, tmp_path: Path) -> None:
+def test_many_sessions_of_one_shared_account_are_told_apart(engine: Path) -> None:
     kiosks = [Person(number, "kiosk", name=f"rdp-tcp#{number}") for number in (2, 3, 4)]
-    host = WindowsHost(tmp_path, engine, kiosks)
+    host = Windows(engine, kiosks)
     assert results(host, script("logoff", kiosks[1].guard())) == [Result.ENDED]
     assert host.ids == [2, 4]
 
 
-def test_each_session_gets_its_own_answer_in_the_order_asked(engine: Path, tmp_path: Path) -> None:
-    host = WindowsHost(tmp_path, engine, [ALICE, moved(BOB, born=LATER), Person(7, "dave")])
+def test_each_session_gets_its_own_answer_in_the_order_asked(engine: Path) -> None:
+    host = Windows(engine, [ALICE, moved(BOB, born=LATER), Person(7, "dave")])
     guards = [Person(7, "dave").guard(), BOB.guard(), Person(9, "erin").guard(), ALICE.guard()]
     found = answers(host, script("logoff", *guards))
     assert [(each.id, each.result) for each in found] == [
@@ -379,24 +371,23 @@ def test_each_session_gets_its_own_answer_in_the_order_asked(engine: Path, tmp_p
     assert told(host) == [("logoff", "7"), ("logoff", "2")]
 
 
-def test_w03_somebody_new_between_two_acts_of_one_script(engine: Path, tmp_path: Path) -> None:
-    host = WindowsHost(tmp_path, engine, [ALICE, BOB])
+def test_w03_somebody_new_between_two_acts_of_one_script(engine: Path) -> None:
+    host = Windows(engine, [ALICE, BOB])
     host.later(2, [Person(5, "mallory", born=LATER)])
     assert results(host, script("logoff", ALICE.guard(), BOB.guard())) == [Result.ENDED, Result.CHANGED]
     assert told(host) == [("logoff", "2")]
 
 
 @pytest.mark.parametrize("name", ACTS)
-def test_a_table_that_cannot_be_read_is_unknown(engine: Path, tmp_path: Path, name: str) -> None:
-    host = WindowsHost(tmp_path, engine, [ALICE])
-    (tmp_path / "windows" / "System32" / "quser.exe").unlink()
+def test_a_table_that_cannot_be_read_is_unknown(engine: Path, name: str) -> None:
+    host = Windows(engine, [ALICE], lacks=["quser.exe"])
     (answer,) = answers(host, script(name, ALICE.guard()))
     assert (answer.result, answer.text) == (Result.UNKNOWN, "not done: this host has no quser.exe")
     assert host.record == []
 
 
-def test_processes_that_cannot_be_listed_are_unknown(engine: Path, tmp_path: Path) -> None:
-    host = WindowsHost(tmp_path, engine, [ALICE], processes_fail=True)
+def test_processes_that_cannot_be_listed_are_unknown(engine: Path) -> None:
+    host = Windows(engine, [ALICE], processes="denied")
     assert results(host, script("logoff", ALICE.guard())) == [Result.UNKNOWN]
     assert results(host, script("logoff", Person(9, "erin").guard())) == [Result.UNKNOWN]
     assert host.record == []
@@ -404,18 +395,18 @@ def test_processes_that_cannot_be_listed_are_unknown(engine: Path, tmp_path: Pat
 
 @pytest.mark.parametrize("language", ["ConstrainedLanguage"])
 @pytest.mark.parametrize("name", ACTS)
-def test_w30_in_constrained_language_acts_refuse(engine: Path, tmp_path: Path, name: str, language: str) -> None:
-    host = WindowsHost(tmp_path, engine, [ALICE])
+def test_w30_in_constrained_language_acts_refuse(engine: Path, name: str, language: str) -> None:
+    host = Windows(engine, [ALICE])
     with pytest.raises(RemoteError, match=language) as caught:
         answers(host, script(name, ALICE.guard()), language=language)
     assert "jea" in caught.value.hint
     assert host.record == []
 
 
-def test_what_observe_saw_is_what_end_ends(engine: Path, tmp_path: Path) -> None:
+def test_what_observe_saw_is_what_end_ends(engine: Path) -> None:
     """The whole way: look, parse, take the guard that parsing made, act."""
     people = [ALICE, BOB, Person(12, "user 12", name="", state="Disc", idle="2+03:04")]
-    host = WindowsHost(tmp_path, engine, people)
+    host = Windows(engine, people)
     seen = Observe.read(host.run(Observe().render()))
     guards = [session.guard for session in seen.sessions if session.guard is not None]
     assert len(guards) == 3

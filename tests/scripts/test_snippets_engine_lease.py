@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 from support.snippet_calls import box, failsafe, held, mode, swap
-from support.windows_host import WindowsHost, run_script
+from support.windows import Windows
 
 from mpsbridge.errors import RemoteError
+from mpsbridge.lab.engines.scripted.lease import LEASE_FOLDER
 from mpsbridge.models.sessions import LogonMode, SessionGuard
 from mpsbridge.snippets.envelope import open_envelope
 from mpsbridge.snippets.failsafe import RegisterFailsafe
@@ -22,27 +23,30 @@ from mpsbridge.snippets.sessions import SendMessage
 
 pytestmark = pytest.mark.engine
 
-BARE = {"owner": "S-1-5-32-544", "rules": []}
-"""A folder that only administrators may touch, as the stand-in for access lists knows it."""
 INSTALLER = "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464"
 
 
 @pytest.fixture
-def host(engine: Path, tmp_path: Path) -> WindowsHost:
-    return WindowsHost(tmp_path, engine, [], access=BARE)
+def host(engine: Path) -> Windows:
+    return Windows(engine, [])
 
 
-def folder(host: WindowsHost) -> Path:
-    return host.folder / "programs" / "mpsbridge"
+def folder(host: Windows) -> Path:
+    return host.drive_path(LEASE_FOLDER)
 
 
-def change(host: WindowsHost, text: str | None, expected: str | None, **more: Any) -> LeaseAnswer:
+def restricted(engine: Path, text: str | None = None, **access: Any) -> Windows:
+    """A host with that access list on the folder of its lease."""
+    return Windows(engine, [], lease=text, folders=[{"path": LEASE_FOLDER, **access}])
+
+
+def change(host: Windows, text: str | None, expected: str | None, **more: Any) -> LeaseAnswer:
     output = host.run(swap(text, expected, **more).render())
     assert output.errors == ()
     return WriteLease.read(output)
 
 
-def test_w22_taken_renewed_and_given_back(host: WindowsHost) -> None:
+def test_w22_taken_renewed_and_given_back(host: Windows) -> None:
     first, second = held(), held(reason="it's ‘late’, déjà")
     assert (change(host, first, None).changed, (folder(host) / "lease.json").read_text()) == (True, first)
     answer = change(host, second, first)
@@ -52,7 +56,7 @@ def test_w22_taken_renewed_and_given_back(host: WindowsHost) -> None:
     answer = change(host, None, second)
     assert (answer.changed, answer.lease) == (True, None)
     assert {path.name for path in folder(host).iterdir()} == {"lease.lock"}
-    assert [entry.partition("admin: ")[2] for entry in host.events] == ["lease written.", "lease removed."]
+    assert [entry.partition("Administrator: ")[2] for entry in host.events] == ["lease written.", "lease removed."]
 
 
 @pytest.mark.parametrize(
@@ -70,11 +74,9 @@ def test_w22_taken_renewed_and_given_back(host: WindowsHost) -> None:
 )
 @pytest.mark.parametrize("text", [held("run-1"), None])
 def test_w22_what_is_there_and_was_not_expected_stays(
-    host: WindowsHost, there: str | None, expected: str | None, text: str | None
+    host: Windows, there: str | None, expected: str | None, text: str | None
 ) -> None:
-    if there is not None:
-        folder(host).mkdir(parents=True)
-        (folder(host) / "lease.json").write_text(there)
+    host.put_lease(there)
     answer = change(host, text, expected)
     assert (answer.changed, answer.lease) == (False, there)
     path = folder(host) / "lease.json"
@@ -82,7 +84,7 @@ def test_w22_what_is_there_and_was_not_expected_stays(
     assert host.events == []
 
 
-def test_w22_a_lease_that_cannot_be_read_is_replaced_by_who_saw_just_that(host: WindowsHost) -> None:
+def test_w22_a_lease_that_cannot_be_read_is_replaced_by_who_saw_just_that(host: Windows) -> None:
     folder(host).mkdir(parents=True)
     (folder(host) / "lease.json").write_bytes(b"x" * 300_000)
     assert not change(host, held(), None).changed
@@ -90,26 +92,27 @@ def test_w22_a_lease_that_cannot_be_read_is_replaced_by_who_saw_just_that(host: 
 
 
 @pytest.mark.parametrize("text", ["", "no json", "[]", "{}", '{"schema":"mpsbridge-lease/2"}', '"mpsbridge-lease/1"'])
-def test_w22_only_a_lease_becomes_the_lease(host: WindowsHost, text: str) -> None:
+def test_w22_only_a_lease_becomes_the_lease(host: Windows, text: str) -> None:
     with pytest.raises(RemoteError, match="not a lease"):
         change(host, text, None)
     assert not folder(host).exists()
 
 
-def test_w22_nothing_in_it_is_executed(host: WindowsHost) -> None:
+def test_w22_nothing_in_it_is_executed(host: Windows) -> None:
     text = held(reason="'; $([IO.File]::WriteAllText('/tmp/never', 'x')) $(throw) ` {{ 1 }}", owner="$env:SystemRoot")
     assert change(host, text, None).lease == text
     assert change(host, held(), text).lease == held()
 
 
-def test_w22_a_new_folder_is_for_administrators(host: WindowsHost) -> None:
+def test_w22_a_new_folder_is_for_administrators(host: Windows) -> None:
     change(host, held(), None)
-    (dacl,) = (host.folder / "sddl.txt").read_text().splitlines()
-    assert dacl == "O:BAD:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;0x1200a9;;;BU)"
+    assert (
+        host.host.files.access(LEASE_FOLDER).sddl == "O:BAD:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;0x1200a9;;;BU)"
+    )
 
 
-def rule(sid: str, rights: int, kind: str = "Allow") -> dict[str, Any]:
-    return {"sid": sid, "rights": rights, "type": kind}
+def rule(sid: str, rights: int, *, deny: bool = False) -> dict[str, Any]:
+    return {"sid": sid, "rights": rights, "deny": deny}
 
 
 EVERYTHING, READ, GENERIC_ALL = 0x1F01FF, 0x1200A9, 0x10000000
@@ -127,17 +130,15 @@ USERS = "S-1-5-32-545"
     ],
 )
 def test_w22_a_folder_that_others_may_write_is_refused(
-    host: WindowsHost, owner: str, rules: list[dict[str, Any]], who: str
+    engine: Path, owner: str, rules: list[dict[str, Any]], who: str
 ) -> None:
-    folder(host).mkdir(parents=True)
-    host.write([], access={"owner": owner, "rules": rules})
+    host = restricted(engine, owner=owner, rules=rules)
     with pytest.raises(RemoteError, match=f"may be written by {who}; nothing was done"):
         change(host, held(), None)
     assert list(folder(host).iterdir()) == []
 
 
-def test_w22_a_folder_as_windows_makes_it_is_fine(host: WindowsHost) -> None:
-    folder(host).mkdir(parents=True)
+def test_w22_a_folder_as_windows_makes_it_is_fine(engine: Path) -> None:
     rules = [
         rule("S-1-3-0", GENERIC_ALL),
         rule(INSTALLER, EVERYTHING),
@@ -145,31 +146,28 @@ def test_w22_a_folder_as_windows_makes_it_is_fine(host: WindowsHost) -> None:
         rule("S-1-5-32-544", EVERYTHING),
         rule(USERS, READ),
         rule("S-1-15-2-1", -0x60000000),
-        rule("S-1-1-0", EVERYTHING, "Deny"),
+        rule("S-1-1-0", EVERYTHING, deny=True),
     ]
-    host.write([], access={"owner": "S-1-5-32-544", "rules": rules})
-    assert change(host, held(), None).changed
+    assert change(restricted(engine, rules=rules), held(), None).changed
 
 
-def test_w22_a_folder_that_leads_elsewhere_is_refused(host: WindowsHost) -> None:
+def test_w22_a_folder_that_leads_elsewhere_is_refused(host: Windows) -> None:
     elsewhere = host.folder / "elsewhere"
     elsewhere.mkdir()
-    folder(host).parent.mkdir()
+    folder(host).parent.mkdir(exist_ok=True)
     folder(host).symlink_to(elsewhere)
     with pytest.raises(RemoteError, match="reparse point"):
         change(host, held(), None)
     assert list(elsewhere.iterdir()) == []
 
 
-def plant(host: WindowsHost, text: str, **access: Any) -> None:
-    """A lease in a folder that a standard user may write."""
-    folder(host).mkdir(parents=True)
-    (folder(host) / "lease.json").write_text(text)
-    host.write([], access={"owner": "S-1-5-32-544", "rules": [rule(USERS, EVERYTHING)]} | access)
+def plant(engine: Path, text: str) -> Windows:
+    """A host with a lease in a folder that a standard user may write."""
+    return restricted(engine, text, rules=[rule(USERS, EVERYTHING)])
 
 
-def test_w22_a_lease_that_a_standard_user_may_have_written_is_held_but_not_believed(host: WindowsHost) -> None:
-    plant(host, held("run-1", found="disabled", set="enabled"))
+def test_w22_a_lease_that_a_standard_user_may_have_written_is_held_but_not_believed(engine: Path) -> None:
+    host = plant(engine, held("run-1", found="disabled", set="enabled"))
     answer = open_envelope("look", host.run(Look().render()))
     assert answer.result["lease"] == ""
     (doubt,) = [problem for problem in answer.problems if "lease" in problem]
@@ -180,25 +178,25 @@ def test_w22_a_lease_that_a_standard_user_may_have_written_is_held_but_not_belie
     assert host.events == []
 
 
-def test_w22_a_lease_that_lies_elsewhere_is_not_believed(host: WindowsHost) -> None:
+def test_w22_a_lease_that_lies_elsewhere_is_not_believed(host: Windows) -> None:
     elsewhere = host.folder / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "lease.json").write_text(held())
-    folder(host).parent.mkdir()
+    folder(host).parent.mkdir(exist_ok=True)
     folder(host).symlink_to(elsewhere)
     answer = open_envelope("look", host.run(Look().render()))
     assert answer.result["lease"] == ""
     assert any("leads elsewhere" in problem for problem in answer.problems)
 
 
-def test_w22_no_failsafe_by_a_lease_that_is_not_believed(host: WindowsHost) -> None:
-    plant(host, held("run-1"))
+def test_w22_no_failsafe_by_a_lease_that_is_not_believed(engine: Path) -> None:
+    host = plant(engine, held("run-1"))
     with pytest.raises(RemoteError, match="the lease on this host cannot be read"):
         RegisterFailsafe.read(host.run(failsafe(LogonMode.ENABLED, LogonMode.DRAIN).render()))
 
 
-def test_w22_no_notice_is_marked_in_a_lease_that_is_not_believed(host: WindowsHost) -> None:
-    plant(host, held("run-1"))
+def test_w22_no_notice_is_marked_in_a_lease_that_is_not_believed(engine: Path) -> None:
+    host = plant(engine, held("run-1"))
     before = (folder(host) / "lease.json").read_text()
     guard = SessionGuard.model_validate(
         {"id": 2, "born": None, "user": "alice", "logon": "11/25/2026 9:00 AM", "state": "Active"}
@@ -208,27 +206,25 @@ def test_w22_no_notice_is_marked_in_a_lease_that_is_not_believed(host: WindowsHo
     assert (folder(host) / "lease.json").read_text() == before
 
 
-def test_w22_without_access_lists_it_says_so(engine: Path, tmp_path: Path) -> None:
-    output = WindowsHost(tmp_path, engine, []).run(swap(held(), None).render())
+def test_w22_without_access_lists_it_says_so(engine: Path) -> None:
+    output = Windows(engine, []).run(f"Remove-Item function:Get-Acl\n{swap(held(), None).render().text}")
     envelope = open_envelope("lease", output)
     assert envelope.ok
     assert envelope.problems == ("this platform has no access lists, so who else may write the lease is not known",)
 
 
-def test_w04_too_late_changes_nothing(host: WindowsHost) -> None:
+def test_w04_too_late_changes_nothing(host: Windows) -> None:
     with pytest.raises(RemoteError, match="meant to be done by"):
         change(host, held(), None, not_after="20200101000000.000000+000")
     assert not folder(host).exists()
 
 
-def test_w22_of_many_at_once_one_gets_it(host: WindowsHost) -> None:
+def test_w22_of_many_at_once_one_gets_it(host: Windows) -> None:
     change(host, None, None)
 
     def take(number: int) -> LeaseAnswer:
         script = swap(held(f"run-{number}"), None, run=f"run-{number}").render()
-        scratch = host.folder / f"run-{number}"
-        scratch.mkdir()
-        return WriteLease.read(run_script(host.engine, script, scratch, folder=host.folder, alone=True))
+        return WriteLease.read(host.run(script, alone=True))
 
     with ThreadPoolExecutor() as pool:
         answers = list(pool.map(take, range(4)))

@@ -9,8 +9,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from support.pwsh import run_script
 from support.snippet_calls import CALLS
-from support.windows_host import run_script
 
 from mpsbridge.snippets.catalogue import CATALOGUE
 from mpsbridge.snippets.observe import Observe
@@ -229,7 +229,7 @@ def test_by_powershells_own_parser_functions_and_one_call_and_known_commands(eng
         script = CALLS[name].render()
         path = tmp_path / f"{name}.ps1"
         path.write_text(script.text)
-        lines = run_script(engine, COMMANDS.replace("@PATHS@", json.dumps([str(path)])), tmp_path).output
+        lines = run_script(engine, COMMANDS.replace("@PATHS@", json.dumps([str(path)]))).output
         errors, others, last = lines[0].split()
         assert (errors, others, last) == ("0", "1", script.function)
         commands = {line.removeprefix("command ") for line in lines[1:]}

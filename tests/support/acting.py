@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 from mpsbridge.models.scripts import Script
 from mpsbridge.models.sessions import Result, SessionGuard
@@ -12,12 +12,13 @@ from mpsbridge.snippets.sessions import (
     SessionActAnswer,
 )
 from support.snippet_calls import act, box, log_off, reset
-from support.windows_host import Person, WindowsHost
+from support.windows import Person, Windows
 
 ALICE = Person(2, "alice")
 BOB = Person(5, "bob", name="rdp-tcp#7", logon="11/25/2026 10:30 AM", born="20261125103000.000000+000")
 LATER = "20261125110000.000000+000"
-USER = {"account": "LAB\\help", "sid": "S-1-5-21-1-2-3-7", "elevated": False, "session_id": 0}
+USER: dict[str, Any] = {"rights": "rds"}
+"""A host to which the caller is no administrator, but may see who is on."""
 ACTS = ["logoff", "disconnect", "message"]
 PROGRAM = {"logoff": "logoff", "disconnect": "tsdiscon", "message": "msg"}
 DONE = {"logoff": Result.ENDED, "disconnect": Result.DISCONNECTED, "message": Result.SHOWN}
@@ -34,22 +35,16 @@ def script(name: str, *guards: SessionGuard, **changes: object) -> Script:
     return act(*guards, **changes).render()
 
 
-def answers(host: WindowsHost, sent: Script, **how: str) -> list[SessionActAnswer]:
+def answers(host: Windows, sent: Script, **how: str) -> list[SessionActAnswer]:
     output = host.run(sent, **how)
     assert output.errors == ()
     answer: ActAnswer = CATALOGUE[sent.snippet].read(output)
     return list(answer.sessions)
 
 
-def results(host: WindowsHost, sent: Script) -> list[Result]:
+def results(host: Windows, sent: Script) -> list[Result]:
     return [answer.result for answer in answers(host, sent)]
 
 
-def told(host: WindowsHost) -> list[tuple[str, str]]:
+def told(host: Windows) -> list[tuple[str, str]]:
     return [(entry.program, entry.arguments[0]) for entry in host.record]
-
-
-def lease(folder: Path, text: str) -> None:
-    path = folder / "programs" / "mpsbridge" / "lease.json"
-    path.parent.mkdir(parents=True)
-    path.write_text(text)

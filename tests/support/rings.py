@@ -38,7 +38,7 @@ REPEATED = (
     Repeated("scripts/test_jea", 4, "the same functions in three roles"),
     Repeated("scripts/test_literals", 3, "each value on the real parser; the property tries thousands without it"),
     Repeated("scripts/test_injection", 1, "thousands of values on the real parser"),
-    Repeated("lab/test_lab_alike", 2, "both engines on eighteen hosts"),
+    Repeated("lab/test_lab_alike", 2, "both engines on nineteen hosts"),
     Repeated("lab/test_lab_powershell", 3, "the same make-believe programs for every kind of host"),
     Repeated("cli/test_every_option", 2, "every option of every command, setting and key of a plan"),
     Repeated("cli/test_cli_local", 3, "a real PowerShell for every call"),

@@ -44,6 +44,22 @@ class HostFacts:
     disk_protection: str = "NotInstalled"
     lacks: tuple[str, ...] = ()
     """Programs of Windows that are not there, such as ``chglogon.exe``."""
+    hangs: tuple[str, ...] = ()
+    """Programs of Windows that do their work and never end."""
+    logons_stuck: bool = False
+    """An order to change the logon mode changes nothing."""
+    processes: str = "listed"
+    """``denied``: no account is told which processes run."""
+    event_log: str = "works"
+    """``denied``: no account may write an entry."""
+    tasks: str = "works"
+    """The task scheduler: ``denied`` (no task can be registered), ``lost`` (a registered one is not there afterwards),
+    ``disabled`` (it never runs), ``unreadable`` (none may be looked at).
+    """
+    wms: str = "works"
+    """MultiPoint's service: ``throws`` (an act fails), ``throws-late`` (it is done, and fails then), ``hangs`` (acts
+    and the list of stations never return).
+    """
     administrators: str = "users"
     """Who stands in Administrators: ``users`` only; ``group``, a domain's group too, and Windows has noted everybody's
     groups; ``unnoted``, the same and it has not; ``broken``, a member whose SID cannot be read; ``unreadable``.

@@ -6,14 +6,42 @@ scripts read and write them by themselves) in a folder of this machine. They are
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path, PureWindowsPath
 
-Writers = tuple[str, ...]
-"""SIDs of those who, beside SYSTEM and administrators, may write in a folder."""
+ADMINISTRATORS = "S-1-5-32-544"
+_FULL_CONTROL = 0x1F01FF
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One entry of an access list: a SID, and the rights that it has (or has not, where it is a ``deny``)."""
+
+    sid: str
+    rights: int = _FULL_CONTROL
+    deny: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may do what in a folder. SYSTEM and administrators always may everything, and stand in no list."""
+
+    writers: tuple[str, ...] = ()
+    """SIDs of the others who may do everything."""
+    owner: str = ADMINISTRATORS
+    rules: tuple[Rule, ...] = ()
+    """The other entries of its list."""
+    sddl: str = ""
+    """The descriptor that a script has set, as text."""
+
+    @property
+    def entries(self) -> tuple[Rule, ...]:
+        """All entries of the list."""
+        return (*self.rules, *(Rule(sid) for sid in self.writers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +53,19 @@ class HostFile:
 
 
 class Files:
-    """See above. ``now`` is the host's clock; ``folders`` are those that others than administrators may write."""
+    """See above. ``now`` is the host's clock; ``folders`` are those with access lists of their own."""
 
-    def __init__(self, now: Callable[[], datetime], texts: Mapping[str, str], folders: Mapping[str, Writers]) -> None:
+    def __init__(self, now: Callable[[], datetime], folders: Mapping[str, Access]) -> None:
         self._now = now
-        self._files = {PureWindowsPath(path): HostFile(text, now()) for path, text in texts.items()}
-        self._folders = {PureWindowsPath(path): writers for path, writers in folders.items()}
-        self._at_start = dict(self._files)
+        self._files: dict[PureWindowsPath, HostFile] = {}
+        self._folders = {PureWindowsPath(path): access for path, access in folders.items()}
+        self._at_start: dict[PureWindowsPath, HostFile] = {}
         self._drive: Path | None = None
         self._dates: dict[Path, datetime] = {}
+
+    def add(self, path: str, file: HostFile) -> None:
+        """A file that is there from the start."""
+        self._files[PureWindowsPath(path)] = self._at_start[PureWindowsPath(path)] = file
 
     def __iter__(self) -> Iterator[str]:
         """The full paths of all files."""
@@ -51,13 +83,13 @@ class Files:
         found = self._find(path)
         return None if found is None else found.written
 
-    def write(self, path: str, text: str | None) -> None:
-        """Put a text there, or (``None``) take the file away."""
+    def write(self, path: str, text: str | None, written: datetime | None = None) -> None:
+        """Put a text there, now or as if it were ``written`` then, or (``None``) take the file away."""
         windows_path = PureWindowsPath(path)
         if self._drive is None:
             self._files.pop(windows_path, None)
             if text is not None:
-                self._files[windows_path] = HostFile(text, self._now())
+                self._files[windows_path] = HostFile(text, written or self._now())
             return
         file = self._real_path(windows_path)
         if text is None:
@@ -65,13 +97,16 @@ class Files:
             return
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(text.encode())
-        self._dates.pop(file, None)
-        self.date()
+        self._date(file, written or self._now())
 
-    def writers(self, folder: str) -> Writers:
-        """Who else may write in a folder: its own rights, or those of the nearest folder above it that has any."""
+    def access(self, folder: str) -> Access:
+        """Who may do what in a folder: its own list, or that of the nearest folder above it that has one."""
         path = PureWindowsPath(folder)
-        return next((self._folders[each] for each in (path, *path.parents) if each in self._folders), ())
+        return next((self._folders[each] for each in (path, *path.parents) if each in self._folders), Access())
+
+    def protect(self, folder: str, sddl: str) -> None:
+        """Give a folder a list of its own, by which only SYSTEM and administrators may write."""
+        self._folders[PureWindowsPath(folder)] = Access(sddl=sddl)
 
     def restore(self) -> None:
         """All files as they were at the start."""
@@ -91,14 +126,18 @@ class Files:
         for folder in self._folders:
             self._real_path(folder).mkdir(parents=True, exist_ok=True)
         for path, file in files.items():
-            self.write(str(path), file.text)
+            self.write(str(path), file.text, file.written)
 
     def date(self) -> None:
         """Real files that were written by a script meanwhile were written now, by the host's own clock."""
         for file in self._real() if self._drive is not None else ():
-            if file not in self._dates or file.stat().st_mtime != self._dates[file].timestamp():
-                self._dates[file] = self._now().replace(microsecond=0)
-                os.utime(file, (self._dates[file].timestamp(),) * 2)
+            with contextlib.suppress(FileNotFoundError):  # a script has just deleted it
+                if file not in self._dates or file.stat().st_mtime != self._dates[file].timestamp():
+                    self._date(file, self._now())
+
+    def _date(self, file: Path, moment: datetime) -> None:
+        self._dates[file] = moment.replace(microsecond=0)
+        os.utime(file, (self._dates[file].timestamp(),) * 2)
 
     def path_of(self, real: Path) -> str:
         """The Windows path of a real file or folder below the host's own. Raises ``ValueError`` for any other."""

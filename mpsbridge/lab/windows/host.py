@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from mpsbridge.lab.windows.facts import HostFacts
-from mpsbridge.lab.windows.files import Files, Writers
+from mpsbridge.lab.windows.files import Access, Files
 from mpsbridge.lab.windows.sessions import WINLOGON_LEAD, LabSession, LabStation, sid_of
 from mpsbridge.lab.windows.tasks import Task, read_task
 from mpsbridge.lab.windows.world import Change, World
@@ -31,8 +31,7 @@ class LabHost:
         logon_mode: str = "enabled",
         playback: list[str] | None = None,
         playback_qwinsta: list[str] | None = None,
-        files: Mapping[str, str] | None = None,
-        folders: Mapping[str, Writers] | None = None,
+        folders: Mapping[str, Access] | None = None,
     ) -> None:
         self.facts = facts
         self.world = world
@@ -49,7 +48,7 @@ class LabHost:
         self.playback_qwinsta = playback_qwinsta
         self.events: list[str] = []
         """The entries of its Application log."""
-        self.files = Files(self.now, files or {}, folders or {})
+        self.files = Files(self.now, folders or {})
         self.tasks: dict[str, Task] = {}
         """The registered tasks, by folder and name."""
         self.execute: Callable[[LabHost, Task], None] | None = None
@@ -92,7 +91,11 @@ class LabHost:
         """The sessions that tables show now, oldest first. Auto-logon stations fill themselves here."""
         self._settle()
         ticks = self.world.clock.monotonic()
-        return [each for each in self.sessions if each.row_gone_at is None or each.hung or ticks < each.row_gone_at]
+        return [
+            each
+            for each in self.sessions
+            if not each.orphaned and (each.row_gone_at is None or each.hung or ticks < each.row_gone_at)
+        ]
 
     def processes_in(self) -> list[int]:
         """Session ids in which a person's processes run: they outlive the row by ``linger_s``."""
@@ -189,7 +192,7 @@ class LabHost:
     def reconnect(self, session_id: int) -> None:
         """A disconnected person is back."""
         session = self._existing(session_id)
-        session.state, session.disconnected_at = "active", None
+        session.state, session.state_text, session.disconnected_at = "active", None, None
         session.session_name, session.idle_s = f"rdp-tcp#{session.id}", 0
         self._record("reconnect", session)
 
@@ -198,7 +201,7 @@ class LabHost:
     def log_off(self, session_id: int) -> None:
         """Order a log-off; it takes the session's own time, and a hung one never ends."""
         session = self._existing(session_id)
-        if session.row_gone_at is None:
+        if session.row_gone_at is None and not session.ignores:
             session.row_gone_at = self.world.clock.monotonic() + session.logoff_s
             self._record("logoff", session)
         self._settle()
@@ -208,7 +211,7 @@ class LabHost:
         session = self.with_processes(session_id)
         if session is None:
             raise KeyError(f"{self.name} has no session {session_id}")
-        session.hung, session.linger_s = False, 0.0
+        session.hung, session.orphaned, session.linger_s = False, False, 0.0
         session.row_gone_at = self.world.clock.monotonic()
         self._record("reset", session)
         self._settle()
@@ -216,7 +219,9 @@ class LabHost:
     def disconnect(self, session_id: int) -> None:
         """Take the session from its screen; it keeps running."""
         session = self._existing(session_id)
-        session.state, session.session_name = "disconnected", None
+        if session.ignores:
+            return
+        session.state, session.state_text, session.session_name = "disconnected", None, None
         session.disconnected_at = self.now()
         for station in self.stations:
             if station.session_id == session_id:
@@ -230,7 +235,9 @@ class LabHost:
         self._record("message", session, text)
 
     def set_logon_mode(self, mode: str) -> None:
-        """What ``change logon`` does."""
+        """What ``change logon`` does, if anything."""
+        if self.facts.logons_stuck:
+            return
         self._logon_mode = mode
         self._record("logons", None, mode)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mpsbridge.lab.windows import tables
 from mpsbridge.lab.windows.accounts import elevated, sees
@@ -94,7 +94,7 @@ def logoff(host: LabHost, arguments: list[str]) -> ProgramResult:
     if session is None:
         return denied
     host.log_off(session.id)
-    return ProgramResult(until=lambda: _has_gone(host, session))
+    return ProgramResult(until=None if session.ignores else lambda: _has_gone(host, session))
 
 
 def rwinsta(host: LabHost, arguments: list[str]) -> ProgramResult:
@@ -211,6 +211,12 @@ def _target(host: LabHost, arguments: list[str], act: str) -> tuple[LabSession |
 def _has_gone(host: LabHost, session: LabSession) -> bool:
     with host.world.lock:
         return all(each is not session for each in host.rows())
+
+
+def run_program(host: LabHost, name: str, arguments: list[str]) -> ProgramResult:
+    """Run a program of ``System32`` by its name without ``.exe``; one that hangs does its work and never ends."""
+    result = PROGRAMS[name](host, arguments)
+    return replace(result, until=lambda: False) if f"{name}.exe" in host.facts.hangs else result
 
 
 PROGRAMS: dict[str, Program] = {

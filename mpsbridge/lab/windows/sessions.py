@@ -15,7 +15,8 @@ class LabSession:
     """One session on a make-believe host.
 
     ``logoff_s`` passes until its row vanishes after a log-off was ordered, ``linger_s`` more until its processes do
-    (W9); a ``hung`` one does neither. A ``protected`` one is refused to whoever acts on it.
+    (W9); a ``hung`` one does neither. A ``protected`` one is refused to whoever acts on it; one that ``ignores`` acts
+    lets them succeed, and nothing happens.
     """
 
     id: int
@@ -26,8 +27,11 @@ class LabSession:
     sid: str
     session_name: str | None = None
     state: str = "active"
+    state_text: str | None = None
+    """The column of the tables, where it is not made of ``state``; so are the other two texts."""
     idle_s: int | None = None
     idle_text: str | None = None
+    logon_text: str | None = None
     station: int | None = None
     admin: bool = False
     admin_by_group: bool = False
@@ -35,7 +39,17 @@ class LabSession:
     client: str | None = None
     programs: tuple[str, ...] = ()
     """What runs in it beside the desktop."""
+    desktop: bool = True
+    """Whether a user's desktop runs in it; at a logon screen none does."""
+    winlogon: bool = True
+    unreadable: bool = False
+    """When its processes began is told to no caller."""
+    sealed: bool = False
+    """When they began is told by CIM only: they are protected processes."""
+    orphaned: bool = False
+    """Its processes run, and no table has a row of it."""
     hung: bool = False
+    ignores: bool = False
     protected: bool = False
     logoff_s: float = 0.0
     linger_s: float = 0.0

@@ -82,20 +82,25 @@ def _quser(host: LabHost) -> str:
     head = f" {_left(user, 22)}{_left(name, 15)}{_right(number.rstrip('.'), 6)}"
     head += "." if number.endswith(".") else " "
     lines = [f"{head} {_left(state, 6)}  {_left(idle, 10)} {logon}"]
-    lines += [_quser_row(host, session) for session in sessions]
+    lines += [quser_row(host, session) for session in sessions]
     return "\r\n".join(lines) + "\r\n"
 
 
-def _quser_row(host: LabHost, session: LabSession) -> str:
-    words = host.facts.words
+def quser_row(host: LabHost, session: LabSession) -> str:
+    """One line of the table of users, without its end."""
     marker = ">" if session.id == host.facts.caller_session else " "
-    state = _state_word(session.state, words)
+    state = _state_word(session, host.facts.words)
     row = f"{marker}{_left(_cut(session.user, 20), 22)}{_left(_cut(session.session_name or '', 15), 15)}"
     row += f"{_right(str(session.id), 6)}  {_left(state, 6)}  {_idle(host, session)}"
+    if session.logon_text is not None:
+        return row + session.logon_text
     return row + written(host.local(session.logon), host.facts.patterns)
 
 
-def _state_word(state: str, words: Words) -> str:
+def _state_word(session: LabSession, words: Words) -> str:
+    if session.state_text is not None:
+        return session.state_text
+    state = session.state
     return {"active": words.active, "disconnected": words.disconnected, "connected": words.connected}.get(
         state, OTHER_STATES.get(state, state)
     )
@@ -138,7 +143,7 @@ def _qwinsta(host: LabHost) -> str:
     own = host.facts.caller_session
     row("services", "", 0, words.disconnected, own=own == 0)
     for session in sessions:
-        state = _state_word(session.state, words)
+        state = _state_word(session, words)
         row(session.session_name or "", session.user, session.id, state, own=own == session.id)
     if not any((each.session_name or "") == "console" for each in sessions):
         taken = {each.id for each in sessions}
@@ -202,7 +207,7 @@ def _captured_lines(host: LabHost, lines: list[str]) -> list[str]:
     """
     rows = {row.line: row for row in read_table(lines, host.facts)}
     here = {line: each for each in host.rows() for line in each.lines}
-    arrivals = [_quser_row(host, each) + "\r\n" for each in host.rows() if not each.lines]
+    arrivals = [quser_row(host, each) + "\r\n" for each in host.rows() if not each.lines]
     if not here and not arrivals:
         return []
     shown = []
@@ -213,7 +218,7 @@ def _captured_lines(host: LabHost, lines: list[str]) -> list[str]:
         elif session is not None and session.state == "disconnected":
             shown.append(_disconnected(line, row, host.facts.words.disconnected))
         elif session is not None:
-            shown.append(_quser_row(host, session) + "\r\n")
+            shown.append(quser_row(host, session) + "\r\n")
     return shown + arrivals
 
 

@@ -45,7 +45,10 @@ INVALID_RESOURCE = 2150858811
 OPERATION_TIMEOUT = 2150858793
 SHELL_NOT_FOUND = 2150858843
 SHELL_QUOTA = 2150859174
+COMMAND_QUOTA = 2150859241
 
+_CIM_BINDING = "http://schemas.dmtf.org/wbem/wsman/1/cimbinding.xsd"
+_WMI_ERROR = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/MSFT_WmiError"
 _IDENTITY = "http://schemas.dmtf.org/wbem/wsman/identity/1/wsmanidentity.xsd"
 _DURATION = re.compile(r"(-?)P(?:(-?\d+)D)?T?(?:(-?\d+)H)?(?:(-?\d+)M)?(?:(-?[\d.]+)S)?")
 
@@ -83,7 +86,8 @@ class Request:
 class WsmanFault(Exception):
     """A fault that the host answers. ``code`` is Windows' number; some faults carry none, as on Windows.
 
-    ``whose`` says which side did wrong, and ``plugin`` which part of the service says so.
+    ``whose`` says which side did wrong, and ``plugin`` which part of the service says so. Some of Windows' faults have
+    their number in an ``MSFT_WmiError`` (``of_wmi``) instead of a ``WSManFault``.
     """
 
     def __init__(
@@ -94,8 +98,10 @@ class WsmanFault(Exception):
         subcode: str = "w:InternalError",
         whose: str = "s:Receiver",
         plugin: str = "",
+        of_wmi: bool = False,
     ) -> None:
         super().__init__(text)
+        self.of_wmi = of_wmi
         self.whose = whose
         self.plugin = plugin
         self.text = text
@@ -168,19 +174,40 @@ def response(request: Request, body: str) -> bytes:
 
 
 def fault(relates_to: str, error: WsmanFault, machine: str) -> bytes:
-    """A fault, with ``WSManFault`` in its detail as Windows sends it."""
+    """A fault, with the detail that Windows sends."""
+    body = (
+        f"<s:Fault><s:Code><s:Value>{error.whose}</s:Value><s:Subcode><s:Value>{error.subcode}</s:Value></s:Subcode>"
+        f'</s:Code><s:Reason><s:Text xml:lang="en-US">{escape(error.text)} </s:Text></s:Reason><s:Detail>'
+        f"{_wmi_error(error) if error.of_wmi else _wsman_fault(error, machine)}</s:Detail></s:Fault>"
+    )
+    return _envelope("http://schemas.dmtf.org/wbem/wsman/1/wsman/fault", relates_to, body)
+
+
+def _wsman_fault(error: WsmanFault, machine: str) -> str:
     code = "" if error.code is None else f' Code="{error.code}"'
     message = escape(error.text)
     if error.plugin:
         told = f"<f:WSManFault{code} Machine={quoteattr(machine)}><f:Message>{message} </f:Message></f:WSManFault>"
         message = f'<f:ProviderFault provider="{error.plugin}">{told}</f:ProviderFault>'
-    body = (
-        f"<s:Fault><s:Code><s:Value>{error.whose}</s:Value><s:Subcode><s:Value>{error.subcode}</s:Value></s:Subcode>"
-        f'</s:Code><s:Reason><s:Text xml:lang="en-US">{escape(error.text)} </s:Text></s:Reason><s:Detail>'
+    return (
         f'<f:WSManFault xmlns:f="{NAMESPACES["f"]}"{code} Machine={quoteattr(machine)}>'
-        f"<f:Message>{message} </f:Message></f:WSManFault></s:Detail></s:Fault>"
+        f"<f:Message>{message} </f:Message></f:WSManFault>"
     )
-    return _envelope("http://schemas.dmtf.org/wbem/wsman/1/wsman/fault", relates_to, body)
+
+
+def _wmi_error(error: WsmanFault) -> str:
+    """The properties that say something; Windows sends a dozen empty ones beside them."""
+    properties = {
+        "CIMStatusCode": 27,
+        "Message": escape(f"{error.text} "),
+        "MessageID": f"HRESULT {error.code or 0:#x}",
+        "error_Category": 30,
+        "error_Code": error.code,
+        "error_Type": "HRESULT",
+    }
+    told = "".join(f"<p:{name}>{value}</p:{name}>" for name, value in properties.items())
+    names = f'xmlns:b="{_CIM_BINDING}" xmlns:p="{_WMI_ERROR}"'
+    return f'<p:MSFT_WmiError b:IsCIM_Error="true" {names}>{told}</p:MSFT_WmiError>'
 
 
 def operation_timeout() -> WsmanFault:

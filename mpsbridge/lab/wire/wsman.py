@@ -214,8 +214,11 @@ class Endpoint:
     def _command(self, request: Request) -> Reply:
         shell = self._shell(request)
         if len(shell.commands) >= MAX_COMMANDS:
-            # Windows sends no number here, only the sub-code.
-            raise WsmanFault(f"The limit of {MAX_COMMANDS} concurrent commands in a shell is reached.", code=None)
+            raise WsmanFault(
+                f"The limit of {MAX_COMMANDS} concurrent commands in a shell is reached.",
+                code=soap.COMMAND_QUOTA,
+                of_wmi=True,
+            )
         line = request.find("rsp:CommandLine")
         command = _uuid((line.get("CommandId") if line is not None else None) or str(uuid.uuid4()))
         shell.commands.add(command)

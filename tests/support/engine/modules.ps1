@@ -2,8 +2,6 @@
 # it opens a session with every module of a full PowerShell. Where one is not installed, an empty one of its name will do.
 param([string]$Folder)
 
-$env:ENGINE_SCRIPTS = $PSScriptRoot
-$env:ENGINE_WORLD = $Folder
 $env:PSModulePath = [IO.Path]::Combine($Folder, 'modules') + [IO.Path]::PathSeparator + $env:PSModulePath
 foreach ($part in 'ConsoleHost', 'Security', 'Commands.Diagnostics') {
     $name = [psobject].Assembly.GetName()

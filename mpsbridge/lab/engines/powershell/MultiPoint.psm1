@@ -7,6 +7,9 @@ function Invoke-LabCmdlet([string]$Name, [string]$Generation, $Given) {
     if ($Given.Server -and 'localhost', $env:COMPUTERNAME -notcontains $Given.Server) {
         throw 'The lab plays no MultiPoint server behind another.'
     }
+    if ('Close-WmsSession', 'Disconnect-WmsSession', 'Get-WmsStation', 'Set-WmsSystem', 'Switch-WmsSystem' -contains $Name) {
+        while ((Get-LabFact 'wms') -eq 'hangs') { Start-Sleep -Seconds 1 }
+    }
     switch ($Name) {
         'Close-WmsSession' { Stop-LabSession 'close' $Given; break }
         'Disconnect-WmsSession' { Stop-LabSession 'disconnect' $Given; break }

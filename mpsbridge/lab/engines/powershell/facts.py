@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,10 @@ from mpsbridge.lab.windows.accounts import elevated, sees
 from mpsbridge.lab.windows.cim import cim, cim_instance
 from mpsbridge.lab.windows.host import LabHost
 from mpsbridge.lab.windows.multipoint import multipoint as tell_multipoint
-from mpsbridge.lab.windows.processes import processes
+from mpsbridge.lab.windows.processes import processes as all_processes
 from mpsbridge.lab.windows.programs import ProgramResult
 from mpsbridge.lab.windows.registry import registry_key
-from mpsbridge.lab.windows.tasks import BadTask
+from mpsbridge.lab.windows.tasks import BadTask, read_task
 
 _MODE_WORDS = {"Console": "ConsoleMode", "MultiStation": "Normal"}
 _NO_LOG = "The source was not found, but some or all event logs could not be searched."
@@ -28,6 +29,10 @@ _NO_LOG = "The source was not found, but some or all event logs could not be sea
 
 class NotPermitted(Exception):
     """This caller may not ask that, or do it; the text is what the cmdlet says."""
+
+
+class Failed(Exception):
+    """The host did not do it, or says so; the text is what the cmdlet says."""
 
 
 def multipoint(host: LabHost, _: str) -> dict[str, Any]:
@@ -65,25 +70,39 @@ def services(host: LabHost, _: str) -> list[dict[str, str]]:
 
 def close(host: LabHost, number: str) -> None:
     """MultiPoint's own way to end a session; it does not wait."""
-    _permit(host, number)
-    host.log_off(int(number))
+    _serve(host, number, host.log_off)
 
 
 def disconnect(host: LabHost, number: str) -> None:
     """MultiPoint's own way to suspend a session."""
-    _permit(host, number)
-    host.disconnect(int(number))
+    _serve(host, number, host.disconnect)
 
 
-def _permit(host: LabHost, number: str) -> None:
+def _serve(host: LabHost, number: str, act: Callable[[int], None]) -> None:
     session = host.session(int(number))
     if not sees(host) or session is None or session.protected:
         raise NotPermitted("Access is denied.")
+    if host.facts.wms != "throws":
+        act(session.id)
+    _report(host)
+
+
+def _report(host: LabHost) -> None:
+    """How MultiPoint's service ends an act."""
+    if host.facts.wms.startswith("throws"):
+        raise Failed("The MultiPoint service reported an error.")
+
+
+def processes(host: LabHost, _: str) -> list[dict[str, Any]]:
+    """The processes that matter."""
+    if host.facts.processes == "denied":
+        raise NotPermitted("Access is denied.")
+    return all_processes(host)
 
 
 def write_event(host: LabHost, text: str) -> None:
     """One entry in the Application log; only an administrator may create the source that it needs."""
-    if not elevated(host):
+    if not elevated(host) or host.facts.event_log == "denied":
         raise NotPermitted(_NO_LOG)
     host.events.append(text)
 
@@ -94,14 +113,20 @@ def switch(host: LabHost, wanted: str) -> None:
         raise NotPermitted("Access is denied.")
     if wanted == "other":
         wanted = "Console" if host.mode == _MODE_WORDS["MultiStation"] else "MultiStation"
-    host.switch_mode(_MODE_WORDS[wanted])
+    if host.facts.wms != "throws":
+        host.switch_mode(_MODE_WORDS[wanted])
+    _report(host)
 
 
 def register_task(host: LabHost, key: str) -> None:
     """Register a task: a line with its path, then its XML. What lies there under that path is replaced."""
-    _permit_tasks(host)
+    if not elevated(host) or host.facts.tasks == "denied":
+        raise NotPermitted("Access is denied.")
     path, _, xml = key.partition("\n")
-    host.register_task(path, xml)
+    if host.facts.tasks == "lost":
+        read_task(path, xml)
+    else:
+        host.register_task(path, xml)
 
 
 def task(host: LabHost, path: str) -> dict[str, str | None] | None:
@@ -113,7 +138,7 @@ def task(host: LabHost, path: str) -> dict[str, str | None] | None:
     return {
         "command": found.command,
         "arguments": found.arguments,
-        "state": "Ready" if found.enabled else "Disabled",
+        "state": "Ready" if found.enabled and host.facts.tasks != "disabled" else "Disabled",
         "next": cim(found.due) if found.due else None,
     }
 
@@ -125,16 +150,24 @@ def unregister_task(host: LabHost, path: str) -> None:
 
 
 def _permit_tasks(host: LabHost) -> None:
-    if not elevated(host):
+    if not elevated(host) or host.facts.tasks == "unreadable":
         raise NotPermitted("Access is denied.")
 
 
-def writers(host: LabHost, folder: str) -> tuple[str, ...]:
-    """SIDs of those who, beside administrators, may write in a folder of the host, as the scripts know its path."""
-    return host.files.writers(host.files.path_of(Path(folder)))
+def access(host: LabHost, folder: str) -> dict[str, Any]:
+    """Owner and access list of a folder of the host, as the scripts know its path."""
+    found = host.files.access(host.files.path_of(Path(folder)))
+    return {"owner": found.owner, "rules": [asdict(each) for each in found.entries]}
+
+
+def protect(host: LabHost, key: str) -> None:
+    """Give a folder an access list of its own: a line with its path, then what it says."""
+    folder, _, sddl = key.partition("\n")
+    host.files.protect(host.files.path_of(Path(folder)), sddl)
 
 
 _QUESTIONS: dict[str, Callable[[LabHost, str], Any]] = {
+    "access": access,
     "administrators": administrators,
     "caller": caller,
     "cim": cim_instance,
@@ -144,13 +177,14 @@ _QUESTIONS: dict[str, Callable[[LabHost, str], Any]] = {
     "event": write_event,
     "key": registry_key,
     "multipoint": multipoint,
-    "processes": lambda host, _: processes(host),
+    "processes": processes,
+    "protect": protect,
     "register-task": register_task,
     "services": services,
     "switch": switch,
     "task": task,
     "unregister-task": unregister_task,
-    "writers": writers,
+    "wms": lambda host, _: host.facts.wms,
 }
 
 
@@ -161,5 +195,5 @@ def tell(host: LabHost, arguments: list[str]) -> ProgramResult:
         return ProgramResult(out=json.dumps(_QUESTIONS[question](host, key)).encode())
     except NotPermitted as error:
         return ProgramResult(5, err=str(error).encode())
-    except BadTask as error:
+    except (BadTask, Failed) as error:
         return ProgramResult(1, err=str(error).encode())

@@ -1,7 +1,7 @@
 # What Windows has and PowerShell elsewhere lacks, over one make-believe host: processes, CIM, registry, services, and
 # the classes that tell who the caller is. Run once in each session, before the client's own scripts. Only what
 # mpsbridge's scripts use is here, and it fails as Windows fails; nothing of it is evidence about Windows.
-& {
+function global:Enter-LabHost {
     $place = Get-LabFact 'place'
     $env:SystemRoot = $place.windows
     $env:ProgramW6432 = $env:ProgramFiles = $place.programs
@@ -12,6 +12,17 @@
     [TimeZoneInfo]::ClearCachedData()
     [Globalization.CultureInfo]::DefaultThreadCurrentCulture = $place.culture
     [Globalization.CultureInfo]::DefaultThreadCurrentUICulture = $place.culture
+}
+Enter-LabHost
+
+# Who is at the other end of a remote session: what is served over pipes is told no name.
+if ($PSSenderInfo) {
+    & {
+        $identity = New-Object System.Management.Automation.Remoting.PSIdentity 'NTLM', $true, (Get-LabFact 'caller').account, $null
+        $principal = New-Object System.Management.Automation.Remoting.PSPrincipal $identity, $null
+        $name = [Management.Automation.Remoting.PSSenderInfo].GetField('<UserInfo>k__BackingField', 'NonPublic, Instance')
+        if ($name) { $name.SetValue($PSSenderInfo, $principal) }
+    }
 }
 
 function global:ConvertFrom-LabTime($Text) {
@@ -31,16 +42,27 @@ function global:Get-Process {
     [CmdletBinding(DefaultParameterSetName = 'Name')]
     param(
         [Parameter(Position = 0, ParameterSetName = 'Name')][string[]]$Name,
-        [Parameter(Mandatory = $true, ParameterSetName = 'Id')][int]$Id
+        [Parameter(Mandatory = $true, ParameterSetName = 'Id')][int]$Id,
+        [switch]$IncludeUserName
     )
-    if ($PSCmdlet.ParameterSetName -eq 'Id') {
-        $session = [int](Get-LabFact 'caller').session_id
-        return [pscustomobject]@{ Id = $Id; ProcessName = 'wsmprovhost'; SessionId = $session }
+    if ($PSCmdlet.ParameterSetName -eq 'Id' -or $IncludeUserName) { $caller = Get-LabFact 'caller' }
+    if ($IncludeUserName -and -not $caller.elevated) {
+        $refusal = New-Object System.InvalidOperationException "The 'IncludeUserName' parameter requires elevated user rights."
+        $PSCmdlet.ThrowTerminatingError(
+            (New-Object System.Management.Automation.ErrorRecord $refusal, 'IncludeUserNameRequiresElevation', 'InvalidOperation', $null))
     }
-    $found = @(Get-LabFact 'processes' | Where-Object { -not $Name -or $Name -contains $_.name })
+    if ($PSCmdlet.ParameterSetName -eq 'Id') {
+        return [pscustomobject]@{
+            Id = $Id; ProcessName = 'wsmprovhost'; SessionId = [int]$caller.session_id; UserName = $caller.account
+        }
+    }
+    try { $all = @(Get-LabFact 'processes') } catch { Write-Error "$_" -Category PermissionDenied; return }
+    $found = @($all | Where-Object { -not $Name -or $Name -contains $_.name })
     if ($Name -and -not $found) { Write-Error "Cannot find a process with the name ""$Name""." -Category ObjectNotFound; return }
     foreach ($process in $found) {
-        [pscustomobject]@{ ProcessName = $process.name; SessionId = [int]$process.session; StartTime = (ConvertFrom-LabTime $process.born) }
+        $started = $null
+        if (-not $process.sealed) { $started = ConvertFrom-LabTime $process.born }
+        [pscustomobject]@{ ProcessName = $process.name; SessionId = [int]$process.session; StartTime = $started }
     }
 }
 
@@ -48,13 +70,14 @@ function global:Get-CimInstance {
     [CmdletBinding()]
     param([string]$Namespace = 'root/cimv2', [Parameter(Mandatory = $true)][string]$ClassName, [string]$Filter, [uint32]$OperationTimeoutSec)
     if ($ClassName -ne 'Win32_Process') {
-        $instance = Get-LabFact 'cim' $ClassName
+        try { $instance = Get-LabFact 'cim' $ClassName } catch { Write-Error "$_" -Category PermissionDenied; return }
         if ($null -eq $instance) { Write-Error "Invalid class $ClassName" -Category MetadataError; return }
         return $instance
     }
     $names = @([regex]::Matches($Filter, "Name = '([^']+)'") | ForEach-Object { $_.Groups[1].Value })
     $session = [regex]::Match($Filter, 'SessionId = (\d+)').Groups[1].Value
-    foreach ($process in Get-LabFact 'processes') {
+    try { $all = @(Get-LabFact 'processes') } catch { Write-Error "$_" -Category PermissionDenied; return }
+    foreach ($process in $all) {
         if ($names -contains "$($process.name).exe" -or ($session -and "$($process.session)" -eq $session)) {
             [pscustomobject]@{
                 Name = "$($process.name).exe"; SessionId = [uint32]$process.session
@@ -97,14 +120,15 @@ function global:Get-Service {
 function global:Register-ScheduledTask {
     [CmdletBinding()]
     param([Parameter(Mandatory = $true)][string]$TaskName, [string]$TaskPath = '\', [Parameter(Mandatory = $true)][string]$Xml, [switch]$Force)
-    $category = 'PermissionDenied'
+    $category = 'InvalidArgument'
     try {
-        $taken = Get-LabFact 'task' "$TaskPath$TaskName"
-        $category = 'ResourceExists'
-        if ($taken -and -not $Force) { throw 'Cannot create a file when that file already exists.' }
-        $category = 'InvalidArgument'
+        if (-not $Force -and (Get-LabFact 'task' "$TaskPath$TaskName")) {
+            $category = 'ResourceExists'
+            throw 'Cannot create a file when that file already exists.'
+        }
         [void](Get-LabFact 'register-task' "$TaskPath$TaskName`n$Xml")
     } catch {
+        if ($_.Exception -is [UnauthorizedAccessException]) { $category = 'PermissionDenied' }
         Write-Error "$_" -Category $category
     }
 }
@@ -130,26 +154,28 @@ function global:Unregister-ScheduledTask {
 }
 
 # A folder as Windows keeps its programs in: owned by administrators, who alone may write there, unless the world says
-# that everybody may.
+# otherwise. Of a descriptor that is set nothing is read: it stands for one that lets nobody else write.
 function global:Get-Acl {
     [CmdletBinding()]
     param([Parameter(Mandatory = $true)][string]$LiteralPath)
-    New-Object psobject -Property @{ Path = $LiteralPath } |
-        Add-Member -PassThru -MemberType ScriptMethod -Name GetOwner -Value { [pscustomobject]@{ Value = 'S-1-5-32-544' } } |
+    $access = Get-LabFact 'access' $LiteralPath
+    [pscustomobject]@{ Owner = $access.owner; Rules = $access.rules; Sddl = '' } |
+        Add-Member -PassThru -MemberType ScriptMethod -Name GetOwner -Value { [pscustomobject]@{ Value = $this.Owner } } |
         Add-Member -PassThru -MemberType ScriptMethod -Name GetAccessRules -Value {
-            foreach ($sid in Get-LabFact 'writers' $this.Path) {
+            foreach ($rule in $this.Rules) {
                 [pscustomobject]@{
-                    IdentityReference = [pscustomobject]@{ Value = $sid }
-                    FileSystemRights = 0x1F01FF; AccessControlType = 'Allow'
+                    IdentityReference = [pscustomobject]@{ Value = $rule.sid }
+                    FileSystemRights = [int]$rule.rights; AccessControlType = ('Allow', 'Deny')[[int]$rule.deny]
                 }
             }
         } |
-        Add-Member -PassThru -MemberType ScriptMethod -Name SetSecurityDescriptorSddlForm -Value { }
+        Add-Member -PassThru -MemberType ScriptMethod -Name SetSecurityDescriptorSddlForm -Value { param($Sddl) $this.Sddl = $Sddl }
 }
 
 function global:Set-Acl {
     [CmdletBinding()]
     param([Parameter(Mandatory = $true)][string]$LiteralPath, [Parameter(Mandatory = $true)]$AclObject)
+    [void](Get-LabFact 'protect' "$LiteralPath`n$($AclObject.Sddl)")
 }
 
 class LabSid {
@@ -202,8 +228,8 @@ class LabEventLog {
     }
 }
 
-# Registered anew in each session, because a class belongs to the runspace that defined it.
-& {
+# Registered again in each session, because a class belongs to the runspace that defined it.
+function global:Register-LabClass {
     $accelerators = [psobject].Assembly.GetType('System.Management.Automation.TypeAccelerators')
     $classes = @{
         'Security.Principal.WindowsIdentity'           = [LabIdentity]
@@ -218,3 +244,4 @@ class LabEventLog {
         $accelerators::Add($name, $classes[$name])
     }
 }
+Register-LabClass

@@ -10,9 +10,9 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import threading
-from collections.abc import Callable, Mapping
 from pathlib import Path, PureWindowsPath
 
+from mpsbridge.lab.engines.powershell.site import Site
 from mpsbridge.lab.windows.host import LabHost
 from mpsbridge.lab.windows.tasks import Task
 from mpsbridge.lab.windows.world import World
@@ -22,27 +22,12 @@ LOOK_S = 0.2
 
 
 class Scheduler:
-    """Runs due tasks from construction to :meth:`close`.
+    """Runs due tasks from construction to :meth:`close`; each sits at the site as a new installation's own system."""
 
-    ``seat`` gives a task a place at the lab's desk, by host, and ``leave`` takes it away again.
-    """
-
-    def __init__(
-        self,
-        world: World,
-        program: Path,
-        environment: Mapping[str, str],
-        prelude: Path,
-        *,
-        seat: Callable[[LabHost], str],
-        leave: Callable[[str], None],
-    ) -> None:
+    def __init__(self, world: World, program: Path, site: Site) -> None:
         self._world = world
         self._program = program
-        self._environment = environment
-        self._prelude = prelude
-        self._seat = seat
-        self._leave = leave
+        self._site = site
         self._running: dict[tuple[str, str], subprocess.Popen[bytes]] = {}
         self._threads: list[threading.Thread] = []
         self._closing = threading.Event()
@@ -77,16 +62,16 @@ class Scheduler:
             return
         if PureWindowsPath(task.command).name.lower() != "powershell.exe":
             return  # another program is not there, so nothing happens
-        seat = self._seat(host)
+        seat = self._site.take_seat(host)
         *words, command = _words(task.arguments)
         # Compiled after the prelude has run: a class that PowerShell knows by itself would be bound to before.
-        after = f". '{self._prelude}'; . ([scriptblock]::Create($env:MPSBRIDGE_LAB_TASK))"
+        after = f". '{self._site.prelude}'; . ([scriptblock]::Create($env:MPSBRIDGE_LAB_TASK))"
         process = subprocess.Popen(
             [str(self._program), *words, after],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env={**self._environment, "MPSBRIDGE_LAB_SEAT": seat, "MPSBRIDGE_LAB_TASK": command},
+            env={**self._site.environment, "MPSBRIDGE_LAB_SEAT": seat, "MPSBRIDGE_LAB_TASK": command},
         )
         running = (host.name, task.path)
         self._running[running] = process
@@ -100,7 +85,7 @@ class Scheduler:
             process.wait()
         with self._world.lock:
             del self._running[running]
-            self._leave(seat)
+            self._site.leave_seat(seat)
 
 
 def _words(line: str) -> list[str]:

@@ -53,6 +53,10 @@ def set_logons(host: LabHost, arguments: Arguments, problems: Problems) -> Resul
         if not elevated(host):
             raise Refusal("remote", f"logons are still {was}; chglogon.exe ended with 1: Error [5]:Access is denied.")
         host.set_logon_mode(wanted)
+        if host.logon_mode != wanted:
+            told = host.logon_mode.replace("-", " ").upper()
+            ended = f"chglogon.exe ended with 1: Session logins are currently {told}"
+            raise Refusal("remote", f"logons are still {host.logon_mode}; {ended}")
         note(f"logons set from {was} to {wanted}", host, arguments, problems)
     return logons(host) | {"was": was, "changed": host.logon_mode != was}
 

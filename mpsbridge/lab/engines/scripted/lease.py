@@ -22,7 +22,7 @@ def lease_of(host: LabHost) -> str | None:
 
 def doubt_about_folder(host: LabHost) -> str | None:
     """Why what lies in the lease's folder proves nothing (W22)."""
-    writers = host.files.writers(LEASE_FOLDER)
+    writers = host.files.access(LEASE_FOLDER).writers
     return f"{LEASE_FOLDER} may be written by {', '.join(writers)}" if writers else None
 
 
