@@ -168,6 +168,7 @@ class HostPlan(Frozen):
     matched: tuple[str, ...] = ()
     """The ``--keep-...`` that match a session here."""
     observed: AwareDatetime | None = None
+    computer: str | None = None
     locale: str | None = None
     offset_until: AwareDatetime | None = None
     """Until when the host's offset is what it is now."""
@@ -222,6 +223,7 @@ def plan_host(
         missing=missing,
         matched=tuple(_matched(host, seen, policy)),
         observed=seen.observed,
+        computer=seen.computer,
         locale=seen.locale,
         offset_until=seen.offset_until,
     )
@@ -231,7 +233,8 @@ def planned_on(host: str, plan: HostPlan, policy: Policy) -> PlannedHost:
     """What is kept of a host's plan until it is carried out."""
     ids = {*policy.selector.session_ids, *_ids_kept(host, policy)}
     seen = (Seen.of(one.session, is_meant=one.decision == "act") for one in plan.verdicts)
-    return PlannedHost(at=plan.observed, sessions=tuple(one for one in seen if one.is_meant or one.id in ids))
+    named = tuple(one for one in seen if one.is_meant or one.id in ids)
+    return PlannedHost(at=plan.observed, computer=plan.computer, sessions=named)
 
 
 def new_sessions_too(policy: Policy) -> str:
