@@ -19,6 +19,7 @@ from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.errors import (
     Blind,
     ConnectTimedOut,
+    InputError,
     Interrupted,
     MpsBridgeError,
     NotPublished,
@@ -27,6 +28,7 @@ from mpsbridge.errors import (
     Stopped,
     TimedOut,
 )
+from mpsbridge.models.presence import presence
 from mpsbridge.models.scripts import Effect, RawOutput
 from mpsbridge.models.sessions import (
     GONE_APART_S,
@@ -87,6 +89,8 @@ class Host:
         connect: Callable[[Target], Transport] = open_transport,
         only_reads: bool = False,
     ) -> None:
+        if not isinstance(target, Target):
+            raise InputError("target: it is not a Target", hint='Write Host(Target("ts1")).')
         self.target = target
         self._only_reads = only_reads
         self.timeout_s = timeout_s
@@ -336,10 +340,16 @@ class Host:
 
 
 def _guards(sessions: Sequence[Session]) -> tuple[SessionGuard, ...]:
-    guards = tuple(session.guard for session in sessions if session.guard is not None)
-    if len(guards) != len(sessions):
-        raise ValueError("a session without a guard cannot be acted on")
-    return guards
+    """What the host recognises each session by. Raises ``InputError`` where it is none that a look has shown."""
+    given: object = sessions  # one session is a sequence of its fields to Python
+    if not isinstance(given, Sequence) or not all(isinstance(session, Session) for session in given):
+        raise InputError("sessions: it is not a list of Session", hint="Choose from host.observe().sessions.")
+    for session in sessions:
+        if session.guard is None:
+            raise InputError(f"session {session.id}: it cannot be recognised again on the host, so it is not acted on")
+        if session.guard.id != session.id:
+            raise InputError(f"session {session.id}: its id is not that of the look ({session.guard.id})")
+    return tuple(session.guard for session in sessions if session.guard is not None)
 
 
 def _results(sessions: Sequence[Session], answer: ActAnswer) -> tuple[SessionResult, ...]:
@@ -383,10 +393,9 @@ class GoneWatch:
         for session_id, session in self._open.items():
             if session_id in self._gone:
                 continue
-            presence = _presence(session, seen)
-            if presence:
+            if why := presence(session, seen):
                 self._first_absent.pop(session_id, None)
-                self._why[session_id] = presence
+                self._why[session_id] = why
             elif at_s - self._first_absent.setdefault(session_id, at_s) >= GONE_APART_S:
                 self._gone.add(session_id)
             else:
@@ -411,19 +420,6 @@ class GoneWatch:
             return result.model_copy(update={"result": Result.ENDED if ended else Result.GONE})
         text = "; ".join(filter(None, (result.text, self._why.get(session_id))))
         return result.model_copy(update={"result": Result.UNKNOWN, "text": text})
-
-
-def _presence(session: Session, seen: Observation) -> str:
-    """Why the session may still be there, as a sentence; empty when it is absent."""
-    listed = next((other for other in seen.sessions if other.id == session.id), None)
-    if listed is not None:
-        if session.born is not None and listed.born is not None:
-            return "" if listed.born != session.born else "the session is still listed"
-        same_row = (listed.user_text, listed.logon_text) == (session.user_text, session.logon_text)
-        return "still listed" if same_row else "the id is listed with other text, and births cannot be read here"
-    if session.id in seen.processes_in:
-        return "its row is gone, but processes of it still run"
-    return ""
 
 
 def _advise(error: NotPublished, snippet: str) -> None:

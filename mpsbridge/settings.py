@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -23,7 +23,7 @@ from mpsbridge.models.credentials import Auth
 from mpsbridge.models.durations import MOST_S, parse_duration
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.targets import EndpointName, FileName, Filled, ServiceName
-from mpsbridge.models.toml import load
+from mpsbridge.models.toml import line_of, load
 from mpsbridge.snippets.fields import OneLine
 
 ENVIRONMENT_PREFIX = "MPSBRIDGE_"
@@ -31,6 +31,10 @@ OTHER_VARIABLES = frozenset(
     {"SETTINGS", "PWSH", "SHARED", "TEST_REQUIRE_ALL", "HYPOTHESIS_PROFILE", "HYPOTHESIS_SEED", "YES"}
 )
 """Variables with our prefix that are no settings; ``MPSBRIDGE_YES`` exists only to be ignored."""
+
+
+NEAR = 0.75
+"""From here on a name, without the prefix, is like that of a setting, which refuses a call that acts."""
 
 
 class Output(StrEnum):
@@ -116,10 +120,26 @@ def _variables() -> dict[str, str]:
     return {names[variable]: value for variable, value in os.environ.items() if variable in names}
 
 
+_IN_TOML: dict[Any, str] = {bool: "bool_type", int: "int_type", int | None: "int_type"}
+"""What a setting must be in the file, as a complaint names it; variables have words for it, and times are texts."""
+
+
+def _wrong_types(path: Path, text: str, document: Mapping[str, Any]) -> Iterator[str]:
+    """A sentence for each value of the file that is a yes, a no or a number in another type."""
+    for name, value in document.items():
+        field = Settings.model_fields.get(name)
+        is_time = field is not None and any(isinstance(each, BeforeValidator) for each in field.metadata)
+        kind = None if field is None or is_time else _IN_TOML.get(field.annotation)
+        if kind is not None and type(value) is not (bool if kind == "bool_type" else int):
+            line, _ = line_of(text, [name])
+            yield f"{path}:{line}: {name}: {complaint({'type': kind, 'loc': (name,), 'input': value})}"
+
+
 def _document(path: Path) -> dict[str, Any]:
     """What the settings file says. Raises ``SettingsError``."""
     try:
-        document = load(read_text(path)) if path.is_file() else {}
+        text = read_text(path) if path.is_file() else ""
+        document = load(text)
     except OSError as error:
         raise SettingsError(f"the settings file {path} cannot be read: {error.strerror or error}") from error
     except ValueError as error:
@@ -129,6 +149,8 @@ def _document(path: Path) -> dict[str, Any]:
             f"{path}: a password does not stand in the settings file",
             hint="Say where it is, with password_file, or keep it in the key store (pip install 'mpsbridge[keyring]').",
         )
+    if wrong := list(_wrong_types(path, text, document)):
+        raise SettingsError("; ".join(wrong))
     return document
 
 
@@ -159,12 +181,12 @@ class UnknownVariable(NamedTuple):
 
 def unknown_variables(environment: Mapping[str, str]) -> list[UnknownVariable]:
     """The variables with our prefix that say nothing."""
-    known = {ENVIRONMENT_PREFIX + name.upper() for name in Settings.model_fields}
-    known |= {ENVIRONMENT_PREFIX + name for name in OTHER_VARIABLES}
+    known = {*(name.upper() for name in Settings.model_fields), *OTHER_VARIABLES}
+    said = {name.removeprefix(ENVIRONMENT_PREFIX) for name in environment if name.startswith(ENVIRONMENT_PREFIX)}
+    near = {name: difflib.get_close_matches(name, known, n=1, cutoff=NEAR) for name in sorted(said - known)}
     return [
-        UnknownVariable(name, next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.85)), ""))
-        for name in sorted(set(environment) - known)
-        if name.startswith(ENVIRONMENT_PREFIX)
+        UnknownVariable(ENVIRONMENT_PREFIX + name, ENVIRONMENT_PREFIX + found[0] if found else "")
+        for name, found in near.items()
     ]
 
 

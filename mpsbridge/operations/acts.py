@@ -1,20 +1,19 @@
 """``message``, ``disconnect``, ``logoff`` and ``reset``: look everywhere, plan, and act now.
 
 Rules: what is named and found on no host refuses the whole call; a refusal on a host means that nothing is sent to it;
-a session that was chosen for being idle or disconnected is looked at again right before the act, because a person may
-take minutes to say yes (W42).
+a session that was chosen for how it is used, or that would have been refused if it were disconnected, is looked at
+again right before the act, because a person may take minutes to say yes (W42).
 """
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from pydantic import JsonValue
+from pydantic import JsonValue, StrictBool
 
-from mpsbridge.errors import JournalLost, MpsBridgeError
+from mpsbridge.errors import JournalLost, MpsBridgeError, Refused
 from mpsbridge.host import CANNOT_TELL, Host
 from mpsbridge.models.frozen import Frozen, Given
 from mpsbridge.models.outcomes import REFUSED, Done, Failed, Outcome, Skipped
@@ -24,6 +23,7 @@ from mpsbridge.operations.broken_off import with_sessions
 from mpsbridge.operations.outcomes import judge, may_be_there, never_begun, not_found, refusals_of, refused_is_skipped
 from mpsbridge.operations.workplace import RunResult, Watch, Workplace, nothing_is_sent
 from mpsbridge.planning.lease import why_held
+from mpsbridge.planning.orphans import what_helps
 from mpsbridge.planning.selection import (
     NOT_SPECIFIED,
     Act,
@@ -95,7 +95,7 @@ class ActPlan:
 
     def carry_out(self, work: Workplace, watch: Watch) -> RunResult[ActValue]:
         """Act on these sessions, and say what became of each."""
-        return self.operation.carry_out(work, self, watch)
+        return self.operation.do(work, self, watch)
 
 
 class ActOn(Given):
@@ -120,6 +120,11 @@ class ActOn(Given):
     def _plan(self, work: Workplace, look: Done[Observation]) -> Plan:
         del work
         return make_plan(look.value, self.selector, self.act, self._allowed)
+
+    @property
+    def _asks_again(self) -> bool:
+        """Whether who is meant may change between the plan and the act."""
+        return self.selector.goes_by_use and self.effect is Effect.DISRUPT
 
     def _do(self, host: Host, sessions: Sequence[Session], run: str) -> tuple[SessionResult, ...]:
         raise NotImplementedError
@@ -162,7 +167,7 @@ class ActOn(Given):
         value = ActValue(run=run, dry_run=work.only_reads, sessions=results, problems=plan.notes)
         return Done[ActValue](host=look.host, address=look.address, elapsed_s=look.elapsed_s, value=value)
 
-    def carry_out(self, work: Workplace, plan: ActPlan, watch: Watch) -> RunResult[ActValue]:
+    def do(self, work: Workplace, plan: ActPlan, watch: Watch) -> RunResult[ActValue]:
         """Act on the sessions of the plan, and say what became of each."""
         del watch  # over in a moment
         fleet, outcomes = work.fleet(), list(plan.outcomes)
@@ -198,8 +203,10 @@ class ActOn(Given):
     def _on(self, work: Workplace, host: Host, plan: Plan, run: str) -> ActValue:
         def act() -> tuple[Plan, tuple[SessionResult, ...]]:
             now = plan
-            if self.selector.goes_by_use and self.effect is Effect.DISRUPT:
-                now = ask_again(plan, _last_look(host), self.selector)
+            if self._asks_again:
+                now = ask_again(plan, _last_look(host), self.selector, self.act, self._allowed)
+                if now.refusals:
+                    raise Refused("; ".join(refusals_in_words(now.verdicts)))
                 newly_kept = [one for one in now.verdicts if one not in plan.verdicts]
                 with suppress(JournalLost):  # the step that follows says so, and is not sent then
                     work.record_kept(run, host.name, (one.as_planned for one in newly_kept), act=_STEPS[self.act])
@@ -255,8 +262,8 @@ class Message(ActOn):
 class Disconnect(ActOn):
     """Suspend each session that is meant; its programs keep running."""
 
-    include_admins: bool = False
-    include_console: bool = False
+    include_admins: StrictBool = False
+    include_console: StrictBool = False
 
     @property
     def _allowed(self) -> Allowed:
@@ -274,9 +281,9 @@ class Disconnect(ActOn):
 class LogOff(ActOn):
     """Log each session off that is meant, now and without a warning, and look until it is gone."""
 
-    include_admins: bool = False
-    include_console: bool = False
-    disconnected_ok: bool = False
+    include_admins: StrictBool = False
+    include_console: StrictBool = False
+    disconnected_ok: StrictBool = False
 
     @property
     def act(self) -> Act:
@@ -290,6 +297,11 @@ class LogOff(ActOn):
             include_console=self.include_console,
             disconnected_ok=self.disconnected_ok,
         )
+
+    @property
+    def _asks_again(self) -> bool:
+        spares_disconnected = not (self.disconnected_ok or self.selector.names_someone)
+        return super()._asks_again or spares_disconnected
 
     def _do(self, host: Host, sessions: Sequence[Session], run: str) -> tuple[SessionResult, ...]:
         return tuple(_what_helps(host, result) for result in host.log_off(sessions, run=run))
@@ -319,6 +331,5 @@ def _what_helps(host: Host, result: SessionResult) -> SessionResult:
     """A log-off that goes on, or hangs, with the call that sees it through."""
     if result.result is not Result.UNKNOWN or not result.begun or result.text.endswith(CANNOT_TELL):
         return result  # where an account without rights sees nothing more, what only an administrator can do is no help
-    name = shlex.quote(host.name)
-    helps = f"if it hangs: mpsbridge end {name} --session {result.session.id} --no-warning --force-after 10m"
+    helps = what_helps(host.name, result.session.id, result.text)
     return result.model_copy(update={"text": f"{result.text}; {helps}".removeprefix("; ")})

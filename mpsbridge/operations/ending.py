@@ -16,7 +16,16 @@ from types import MappingProxyType
 
 from pydantic import Field, JsonValue, field_validator
 
-from mpsbridge.errors import HostReleased, InputError, JournalError, JournalLost, MpsBridgeError, NotBegun, NoTurn
+from mpsbridge.errors import (
+    AnotherComputer,
+    HostReleased,
+    InputError,
+    JournalError,
+    JournalLost,
+    MpsBridgeError,
+    NotBegun,
+    NoTurn,
+)
 from mpsbridge.fleet import LOOK_S
 from mpsbridge.host import Host
 from mpsbridge.models.durations import format_duration
@@ -38,12 +47,12 @@ from mpsbridge.operations.released import is_over, over, record_over, released_m
 from mpsbridge.operations.waves import Count, Forecast, Turnstile, WavesTable, forecast, limits
 from mpsbridge.operations.workplace import RunResult, Watch, Workplace, nothing_is_sent
 from mpsbridge.planning.lease import Holder
-from mpsbridge.planning.policy import HostPlan, Policy, plan_host
-from mpsbridge.planning.selection import Seen
+from mpsbridge.planning.planned import PlannedHost
+from mpsbridge.planning.policy import HostPlan, Policy, new_sessions_too, plan_host, planned_on
 from mpsbridge.planning.spared import Unmatched, unmatched
 from mpsbridge.procedure.context import ProcedureContext
 from mpsbridge.procedure.notices import check_template
-from mpsbridge.procedure.past import Past, left_by, past_of
+from mpsbridge.procedure.past import Past, check_computer, left_by, past_of
 from mpsbridge.procedure.procedure import end_sessions
 from mpsbridge.reports.report import HostReport
 from mpsbridge.reports.summary import make_report
@@ -70,19 +79,15 @@ class End(Given):
     waves: WavesTable = WavesTable()
     deadline_s: int | None = DEADLINE_S
     known: tuple[str, ...] = ()
-    planned: Mapping[str, tuple[Seen, ...]] = Field(default_factory=dict)
-    """By host, the sessions that stood behind the ids named when a person was shown the plan: nobody else is meant."""
-
-    held: Mapping[str, tuple[Holder, ...]] | None = None
-    """By host, who held it when a person was shown the plan: it is taken over from nobody else."""
+    planned: Mapping[str, PlannedHost] = Field(default_factory=dict)
+    """By host, the sessions of the plan that a person was shown."""
 
     def policy_on(self, host: str) -> Policy:
-        """The policy on one host, where ids that were named mean the sessions of the plan, and holders those of it."""
-        policy = self.policy
-        if host in self.planned:
-            selector = policy.selector.model_copy(update={"as_seen": self.planned[host]})
-            policy = policy.model_copy(update={"selector": selector})
-        return policy if self.held is None else policy.model_copy(update={"held_as_seen": self.held.get(host, ())})
+        """The policy on one host, where ids that were named mean the sessions of the plan."""
+        if (planned := self.planned.get(host)) is None:
+            return self.policy
+        selector = self.policy.selector.model_copy(update={"as_seen": planned.sessions})
+        return self.policy.model_copy(update={"selector": selector, "planned": planned})
 
     @field_validator("template")
     @classmethod
@@ -102,8 +107,11 @@ class End(Given):
         return EndPlan(
             self.model_copy(
                 update={
-                    "planned": _planned(self.policy, plans),
-                    "held": _held(plans),
+                    "planned": {
+                        plan.host: planned_on(plan.host, plan.value, self.policy)
+                        for plan in plans
+                        if isinstance(plan, Done)
+                    },
                     "waves": self.waves.fixed(work.clock.now()),
                 }
             ),
@@ -206,7 +214,7 @@ class EndPlan:
             "policy": policy.model_dump(mode="json"),
             "template": operation.template,
             "waves": operation.waves.model_dump(mode="json"),
-            **operation.model_dump(mode="json", include={"planned", "held"}),
+            **operation.model_dump(mode="json", include={"planned"}),
         }
         work.record.begin(self.run, command=operation.command, reason=policy.reason, options=kept)
         self._record_the_others(work)
@@ -214,7 +222,7 @@ class EndPlan:
             turns = _Turns(order=self.hosts, hosts=self.hosts_in_all, out=self.out)
             acted = _in_turns(work, self.run, operation, watch, turns, self.ready)
         outcomes = [
-            _with_notes(not_begun_is_skipped(acted[place]), plan)
+            _with_notes(not_begun_is_skipped(acted[place]), self.spare_nobody)
             if place in acted
             else self._planned(plan, dry_run=False)
             for place, plan in enumerate(self.plans)
@@ -331,8 +339,10 @@ def _plan(
 
     def look(host: Host) -> HostPlan:
         seen = host.observe(programs=policy.keep_running)
-        if host.name in pasts and (why := left_by(pasts[host.name], seen, run, seen.observed)):
-            raise HostReleased(why)
+        if past := pasts.get(host.name):
+            check_computer(past.computer, seen, run)
+            if why := left_by(past, seen, run, seen.observed):
+                raise HostReleased(why)
         return plan_host(host.name, seen, operation.policy_on(host.name), run=run, fate_of=work.fate_of)
 
     looks = work.look(work.fleet(gives_back=True), look)
@@ -343,31 +353,15 @@ def _plan(
     known = [*(target.host for target in work.targets), *operation.known]
     spared = _spare_nobody(policy, looks, known)
     notes = tuple(one.text for one in spared if not one.refuses)
+    said = (*notes, *filter(None, [new_sessions_too(policy)]))
     everywhere = [*([nowhere] if nowhere else []), *(one.text for one in spared if one.refuses)]
     plans: list[Outcome[HostPlan]] = []
-    for outcome in (_noted(look, notes) for look in looks):
+    for outcome in (_noted(look, said) for look in looks):
         if isinstance(outcome, Done) and (reasons := [*everywhere, *outcome.value.refusals]):
             plans.append(Skipped.instead_of(outcome, REFUSED + "; ".join(reasons)))
         else:
             plans.append(outcome if isinstance(outcome, Done) else never_begun(outcome, note=elsewhere))
     return plans, notes
-
-
-def _planned(policy: Policy, plans: Sequence[Outcome[HostPlan]]) -> dict[str, tuple[Seen, ...]]:
-    """What the ids named stand for on each host that was planned; nothing where none is named."""
-    ids = policy.selector.session_ids
-    if not ids:
-        return {}
-    return {
-        plan.host: tuple(Seen.of(one.session) for one in plan.value.verdicts if one.session.id in ids)
-        for plan in plans
-        if isinstance(plan, Done)
-    }
-
-
-def _held(plans: Sequence[Outcome[HostPlan]]) -> dict[str, tuple[Holder, ...]]:
-    """Who holds each host that was planned and is held."""
-    return {plan.host: (plan.value.holder,) for plan in plans if isinstance(plan, Done) and plan.value.holder}
 
 
 def _spare_nobody(policy: Policy, looks: Sequence[Outcome[HostPlan]], known: Sequence[str]) -> tuple[Unmatched, ...]:
@@ -399,12 +393,11 @@ def _in_order(plans: Sequence[Outcome[HostPlan]], policy: Policy) -> list[int]:
     return sorted(ready, key=people.__getitem__)
 
 
-def _with_notes(outcome: Outcome[EndValue], plan: Outcome[HostPlan]) -> Outcome[EndValue]:
-    """What became of a host, with all that was noted while planning."""
-    if not (isinstance(outcome, Done) and isinstance(plan, Done)):
+def _with_notes(outcome: Outcome[EndValue], notes: Sequence[str]) -> Outcome[EndValue]:
+    """What became of a host, with what was noted of all of them while planning."""
+    if not isinstance(outcome, Done):
         return outcome
-    problems = outcome.value.problems
-    problems = (*(note for note in plan.value.notes if note not in problems), *problems)
+    problems = (*notes, *outcome.value.problems)
     return outcome.model_copy(update={"value": outcome.value.model_copy(update={"problems": problems})})
 
 
@@ -569,6 +562,8 @@ def _verdict_on(hosts: Sequence[HostReport], outcomes: Sequence[Outcome[EndValue
 def _is_unsettled(work: Workplace, run: str, outcomes: Sequence[Outcome[EndValue]]) -> bool:
     """Whether it is not known of some host what happened there, or something is held there."""
     others = [outcome for outcome in outcomes if not isinstance(outcome, Done)]
-    return any(
+    failures = [one.failure for one in others if isinstance(one, Failed)]
+    is_elsewhere = any(failure.kind == AnotherComputer.kind for failure in failures)
+    return is_elsewhere or any(
         (isinstance(one, Failed) and one.failure.may_have_run) or is_held(work.record, run, one.host) for one in others
     )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, StrictBool, ValidationError
 
 from mpsbridge.errors import InputError
 from mpsbridge.files import read_text
@@ -19,7 +19,7 @@ from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.then import Then
 from mpsbridge.models.toml import line_of, load, problems
 from mpsbridge.operations.waves import WavesTable
-from mpsbridge.planning.end_options import EndOptions, make_policy
+from mpsbridge.planning.end_options import RETURN_TIMEOUT, EndOptions, make_policy
 from mpsbridge.planning.options import selector
 from mpsbridge.planning.policy import Allowances, Closing, Policy, Sender
 from mpsbridge.planning.selection import Selector
@@ -42,19 +42,19 @@ Duration = Annotated[
 class PolicyTable(Allowances):
     """``[policy]``: the options of ``end`` by their names, with ``_``. Without a selector it means every session."""
 
-    all: bool = False
+    all: StrictBool = False
     user: tuple[AccountName, ...] = ()
-    active: bool = False
-    disconnected: bool = False
+    active: StrictBool = False
+    disconnected: StrictBool = False
     disconnected_over: Duration | None = None
     idle_over: Duration | None = None
     keep_user: tuple[AccountName, ...] = ()
     keep_session: tuple[str, ...] = ()
     logons: Closing = Closing.DEFAULT
-    no_failsafe: bool = False
+    no_failsafe: StrictBool = False
     settle: Duration = "2m"
     force_after: Duration | None = None
-    return_timeout: Duration = "60m"
+    return_timeout: Duration = RETURN_TIMEOUT
     host_deadline: Duration = "3h"
     deadline: Duration = "6h"
 
@@ -152,10 +152,12 @@ def plan_of(path: Path, text: str) -> Plan:
     return plan
 
 
-def policy_of(plan: Plan, path: Path) -> Policy:
-    """The policy of the plan in that file. Raises ``InputError`` that names the file."""
+def policy_of(plan: Plan, path: Path, *, sender: str = "") -> Policy:
+    """The policy of the plan in that file, with the ``sender`` for one without. Raises ``InputError`` that names it."""
+    if plan.notices.file is not None and not plan.notices.at:
+        raise InputError(f"the plan {path}: notices.file: no notice is shown (at = []); leave one of the two out")
     try:
-        return make_policy(plan.selector, plan.options)
+        return make_policy(plan.selector, plan.options, sender=sender)
     except InputError as error:
         said = f"notices.at: {error.complaint}" if error.field == "warn_s" else str(error)
         raise InputError(f"the plan {path}: {said}", hint=error.hint) from error

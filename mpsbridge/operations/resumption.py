@@ -137,9 +137,7 @@ def _illegible(journal: Journal, run: str, hosts: Sequence[str]) -> dict[str, Jo
 def _recorded(run: Run) -> tuple[list[str], End]:
     """The hosts of a run, and what is to be done there. Raises ``JournalError`` where its record does not tell."""
     words = run.options.get("hosts")
-    told = {
-        name: run.options[name] for name in ("policy", "template", "waves", "planned", "held") if name in run.options
-    }
+    told = {name: run.options[name] for name in ("policy", "template", "waves", "planned") if name in run.options}
     try:
         operation = End.model_validate({"command": run.command} | told)
     except (InputError, ValidationError, RecursionError) as error:
