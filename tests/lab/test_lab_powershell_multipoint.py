@@ -41,7 +41,10 @@ def lab() -> Iterator[Lab]:
 
 @pytest.fixture(scope="module")
 def pools(lab: Lab) -> Iterator[dict[str, RunspacePool]]:
-    with pool(lab, "read-2012", read_timeout=60) as old, pool(lab, "read-2016", read_timeout=60) as new:
+    with (
+        pool(lab, "read-2012", operation_timeout=20, read_timeout=60) as old,
+        pool(lab, "read-2016", read_timeout=60) as new,
+    ):
         yield {"2012": old, "2016": new}
 
 
@@ -139,7 +142,7 @@ def test_what_is_not_played_says_so(pools: dict[str, RunspacePool]) -> None:
 @pytest.mark.parametrize("generation", ["2012", "2016"])
 def test_acting_without_confirm_asks_and_an_unknown_id_is_an_error(lab: Lab, generation: str) -> None:
     name = f"act-{generation}"
-    with pool(lab, name, read_timeout=60) as runspaces:
+    with pool(lab, name, operation_timeout=20, read_timeout=60) as runspaces:
         assert invoke(runspaces, "Close-WmsSession -SessionId 99 -Confirm:$false")[1] != ""
         assert invoke(runspaces, "Close-WmsSession -SessionId 2 -WhatIf")[0] == []
         invoke(runspaces, "Disconnect-WmsSession -SessionId 3 -Confirm:$false")
@@ -149,7 +152,7 @@ def test_acting_without_confirm_asks_and_an_unknown_id_is_an_error(lab: Lab, gen
 
 
 def test_all_means_all(lab: Lab) -> None:
-    with pool(lab, "all-2016", read_timeout=60) as runspaces:
+    with pool(lab, "all-2016", operation_timeout=20, read_timeout=60) as runspaces:
         assert invoke(runspaces, "Close-WmsSession -All -Confirm:$false") == ([], "")
     with lab.world.changing() as hosts:
         assert hosts["all-2016"].rows() == []

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from support.pwsh import run_script
 from support.snippet_calls import CALLS
+from support.windows import Windows
 
 from mpsbridge.snippets.catalogue import CATALOGUE
+from mpsbridge.snippets.logons import ReadLogonMode
 from mpsbridge.snippets.observe import Observe
 from mpsbridge.snippets.render import TEMPLATES
 
@@ -235,3 +237,13 @@ def test_by_powershells_own_parser_functions_and_one_call_and_known_commands(eng
         commands = {line.removeprefix("command ") for line in lines[1:]}
         ours = set(FUNCTION.findall(script.definitions))
         assert commands - ours <= CMDLETS, name
+
+
+@pytest.mark.engine
+def test_a_function_that_another_script_defined_is_not_there_for_the_next(engine: Path) -> None:
+    """Or a script that lacks one of its own would pass, because scripts of the package share a runspace here."""
+    host = Windows(engine, [])
+    whole = ReadLogonMode().render()
+    assert host.run(whole).errors == ()
+    output = host.run(whole.model_copy(update={"definitions": ""}))
+    assert (output.output, "is not recognized" in output.errors[0]) == ((), True)
