@@ -48,27 +48,33 @@ def ask(call: Call, policy: Policy, plan: EndPlan, *, yes: bool) -> None:
 
 
 def note_once(call: Call, notes: Sequence[tuple[str, Sequence[str]]]) -> None:
-    """Say what should be known of some hosts; what is the same of many is said once."""
+    """Say what should be known of some hosts; what is the same of many is said once, and of a host never again."""
     hosts: dict[str, list[str]] = {}
     for host, texts in notes:
-        for text in texts:
+        for text in filter(lambda text: call.terminal.is_news(host, text), texts):
             hosts.setdefault(text, []).append(host)
     for text, names in hosts.items():
         call.terminal.note(f"{listed(names)}: {text}")
 
 
-def show(call: Call, outcomes: Sequence[Outcome[EndValue]], verdict: RunVerdict, *, dry_run: bool) -> None:
-    """Results in the form asked for, and what should be known of them."""
+def show(
+    call: Call,
+    outcomes: Sequence[Outcome[EndValue]],
+    verdict: RunVerdict,
+    *,
+    dry_run: bool,
+    plan: Sequence[str] = (),
+) -> None:
+    """Results in the form asked for, and what should be known of them; of a dry run also the ``plan`` in words."""
     layout = Layout[EndValue](
         columns=RESULT_COLUMNS,
         rows=lambda host, value: [
             result_row(host, one) for one in value.sessions if call.settings.verbose or one.text != NOT_CHOSEN
         ],
         summary=lambda values: sum_up_end(values, dry_run=dry_run),
+        below=lambda outcomes: [*ends_in_words(outcomes), *plan],
     )
     tell(call, outcomes, layout, verdict)
-    for line in ends_in_words(outcomes):
-        call.terminal.say(line)
     for outcome in outcomes:
         if isinstance(outcome, Done) and not outcome.value.given_back:
             call.terminal.warn(f"{outcome.host}: not all was given back; 'mpsbridge release {outcome.host}' does it")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from support.console import Command
@@ -10,14 +11,14 @@ from support.console import Command
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
 
-HOSTS = [
+HOSTS: list[dict[str, Any]] = [
     {"name": "broken", "faults": [{"step": "any", "do": "reset"}]},
     {"name": "orphaned", "sessions": [{"id": 7, "user": "erin", "logon": "2h", "linger_s": 10**8}]},
     {"name": "alpha", "sessions": [{"id": 2, "user": "alice", "logon": "1h"}]},
     {"name": "delegated", "rights": "rds", "sessions": [{"id": 2, "user": "bob", "logon": "1h"}]},
     {"name": "beta"},
 ]
-NAMES = [str(host["name"]) for host in HOSTS]
+NAMES = [host["name"] for host in HOSTS]
 
 
 @pytest.fixture(autouse=True)
