@@ -156,7 +156,7 @@ def _end_in_words(value: EndValue) -> str:
 _UNFINISHED = {
     TransportClosed.kind: "interrupted",
     Interrupted.kind: "interrupted",
-    Stopped.kind: "interrupted",
+    Stopped.kind: "stopped",
     NotBegun.kind: "not begun",
     NoTurn.kind: "not begun",
 }

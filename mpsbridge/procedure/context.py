@@ -280,9 +280,9 @@ class ProcedureContext:
     def pause(self, seconds: float) -> None:
         """Wait. Raises :class:`~mpsbridge.errors.Stopped` where the run is stopped or the host's time is over."""
         if self.clock.monotonic() + seconds > self._deadline:
-            raise Stopped(f"the host's deadline came in the phase {self.phase.value!r}")
+            raise Stopped(f"the host's deadline came while {self.phase.words}")
         if self.clock.wait(seconds, self.stop):
-            raise Stopped(f"stopped in the phase {self.phase.value!r}")
+            raise Stopped(f"stopped while {self.phase.words}")
 
     def check_stop(self) -> None:
         """Begin nothing new where the run is stopped."""

@@ -169,7 +169,9 @@ def test_a_run_that_was_stopped_and_gave_everything_back_says_so_and_one_next_st
         assert (lease_of(hosts["alpha"]), hosts["alpha"].logon_mode) == (None, "enabled")
     with Journal(tmp_path / "journal.sqlite") as journal:
         (run,) = journal.runs()
-    assert out.splitlines()[-1] == f"run {run.id}: stopped: 2 of 2 sessions untouched"
+    told = [f"run {run.id}: stopped: 2 of 2 sessions untouched; nothing is held"]
+    assert out.splitlines()[-2:] == ["1 host stopped", *told]
+    assert "alpha: stopped while warning and waiting\n" in err
     assert [line for line in err.splitlines() if "mpsbridge " in line] == [
         f"run {run.id} is open; 'mpsbridge resume {run.id}' goes on with it"
     ]
