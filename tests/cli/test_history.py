@@ -94,6 +94,8 @@ def test_who_logged_this_user_off_is_one_line(mpsbridge: Command) -> None:
     assert (heading.split()[:2], zone) == (["WHEN", "RUN"], "times are UTC+01:00")
     assert row.split()[:4] == ["2026-11-25", "12:15:00", RUN, "end"]
     assert row.split()[5:] == ["school-1", "alice", "ended", "security", "updates"]
+    by, several = row.split()[4], mpsbridge("history", "--host", "school-1").out.splitlines()
+    assert ("BY" in several[0].split(), several[-1]) == (False, f"times are UTC+01:00; all by {by}")
     assert mpsbridge("history", RUN, "--user", "alice").out == found.out
     assert mpsbridge("history", "--user", "alice", "--host", "school-2").out == "no such sessions in the record\n"
     assert mpsbridge("history", "--user", "alic").out.startswith("no such sessions in the record")
