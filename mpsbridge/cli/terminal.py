@@ -266,7 +266,9 @@ class Terminal:
             from mpsbridge.schemas.base import ErrorDocument  # noqa: PLC0415 - 8 ms, and only for programs
 
             self.document(ErrorDocument.model_validate({"command": self.command, "error": failure}).as_json())
-        self._failure(failure.message, prefix=" ".join(filter(None, ("mpsbridge", self.command))) + ": ")
+        prefix = " ".join(filter(None, ("mpsbridge", self.command))) + ": "
+        for said in getattr(error, "complaints", ()) or (failure.message,):
+            self._failure(said, prefix=prefix)
         self._hint(failure.hint)
         if isinstance(error, Refused):
             return 3

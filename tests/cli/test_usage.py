@@ -218,6 +218,24 @@ def test_hold_takes_a_yes_though_it_does_not_ask(mpsbridge: Command, lab: Lab) -
     assert mpsbridge("hold", "ts1", "--reason", "exam", "--yes").code == 0
 
 
+def test_each_fault_of_a_file_has_a_line_and_they_come_in_the_order_of_the_file(
+    mpsbridge: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    plan, own = tmp_path / "plan.toml", tmp_path / "settings.toml"
+    plan.write_text('schema = "mpsbridge-plan/1"\nreason = "x"\nfoo = 1\nhosts = []\n[notices]\nat = ["15"]\n', "utf-8")
+    lines = mpsbridge("maintain", str(plan)).err.splitlines()
+    assert [line.split(": ")[:3] for line in lines] == [
+        ["mpsbridge maintain", f"{plan}:{number}", key] for number, key in ((3, "foo"), (4, "hosts"), (6, "notices.at"))
+    ]
+    own.write_text('username = "alice"\nwarn = "3"\ntimeout = "20"\n', "utf-8")
+    monkeypatch.setenv("MPSBRIDGE_SETTINGS", str(own))
+    assert mpsbridge("sessions", "ts1", "--port", "0").err.splitlines() == [
+        "mpsbridge sessions: --port: '0' is not possible, the least is 1",
+        f"mpsbridge sessions: {own}:2: unknown key 'warn'",
+        f"mpsbridge sessions: {own}:3: timeout: '20' is not a duration; write 20s, 20m or 20h",
+    ]
+
+
 def test_the_help_of_several_commands_is_shown_one_after_another(mpsbridge: Command) -> None:
     found = mpsbridge("help", "end", "sessions")
     assert found.code == 0
@@ -348,11 +366,11 @@ def test_a_name_like_the_one_that_was_meant_is_told(mpsbridge: Command, lab: Lab
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        ("[waves]\nat-once = 2", "5: waves.at-once: there is no such key, did you mean at_once?"),
-        ("[wave]\nat_once = 2", "wave: there is no such key, did you mean waves?"),
+        ("[waves]\nat-once = 2", "5: waves.at-once: there is no such key; did you mean at_once?"),
+        ("[wave]\nat_once = 2", "wave: there is no such key; did you mean waves?"),
         ("[notices]\nat = ['5m', '5m']", "plan.toml: notices.at: a moment is named twice"),
         ("[waves]\nnot_after = '5am'", "waves.not_after: it is a text: write the time without quotes"),
-        ("[policy]\nkeep-user = ['x']", "policy.keep-user: there is no such key, did you mean keep_user?"),
+        ("[policy]\nkeep-user = ['x']", "policy.keep-user: there is no such key; did you mean keep_user?"),
         ("zzz = 1", "zzz: there is no such key"),
     ],
 )
