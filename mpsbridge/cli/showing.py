@@ -13,10 +13,12 @@ from mpsbridge.cli.tables import RESULT_COLUMNS, SESSION_COLUMNS, result_row, se
 from mpsbridge.models.counts import counted, listed
 from mpsbridge.models.durations import format_duration
 from mpsbridge.models.outcomes import Done, Outcome
+from mpsbridge.models.sessions import Result
 from mpsbridge.models.then import Then
 from mpsbridge.operations.ending import EndPlan
 from mpsbridge.operations.outcomes import ends_in_words, sum_up_end
 from mpsbridge.planning.policy import NOT_CHOSEN, Policy
+from mpsbridge.reports.report import HostReport
 from mpsbridge.runs.ended import EndValue
 from mpsbridge.runs.verdict import RunVerdict
 
@@ -45,6 +47,18 @@ def ask(call: Call, policy: Policy, plan: EndPlan, *, yes: bool) -> None:
         asked.append("take over " + listed([f"{host} from {holder.name}" for host, holder in plan.taken_over]))
     question = ", and ".join(asked)
     call.terminal.confirm(f"{question[0].upper()}{question[1:]}?", yes=yes)
+
+
+def left_to_do(hosts: Sequence[HostReport], then: Then) -> str:
+    """What going on with a run would do on these hosts, as far as its record tells: ``end 3 sessions and restart``."""
+    people = [one for host in hosts for one in host.people if one.decision == "act"]
+    left = sum(one.result in {None, Result.UNKNOWN} for one in people)
+    if not all(host.people or host.seen for host in hosts):  # the run has not come to all of them
+        acts = ["end sessions"]
+    else:
+        acts = [f"end {counted(left, 'session')}"] if left else []
+    acts += [_FOLLOWS[then]] if then in _FOLLOWS else []
+    return " and ".join(acts) or "give back what it holds"
 
 
 def note_once(call: Call, notes: Sequence[tuple[str, Sequence[str]]]) -> None:
