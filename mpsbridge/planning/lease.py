@@ -192,8 +192,8 @@ def no_fate(run: str) -> RunFate | None:
 def held_by(seen: Observation, host: str, fate_of: FateOf = no_fate, *, may_take: bool = False) -> str:
     """Who holds a host, how that run stands, and the call that helps; empty where there is no lease.
 
-    A run that can be gone on with can be given up as well, so both calls are named. ``may_take``: the call has the option
-    ``--take-over``.
+    Of a run that can be gone on with two are named, because it can be given up as well. ``may_take``: the call has the
+    option ``--take-over``.
     """
     lease = read_lease(seen.lease)
     if lease is None:
