@@ -51,6 +51,7 @@ nothing ran.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar, Self
 
 
@@ -95,13 +96,23 @@ def _rebuild(cls: type[MpsBridgeError], state: dict[str, Any]) -> MpsBridgeError
 class InputError(MpsBridgeError):
     """The request is wrong; nothing was sent.
 
-    Where one field of a value is, ``field`` is its name and ``complaint`` what is wrong with it.
+    Where one field of a value is, ``field`` is its name and ``complaint`` what is wrong with it; where several things
+    are, ``complaints`` are the sentences, which a person is shown on a line each.
     """
 
     kind = "input"
     default_may_have_run = False
     field: str = ""
     complaint: str = ""
+    complaints: tuple[str, ...] = ()
+
+    @classmethod
+    def of_all(cls, complaints: Iterable[str]) -> Self:
+        """One error for all that is wrong."""
+        found = tuple(complaints)
+        error = cls("; ".join(found))
+        error.complaints = found
+        return error
 
 
 class SettingsError(InputError):

@@ -166,7 +166,9 @@ def load_settings(flags: Mapping[str, object]) -> Settings:
     try:
         return Settings.from_flags(given)
     except ValidationError as error:
-        raise SettingsError("; ".join(_sentence(problem, given, path) for problem in error.errors())) from error
+        text = read_text(path) if path.is_file() else ""
+        found = [_sentence(problem, given, path, text) for problem in error.errors()]
+        raise SettingsError.of_all(said for _, said in sorted(found, key=lambda each: each[0])) from error
 
 
 class UnknownVariable(NamedTuple):
@@ -190,17 +192,15 @@ def unknown_variables(environment: Mapping[str, str]) -> list[UnknownVariable]:
     ]
 
 
-def _sentence(problem: Mapping[str, Any], flags: Mapping[str, object], path: Path) -> str:
+def _sentence(problem: Mapping[str, Any], flags: Mapping[str, object], path: Path, text: str) -> tuple[int, str]:
+    """What is wrong, and in which line of the settings file, which has that ``text``: 0 where it stands elsewhere."""
     name = str(problem["loc"][0]) if problem["loc"] else "?"
-    if problem["type"] == "extra_forbidden" and name in flags:
-        return f"there is no setting {name!r}"
-    if problem["type"] == "extra_forbidden":
-        return f"{path}: unknown key {name!r}{did_you_mean(name, Settings.model_fields)}"
-    variable = ENVIRONMENT_PREFIX + name.upper()
-    if name in flags:
-        place = "--" + name.replace("_", "-")
-    elif variable in os.environ:
-        place = variable
-    else:
-        place = f"{path}: {name}"
-    return f"{place}: {complaint(problem)}"
+    is_unknown, variable = problem["type"] == "extra_forbidden", ENVIRONMENT_PREFIX + name.upper()
+    if is_unknown and name in flags:
+        return 0, f"there is no setting {name!r}"
+    if not is_unknown and (name in flags or variable in os.environ):
+        return 0, f"{'--' + name.replace('_', '-') if name in flags else variable}: {complaint(problem)}"
+    line, _ = line_of(text, [name])
+    if is_unknown:
+        return line, f"{path}:{line}: unknown key {name!r}{did_you_mean(name, Settings.model_fields)}"
+    return line, f"{path}:{line}: {name}: {complaint(problem)}"

@@ -1,9 +1,9 @@
 """A table as lines that fit into a terminal. Pure.
 
 Rules: host, id and user are never cut, at any width, because they say whom an act hits; text in sentences is never cut
-either, it goes on in the next line, or stands below its row; what is left out where a terminal is narrow is left out of
-every row alike, in the order of :data:`NARROWER`; what is left of a time is never taken for another one. A table that
-fits stays as it is.
+either, it goes on in the next line, or stands below its row; a few long cells cost their own rows a line, and not
+all of them a column; what is left out where a terminal is narrow is left out of every row alike, in the order of
+:data:`NARROWER`; what is left of a time is never taken for another one. A table that fits stays as it is.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ RARE = frozenset({"STATION", "AGE", ""})
 """Columns that are there only where one of their cells says something."""
 GAP = "  "
 LEAST = 20
-"""Cells that such a column has at least, as long as it stands beside the others."""
+"""Cells that such a column has at least, as long as it stands beside the others and has so long a text."""
+FEW = 4
+"""One of so many rows may have a cell that is longer than its column."""
 INDENT = "    "
 """Before such text where it stands below its row."""
 
@@ -57,18 +59,21 @@ def table_lines(
     table = {name: [row[place] for row in rows] for place, name in enumerate(columns)}
     table = {name: cells for name, cells in table.items() if name not in RARE or any(cells)}
     below: Table = {}
+    ragged: set[str] = set()
     for name, step in NARROWER:
-        if _least(table) <= width:
+        if _least(table, ragged) <= width:
             break
         if name not in table or (step is _below and name == next(iter(table))):  # a row begins with its first column
             continue
-        if step is _below:
+        if step is _ragged:
+            ragged.add(name)
+        elif step is _below:
             below[name] = table.pop(name)
         elif (narrower := step(name, table, today)) is None:
             del table[name]
         else:
             table[name] = narrower
-    heading, *lines = _beside(table, _widths(table, width))
+    heading, *lines = _beside(table, _widths(table, width, ragged))
     for at, block in enumerate(lines):
         if said := GAP.join(below[name][at] for name in columns if name in below and below[name][at]):
             block += [INDENT + part for part in _wrapped(said, max(1, width - len(INDENT)))]
@@ -81,6 +86,10 @@ def _drop(_name: str, _table: Table, _today: date) -> None:
 
 def _below(_name: str, _table: Table, _today: date) -> None:
     """It stands below its row."""
+
+
+def _ragged(_name: str, _table: Table, _today: date) -> None:
+    """Where one is longer than most, the rest of its row goes on in the next line."""
 
 
 def _short_hosts(name: str, table: Table, _today: date) -> Cells:
@@ -176,6 +185,7 @@ NARROWER: tuple[tuple[str, Step], ...] = (
     ("AUTH", _drop),
     ("TLS", _drop),
     ("STATE", _short_states),
+    ("USER", _ragged),
     ("LOGON", _drop),
     ("", _below),
     ("STARTED", _drop),
@@ -198,22 +208,34 @@ def _natural(name: str, cells: Cells) -> int:
     return max(map(cell_len, (name, *cells)))
 
 
-def _least(table: Table) -> int:
+def _least(table: Table, ragged: set[str]) -> int:
     """The width below which the columns do not stand side by side."""
-    natural = {name: _natural(name, cells) for name, cells in table.items()}
-    return sum(min(size, LEAST) if name in SENTENCES else size for name, size in natural.items()) + _gaps(table)
+    return sum(_floor(name, cells, ragged) for name, cells in table.items()) + _gaps(table)
+
+
+def _floor(name: str, cells: Cells, ragged: set[str]) -> int:
+    """How narrow a column may be: as most of its cells, and where it is of sentences no more than it must."""
+    if name not in SENTENCES and name not in ragged:
+        return _natural(name, cells)
+    lengths = sorted(map(cell_len, cells))
+    most = max(cell_len(name), lengths[(len(lengths) * (FEW - 1) - 1) // FEW] if lengths else 0)
+    if name in ragged:
+        return most
+    words = max((cell_len(word) for cell in cells for word in cell.split()), default=0)
+    return min(max(most, words), LEAST, _natural(name, cells))
 
 
 def _gaps(table: Table) -> int:
     return len(GAP) * (len(table) - 1)
 
 
-def _widths(table: Table, width: int) -> dict[str, int]:
+def _widths(table: Table, width: int, ragged: set[str]) -> dict[str, int]:
     """Each column as wide as it is; where that is too much, text in sentences shares what the others leave."""
-    widths = {name: _natural(name, cells) for name, cells in table.items()}
+    least = {name: _floor(name, cells, ragged) for name, cells in table.items()}
+    widths = {name: least[name] if name in ragged else _natural(name, cells) for name, cells in table.items()}
     over = sum(widths.values()) + _gaps(table) - width
     for name in sorted(SENTENCES & widths.keys(), key=widths.__getitem__, reverse=True):
-        given = min(max(over, 0), widths[name] - min(widths[name], LEAST))
+        given = min(max(over, 0), widths[name] - least[name])
         widths[name] -= given
         over -= given
     return widths
@@ -222,12 +244,17 @@ def _widths(table: Table, width: int) -> dict[str, int]:
 def _beside(table: Table, widths: dict[str, int]) -> list[list[str]]:
     lines = [[_line({name: name for name in table}, widths)]]
     for row in zip(*table.values(), strict=True):
-        cells = {name: _wrapped(cell, widths[name]) for name, cell in zip(table, row, strict=True)}
-        height = max(map(len, cells.values()))
+        cells: dict[str, Cells] = {}
+        before = 0
+        for name, cell in zip(table, row, strict=True):
+            is_long = name not in SENTENCES and cell_len(cell) > widths[name]
+            parts = [cell] if is_long else _wrapped(cell, widths[name])
+            cells[name] = [*[""] * before, *parts]
+            before += is_long
         lines.append(
             [
                 _line({name: parts[at] if at < len(parts) else "" for name, parts in cells.items()}, widths)
-                for at in range(height)
+                for at in range(max(map(len, cells.values())))
             ]
         )
     return lines

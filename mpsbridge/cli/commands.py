@@ -226,7 +226,10 @@ def report(
     call: Call,
     run: Annotated[
         str | None,
-        typer.Argument(metavar="RUN", help="Report this run: its id, or the beginning of it (default: the newest)."),
+        typer.Argument(
+            metavar="RUN",
+            help="Report this run: its id, or the beginning of it (default: the newest that ended sessions).",
+        ),
     ] = None,
     form: Annotated[
         str | None,

@@ -18,7 +18,7 @@ from mpsbridge.models.scripts import Effect
 from mpsbridge.operations.outcomes import judge
 from mpsbridge.operations.workplace import RunResult, Watch, Workplace
 from mpsbridge.reports.markdown import append_summary, markdown
-from mpsbridge.reports.summary import make_report
+from mpsbridge.reports.summary import left_on_hosts, make_report, report_of
 from mpsbridge.runs.journal import Journal
 
 
@@ -52,11 +52,22 @@ def finish(call: Call, work: Workplace, plan: PlannedRun, layout: Layout[Any]) -
 def conclude(call: Call, journal: Journal, result: RunResult[Any]) -> int:
     """Say what became of the run, where that is not simply that all was done; the exit code."""
     if result.verdict.exit_code and not call.terminal.quiet:
-        call.terminal.say(f"run {result.run}: {result.verdict}")
+        call.terminal.say(f"run {result.run}: {result.verdict}{_left(call, journal, result)}")
     code = call.terminal.code(result.verdict.exit_code)
     lost_answer(call, journal, result.run)
     _summarise(call, journal, result.run)
     return code
+
+
+def _left(call: Call, journal: Journal, result: RunResult[Any]) -> str:
+    """Of a run that was broken off, how it left its hosts, as its record tells."""
+    if not result.verdict.is_interrupted:
+        return ""
+    try:
+        return f"; {left_on_hosts(report_of(journal, journal.find(result.run)))}"
+    except (InputError, JournalError, JournalLost) as error:
+        call.terminal.warn(str(error))
+        return ""
 
 
 def _summarise(call: Call, journal: Journal, run: str) -> None:

@@ -10,6 +10,7 @@ from mpsbridge.cli.conclusion import conclude
 from mpsbridge.cli.fleets import demand_own_file, open_journal
 from mpsbridge.cli.listing import for_programs
 from mpsbridge.cli.running import go_on, rehearse, run_end
+from mpsbridge.cli.showing import left_to_do
 from mpsbridge.errors import InputError
 from mpsbridge.inventory.finding import known_hosts
 from mpsbridge.models.counts import listed
@@ -20,6 +21,7 @@ from mpsbridge.operations.resumption import OpenRun, nothing_open, open_run, was
 from mpsbridge.operations.workplace import RunResult
 from mpsbridge.planning.end_options import EndOptions, make_policy, shown_nowhere
 from mpsbridge.planning.selection import SAY_WHO, Selector
+from mpsbridge.reports.summary import report_of
 from mpsbridge.runs.journal import Journal, Run
 from mpsbridge.runs.verdict import RunVerdict
 
@@ -91,7 +93,9 @@ def _go_on(call: Call, journal: Journal, found: OpenRun, *, events: Path | None,
     targets = call.targets(found.left)
     if call.settings.dry_run:
         return rehearse(call, journal, targets, found.resume(DEADLINE_S)) or code
-    call.terminal.confirm(f"Go on with {_told(call, run)} on {listed(found.left)}?", yes=yes)
+    hosts = [host for host in report_of(journal, run).hosts if host.host in found.left]
+    what = left_to_do(hosts, found.end.policy.then)
+    call.terminal.confirm(f"Go on with {_told(call, run)} on {listed(found.left)}: {what}?", yes=yes)
     return go_on(call, journal, targets, found.resume(call.settings.deadline), events=events) or code
 
 

@@ -91,9 +91,8 @@ def _show_runs(call: Call, runs: Sequence[Run], journal: Journal) -> None:
     elif output is Output.CSV:
         terminal.csv([run_cells(run, is_at_work=at_work[run.id]) for run in runs], fields=RUN_FIELDS)
     elif runs:
-        zone, name = _zone(call)
-        terminal.table(RUN_COLUMNS, [run_row(run, zone, is_at_work=at_work[run.id]) for run in runs])
-        terminal.say(f"times are {name}")
+        zone, _ = _zone(call)
+        _show_rows(call, RUN_COLUMNS, [run_row(run, zone, is_at_work=at_work[run.id]) for run in runs])
     else:
         lacks = ": the first call that acts makes it" if journal.path == IN_MEMORY else ""
         terminal.say(f"no run {'matches ' if journal.runs() else ''}in {record_path(call)}{lacks}")
@@ -109,12 +108,22 @@ def _show_deeds(call: Call, found: Sequence[Deed], reports: Sequence[Report], qu
     elif output is Output.CSV:
         terminal.csv(documents, fields=list(Deed.model_fields))
     elif found:
-        zone, name = _zone(call)
+        zone, _ = _zone(call)
         newest_first = sorted(found, key=lambda deed: deed.at, reverse=True)
-        terminal.table(DEED_COLUMNS, [deed_row(deed, zone) for deed in newest_first])
-        terminal.say(f"times are {name}")
+        _show_rows(call, DEED_COLUMNS, [deed_row(deed, zone) for deed in newest_first])
     else:
         terminal.say(f"no such sessions in the record{nearest_names(reports, question)}")
+
+
+def _show_rows(call: Call, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A table, and below it the zone of its times; who did it stands there, too, where it is the same in all rows."""
+    below, at = [f"times are {_zone(call)[1]}"], columns.index("BY")
+    people = {row[at] for row in rows}
+    if len(rows) > 1 and len(people) == 1:
+        columns, rows = [*columns[:at], *columns[at + 1 :]], [[*row[:at], *row[at + 1 :]] for row in rows]
+        below.append(f"all by {people.pop()}")
+    call.terminal.table(columns, rows)
+    call.terminal.say("; ".join(below))
 
 
 def _show_events(call: Call, journal: Journal, run: Run, question: Question) -> None:

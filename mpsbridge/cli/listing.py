@@ -39,13 +39,15 @@ MANY_FAILURES = 3
 class Layout(Generic[V]):
     """How the values of a command look to people; what programs get is told in :mod:`mpsbridge.schemas`.
 
-    ``rows`` are a host's cells, ``summary`` counts what was found, ``empty`` is said of a host that has no row.
+    ``rows`` are a host's cells, ``empty`` is said of a host that has no row; ``below`` the table stand lines about the
+    hosts, and the ``summary``, which counts what was found, is the last one.
     """
 
     columns: Sequence[str]
     rows: Callable[[str, V], Sequence[Sequence[object]]]
     summary: Callable[[Sequence[V]], str]
     empty: Callable[[V], str] = lambda _: ""
+    below: Callable[[Sequence[Outcome[V]]], Sequence[str]] = lambda _: ()
     words: Mapping[Result, str] = field(default_factory=lambda: ENDS)
     """How results of sessions are told of a host that failed, where not by their own word."""
 
@@ -97,6 +99,8 @@ class Answer(Generic[V]):
             return
         self.piece(outcomes)
         terminal.annotate(annotations)
+        for line in self._layout.below(outcomes):
+            terminal.say(line)
         for line in _grouped(self._call, [outcome for outcome in outcomes if isinstance(outcome, Failed)], acts=acts):
             terminal.note(line)
         if not self._call.settings.quiet:

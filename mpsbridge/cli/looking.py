@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from mpsbridge.cli.call import Call
@@ -31,17 +32,21 @@ def sinks(call: Call) -> Sinks:
     return Sinks(call.terminal.note, call.terminal.warn, interrupted, functools.partial(watched, call))
 
 
-def open_reading(call: Call, targets: Sequence[Target], *, keep: bool = False) -> Reading:
-    """The hosts of a call that only reads, wherever it is told to; with ``keep`` they stay connected, here."""
+def open_reading(call: Call, targets: Sequence[Target], *, watches: bool = False) -> Reading:
+    """The hosts of a call that only reads, wherever it is told to.
+
+    Those that it ``watches`` stay connected, here, and nothing is said of an interruption, which is how that ends.
+    """
+    told = sinks(call)
     return Reading(
         targets,
         call.clock,
         timeout_s=float(call.settings.timeout),
         concurrency=call.settings.concurrency,
         deadline_s=call.settings.deadline,
-        keep=keep,
+        keep=watches,
         cluster=_cluster(call.settings),
-        sinks=sinks(call),
+        sinks=replace(told, interrupted=Sinks.interrupted) if watches else told,
         is_told_to_stop=lambda: INTERRUPTION.came,
     )
 

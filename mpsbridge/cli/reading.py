@@ -61,15 +61,20 @@ def _sessions(chosen: Selector, ages_s: Mapping[str, float] | None = None) -> La
 
 
 def _watch(call: Call, targets: Sequence[Target], chosen: Selector, every_s: int) -> int:
-    """A picture ``every_s`` apart. Each host is asked again so long after its answer: a silent one keeps nobody."""
+    """A picture ``every_s`` apart, until Ctrl-C, which is no accident here: it ends quietly, with 0.
+
+    Each host is asked again so long after its answer: a silent one keeps nobody.
+    """
     last: dict[str, Outcome[Observation]] = {}
     is_first = True
-    with open_reading(call, targets, keep=True) as reading:
+    with open_reading(call, targets, watches=True) as reading:
         for news, picture in reading.pictures(ListSessions(selector=chosen), every_s=every_s):
+            if reading.is_interrupted:  # what comes now are the answers that it cut off
+                continue
             if news is not None:
                 last[news.host] = news
                 stream(call, news)
-                say_beside(call, news, lambda seen: seen.problems)
+                say_beside(call, news, remarks)
             if picture is not None:
                 if not is_first:
                     call.terminal.say()
@@ -78,6 +83,9 @@ def _watch(call: Call, targets: Sequence[Target], chosen: Selector, every_s: int
             if call.terminal.is_unread:
                 reading.stop()
                 break
+        if reading.is_interrupted and not call.terminal.is_unread:
+            call.terminal.end_line()
+            return 0
         return reading.verdict(list(last.values())).exit_code
 
 

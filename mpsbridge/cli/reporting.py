@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.fleets import open_journal
 from mpsbridge.errors import InputError
@@ -22,10 +24,22 @@ def report(call: Call, prefix: str | None, form: str | None) -> int:
             call.terminal.raw(without_run(wanted))
             return 0
         run = found_run(journal, prefix)
+        if prefix is None and (newer := [one.command for one in journal.runs() if one.started > run.started]):
+            _say_which(call, run, newer)
         told = report_of(journal, run)
         code = say_unreadable(call, journal)
     call.terminal.raw(writer(told))
     return code
+
+
+ENDING = frozenset({"end", "maintain", "logoff", "reset"})
+"""Commands that end sessions."""
+
+
+def _say_which(call: Call, run: Run, newer: Sequence[str]) -> None:
+    """Say which run is reported where it is not the newest of all, and what the newer ones were."""
+    others = f"{counted(len(newer), 'newer run')} ended no session ({listed(sorted(set(newer)))})"
+    call.terminal.note(f"run {run.id} ({run.command}) is reported; {others}")
 
 
 def say_unreadable(call: Call, journal: Journal) -> int:
@@ -38,11 +52,14 @@ def say_unreadable(call: Call, journal: Journal) -> int:
 
 
 def found_run(journal: Journal, prefix: str | None) -> Run:
-    """The run that is meant, the newest without a prefix; what cannot be read of others is none of its matter."""
+    """The run that is meant, without a prefix the newest that ended sessions, or of all where none did.
+
+    What cannot be read of others is none of its matter.
+    """
     if prefix is not None:
         run = journal.find(prefix)
     elif runs := journal.runs():
-        run = runs[0]
+        run = next((one for one in runs if one.command in ENDING), runs[0])
     else:
         raise InputError("there is no run in the record")
     journal.unreadable.clear()

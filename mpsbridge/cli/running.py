@@ -18,7 +18,7 @@ from mpsbridge.cli.showing import ask, note_once, show
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.targets import Target
 from mpsbridge.operations.ending import End, EndPlan, Resume
-from mpsbridge.operations.forecast import notices_of, waves_in_words, with_turns
+from mpsbridge.operations.forecast import in_words, with_turns
 from mpsbridge.operations.outcomes import judge
 from mpsbridge.operations.workplace import Planned, RunResult, Workplace
 from mpsbridge.runs.ended import EndValue
@@ -37,10 +37,7 @@ def run_end(
         plan = work.plan(operation)
         _say_notes(call, plan)
         if call.settings.dry_run or (work.is_interrupted and not plan.ready):
-            planned = _only_planned(call, work, plan)
-            if call.settings.dry_run:  # after the table, which they would push off the screen
-                note_once(call, notices_of(plan, work.actor, call.clock.now()))
-            return planned
+            return _only_planned(call, work, plan)
         if plan.ready:
             call.terminal.failures(plan.plans, before_question=True)
             ask(call, operation.policy, plan, yes=yes)
@@ -73,15 +70,12 @@ def _say_notes(call: Call, plan: EndPlan) -> None:
 
 
 def _only_planned(call: Call, work: Workplace, plan: EndPlan) -> Ended:
-    outcomes = plan.outcomes(call.clock.now(), dry_run=call.settings.dry_run)
-    is_of_a_plan = call.settings.dry_run and plan.operation.command == "maintain"
-    if is_of_a_plan:
-        outcomes = with_turns(plan, outcomes, call.clock.now())
+    dry_run, now = call.settings.dry_run, call.clock.now()
+    outcomes = plan.outcomes(now, dry_run=dry_run)
+    if dry_run and plan.operation.command == "maintain":
+        outcomes = with_turns(plan, outcomes, now)
     verdict = judge(outcomes, Effect.READ, interrupted=work.is_interrupted)
-    show(call, outcomes, verdict, dry_run=call.settings.dry_run)
-    if is_of_a_plan:
-        for line in waves_in_words(plan, call.clock.now()):
-            call.terminal.say(line)
+    show(call, outcomes, verdict, dry_run=dry_run, plan=in_words(plan, work.actor, now) if dry_run else ())
     return verdict.exit_code, RunResult(plan.run, tuple(outcomes), verdict)
 
 

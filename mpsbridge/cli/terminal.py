@@ -56,7 +56,7 @@ class Terminal:
         """The day of this call, by which a table tells an old time from one of late."""
         self.repeated = Repeated()
         """What a command that is printed as a next step repeats."""
-        self._noted: set[str] = set()
+        self._noted: set[tuple[str, ...]] = set()
         self._said_before: list[object] = []
         self._live: Live | None = None
         color = color and not os.environ.get("NO_COLOR")
@@ -84,9 +84,14 @@ class Terminal:
 
     def note(self, text: str) -> None:
         """A line beside the answer, on standard error; the same one is said once only."""
-        if not self.quiet and text not in self._noted:
-            self._noted.add(text)
+        if not self.quiet and self.is_news(text):
             self._beside(self._shown(text))
+
+    def is_news(self, *said: str) -> bool:
+        """Whether that was not said before; from here on it was."""
+        is_new = said not in self._noted
+        self._noted.add(said)
+        return is_new
 
     def lines(self, text: str) -> None:
         """Several lines beside the answer, as they stand, so that a person can copy them into a file."""
@@ -270,7 +275,9 @@ class Terminal:
             from mpsbridge.schemas.base import ErrorDocument  # noqa: PLC0415 - 8 ms, and only for programs
 
             self.document(ErrorDocument.model_validate({"command": self.command, "error": failure}).as_json())
-        self._failure(failure.message, prefix=" ".join(filter(None, ("mpsbridge", self.command))) + ": ")
+        prefix = " ".join(filter(None, ("mpsbridge", self.command))) + ": "
+        for said in getattr(error, "complaints", ()) or (failure.message,):
+            self._failure(said, prefix=prefix)
         self._hint(failure.hint)
         if isinstance(error, Refused):
             return 3
@@ -290,6 +297,11 @@ class Terminal:
             raise
         if answer.strip().lower() not in {"y", "yes"}:
             raise Refused(CANCELLED)
+
+    def end_line(self) -> None:
+        """Begin a new line after the ``^C`` that a terminal shows."""
+        if self._err.is_terminal:
+            self._err.write_line("")
 
     def _cancelled(self) -> None:
         """Say of a question that was answered by Ctrl-C what is said of a no, on a line of its own."""

@@ -133,7 +133,7 @@ def read_toml(path: Path, text: str) -> Inventory:
     try:
         document = Document.model_validate(load(text))
     except ValidationError as error:
-        raise InputError("; ".join(problems(path, text, error))) from error
+        raise InputError.of_all(problems(path, text, error)) from error
     except ValueError as error:
         raise InputError(f"the inventory {path} is not TOML: {error}") from error
     tables = dict(_tables(path, text, document))

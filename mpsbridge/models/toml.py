@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +21,23 @@ def load(text: str) -> dict[str, Any]:
         raise ValueError("it is nested too deeply") from None
 
 
-def problems(path: Path, text: str, error: ValidationError, model: type[BaseModel] | None = None) -> Iterator[str]:
-    """One sentence for each key that the model complains of, each place only once.
+def problems(path: Path, text: str, error: ValidationError, model: type[BaseModel] | None = None) -> list[str]:
+    """One sentence for each key that the model complains of, in the order of the lines, each place only once.
 
     With the ``model`` of the whole file a key that is not known is told with the nearest that is.
     """
-    told: set[tuple[int, tuple[str, ...]]] = set()
+    told: dict[tuple[int, tuple[str, ...]], str] = {}
     for problem in error.errors():
         keys = [str(part) for part in problem["loc"]]
         line, depth = line_of(text, keys)
         message = complaint(problem)
         if problem["type"] == "extra_forbidden" and model is not None:
-            message += did_you_mean(keys[-1], _known(model, keys[:-1])).replace(";", ",")  # between keys stands one
+            message += did_you_mean(keys[-1], _known(model, keys[:-1]))
         key = tuple(keys[: max(depth, 1)])  # what follows may be a form of a union, and no key
         if problem["type"] == "extra_forbidden":
             key = tuple(keys)
-        if (line, key) not in told:
-            told.add((line, key))
-            yield f"{path}:{line}: {'.'.join(key)}: {message}"
+        told.setdefault((line, key), f"{path}:{line}: {'.'.join(key)}: {message}")
+    return [told[place] for place in sorted(told, key=lambda place: place[0])]
 
 
 def _known(model: type[BaseModel], keys: Sequence[str]) -> list[str]:

@@ -42,6 +42,7 @@ from mpsbridge.version import __version__
 
 PROBE_LIMIT_S = 3.0
 """Seconds for a connection to the port where WinRM may listen instead."""
+_UNREACHED = "not reached"
 STEPS = ("name", "port", "tls", "sign-in", "powershell", "rights", "sight", "multipoint")
 
 
@@ -56,12 +57,32 @@ class Check(Frozen):
     text: str
     remedy: str = ""
 
+    @property
+    def is_unreached(self) -> bool:
+        """Whether an earlier step kept it from being tried."""
+        return self.ok is None and self.text == _UNREACHED
+
 
 class Diagnosis(Frozen):
     """All steps of one host, and the raw answer for ``--save``."""
 
     checks: tuple[Check, ...]
     raw: RawOutput | None = None
+
+    @property
+    def fault(self) -> str:
+        """The step that failed; empty where none did."""
+        return next((check.step for check in self.checks if check.ok is False), "")
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether every step was reached and none failed; one that can tell nothing for sure is no fault."""
+        return not self.fault and not any(check.is_unreached for check in self.checks)
+
+    @property
+    def in_short(self) -> str:
+        """``ok``, ``failed at port``, or ``not checked``."""
+        return f"failed at {self.fault}" if self.fault else "ok" if self.is_sound else "not checked"
 
 
 def diagnose(host: Host) -> Diagnosis:
@@ -104,7 +125,7 @@ def _check(step: str, *, ok: bool | None, text: str, remedy: str = "") -> Check:
 def _finish(checks: list[Check], raw: RawOutput | None = None) -> Diagnosis:
     """Add the steps that were not reached."""
     reached = {check.step for check in checks}
-    rest = [_check(step, ok=None, text="not reached") for step in STEPS if step not in reached]
+    rest = [_check(step, ok=None, text=_UNREACHED) for step in STEPS if step not in reached]
     return Diagnosis(checks=tuple(sorted([*checks, *rest], key=lambda check: STEPS.index(check.step))), raw=raw)
 
 

@@ -7,16 +7,17 @@ restart is not known before, so it is not counted. Pure.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from mpsbridge.models.counts import counted, listed
 from mpsbridge.models.durations import format_duration
-from mpsbridge.models.outcomes import Done, Outcome, Skipped
+from mpsbridge.models.outcomes import Done, Outcome
 from mpsbridge.models.then import Then
 from mpsbridge.operations.ending import EndPlan
 from mpsbridge.operations.waves import limits
-from mpsbridge.procedure.notices import TEXTS, language_of, notice, schedule, sender_of
+from mpsbridge.procedure.notices import TEXTS, Moment, language_of, notices_as_one, schedule, sender_of
 from mpsbridge.runs.ended import EndValue, Turn
 
 
@@ -50,44 +51,80 @@ def with_turns(plan: EndPlan, outcomes: Sequence[Outcome[EndValue]], now: dateti
     ]
 
 
-def notices_of(plan: EndPlan, actor: str, now: datetime) -> list[tuple[str, list[str]]]:
-    """By host, when its people would be told and what, if the run began at the look that the plan was made from.
+@dataclass(frozen=True)
+class Told:
+    """The notices of one host: when they are due, by its clock, and what they would say there."""
 
-    Nobody is told anything on a host that is refused, or whose turn would never come. When a host of a later wave
-    begins depends on those before it, so its times are about right.
+    host: str
+    times: str
+    language: str
+    moments: tuple[Moment, ...]
+
+
+def told_on(plan: EndPlan, now: datetime) -> list[Told]:
+    """The notices of each host, if the run began at the look that the plan was made from.
+
+    There are none on a host that is refused, or whose turn would never come. When a host of a later wave begins depends
+    on those before it, so its times are about right.
     """
-    policy, template, turns = plan.operation.policy, plan.operation.template, plan.forecast(now).turns
-    found: list[tuple[str, list[str]]] = []
+    policy, turns = plan.operation.policy, plan.forecast(now).turns
+    found: list[Told] = []
     for each in plan.plans:
-        if isinstance(each, Skipped):
-            found.append((each.host, ["no notice would be shown: the host is refused"]))
-        if not isinstance(each, Done) or not each.value.acts or each.value.observed is None:
+        if not isinstance(each, Done) or each.host not in turns or not each.value.acts or each.value.observed is None:
             continue
-        if each.host not in turns:
-            found.append((each.host, ["no notice would be shown: the host's turn would never come"]))
-            continue
-        host, language, begins_s = each.value, language_of(each.value.locale), turns[each.host].begins_s
+        host, begins_s = each.value, turns[each.host].begins_s
         ends = each.value.observed + timedelta(seconds=begins_s + max(policy.warn_s, default=0))
-        at = "about" if begins_s else "at"
-        lines = [] if policy.warn_s else ["no notice would be shown"]
-        for due, name in schedule(ends, policy.warn_s):
-            said = notice(
-                template or TEXTS[language],
-                left_s=(ends - due).total_seconds(),
-                ends=ends,
-                reason=policy.reason,
-                sender=policy.sender or sender_of(actor),
-                language=language,
-                zoned=host.offset_until is not None and ends > host.offset_until,
-            )
-            lines.append(f"notice {name} before the end, {at} {due:%H:%M} host time: {said}")
-        found.append((each.host, lines))
+        zoned = host.offset_until is not None and ends > host.offset_until
+        due = [at for at, _ in schedule(ends, policy.warn_s)]
+        times = f"{'about' if begins_s else 'at'} {', '.join(f'{at:%H:%M}' for at in due)} host time"
+        moments = tuple(Moment((ends - at).total_seconds(), ends, zoned) for at in due)
+        found.append(Told(each.host, times, language_of(host.locale), moments))
     return found
+
+
+def notices_in_words(plan: EndPlan, actor: str, now: datetime) -> list[str]:
+    """What people would read, each text once for each language of the hosts; nothing where nobody would be ended."""
+    operation, found = plan.operation, told_on(plan, now)
+    if not operation.policy.warn_s:
+        return ["no notice would be shown"] if found else []
+    languages: dict[str, list[Told]] = {}
+    for each in found:
+        languages.setdefault(each.language, []).append(each)
+    sender = operation.policy.sender or sender_of(actor)
+    return [
+        f"notice, {language} ({listed([one.host for one in told], most=3)}): "
+        + notices_as_one(
+            operation.template or TEXTS[language],
+            [moment for one in told for moment in one.moments],
+            reason=operation.policy.reason,
+            sender=sender,
+            language=language,
+        )
+        for language, told in languages.items()
+    ]
+
+
+def in_words(plan: EndPlan, actor: str, now: datetime) -> list[str]:
+    """What a dry run tells of its plan: when hosts would begin, when people would be told, and what they would read."""
+    if plan.operation.command == "maintain":
+        times = waves_in_words(plan, now)
+    else:
+        times = list(filter(None, [_times(plan, told_on(plan, now))]))
+    return [*times, *notices_in_words(plan, actor, now)]
+
+
+def _times(plan: EndPlan, found: Sequence[Told]) -> str:
+    """When the notices of these hosts are due; empty where there is none."""
+    times = list(dict.fromkeys(one.times for one in found if one.moments))
+    if len(times) < 2:
+        return f"notices {times[0]}" if times else ""
+    before = ", ".join(format_duration(seconds) for seconds in sorted(plan.operation.policy.warn_s, reverse=True))
+    return f"notices {before} before the end, by the clock of each host"
 
 
 def waves_in_words(plan: EndPlan, now: datetime) -> list[str]:
     """In which order the hosts would begin, how many at a time, and when, as far as that can be said; a line each."""
-    waves, policy = waves_of(plan, now), plan.operation.policy
+    waves, policy, told = waves_of(plan, now), plan.operation.policy, told_on(plan, now)
     if not waves:
         return []
     limit = limits(plan.operation.waves, plan.hosts_in_all, now)
@@ -95,7 +132,8 @@ def waves_in_words(plan: EndPlan, now: datetime) -> list[str]:
     lines = [f"waves: {at_once}, {limit.available} must serve; the fewest people first"]
     for number, wave in enumerate(waves, 1):
         begins = f"at the latest after {format_duration(wave.begins_s)}" if wave.begins_s else "immediately"
-        lines.append(f"  {number}. {begins}: {listed(wave.hosts, most=20)}")
+        notices = _times(plan, [one for one in told if one.host in wave.hosts])
+        lines.append("; ".join(filter(None, (f"  {number}. {begins}: {listed(wave.hosts, most=20)}", notices))))
     end = format_duration(max(wave.ends_s for wave in waves))
     limit_s = format_duration(policy.return_timeout_s)
     beside = f"; restarts are not counted (each at most {limit_s})" if policy.then is Then.RESTART else ""

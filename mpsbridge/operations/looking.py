@@ -125,8 +125,8 @@ def read_logons(host: Host) -> Logons:
 
 
 def remarks(seen: Observation) -> tuple[str, ...]:
-    """What a person should know of a host beside its sessions."""
-    return (*seen.problems, *told(seen))
+    """What a person should know of a host beside its sessions; a listing has no use for when it started."""
+    return (*(one for one in seen.problems if not one.startswith("boot identity: ")), *told(seen))
 
 
 @dataclass(frozen=True)

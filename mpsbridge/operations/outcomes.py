@@ -81,7 +81,7 @@ def sum_up(
     left_out = Counter(words[one.result] for each in hosts for one in each if one.result in words)
     beside = "".join(f", {number} {word}" for word, number in left_out.items())
     if not set(results) - {Result.KEPT}:
-        return f"nothing to do on {counted(len(hosts), 'host')}{beside}"
+        return f"{_NOTHING} on {counted(len(hosts), 'host')}{beside}"
     if dry_run:
         hit = results.count(Result.WOULD)
         sessions = counted(hit, "session") if hit == len(results) else f"{hit} of {counted(len(results), 'session')}"
@@ -99,6 +99,7 @@ _FOLLOWED = {
     Then.STATION_MODE: "switched to station mode",
 }
 """What would be done to a host, by what follows."""
+_NOTHING = "nothing to do"
 MANY_HOSTS = 4
 """From here on hosts of the same outcome share one line."""
 
@@ -112,7 +113,7 @@ def sum_up_end(values: Sequence[EndValue], *, dry_run: bool) -> str:
     ended = sum(one.result is Result.WOULD for value in values for one in value.sessions)
     empty = sum(_is_empty(value) for value in down)
     followed = f"{counted(len(down), 'host')} {'' if ended else 'would be '}{_FOLLOWED[down[0].then]}"
-    nobody = "" if not empty else "; nobody is on" if not ended else f"; nobody is on {empty} of them"
+    nobody = "" if not empty else " (nobody is on)" if not ended else f" (nobody is on {empty} of them)"
     sessions = f"{counted(ended, 'session')} would be ended and " if ended else ""
     return f"{sessions}{followed}{nobody}"
 
@@ -125,14 +126,17 @@ def _is_empty(value: EndValue) -> bool:
     return not any(one.result is Result.WOULD for one in value.sessions)
 
 
-def ends_in_words(outcomes: Iterable[Outcome[EndValue]]) -> list[str]:
-    """What became of each host, or would; many hosts that came to the same good end share one line."""
+def ends_in_words(outcomes: Sequence[Outcome[EndValue]]) -> list[str]:
+    """What became of each host, or would; many hosts that came to the same good end share one line.
+
+    Rows tell of sessions that would be ended, and the last line where there is nothing to do on any host.
+    """
     said: dict[str, list[Done[EndValue]]] = {}
     for one in outcomes:
-        if isinstance(one, Done):
+        if isinstance(one, Done) and (one.value.outcome != PLANNED or _goes_down(one.value)):
             said.setdefault(_end_in_words(one.value), []).append(one)
     lines: list[str] = []
-    for words, hosts in said.items():
+    for words, hosts in said.items() if len(said.get(_NOTHING, ())) < len(outcomes) else ():
         names = [one.host for one in hosts]
         if len(hosts) < MANY_HOSTS:
             lines += [f"{host}: {words}" for host in names]
@@ -145,13 +149,13 @@ def ends_in_words(outcomes: Iterable[Outcome[EndValue]]) -> list[str]:
 
 def _end_in_words(value: EndValue) -> str:
     if _goes_down(value):
-        return f"would be {_FOLLOWED[value.then]}" + ("; nobody is on" if _is_empty(value) else "")
+        return f"would be {_FOLLOWED[value.then]}" + (" (nobody is on)" if _is_empty(value) else "")
     return value.facts.in_words(value.outcome)
 
 
 _UNFINISHED = {
     TransportClosed.kind: "interrupted",
-    Stopped.kind: "interrupted",
+    Stopped.kind: "stopped",
     NotBegun.kind: "not begun",
     NoTurn.kind: "not begun",
 }

@@ -143,7 +143,7 @@ def plan_of(path: Path, text: str) -> Plan:
             line, _ = line_of(text, ["schema"])
             said = f'{path}:{line}: schema: it must be "{SCHEMA}" in a plan'
             raise InputError(said, hint="Use 'mpsbridge schema plan' to see its keys.") from error
-        raise InputError("; ".join(problems(path, text, error, Plan))) from error
+        raise InputError.of_all(problems(path, text, error, Plan)) from error
     except ValueError as error:
         raise InputError(f"the plan {path} is not TOML: {error}") from error
     if plan.notices.file is not None:

@@ -190,9 +190,10 @@ def no_fate(run: str) -> RunFate | None:
 
 
 def held_by(seen: Observation, host: str, fate_of: FateOf = no_fate, *, may_take: bool = False) -> str:
-    """Who holds a host, how that run stands, and the one call that helps; empty where there is no lease.
+    """Who holds a host, how that run stands, and the call that helps; empty where there is no lease.
 
-    ``may_take``: the call has the option ``--take-over``.
+    Of a run that can be gone on with two are named, because it can be given up as well. ``may_take``: the call has the
+    option ``--take-over``.
     """
     lease = read_lease(seen.lease)
     if lease is None:
@@ -202,7 +203,7 @@ def held_by(seen: Observation, host: str, fate_of: FateOf = no_fate, *, may_take
         return f"{who}; {release} says what to do there"
     if isinstance(lease, Damaged) or lease.run is None:
         return f"{who}; {release} gives it back"
-    goes_on = f"'mpsbridge resume {lease.run}' goes on with it"
+    goes_on = f"'mpsbridge resume {lease.run}' goes on with it, {release} gives it back"
     match fate_of(lease.run):
         case RunFate.DIED:
             return f"{who}, which died on this machine; {goes_on}"

@@ -11,8 +11,10 @@ import re
 import string
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from mpsbridge.errors import InputError
+from mpsbridge.models.counts import listed
 from mpsbridge.models.durations import format_duration
 from mpsbridge.snippets.fields import TEXT_LIMIT
 
@@ -123,24 +125,46 @@ def check_template(text: str) -> str:
     return line
 
 
+class Moment(NamedTuple):
+    """When a notice is shown: so long before ``ends``, in the host's own offset, which is named where ``zoned``."""
+
+    left_s: float
+    ends: datetime
+    zoned: bool = False
+
+
 def notice(
     template: str, *, left_s: float, ends: datetime, reason: str, sender: str, language: str = "en", zoned: bool = False
 ) -> str:
-    """One notice; ``ends`` is in the host's own offset, which is named where ``zoned``.
+    """One notice, as :func:`notices_as_one` has it of its moment."""
+    return notices_as_one(template, [Moment(left_s, ends, zoned)], reason=reason, sender=sender, language=language)
 
-    The reason is cut where the whole would be too long.
+
+def notices_as_one(template: str, moments: Sequence[Moment], *, reason: str, sender: str, language: str) -> str:
+    """The text of all the notices of these moments: where they differ, ``{15 min, 5 min}``.
+
+    The reason is cut where the longest would be too long. Raises ``InputError`` where that does not suffice.
     """
-    values = {
-        "left": _left(left_s, language),
-        "minutes": _minutes(left_s),
-        "time": _hour(ends, zoned),
-        "sender": sender or ADMINISTRATOR[language],
-    }
-    room = TEXT_LIMIT - len(template.format(reason="", why="", **values))
+    values = [
+        {
+            "left": _left(moment.left_s, language),
+            "minutes": _minutes(moment.left_s),
+            "time": _hour(moment),
+            "sender": sender or ADMINISTRATOR[language],
+        }
+        for moment in moments
+    ]
+    room = min(TEXT_LIMIT - len(template.format(reason="", why="", **each)) for each in values)
     if room < 0:
         raise InputError(f"the notice's text is {-room} characters too long")
-    text = template.format(reason=_shortened(reason, room), why=_why(reason, language, room), **values)
+    shown = {name: _alternatives([each[name] for each in values]) for name in values[0]}
+    text = template.format(reason=_shortened(reason, room), why=_why(reason, language, room), **shown)
     return " ".join(text.split()).replace("( ", "(")
+
+
+def _alternatives(words: Sequence[str]) -> str:
+    distinct = list(dict.fromkeys(words))
+    return distinct[0] if len(distinct) == 1 else f"{{{listed(distinct)}}}"
 
 
 def _why(reason: str, language: str, room: int) -> str:
@@ -176,11 +200,11 @@ def _minutes(left_s: float) -> str:
     return str(_whole_minutes(left_s) or "<1")
 
 
-def _hour(ends: datetime, zoned: bool) -> str:  # noqa: FBT001 - private
+def _hour(moment: Moment) -> str:
     """``18:30``, or ``18:30 UTC+1`` where the clock on the wall may show another hour by then."""
-    offset = ends.strftime("%z")
-    zone = f" UTC{offset[:3]}:{offset[3:5]}" if zoned and offset else ""
-    return f"{ends:%H:%M}{zone}"
+    offset = moment.ends.strftime("%z")
+    zone = f" UTC{offset[:3]}:{offset[3:5]}" if moment.zoned and offset else ""
+    return f"{moment.ends:%H:%M}{zone}"
 
 
 def sender_of(owner: str) -> str:

@@ -76,6 +76,14 @@ def meaning_of(verdict: RunVerdict, *, held: Sequence[str] = ()) -> str:
     return meaning + counts
 
 
+def left_on_hosts(report: Report) -> str:
+    """How a run that was broken off left its hosts, beside their sessions: ``nothing is held``."""
+    down = [host.host for host in report.hosts if host.ordered]
+    held = [host.host for host in report.hosts if host.held]
+    told_to = [f"told to go down: {hosts_in_short(down)}"] if down else []
+    return ", ".join([*told_to, f"still held: {hosts_in_short(held)}" if held else "nothing is held"])
+
+
 def _asked_for(run: Run) -> list[str]:
     names = run.options.get("hosts")
     return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []

@@ -29,7 +29,7 @@ class Phase(StrEnum):
     OBSERVE = "observe", "looking"
     LEASE = "lease", "taking the lease"
     CLOSE = "close", "closing logons"
-    WARN = "warn", "warning, waiting"
+    WARN = "warn", "warning and waiting"
     END = "end", "logging off"
     FORCE = "force", "resetting by force"
     RESTART = "restart", "restarting"

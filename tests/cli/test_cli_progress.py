@@ -114,8 +114,8 @@ END = ("end", "alpha", "beta", "--all", "--warn", "20m", "--yes")
 
 def test_a_run_shows_a_line_for_each_host_and_gives_everything_back_when_interrupted(lab: Lab) -> None:
     with on_a_terminal(*END) as call:
-        shown = call.until(lambda screen: screen.count("warning, waiting  2 people") == 2)
-        assert "alpha  warning, waiting  2 people" in shown
+        shown = call.until(lambda screen: screen.count("warning and waiting  2 people") == 2)
+        assert "alpha  warning and waiting  2 people" in shown
         assert "alpha: 20m notice shown: alice" in shown  # what happened stands above
         call.process.send_signal(signal.SIGINT)
         assert call.ended() == 130

@@ -94,6 +94,8 @@ def test_who_logged_this_user_off_is_one_line(mpsbridge: Command) -> None:
     assert (heading.split()[:2], zone) == (["WHEN", "RUN"], "times are UTC+01:00")
     assert row.split()[:4] == ["2026-11-25", "12:15:00", RUN, "end"]
     assert row.split()[5:] == ["school-1", "alice", "ended", "security", "updates"]
+    by, several = row.split()[4], mpsbridge("history", "--host", "school-1").out.splitlines()
+    assert ("BY" in several[0].split(), several[-1]) == (False, f"times are UTC+01:00; all by {by}")
     assert mpsbridge("history", RUN, "--user", "alice").out == found.out
     assert mpsbridge("history", "--user", "alice", "--host", "school-2").out == "no such sessions in the record\n"
     assert mpsbridge("history", "--user", "alic").out.startswith("no such sessions in the record")
@@ -169,7 +171,9 @@ def test_a_run_that_was_stopped_and_gave_everything_back_says_so_and_one_next_st
         assert (lease_of(hosts["alpha"]), hosts["alpha"].logon_mode) == (None, "enabled")
     with Journal(tmp_path / "journal.sqlite") as journal:
         (run,) = journal.runs()
-    assert out.splitlines()[-1] == f"run {run.id}: stopped: 2 of 2 sessions untouched"
+    told = [f"run {run.id}: stopped: 2 of 2 sessions untouched; nothing is held"]
+    assert out.splitlines()[-2:] == ["1 host stopped", *told]
+    assert "alpha: stopped while warning and waiting\n" in err
     assert [line for line in err.splitlines() if "mpsbridge " in line] == [
         f"run {run.id} is open; 'mpsbridge resume {run.id}' goes on with it"
     ]

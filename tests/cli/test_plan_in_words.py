@@ -9,9 +9,13 @@ from typing import Any
 import pytest
 from support.console import Command
 
+from mpsbridge.cli.call import Call
+from mpsbridge.cli.showing import note_once
+from mpsbridge.cli.terminal import Terminal
 from mpsbridge.clock import HastyClock
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
+from mpsbridge.settings import Output, Settings
 
 
 def person(id: int, user: str, state: str = "active") -> dict[str, Any]:
@@ -40,12 +44,12 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
 @pytest.mark.parametrize(
     ("hosts", "summary", "lines"),
     [
-        (["empty"], "1 host would be restarted; nobody is on", ["empty: would be restarted; nobody is on"]),
+        (["empty"], "1 host would be restarted (nobody is on)", ["empty: would be restarted (nobody is on)"]),
         (["used"], "2 sessions would be ended and 1 host restarted", ["used: would be restarted"]),
         (
             ["used", "empty"],
-            "2 sessions would be ended and 2 hosts restarted; nobody is on 1 of them",
-            ["used: would be restarted", "empty: would be restarted; nobody is on"],
+            "2 sessions would be ended and 2 hosts restarted (nobody is on 1 of them)",
+            ["used: would be restarted", "empty: would be restarted (nobody is on)"],
         ),
     ],
 )
@@ -55,7 +59,8 @@ def test_a_dry_run_says_that_hosts_would_be_restarted(
     """It once said 'nothing to do' of a host that the real call restarted."""
     found = mpsbridge("end", *hosts, *RESTART, "--dry-run")
     assert found.code == 0, found.err
-    assert [summary, *lines] == found.out.splitlines()[-1 - len(lines) :]
+    told = [line for line in found.out.splitlines() if ": " in line or line == summary]
+    assert [*lines, summary] == [line for line in told if not line.startswith("notice")]
     assert "nothing to do" not in found.out
 
 
@@ -67,7 +72,7 @@ def test_the_dry_run_of_a_plan_says_it_too(mpsbridge: Command, tmp_path: Path) -
         encoding="utf-8",
     )
     found = mpsbridge("maintain", str(plan), "--dry-run")
-    assert "2 sessions would be ended and 2 hosts shut down; nobody is on 1 of them" in found.out
+    assert "2 sessions would be ended and 2 hosts shut down (nobody is on 1 of them)" in found.out
 
 
 @pytest.mark.usefixtures("lab")
@@ -116,7 +121,26 @@ def test_many_hosts_of_one_outcome_share_a_line(mpsbridge: Command) -> None:
     clock = HastyClock(300)
     found = mpsbridge("end", "many0", "many1", "many2", "many3", "empty", "--all", "--no-warning", "--yes", clock=clock)
     assert found.code == 0, found.err
-    assert found.out.splitlines()[-2:] == ["4 hosts: done", "empty: nothing to do"]
+    lines = ["4 hosts: done", "empty: nothing to do", "4 of 4 sessions gone on 4 hosts"]
+    assert found.out.splitlines()[-3:] == lines
+
+
+@pytest.mark.usefixtures("lab")
+def test_what_there_is_nothing_to_do_on_is_counted_once(mpsbridge: Command) -> None:
+    words = ("end", "used", "empty", "--idle-over", "30d", "--no-warning")
+    assert mpsbridge(*words, "--yes").out.splitlines() == ["nothing to do on 2 hosts, 2 kept"]
+    assert mpsbridge(*words, "--dry-run").out.splitlines() == ["nothing to do on 2 hosts, 2 kept"]
+
+
+def test_what_was_said_of_a_host_before_the_run_does_not_come_again_after_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Also where the hosts that come to an end are not all of the plan's."""
+    terminal = Terminal(command="end", output=Output.TABLE)
+    call = Call("end", Settings.of_its_own(), terminal, HastyClock(300))
+    note_once(call, [("used", ["drain"]), ("many0", ["drain"])])
+    note_once(call, [("used", ["drain", "slow"])])
+    assert capsys.readouterr().err == "used, many0: drain\nused: slow\n"
 
 
 @pytest.mark.usefixtures("lab")

@@ -14,7 +14,8 @@ from support.reserved import lease_of, put_lease
 from mpsbridge.clock import HastyClock
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
-from mpsbridge.runs.events import Finished, LeaseTaken, Phase
+from mpsbridge.models.sessions import Result, State
+from mpsbridge.runs.events import Finished, LeaseTaken, Phase, SessionJudged, SessionSettled
 from mpsbridge.runs.history import unfinished
 from mpsbridge.runs.journal import Journal
 from mpsbridge.runs.verdict import RunVerdict, Verdict
@@ -173,7 +174,13 @@ def test_a_run_that_a_person_stopped_is_not_resumed_by_a_yes_alone(
     asked = mpsbridge("resume", clock=later)
     assert asked.code == 3
     assert f"Go on with run {RUN} (updates; begun " in asked.err
-    assert "ago, stopped on purpose) on beta?" in asked.err
+    assert "ago, stopped on purpose) on beta: end sessions?" in asked.err
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        for number, user in ((3, "bob"), (4, "carol")):
+            judged = SessionJudged(session=number, user=user, state=State.ACTIVE, decision="act")
+            journal.record(RUN, "beta", judged)
+        journal.record(RUN, "beta", SessionSettled(session=4, user="carol", result=Result.ENDED))
+    assert "stopped on purpose) on beta: end 1 session?" in mpsbridge("resume", clock=later).err
     assert told(tmp_path)[1] == str(STOPPED)  # a question that was not answered with yes changes nothing
     assert mpsbridge("resume", RUN, "--yes", clock=clock).code == 0
     assert logged_off(lab) == ["beta"]

@@ -67,6 +67,26 @@ def test_history_for_programs(mpsbridge: Command, journal: Path) -> None:
     assert json.loads(line)["reason"] == "security updates"
 
 
+def test_without_a_run_the_newest_that_ended_sessions_is_reported(mpsbridge: Command, journal: Path) -> None:
+    """A colleague's hold came after the night's run, and was all that 'report' told of."""
+    words = ("report", "--format", "json", "--journal", journal)
+    assert mpsbridge(*words)[2] == ""
+    with Journal(journal) as record:
+        for run_id, command in (("20991231-120000-beef", "hold"), ("20991231-120001-beef", "message")):
+            record.begin(run_id, command=command, reason="exam", options={"hosts": ["ts1"]})
+    code, out, err = mpsbridge(*words)
+    assert (code, json.loads(out)["run"]["id"]) == (0, RUN)
+    assert err == f"run {RUN} (end) is reported; 2 newer runs ended no session (hold, message)\n"
+    assert json.loads(mpsbridge("report", "20991231-120000", *words[1:])[1])["run"]["command"] == "hold"
+
+
+def test_where_no_run_ended_sessions_the_newest_is_reported(mpsbridge: Command, tmp_path: Path) -> None:
+    with Journal(tmp_path / "own.sqlite") as record:
+        record.begin("20991231-120000-beef", command="hold", reason="exam", options={"hosts": ["ts1"]})
+    code, out, err = mpsbridge("report", "--format", "json", "--journal", tmp_path / "own.sqlite")
+    assert (code, json.loads(out)["run"]["command"], err) == (0, "hold", "")
+
+
 def test_no_runs_and_an_unknown_run(mpsbridge: Command, tmp_path: Path) -> None:
     empty = tmp_path / "empty.sqlite"
     Journal(empty).close()

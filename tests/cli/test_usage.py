@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import typer.main
@@ -16,7 +15,6 @@ from support.console import Command
 from mpsbridge.cli import synonyms
 from mpsbridge.cli.commands import app
 from mpsbridge.cli.main import run
-from mpsbridge.cli.terminal import Terminal
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.version import __version__
@@ -208,25 +206,40 @@ def test_no_class_is_named(mpsbridge: Command, lab: Lab, words: str) -> None:
     assert not re.search(r"\b(Policy|Hold|Selector|End|Target|Message)\b: ", found.err)
 
 
-def test_the_notices_of_a_dry_run_stand_below_its_table(
-    mpsbridge: Command, lab: Lab, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    order: list[str] = []
-    for name in ("table", "note"):
-        inner = getattr(Terminal, name)
-
-        def told(self: Terminal, *words: Any, name: str = name, inner: Any = inner, **more: Any) -> None:
-            order.append(name if name == "table" else str(words[0]))
-            inner(self, *words, **more)
-
-        monkeypatch.setattr(Terminal, name, told)
-    assert mpsbridge("end", "ts1", "--all", "--dry-run").code == 0
-    first = next(at for at, said in enumerate(order) if "notice 15m before the end" in said)
-    assert order.index("table") < first
+def test_the_notices_of_a_dry_run_stand_between_its_table_and_its_last_line(mpsbridge: Command, lab: Lab) -> None:
+    """Once eight of them pushed what would be done off the screen."""
+    lines = mpsbridge("end", "ts1", "--all", "--dry-run").out.splitlines()
+    assert [line.split()[0] for line in lines] == ["HOST", "ts1", "ts1", "notices", "notice,", "2"]
+    assert lines[-1] == "2 sessions would be ended on 1 host"
 
 
 def test_hold_takes_a_yes_though_it_does_not_ask(mpsbridge: Command, lab: Lab) -> None:
     assert mpsbridge("hold", "ts1", "--reason", "exam", "--yes").code == 0
+
+
+def test_each_fault_of_a_file_has_a_line_and_they_come_in_the_order_of_the_file(
+    mpsbridge: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    plan, own = tmp_path / "plan.toml", tmp_path / "settings.toml"
+    plan.write_text('schema = "mpsbridge-plan/1"\nreason = "x"\nfoo = 1\nhosts = []\n[notices]\nat = ["15"]\n', "utf-8")
+    lines = mpsbridge("maintain", str(plan)).err.splitlines()
+    assert [line.split(": ")[:3] for line in lines] == [
+        ["mpsbridge maintain", f"{plan}:{number}", key] for number, key in ((3, "foo"), (4, "hosts"), (6, "notices.at"))
+    ]
+    own.write_text('username = "alice"\nwarn = "3"\ntimeout = "20"\n', "utf-8")
+    monkeypatch.setenv("MPSBRIDGE_SETTINGS", str(own))
+    assert mpsbridge("sessions", "ts1", "--port", "0").err.splitlines() == [
+        "mpsbridge sessions: --port: '0' is not possible, the least is 1",
+        f"mpsbridge sessions: {own}:2: unknown key 'warn'",
+        f"mpsbridge sessions: {own}:3: timeout: '20' is not a duration; write 20s, 20m or 20h",
+    ]
+
+
+def test_the_help_of_several_commands_is_shown_one_after_another(mpsbridge: Command) -> None:
+    found = mpsbridge("help", "end", "sessions")
+    assert found.code == 0
+    assert found.out == mpsbridge("help", "end").out + "\n" + mpsbridge("help", "sessions").out
+    assert mpsbridge("help", "end", "sesions").code == 2
 
 
 @pytest.mark.parametrize("words", [["help"], ["help", "sessions"], ["sessions", "--help"], ["-h"]])
@@ -313,12 +326,11 @@ def test_a_dry_run_says_what_people_would_be_told_and_when(mpsbridge: Command, l
     words = ("end", "ts1", "--all", "--warn", "5m,1m", "--reason", "updates", "--dry-run")
     found = mpsbridge(*words)
     assert found.code == 0
-    told = re.findall(
-        r"ts1: notice (\w+) before the end, at \d\d:\d\d host time: Your session ends in (\d) min", found.err
-    )
-    assert told == [("5m", "5"), ("1m", "1")]
+    assert re.search(r"^notices at \d\d:\d\d, \d\d:\d\d host time$", found.out, re.MULTILINE)
+    told = re.findall(r"^notice, en \(ts1\): Your session ends in (.*), at \d\d:\d\d\. ", found.out, re.MULTILINE)
+    assert told == ["{5 min, 1 min}"]
     assert [change for change in lab.changes if change.act == "message"] == []
-    assert "no notice would be shown" in mpsbridge("end", "ts1", "--all", "--no-warning", "--dry-run").err
+    assert "no notice would be shown" in mpsbridge("end", "ts1", "--all", "--no-warning", "--dry-run").out
 
 
 def test_the_sender_of_notices_is_a_setting_too(
@@ -328,11 +340,11 @@ def test_the_sender_of_notices_is_a_setting_too(
     plan = tmp_path / "plan.toml"
     plan.write_text("schema = 'mpsbridge-plan/1'\nhosts = ['ts1']\nreason = 'updates'\n", encoding="utf-8")
     monkeypatch.setattr("getpass.getuser", lambda: "root")
-    assert "(your administrator)" in mpsbridge(*words).err
+    assert "(your administrator)" in mpsbridge(*words).out
     monkeypatch.setenv("MPSBRIDGE_SENDER", "the IT desk")
-    assert "(the IT desk)" in mpsbridge(*words).err
-    assert "Reason: updates. (the IT desk)" in mpsbridge("maintain", str(plan), "--dry-run").err
-    assert "(alice)" in mpsbridge(*words, "--sender", "alice").err
+    assert "(the IT desk)" in mpsbridge(*words).out
+    assert "Reason: updates. (the IT desk)" in mpsbridge("maintain", str(plan), "--dry-run").out
+    assert "(alice)" in mpsbridge(*words, "--sender", "alice").out
     monkeypatch.setenv("MPSBRIDGE_SENDER", "x" * 61)
     assert "MPSBRIDGE_SENDER: it is longer than 60 characters" in mpsbridge(*words).err
 
@@ -353,11 +365,11 @@ def test_a_name_like_the_one_that_was_meant_is_told(mpsbridge: Command, lab: Lab
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        ("[waves]\nat-once = 2", "5: waves.at-once: there is no such key, did you mean at_once?"),
-        ("[wave]\nat_once = 2", "wave: there is no such key, did you mean waves?"),
+        ("[waves]\nat-once = 2", "5: waves.at-once: there is no such key; did you mean at_once?"),
+        ("[wave]\nat_once = 2", "wave: there is no such key; did you mean waves?"),
         ("[notices]\nat = ['5m', '5m']", "plan.toml: notices.at: a moment is named twice"),
         ("[waves]\nnot_after = '5am'", "waves.not_after: it is a text: write the time without quotes"),
-        ("[policy]\nkeep-user = ['x']", "policy.keep-user: there is no such key, did you mean keep_user?"),
+        ("[policy]\nkeep-user = ['x']", "policy.keep-user: there is no such key; did you mean keep_user?"),
         ("zzz = 1", "zzz: there is no such key"),
     ],
 )

@@ -116,6 +116,40 @@ def test_a_narrow_terminal_still_tells_active_from_disconnected() -> None:
     assert [line.split() for line in lines[1::2]] == [["station", "1"]] * 2
 
 
+def test_one_long_name_costs_its_own_row_a_line_and_the_others_nothing() -> None:
+    users = ["alice", "bob", "guest", "carol", "erika", "maximilian.mustermann"]
+    rows = [
+        ("library-1", str(id), user, "", "active", "1d3h", "2026-09-20 12:27", "", f"station {id}")
+        for id, user in enumerate(users, 1)
+    ]
+    heading, *lines = table_lines(SESSION_COLUMNS, rows, 52)
+    assert max(map(cell_len, lines)) <= 52
+    assert heading.split() == ["HOST", "ID", "USER", "STATE", "IDLE", "LOGON"]
+    assert [line.split()[2:] for line in lines[:5]] == [
+        [user, "active", "1d3h", "12:27", "station", str(id)] for id, user in enumerate(users[:5], 1)
+    ]
+    assert [line.split() for line in lines[5:]] == [
+        ["library-1", "6", users[5]],
+        ["active", "1d3h", "12:27", "station", "6"],
+    ]
+    assert lines[6].index("active") == lines[0].index("active")
+
+
+def test_one_long_row_of_runs_is_wrapped_and_the_others_stay_on_one_line() -> None:
+    def run(hosts: str, result: str, reason: str = "") -> tuple[str, ...]:
+        return ("20260920-163033-af35", "2026-09-20 16:30", "1m16s", "end", hosts, result, reason)
+
+    names = [name for name in RUN_COLUMNS if name != "BY"]
+    rows = [run("library-1", "done") for _ in range(5)]
+    long = run("school-en, school-de, ts3 and 2 more", "partly: 4 of 5 hosts done, 1 refused", "Windows updates")
+    heading, *blocks = columns.table_lines(names, [*rows, long], 80, today=TODAY)
+    assert max(cell_len(line) for block in (heading, *blocks) for line in block) <= 80
+    assert [len(block) for block in blocks[:5]] == [1] * 5
+    assert {"RUN", "STARTED", "COMMAND", "HOSTS", "RESULT", "REASON"} <= set(heading[0].split())
+    words = set(" ".join(blocks[5]).split())
+    assert {"school-en,", "school-de,", "partly:", "refused", "Windows", "updates"} <= words
+
+
 @pytest.mark.parametrize("width", [80, 100, 120])
 def test_a_run_and_what_it_did_say_when_by_whom_where_and_why(width: int) -> None:
     run = (

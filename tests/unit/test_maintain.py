@@ -120,7 +120,8 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         read_plan(path)
     said = str(caught.value)
-    assert [line.split(": ")[0].rpartition(":")[2] for line in said.split("; ")] == ["10", "18"]
+    assert said == "; ".join(caught.value.complaints)
+    assert [line.split(": ")[0].rpartition(":")[2] for line in caught.value.complaints] == ["10", "18"]
     assert "\n" not in said  # a terminal shows no line end within a message
 
 

@@ -38,7 +38,7 @@ def test_a_host_at_work_has_one_line_with_phase_people_and_time_left() -> None:
     view.progress(Progress(host="alpha", phase=Phase.WARN, people=5, until=NOW + timedelta(seconds=843.2)))
     view.progress(Progress(host="beta", phase=Phase.END, people=1, until=NOW - timedelta(seconds=1)))
     assert view.rows(NOW, 20) == [
-        ("alpha", "warning, waiting", "5 people", "14m4s left"),
+        ("alpha", "warning and waiting", "5 people", "14m4s left"),
         ("beta", "logging off", "1 person", "now"),
         ("", "1 to begin, 2 at work", "", ""),
     ]
@@ -78,7 +78,7 @@ def test_what_would_be_left_behind() -> None:
     for what in (LogonsRestored(logons=LogonMode.ENABLED), LeaseReleased(), Finished(outcome="done")):
         view.event(event("delta", what))
     assert view.left_behind() == [
-        "alpha: holds the lease and closed logons; was warning, waiting: a step of that may still run",
+        "alpha: holds the lease and closed logons; was warning and waiting: a step of that may still run",
         "beta: holds the lease and closed logons; was restarting: a step of that may still run",
     ]
 

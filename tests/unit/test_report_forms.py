@@ -23,7 +23,7 @@ from mpsbridge.reports.junit import junit_xml
 from mpsbridge.reports.markdown import append_summary, markdown
 from mpsbridge.reports.page import page
 from mpsbridge.reports.report import Report
-from mpsbridge.reports.summary import make_report
+from mpsbridge.reports.summary import left_on_hosts, make_report
 from mpsbridge.reports.timeline import LEAST, MOST_LANES, timeline
 from mpsbridge.runs.events import Finished, HostStopped, LeaseReleased, LeaseTaken, Step, StepAnswered, StepSent
 from mpsbridge.runs.journal import Entry, Run
@@ -324,3 +324,6 @@ def test_a_run_that_was_stopped_and_left_a_host_held_does_not_say_that_all_was_g
     given_back = Entry(number=9, run="r-1", at=start, host="ts1", what=LeaseReleased())
     told = make_report(run, [*entries[:3], given_back, entries[3]])
     assert told.summary == "It was broken off, and everything was given back."
+    assert left_on_hosts(told) == "nothing is held"
+    assert left_on_hosts(make_report(run, entries)) == "still held: ts1"
+    assert left_on_hosts(eventful()) == "told to go down: school-1, nothing is held"

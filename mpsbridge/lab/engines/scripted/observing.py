@@ -19,7 +19,7 @@ from mpsbridge.lab.windows.multipoint import multipoint
 from mpsbridge.lab.windows.processes import alive, births
 from mpsbridge.lab.windows.sessions import LabSession
 
-NO_BOOT = "boot identity: this account may not read when wininit started"
+NO_BOOT = "boot identity: this account cannot tell when the host started"
 
 Arguments = dict[str, Any]
 Result = dict[str, Any]
