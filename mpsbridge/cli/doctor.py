@@ -60,9 +60,8 @@ def _show(call: Call, outcomes: Sequence[Outcome[Diagnosis]]) -> None:
     call.terminal.failures(outcomes)
     if len(outcomes) > 1 and not call.terminal.quiet:
         each = [f"{count} {words}" for words, count in Counter(one.in_short for _, one in found).items()]
-        say(
-            f"{counted(len(outcomes), 'host')}: {', '.join([*each, *without_value(outcomes, acts=False, was_interrupted=False)])}"
-        )
+        left = without_value(outcomes, acts=False, was_interrupted=False)
+        say(f"{counted(len(outcomes), 'host')}: {', '.join([*each, *left])}")
 
 
 def _show_steps(call: Call, host: str, found: Diagnosis) -> None:
