@@ -1,8 +1,8 @@
 """``message``, ``disconnect``, ``logoff`` and ``reset``: look everywhere, plan, and act now.
 
 Rules: what is named and found on no host refuses the whole call; a refusal on a host means that nothing is sent to it;
-a session that was chosen for being idle or disconnected is looked at again right before the act, because a person may
-take minutes to say yes (W42).
+a session that was chosen for how it is used, or that would have been refused if it were disconnected, is looked at
+again right before the act, because a person may take minutes to say yes (W42).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from mpsbridge.errors import JournalLost, MpsBridgeError
+from mpsbridge.errors import JournalLost, MpsBridgeError, Refused
 from mpsbridge.host import CANNOT_TELL, Host
 from mpsbridge.models.frozen import Frozen, Given
 from mpsbridge.models.outcomes import REFUSED, Done, Failed, Outcome, Skipped
@@ -121,6 +121,11 @@ class ActOn(Given):
         del work
         return make_plan(look.value, self.selector, self.act, self._allowed)
 
+    @property
+    def _asks_again(self) -> bool:
+        """Whether who is meant may change between the plan and the act."""
+        return self.selector.goes_by_use and self.effect is Effect.DISRUPT
+
     def _do(self, host: Host, sessions: Sequence[Session], run: str) -> tuple[SessionResult, ...]:
         raise NotImplementedError
 
@@ -198,8 +203,10 @@ class ActOn(Given):
     def _on(self, work: Workplace, host: Host, plan: Plan, run: str) -> ActValue:
         def act() -> tuple[Plan, tuple[SessionResult, ...]]:
             now = plan
-            if self.selector.goes_by_use and self.effect is Effect.DISRUPT:
-                now = ask_again(plan, _last_look(host), self.selector)
+            if self._asks_again:
+                now = ask_again(plan, _last_look(host), self.selector, self.act, self._allowed)
+                if now.refusals:
+                    raise Refused("; ".join(refusals_in_words(now.verdicts)))
                 newly_kept = [one for one in now.verdicts if one not in plan.verdicts]
                 with suppress(JournalLost):  # the step that follows says so, and is not sent then
                     work.record_kept(run, host.name, (one.as_planned for one in newly_kept), act=_STEPS[self.act])
@@ -290,6 +297,11 @@ class LogOff(ActOn):
             include_console=self.include_console,
             disconnected_ok=self.disconnected_ok,
         )
+
+    @property
+    def _asks_again(self) -> bool:
+        spares_disconnected = not (self.disconnected_ok or self.selector.names_someone)
+        return super()._asks_again or spares_disconnected
 
     def _do(self, host: Host, sessions: Sequence[Session], run: str) -> tuple[SessionResult, ...]:
         return tuple(_what_helps(host, result) for result in host.log_off(sessions, run=run))

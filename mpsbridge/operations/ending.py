@@ -38,8 +38,8 @@ from mpsbridge.operations.released import is_over, over, record_over, released_m
 from mpsbridge.operations.waves import Count, Forecast, Turnstile, WavesTable, forecast, limits
 from mpsbridge.operations.workplace import RunResult, Watch, Workplace, nothing_is_sent
 from mpsbridge.planning.lease import Holder
-from mpsbridge.planning.policy import HostPlan, Policy, plan_host
-from mpsbridge.planning.selection import Seen
+from mpsbridge.planning.planned import PlannedHost
+from mpsbridge.planning.policy import HostPlan, Policy, new_sessions_too, plan_host, planned_on
 from mpsbridge.planning.spared import Unmatched, unmatched
 from mpsbridge.procedure.context import ProcedureContext
 from mpsbridge.procedure.notices import check_template
@@ -70,8 +70,8 @@ class End(Given):
     waves: WavesTable = WavesTable()
     deadline_s: int | None = DEADLINE_S
     known: tuple[str, ...] = ()
-    planned: Mapping[str, tuple[Seen, ...]] = Field(default_factory=dict)
-    """By host, the sessions that stood behind the ids named when a person was shown the plan: nobody else is meant."""
+    planned: Mapping[str, PlannedHost] = Field(default_factory=dict)
+    """By host, the sessions of the plan that a person was shown."""
 
     held: Mapping[str, tuple[Holder, ...]] | None = None
     """By host, who held it when a person was shown the plan: it is taken over from nobody else."""
@@ -79,9 +79,9 @@ class End(Given):
     def policy_on(self, host: str) -> Policy:
         """The policy on one host, where ids that were named mean the sessions of the plan, and holders those of it."""
         policy = self.policy
-        if host in self.planned:
-            selector = policy.selector.model_copy(update={"as_seen": self.planned[host]})
-            policy = policy.model_copy(update={"selector": selector})
+        if planned := self.planned.get(host):
+            selector = policy.selector.model_copy(update={"as_seen": planned.sessions})
+            policy = policy.model_copy(update={"selector": selector, "planned": planned})
         return policy if self.held is None else policy.model_copy(update={"held_as_seen": self.held.get(host, ())})
 
     @field_validator("template")
@@ -102,7 +102,11 @@ class End(Given):
         return EndPlan(
             self.model_copy(
                 update={
-                    "planned": _planned(self.policy, plans),
+                    "planned": {
+                        plan.host: planned_on(plan.host, plan.value, self.policy)
+                        for plan in plans
+                        if isinstance(plan, Done)
+                    },
                     "held": _held(plans),
                     "waves": self.waves.fixed(work.clock.now()),
                 }
@@ -214,7 +218,7 @@ class EndPlan:
             turns = _Turns(order=self.hosts, hosts=self.hosts_in_all, out=self.out)
             acted = _in_turns(work, self.run, operation, watch, turns, self.ready)
         outcomes = [
-            _with_notes(not_begun_is_skipped(acted[place]), plan)
+            _with_notes(not_begun_is_skipped(acted[place]), self.spare_nobody)
             if place in acted
             else self._planned(plan, dry_run=False)
             for place, plan in enumerate(self.plans)
@@ -343,26 +347,15 @@ def _plan(
     known = [*(target.host for target in work.targets), *operation.known]
     spared = _spare_nobody(policy, looks, known)
     notes = tuple(one.text for one in spared if not one.refuses)
+    said = (*notes, *filter(None, [new_sessions_too(policy)]))
     everywhere = [*([nowhere] if nowhere else []), *(one.text for one in spared if one.refuses)]
     plans: list[Outcome[HostPlan]] = []
-    for outcome in (_noted(look, notes) for look in looks):
+    for outcome in (_noted(look, said) for look in looks):
         if isinstance(outcome, Done) and (reasons := [*everywhere, *outcome.value.refusals]):
             plans.append(Skipped.instead_of(outcome, REFUSED + "; ".join(reasons)))
         else:
             plans.append(outcome if isinstance(outcome, Done) else never_begun(outcome, note=elsewhere))
     return plans, notes
-
-
-def _planned(policy: Policy, plans: Sequence[Outcome[HostPlan]]) -> dict[str, tuple[Seen, ...]]:
-    """What the ids named stand for on each host that was planned; nothing where none is named."""
-    ids = policy.selector.session_ids
-    if not ids:
-        return {}
-    return {
-        plan.host: tuple(Seen.of(one.session) for one in plan.value.verdicts if one.session.id in ids)
-        for plan in plans
-        if isinstance(plan, Done)
-    }
 
 
 def _held(plans: Sequence[Outcome[HostPlan]]) -> dict[str, tuple[Holder, ...]]:
@@ -399,12 +392,11 @@ def _in_order(plans: Sequence[Outcome[HostPlan]], policy: Policy) -> list[int]:
     return sorted(ready, key=people.__getitem__)
 
 
-def _with_notes(outcome: Outcome[EndValue], plan: Outcome[HostPlan]) -> Outcome[EndValue]:
-    """What became of a host, with all that was noted while planning."""
-    if not (isinstance(outcome, Done) and isinstance(plan, Done)):
+def _with_notes(outcome: Outcome[EndValue], notes: Sequence[str]) -> Outcome[EndValue]:
+    """What became of a host, with what was noted of all of them while planning."""
+    if not isinstance(outcome, Done):
         return outcome
-    problems = outcome.value.problems
-    problems = (*(note for note in plan.value.notes if note not in problems), *problems)
+    problems = (*notes, *outcome.value.problems)
     return outcome.model_copy(update={"value": outcome.value.model_copy(update={"problems": problems})})
 
 

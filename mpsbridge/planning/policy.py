@@ -28,6 +28,7 @@ from mpsbridge.planning.exempt import (
     unknown_idle,
 )
 from mpsbridge.planning.lease import FateOf, Holder, holder, is_disbelieved, keeps_out, no_fate, why_held
+from mpsbridge.planning.planned import PlannedHost, Seen
 from mpsbridge.planning.selection import (
     Allowed,
     Selector,
@@ -97,6 +98,8 @@ class Policy(Allowances, Given):
     host_deadline_s: int = Field(default=3 * 3600, ge=1)
     held_as_seen: tuple[Holder, ...] | None = None
     """Who held the host when it was planned; null before. ``take_over`` takes it over from nobody else."""
+    planned: PlannedHost | None = None
+    """On a host where the plan is carried out: what was planned there."""
 
     @property
     def restarts(self) -> bool:
@@ -107,6 +110,11 @@ class Policy(Allowances, Given):
     def ends_disconnected(self) -> bool:
         """Whether sessions in which nobody sees a warning were asked for in so many words (W2)."""
         return self.selector.names_someone or self.selector.wants_disconnected or self.disconnected_ok
+
+    @property
+    def ends_only_planned(self) -> bool:
+        """Whether a session that logs on after the plan is kept: nobody would tell its user, and nothing demands it."""
+        return not (self.warn_s or self.restarts)
 
     @property
     def asks_again(self) -> bool:
@@ -183,6 +191,9 @@ class HostPlan(Frozen):
 
 NOT_CHOSEN = "not chosen"
 """Why a session is kept that no selector meant."""
+AFTER_THE_PLAN = "logged on after the plan"
+NOT_PLANNED = "the plan does not end it"
+"""Why a session is kept that came, or came to be meant, when the plan was made already."""
 
 
 def plan_host(
@@ -213,7 +224,7 @@ def plan_host(
     return HostPlan(
         verdicts=verdicts,
         objections=tuple(_objections(host, seen, policy, run, ours, fate_of)),
-        notes=(*_notes(seen, policy, verdicts), *_taken_over(held, policy, verdicts)),
+        notes=(*_notes(host, seen, policy, verdicts), *_taken_over(held, policy, verdicts)),
         missing=missing,
         matched=tuple(_matched(host, seen, policy)),
         holder=held,
@@ -221,6 +232,21 @@ def plan_host(
         locale=seen.locale,
         offset_until=seen.offset_until,
     )
+
+
+def planned_on(host: str, plan: HostPlan, policy: Policy) -> PlannedHost:
+    """What is kept of a host's plan until it is carried out."""
+    ids = {*policy.selector.session_ids, *_ids_kept(host, policy)}
+    seen = (Seen.of(one.session, is_meant=one.decision == "act") for one in plan.verdicts)
+    return PlannedHost(at=plan.observed, sessions=tuple(one for one in seen if one.is_meant or one.id in ids))
+
+
+def new_sessions_too(policy: Policy) -> str:
+    """What is said of sessions that log on after the plan where what follows ends them, too; else empty."""
+    if not policy.restarts:
+        return ""
+    until = f"the {policy.then.value}" if policy.leaves_logons else "new logons are blocked"
+    return f"sessions that log on before {until} are {'warned and ' if policy.warn_s else ''}ended, too"
 
 
 def keeps_user(user: str) -> str:
@@ -240,12 +266,13 @@ def keeps_program(name: str) -> str:
 
 def _matched(host: str, seen: Observation, policy: Policy) -> Iterable[str]:
     """Loose as keeping is: also where the session would have been kept without it."""
-    numbers, running = {session.id for session in seen.sessions}, {name for _, name in seen.running}
+    running = {name for _, name in seen.running}
     for user in policy.keep_users:
         if any(may_be_meant(session, user) for session in seen.sessions):
             yield keeps_user(user)
     for where, number in policy.keep_sessions:
-        if where.casefold() == host.casefold() and number in numbers:
+        here = where.casefold() == host.casefold()
+        if here and any(one.id == number and _is_kept(host, one, policy) for one in seen.sessions):
             yield keeps_session(where, number)
     for name in policy.keep_running:
         if name in running:
@@ -295,6 +322,14 @@ def _not_chosen(case: _Case) -> Found:
     return None if case.chosen else (NOT_CHOSEN, "--all")
 
 
+def _not_planned(case: _Case) -> Found:
+    planned = case.policy.planned
+    if planned is None or not case.policy.ends_only_planned or planned.ends(case.session):
+        return None
+    at, born = planned.at, case.session.born
+    return AFTER_THE_PLAN if at and born and born > at else NOT_PLANNED, None
+
+
 def _back_in_use(case: _Case) -> Found:
     reason = back_in_use(case.session, case.policy.selector)
     return (reason, "--all") if reason else None
@@ -309,13 +344,17 @@ def _kept_user(case: _Case) -> Found:
     return (f"kept by --keep-user {kept}", None) if kept else None
 
 
+def _ids_kept(host: str, policy: Policy) -> set[int]:
+    return {number for where, number in policy.keep_sessions if where.casefold() == host.casefold()}
+
+
+def _is_kept(host: str, session: Session, policy: Policy) -> bool:
+    """Whether the session's id is kept, and it is the session that had it when it was planned."""
+    return session.id in _ids_kept(host, policy) and (policy.planned is None or policy.planned.had(session))
+
+
 def _kept_session(case: _Case) -> Found:
-    kept = (case.host.lower(), case.session.id)
-    return (
-        ("kept by --keep-session", None)
-        if kept in {(host.lower(), id) for host, id in case.policy.keep_sessions}
-        else None
-    )
+    return ("kept by --keep-session", None) if _is_kept(case.host, case.session, case.policy) else None
 
 
 def _kept_program(case: _Case) -> Found:
@@ -346,6 +385,7 @@ def _disconnected(case: _Case) -> Found:
 
 _KEEPING: tuple[Callable[[_Case], Found], ...] = (
     _not_chosen,
+    _not_planned,
     _own,
     _kept_user,
     _kept_session,
@@ -391,12 +431,20 @@ def _taken_over(held: Holder | None, policy: Policy, verdicts: tuple[Verdict, ..
     yield f"held by {held.name}: taken over, so {means}"
 
 
-def _notes(seen: Observation, policy: Policy, verdicts: tuple[Verdict, ...]) -> Iterable[str]:
-    acts = {verdict.session.id for verdict in verdicts if verdict.decision == "act"}
+def _taken_by_others(host: str, seen: Observation, policy: Policy) -> Iterable[str]:
+    """What is said of an id that an option names, and that another session has by now than when it was planned."""
+    kept = _ids_kept(host, policy)
     for session in seen.sessions:
+        said = f"session {session.id} is another one by now ({session.user or 'no user'}) than when it was planned"
         if session.id in policy.selector.session_ids and not policy.selector.names(session):
-            who = session.user or "nobody"
-            yield f"session {session.id} is another one by now ({who}) than when it was planned, so it is kept"
+            yield f"{said}, so it is kept"
+        if session.id in kept and not _is_kept(host, session, policy):
+            yield f"{said}, so --keep-session does not keep it"
+
+
+def _notes(host: str, seen: Observation, policy: Policy, verdicts: tuple[Verdict, ...]) -> Iterable[str]:
+    acts = {verdict.session.id for verdict in verdicts if verdict.decision == "act"}
+    yield from _taken_by_others(host, seen, policy)
     yield from returning_stations(seen, acts)
     if policy.selector.idle_over_s is not None and (text := unknown_idle(seen)):
         yield text

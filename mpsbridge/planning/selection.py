@@ -11,12 +11,13 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Literal, Self
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import Field, model_validator
 
 from mpsbridge.models.frozen import Frozen, Given
 from mpsbridge.models.sessions import Observation, Result, Session, SessionResult, State
 from mpsbridge.planning.exempt import Exemption, administrator, console, returning_stations, unknown_idle
 from mpsbridge.planning.orphans import orphan, what_is_left
+from mpsbridge.planning.planned import Seen
 from mpsbridge.snippets.fields import AccountName
 
 SAY_WHO = (
@@ -37,26 +38,6 @@ class Act(StrEnum):
     LOGOFF = "logoff"
 
 
-class Seen(Frozen):
-    """The session behind an id in a look: told by its birth, or, where none can be read, by the texts of its row."""
-
-    id: int
-    born: AwareDatetime | None
-    user_text: str
-    logon_text: str | None
-
-    @classmethod
-    def of(cls, session: Session) -> Seen:
-        """A session as it is in a look."""
-        return cls(id=session.id, born=session.born, user_text=session.user_text, logon_text=session.logon_text)
-
-    def is_still(self, session: Session) -> bool:
-        """Whether a later look shows that very session."""
-        if self.born is not None and session.born is not None:
-            return (self.id, self.born) == (session.id, session.born)
-        return (self.id, self.user_text, self.logon_text) == (session.id, session.user_text, session.logon_text)
-
-
 class Selector(Given):
     """Which sessions: different conditions combine by *and*, several ids or users by *or*."""
 
@@ -69,8 +50,7 @@ class Selector(Given):
     disconnected_over_s: int | None = Field(default=None, ge=0)
     idle_over_s: int | None = Field(default=None, ge=0)
     as_seen: tuple[Seen, ...] | None = None
-    """What the ids stood for on one host when it was planned; null before. Windows gives an id to somebody else as soon
-    as it is free, who was not meant."""
+    """What the ids stood for on one host when it was planned; null before."""
 
     @model_validator(mode="after")
     def _combine(self) -> Self:
@@ -214,8 +194,9 @@ def back_in_use(session: Session, selector: Selector) -> str:
     return "its idle time is unknown at the last look" if unseen else "in use again"
 
 
-def ask_again(plan: Plan, seen: Observation, selector: Selector) -> Plan:
-    """The plan at a later look: a session to act on that is in use again is kept (W42).
+def ask_again(plan: Plan, seen: Observation, selector: Selector, act: Act, allowed: Allowed) -> Plan:
+    """The plan at a later look: a session to act on that is in use again is kept (W42), and one that is disconnected
+    since is refused where the plan would have refused it.
 
     One that is not there as it was stays in the plan: what became of it is found out on the host, by its guard.
     """
@@ -223,8 +204,12 @@ def ask_again(plan: Plan, seen: Observation, selector: Selector) -> Plan:
     for verdict in plan.verdicts:
         planned = Seen.of(verdict.session)
         session = next((one for one in seen.sessions if planned.is_still(one)), None)
-        if verdict.decision == "act" and session is not None and (reason := back_in_use(session, selector)):
+        if verdict.decision != "act" or session is None:
+            verdicts.append(verdict)
+        elif reason := back_in_use(session, selector):
             verdicts.append(Verdict(session=session, decision="keep", reason=reason))
+        elif _is_spared_disconnected(session, selector, act, allowed):
+            verdicts.append(_refuse_disconnected(session, selector))
         else:
             verdicts.append(verdict)
     return plan.model_copy(update={"verdicts": tuple(verdicts)})
@@ -346,12 +331,22 @@ def _judge(seen: Observation, session: Session, selector: Selector, act: Act, al
         return Verdict(session=session, decision="keep", reason=reason, is_missed=named)
     if act is Act.DISCONNECT:
         return Verdict(session=session, decision="keep", reason="disconnected already")
-    if not (named or selector.wants_disconnected or allowed.disconnected_ok):
-        reason = "disconnected: unsaved work in it would be lost and nobody would see a warning"
-        if selector.everyone:
-            reason += "; --active leaves it alone"
-        return Verdict(session=session, decision="refuse", reason=reason, lifted_by="--disconnected-ok")
+    if _is_spared_disconnected(session, selector, act, allowed):
+        return _refuse_disconnected(session, selector)
     return Verdict(session=session, decision="act")
+
+
+def _is_spared_disconnected(session: Session, selector: Selector, act: Act, allowed: Allowed) -> bool:
+    """Whether it is a disconnected session that nobody asked to log off in so many words (W2)."""
+    asked_for = selector.names_someone or selector.wants_disconnected or allowed.disconnected_ok
+    return act is Act.LOGOFF and session.state is State.DISCONNECTED and not asked_for
+
+
+def _refuse_disconnected(session: Session, selector: Selector) -> Verdict:
+    reason = "disconnected: unsaved work in it would be lost and nobody would see a warning"
+    if selector.everyone:
+        reason += "; --active leaves it alone"
+    return Verdict(session=session, decision="refuse", reason=reason, lifted_by="--disconnected-ok")
 
 
 def _exempt(session: Session, allowed: Allowed, *, is_named: bool) -> Exemption:

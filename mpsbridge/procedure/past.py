@@ -61,6 +61,8 @@ class Past(NamedTuple):
     """Sessions that were ordered to log off."""
     in_doubt: tuple[Session, ...] = ()
     """Those of them of which the record does not say that they have gone."""
+    settled: frozenset[tuple[int, datetime | None]] = frozenset()
+    """Ids and births of the sessions of which the record says what became of them."""
     announced: datetime | None = None
     """The end that people were told last, where nothing was given back since; by the host's clock."""
     held_until: datetime | None = None
@@ -101,15 +103,13 @@ def past_of(entries: Sequence[Entry]) -> Past:
             case _:
                 pass
     ordered_off = _logged_off(entries)
-    gone = {
-        (what.session, what.born)
-        for what in (entry.what for entry in entries)
-        if isinstance(what, SessionSettled) and what.result in {Result.ENDED, Result.GONE, Result.CHANGED}
-    }
+    settled = [what for what in (entry.what for entry in entries) if isinstance(what, SessionSettled)]
+    gone = {(what.session, what.born) for what in settled if what.result in {Result.ENDED, Result.GONE, Result.CHANGED}}
     return Past(
         told=_notices_told(entries),
         logged_off=ordered_off,
         in_doubt=tuple(session for session in ordered_off if (session.id, session.born) not in gone),
+        settled=frozenset((what.session, what.born) for what in settled),
         announced=announced,
         held_until=held_until,
         lost=lost,

@@ -71,7 +71,23 @@ class SessionLedger:
         self.was_ended([SessionResult(session=one, result=Result.UNKNOWN, text=HANGS, begun=True) for one in hanging])
         self._settle_gone_since(seen, ours)
         self.take(plan.verdicts)
+        self._settle_left_before(seen)
         return plan
+
+    def _settle_left_before(self, seen: Observation) -> None:
+        """Sessions that the plan was to end, and that are not there any more though nothing was done to them.
+
+        What is left of one as processes is an orphaned session, of which others tell.
+        """
+        context = self._context
+        if context.policy.planned is None:
+            return
+        known = self._verdicts.keys() | context.past.settled | {identity(one) for one in context.past.logged_off}
+        left = [one for one in context.policy.planned.absent_from(seen.sessions) if identity(one) not in known]
+        left = [one for one in left if not (one.id in seen.leftovers and dict(seen.births).get(one.id) == one.born)]
+        self.take([Verdict(session=session, decision="act") for session in left])
+        text = "left before the run began" if context.past.boot is None else "left before the run went on"
+        self.settle([SessionResult(session=session, result=Result.GONE, text=text) for session in left])
 
     def _settle_gone_since(self, seen: Observation, hanging: Collection[int]) -> None:
         """Sessions that an earlier life of the run ordered to log off, and that are not there any more."""

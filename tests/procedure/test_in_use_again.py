@@ -124,16 +124,18 @@ def test_a_run_that_goes_on_asks_again_too(stage: Stage) -> None:
 
 
 def test_the_plan_at_a_later_look() -> None:
-    plan = make_plan(seen(BOB, CAROL), IDLE, Act.LOGOFF, Allowed(disconnected_ok=True))
+    allowed = Allowed(disconnected_ok=True)
+    plan = make_plan(seen(BOB, CAROL), IDLE, Act.LOGOFF, allowed)
     assert [one.id for one in plan.acts] == [3, 4]
-    later = ask_again(plan, seen(BOB.model_copy(update={"idle_s": 0})), IDLE)
+    later = ask_again(plan, seen(BOB.model_copy(update={"idle_s": 0})), IDLE, Act.LOGOFF, allowed)
     assert [(one.session.id, one.decision, one.reason) for one in later.verdicts] == [
         (3, "keep", "in use again"),
         (4, "act", ""),  # not there: what became of it is the guard's to find out
     ]
     somebody_else = session(3, "zoe", idle_s=0)
-    assert ask_again(plan, seen(somebody_else), IDLE) == plan
-    assert ask_again(make_plan(seen(ALICE), Selector(users=("alice",)), Act.LOGOFF), seen(ALICE), IDLE).acts == ()
+    assert ask_again(plan, seen(somebody_else), IDLE, Act.LOGOFF, allowed) == plan
+    named = make_plan(seen(ALICE), Selector(users=("alice",)), Act.LOGOFF)
+    assert ask_again(named, seen(ALICE), IDLE, Act.LOGOFF, allowed).acts == ()
 
 
 HOST: dict[str, Any] = {
