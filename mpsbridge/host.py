@@ -27,6 +27,7 @@ from mpsbridge.errors import (
     Stopped,
     TimedOut,
 )
+from mpsbridge.models.presence import presence
 from mpsbridge.models.scripts import Effect, RawOutput
 from mpsbridge.models.sessions import (
     GONE_APART_S,
@@ -383,10 +384,9 @@ class GoneWatch:
         for session_id, session in self._open.items():
             if session_id in self._gone:
                 continue
-            presence = _presence(session, seen)
-            if presence:
+            if why := presence(session, seen):
                 self._first_absent.pop(session_id, None)
-                self._why[session_id] = presence
+                self._why[session_id] = why
             elif at_s - self._first_absent.setdefault(session_id, at_s) >= GONE_APART_S:
                 self._gone.add(session_id)
             else:
@@ -411,19 +411,6 @@ class GoneWatch:
             return result.model_copy(update={"result": Result.ENDED if ended else Result.GONE})
         text = "; ".join(filter(None, (result.text, self._why.get(session_id))))
         return result.model_copy(update={"result": Result.UNKNOWN, "text": text})
-
-
-def _presence(session: Session, seen: Observation) -> str:
-    """Why the session may still be there, as a sentence; empty when it is absent."""
-    listed = next((other for other in seen.sessions if other.id == session.id), None)
-    if listed is not None:
-        if session.born is not None and listed.born is not None:
-            return "" if listed.born != session.born else "the session is still listed"
-        same_row = (listed.user_text, listed.logon_text) == (session.user_text, session.logon_text)
-        return "still listed" if same_row else "the id is listed with other text, and births cannot be read here"
-    if session.id in seen.processes_in:
-        return "its row is gone, but processes of it still run"
-    return ""
 
 
 def _advise(error: NotPublished, snippet: str) -> None:

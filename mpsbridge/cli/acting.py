@@ -102,7 +102,7 @@ def carry_out(call: Call, work: Workplace, plan: ActPlan) -> int:
     """Act as it was planned, and say what came of it; the exit code."""
     run = plan.run
     tell = [f"run {run}: what was sent may go on; 'mpsbridge history {run}' tells which steps have no answer"]
-    with leaving_behind(lambda: tell):
+    with leaving_behind(lambda: [call.terminal.repeated.within(line) for line in tell]):
         result = work.carry_out(plan)
     show(call, result.outcomes, result.verdict, plan.operation.act)
     return conclude(call, work.record, result)

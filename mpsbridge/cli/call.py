@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpsbridge.cli.leaving import Surroundings
+from mpsbridge.cli.repeating import Repeated
 from mpsbridge.cli.terminal import Terminal
 from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.errors import InputError, MpsBridgeError
@@ -98,6 +99,7 @@ def answer(
             quiet=settings.quiet,
             csv_raw=settings.csv_raw,
         )
+        terminal.repeated = Repeated.of(settings)
         _check_form(name, settings)
         log_to_stderr(settings.verbose)
         _warn(terminal, settings)

@@ -75,14 +75,14 @@ class Follower:
 
     def left_behind(self) -> list[str]:
         """What this process would leave behind, and what to do about it."""
-        left = self._view.left_behind()
+        left, within = self._view.left_behind(), self._call.terminal.repeated.within
         if not left:
-            return [f"run {self._run}: nothing is held; 'mpsbridge history {self._run}' tells what was done"]
+            return [within(f"run {self._run}: nothing is held; 'mpsbridge history {self._run}' tells what was done")]
         return [
             f"run {self._run} is left as it is:",
             *(f"  {line}" for line in left),
-            f"  mpsbridge resume {self._run}      goes on with it",
-            f"  mpsbridge release {shlex.join(self._hosts)}      gives back what it holds",
+            within(f"  mpsbridge resume {self._run}      goes on with it"),
+            within(f"  mpsbridge release {shlex.join(self._hosts)}      gives back what it holds"),
             "  Where it blocked logons, the failsafe on the host opens them when the lease has run out.",
         ]
 

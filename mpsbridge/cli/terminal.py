@@ -22,6 +22,7 @@ from pydantic import SecretStr
 from mpsbridge.cli.columns import table_lines
 from mpsbridge.cli.leaving import INTERRUPTION
 from mpsbridge.cli.output import code_after, standard
+from mpsbridge.cli.repeating import Repeated
 from mpsbridge.cli.styled import Style, StyledOutput
 from mpsbridge.errors import InputError, MpsBridgeError, Refused, SettingsError, Unexpected
 from mpsbridge.models.counts import listed
@@ -53,6 +54,8 @@ class Terminal:
         self.csv_raw = csv_raw
         self.today = date.max
         """The day of this call, by which a table tells an old time from one of late."""
+        self.repeated = Repeated()
+        """What a command that is printed as a next step repeats."""
         self._noted: set[str] = set()
         self._said_before: list[object] = []
         self._live: Live | None = None
@@ -67,17 +70,23 @@ class Terminal:
         """Whether a person reads standard output (as opposed to a program)."""
         return self.output is Output.TABLE
 
+    def _shown(self, text: str) -> str:
+        return harmless(self.repeated.within(text))
+
+    def _cell(self, value: object) -> str:
+        return "" if value is None else self._shown(str(value))
+
     def say(self, text: str = "", *, style: Style = "") -> None:
         """A line of the answer, for people only."""
         if self.for_people:
             with self._still():
-                self._out.write_line(harmless(text), style)
+                self._out.write_line(self._shown(text), style)
 
     def note(self, text: str) -> None:
         """A line beside the answer, on standard error; the same one is said once only."""
         if not self.quiet and text not in self._noted:
             self._noted.add(text)
-            self._beside(harmless(text))
+            self._beside(self._shown(text))
 
     def lines(self, text: str) -> None:
         """Several lines beside the answer, as they stand, so that a person can copy them into a file."""
@@ -172,7 +181,7 @@ class Terminal:
 
     def warn(self, text: str) -> None:
         """A warning; shown with ``--quiet`` too."""
-        self._beside(f"warning: {harmless(text)}", "yellow")
+        self._beside(f"warning: {self._shown(text)}", "yellow")
 
     def raw(self, text: str) -> None:
         """Text exactly as it is, on standard output."""
@@ -194,7 +203,7 @@ class Terminal:
         """
         output = self._err if to_stderr else self._out
         before = [] if goes_on_from is None else [goes_on_from]
-        cells = [[_cell(value) for value in row] for row in (*before, *rows)]
+        cells = [[self._cell(value) for value in row] for row in (*before, *rows)]
         heading, *lines = table_lines(columns, cells, output.width, today=self.today)
         with self._still():
             if goes_on_from is None:
@@ -239,11 +248,11 @@ class Terminal:
             self._hint(hint)
 
     def _failure(self, message: str, *, prefix: str) -> None:
-        self._beside(harmless(message), "red", prefix=harmless(prefix))
+        self._beside(self._shown(message), "red", prefix=harmless(prefix))
 
     def _hint(self, hint: str) -> None:
         if hint:
-            self._beside(f"  {harmless(hint)}")
+            self._beside(f"  {self._shown(hint)}")
 
     def _beside(self, text: str, style: Style = "", *, prefix: str = "") -> None:
         """A line on standard error, above the lines that change where there are some."""
@@ -329,10 +338,6 @@ def without_host(host: str, message: str) -> str:
         address, _, said = rest.removeprefix(f"{host} ").partition("): ")
         return f"{said} {address})"
     return rest
-
-
-def _cell(value: object) -> str:
-    return "" if value is None else harmless(str(value))
 
 
 def show_version() -> int:

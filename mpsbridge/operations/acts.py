@@ -7,7 +7,6 @@ again right before the act, because a person may take minutes to say yes (W42).
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from mpsbridge.operations.broken_off import with_sessions
 from mpsbridge.operations.outcomes import judge, may_be_there, never_begun, not_found, refusals_of, refused_is_skipped
 from mpsbridge.operations.workplace import RunResult, Watch, Workplace, nothing_is_sent
 from mpsbridge.planning.lease import why_held
+from mpsbridge.planning.orphans import what_helps
 from mpsbridge.planning.selection import (
     NOT_SPECIFIED,
     Act,
@@ -331,6 +331,5 @@ def _what_helps(host: Host, result: SessionResult) -> SessionResult:
     """A log-off that goes on, or hangs, with the call that sees it through."""
     if result.result is not Result.UNKNOWN or not result.begun or result.text.endswith(CANNOT_TELL):
         return result  # where an account without rights sees nothing more, what only an administrator can do is no help
-    name = shlex.quote(host.name)
-    helps = f"if it hangs: mpsbridge end {name} --session {result.session.id} --no-warning --force-after 10m"
+    helps = what_helps(host.name, result.session.id, result.text)
     return result.model_copy(update={"text": f"{result.text}; {helps}".removeprefix("; ")})

@@ -5,8 +5,10 @@ Rule: whatever has a user's row is not an orphan, and neither is a logon screen 
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 
+from mpsbridge.models.presence import NO_WINLOGON, ROW_GONE
 from mpsbridge.models.sessions import Observation, Session, State
 
 
@@ -39,3 +41,13 @@ def told(seen: Observation) -> Iterable[str]:
         yield f"orphaned sessions (processes without a session row): {', '.join(map(str, rowless))}"
     if userless:
         yield f"orphaned sessions (disconnected or down, without a user): {', '.join(map(str, userless))}"
+
+
+def what_helps(host: str, number: int, why: str) -> str:
+    """What ends a session whose log-off hangs, as the end of a sentence, by why it may still be there."""
+    name = shlex.quote(host)
+    if why.endswith(NO_WINLOGON):
+        return f"run 'rwinsta {number}' on the host, or restart it"
+    if why.endswith(ROW_GONE):
+        return f"if it hangs: mpsbridge reset {name} --session {number}"
+    return f"if it hangs: mpsbridge end {name} --session {number} --no-warning --force-after 10m"

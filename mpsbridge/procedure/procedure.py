@@ -109,6 +109,7 @@ def _all_of_it(
     _end(context, people)
     _see_them_gone(context, people, context.policy.patience_s)
     _force(context, people)
+    people.settle_hanging()
     return _what_follows(context, people, reservation, seen)
 
 

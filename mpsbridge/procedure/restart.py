@@ -91,14 +91,14 @@ class Restart:
                 break
             context.holds_lease = True
             context.pause(LOOK_S)
-        return self._see_through(answer)
+        return self._see_through(answer, seen.leftovers)
 
-    def _see_through(self, answer: PowerAnswer | ModeAnswer) -> str:
+    def _see_through(self, answer: PowerAnswer | ModeAnswer, leftovers: Collection[int]) -> str:
         context, then = self._context, self._context.policy.then
         if isinstance(answer, PowerAnswer) and answer.going_down:
             return self._see_others_order(answer.text)
         if not answer.accepted:
-            raise self._not_taken(answer)
+            raise self._not_taken(answer, leftovers)
         context.tell(OrderGiven(then=then, said=answer.text))
         if then is Then.SHUTDOWN:
             return self._see_quiet()
@@ -106,16 +106,21 @@ class Restart:
             return mode_told(answer.after)
         return self.see_back()
 
-    def _not_taken(self, answer: PowerAnswer | ModeAnswer) -> RemoteError:
-        """Why the host did not take the order, with the call that helps where a session is still there."""
+    def _not_taken(self, answer: PowerAnswer | ModeAnswer, leftovers: Collection[int]) -> RemoteError:
+        """Why the host did not take the order, with the calls that help where sessions are still there; ``leftovers``
+        had no row at the last look.
+        """
         context = self._context
         words = f"the host did not take the order to {context.policy.then}: {answer.text or 'no reason'}"
         if not answer.left:
             return RemoteError(words, may_have_run=False)
-        ids = ",".join(map(str, answer.left))
         host = shlex.quote(context.host.name)
-        hint = f"Where it hangs: mpsbridge end {host} --session {ids} --no-warning --force-after 10m; then repeat."
-        return RemoteError(f"{words}; still there: session {ids.replace(',', ', ')}", hint=hint, may_have_run=False)
+        orphaned = ",".join(str(number) for number in answer.left if number in leftovers)
+        listed = ",".join(str(number) for number in answer.left if number not in leftovers)
+        calls = [f"mpsbridge end {host} --session {listed} --no-warning --force-after 10m"] if listed else []
+        calls += [f"mpsbridge reset {host} --session {orphaned}"] if orphaned else []
+        words = f"{words}; still there: session {', '.join(map(str, answer.left))}"
+        return RemoteError(words, hint=f"Where it hangs: {'; '.join(calls)}; then repeat.", may_have_run=False)
 
     def _see_others_order(self, said: str) -> str:
         """Wait for a restart or shutdown that was scheduled by others, so that this run's order was not taken (W24).

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from mpsbridge.errors import AccessDenied, Refused
+from mpsbridge.models.presence import presence
 from mpsbridge.models.sessions import GONE_APART_S, Observation, Result, Session, SessionGuard, SessionResult, State
+from mpsbridge.planning.orphans import what_helps
 from mpsbridge.planning.policy import HostPlan, judge_again, plan_host
 from mpsbridge.planning.selection import Verdict, refusals_in_words
 from mpsbridge.procedure.context import Identity, ProcedureContext, identity
@@ -57,6 +59,7 @@ class SessionLedger:
         """The same of this life alone: a session that is there still was not ended by an earlier one."""
         self._reset: set[Identity] = set()
         self._absent_since: dict[Identity, float] = {}
+        self._last_seen: Observation | None = None
 
     def judge(self, seen: Observation) -> HostPlan:
         """Give everybody a verdict. Raises :class:`~mpsbridge.errors.Refused` with every reason and its option.
@@ -253,7 +256,7 @@ class SessionLedger:
 
     def settle_absent(self, seen: Observation) -> None:
         """Whoever is not there any more, and of whom nothing else is known: by our doing, or by themselves."""
-        absent = []
+        absent, self._last_seen = [], seen
         for who, known in self._results.items():
             if known.result is Result.UNKNOWN and self._is_gone(who, seen):
                 ours = who in self._begun | self._reset
@@ -262,6 +265,16 @@ class SessionLedger:
                 result = Result.ENDED if ours else Result.GONE
                 absent.append(known.model_copy(update={"result": result, "text": text}))
         self.settle(absent)
+
+    def settle_hanging(self) -> None:
+        """Say of those whose log-off still goes on, when nobody waits for it any more, what ends them."""
+        seen, still = self._last_seen, []
+        for who, known in self._results.items():
+            if seen and known.result is Result.UNKNOWN and who in self._begun - self._reset:
+                why = presence(known.session, seen)
+                helps = what_helps(self._context.host.name, known.session.id, why)
+                still.append(known.model_copy(update={"text": f"{why or known.text}; {helps}"}))
+        self.settle(still)
 
     def _is_gone(self, who: Identity, seen: Observation) -> bool:
         """Whether a second look, some seconds after the first, shows neither row nor processes (W9).

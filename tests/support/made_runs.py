@@ -378,7 +378,7 @@ def make_run(command: str, hosts: Sequence[MadeHost], waves: WavesTable = NO_WAV
         operation = End(command=command, policy=policy, deadline_s=None, waves=waves)
         plan: Any = EndPlan(operation, run, plans, tuple(places), len(hosts), out)
     elif command == "logoff":
-        logoff = MadeLogOff(selector=Selector(everyone=True))
+        logoff = MadeLogOff(selector=Selector(everyone=True), disconnected_ok=True)  # so it does not look again
         values = [
             ActValue(run=run, dry_run=False, sessions=tuple(each.as_planned for each in one.verdicts()))
             for one in hosts

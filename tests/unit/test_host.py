@@ -10,6 +10,7 @@ from support.make_believe import Hands, acted, envelope, observation, row
 
 from mpsbridge.errors import AuthRefused, ConnectionLost, Interrupted, ParseError, RemoteError
 from mpsbridge.models.scripts import Script
+from mpsbridge.models.presence import NO_WINLOGON
 from mpsbridge.models.sessions import LogonMode, Result
 
 ALICE, BOB = row("alice", 2), row("bob", 3)
@@ -147,7 +148,7 @@ def test_w09_processes_without_a_row_are_not_gone() -> None:
     hands = Hands({"observe": observe, "logoff": acted("logoff", s2="ended")})
     host = hands.host(clock=FakeClock())
     (result,) = host.log_off(host.observe().sessions, run="r1")
-    assert (result.result, result.text) == (Result.UNKNOWN, "its row is gone, but processes of it still run")
+    assert (result.result, result.text) == (Result.UNKNOWN, NO_WINLOGON)
 
 
 def test_another_birth_on_the_same_id_means_the_first_is_gone() -> None:
