@@ -9,8 +9,8 @@ from support.fake_clock import FakeClock
 from support.make_believe import Hands, acted, envelope, observation, row
 
 from mpsbridge.errors import AuthRefused, ConnectionLost, Interrupted, ParseError, RemoteError
-from mpsbridge.models.scripts import Script
 from mpsbridge.models.presence import NO_WINLOGON
+from mpsbridge.models.scripts import Script
 from mpsbridge.models.sessions import LogonMode, Result
 
 ALICE, BOB = row("alice", 2), row("bob", 3)
