@@ -11,7 +11,8 @@
     │     ├─ NotBegun           not-begun       no: the call ended before its turn
     │     │  └─ NoTurn          no-turn         no: the waves of a plan do not let it begin
     │     ├─ StillHeld          held            no: it cannot be released like this
-    │     └─ HostReleased       released        no: somebody else has ended the run's lease there
+    │     ├─ HostReleased       released        no: somebody else has ended the run's lease there
+    │     └─ AnotherComputer    other-computer  no: the name leads to another computer than that of the run
     ├─ NotSent                  not-sent        no: the script did not reach PowerShell
     │  ├─ Unreachable           unreachable
     │  │  └─ NotWinrm           not-winrm
@@ -150,6 +151,13 @@ class HostReleased(Refused):
 
     kind = "released"
     default_hint = "Begin a new run for it, if it is still to be done."
+
+
+class AnotherComputer(Refused):
+    """The name or address of the host leads to another computer than the one that the run is about."""
+
+    kind = "other-computer"
+    default_hint = "Check what the name means now ('mpsbridge hosts' shows the address), then repeat the call."
 
 
 class NotSent(MpsBridgeError):

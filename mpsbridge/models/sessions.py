@@ -166,6 +166,8 @@ class Observation(Frozen):
     sessions: tuple[Session, ...]
     observed: AwareDatetime
     boot: AwareDatetime | None
+    computer: str | None = None
+    """The computer's own name (NetBIOS), whatever name or address led to it."""
     logon_mode: LogonMode | None = None
     multipoint: Literal["2012", "2016"] | None = None
     elevated: bool | None = None

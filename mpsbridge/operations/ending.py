@@ -16,7 +16,16 @@ from types import MappingProxyType
 
 from pydantic import Field, JsonValue, field_validator
 
-from mpsbridge.errors import HostReleased, InputError, JournalError, JournalLost, MpsBridgeError, NotBegun, NoTurn
+from mpsbridge.errors import (
+    AnotherComputer,
+    HostReleased,
+    InputError,
+    JournalError,
+    JournalLost,
+    MpsBridgeError,
+    NotBegun,
+    NoTurn,
+)
 from mpsbridge.fleet import LOOK_S
 from mpsbridge.host import Host
 from mpsbridge.models.durations import format_duration
@@ -43,7 +52,7 @@ from mpsbridge.planning.policy import HostPlan, Policy, new_sessions_too, plan_h
 from mpsbridge.planning.spared import Unmatched, unmatched
 from mpsbridge.procedure.context import ProcedureContext
 from mpsbridge.procedure.notices import check_template
-from mpsbridge.procedure.past import Past, left_by, past_of
+from mpsbridge.procedure.past import Past, check_computer, left_by, past_of
 from mpsbridge.procedure.procedure import end_sessions
 from mpsbridge.reports.report import HostReport
 from mpsbridge.reports.summary import make_report
@@ -335,8 +344,10 @@ def _plan(
 
     def look(host: Host) -> HostPlan:
         seen = host.observe(programs=policy.keep_running)
-        if host.name in pasts and (why := left_by(pasts[host.name], seen, run, seen.observed)):
-            raise HostReleased(why)
+        if past := pasts.get(host.name):
+            check_computer(past.computer, seen, run)
+            if why := left_by(past, seen, run, seen.observed):
+                raise HostReleased(why)
         return plan_host(host.name, seen, operation.policy_on(host.name), run=run, fate_of=work.fate_of)
 
     looks = work.look(work.fleet(gives_back=True), look)
@@ -561,6 +572,8 @@ def _verdict_on(hosts: Sequence[HostReport], outcomes: Sequence[Outcome[EndValue
 def _is_unsettled(work: Workplace, run: str, outcomes: Sequence[Outcome[EndValue]]) -> bool:
     """Whether it is not known of some host what happened there, or something is held there."""
     others = [outcome for outcome in outcomes if not isinstance(outcome, Done)]
-    return any(
+    failures = [one.failure for one in others if isinstance(one, Failed)]
+    is_elsewhere = any(failure.kind == AnotherComputer.kind for failure in failures)
+    return is_elsewhere or any(
         (isinstance(one, Failed) and one.failure.may_have_run) or is_held(work.record, run, one.host) for one in others
     )

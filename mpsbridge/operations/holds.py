@@ -10,20 +10,21 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Annotated, TypeVar
 
 from pydantic import Field, JsonValue
 
-from mpsbridge.errors import JournalError, JournalLost, MpsBridgeError, Refused, StillHeld
+from mpsbridge.errors import AnotherComputer, JournalError, JournalLost, MpsBridgeError, Refused, StillHeld
 from mpsbridge.host import Host
 from mpsbridge.models.counts import counted, listed
 from mpsbridge.models.frozen import Frozen, Given
-from mpsbridge.models.outcomes import Done, Outcome
+from mpsbridge.models.outcomes import Done, Failed, Failure, Outcome
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import LogonMode, Observation, Session, SessionResult, to_cim
 from mpsbridge.operations.outcomes import judge, never_begun, refused_is_skipped
-from mpsbridge.operations.released import leave, open_runs_of
+from mpsbridge.operations.released import hosts_of, leave, open_runs_of
 from mpsbridge.operations.workplace import RunResult, Watch, Workplace
 from mpsbridge.planning.lease import (
     DIGITS,
@@ -41,6 +42,7 @@ from mpsbridge.planning.lease import (
 from mpsbridge.planning.policy import Sender
 from mpsbridge.procedure.cancellation import release_notices
 from mpsbridge.procedure.notices import sender_of
+from mpsbridge.procedure.past import other_computer, past_of
 from mpsbridge.runs.events import Finished, Happening, Phase, Step, StepSent
 from mpsbridge.runs.recording import BestEffort, Record, recorded
 from mpsbridge.snippets.catalogue import load_templates
@@ -70,6 +72,8 @@ class LeaseValue(Frozen):
     digest: str | None = None
     """Of a damaged lease; null too where the host could not read its text."""
     text: str = ""
+    computer: str | None = None
+    """The computer's own name."""
 
     @property
     def is_held(self) -> bool:
@@ -86,12 +90,14 @@ class LeaseValue(Frozen):
     @classmethod
     def of(cls, seen: Observation) -> LeaseValue:
         """What a look tells."""
-        lease, mode = read_lease(seen.lease), seen.logon_mode
+        lease, mode, computer = read_lease(seen.lease), seen.logon_mode, seen.computer
         if lease is None:
-            return cls(logons=mode)
+            return cls(logons=mode, computer=computer)
         if isinstance(lease, Damaged):
-            return cls(logons=mode, readable=False, digest=lease.digest, text="; ".join(doubts(seen.problems)))
+            said = "; ".join(doubts(seen.problems))
+            return cls(logons=mode, computer=computer, readable=False, digest=lease.digest, text=said)
         return cls(
+            computer=computer,
             run=lease.run,
             owner=lease.owner,
             reason=lease.reason,
@@ -246,11 +252,14 @@ class Release(Given):
     sender: Sender = ""
 
     def plan(self, work: Workplace) -> LeasePlan:
-        """Look who holds each host."""
+        """Look who holds each host: one that is another computer by now than that of an open run is refused."""
         looks = work.fleet().run(lease_of)
-        outcomes = [one if isinstance(one, Done) else never_begun(one) for one in looks]
+        leaves = {one.host: _runs_that_lose(work, one.host, one.value) for one in looks if isinstance(one, Done)}
+        outcomes = [
+            (_elsewhere(work, one, leaves[one.host]) or one) if isinstance(one, Done) else never_begun(one)
+            for one in looks
+        ]
         found = {place: one.value for place, one in enumerate(outcomes) if isinstance(one, Done)}
-        leaves = {outcomes[place].host: _runs_that_lose(work, outcomes[place].host, found[place]) for place in found}
         values = {place: value for place, value in found.items() if value.is_held or leaves[outcomes[place].host]}
         would = [
             _saying(one, "would be released" if place in values else _still_closed(one))
@@ -278,6 +287,20 @@ class Release(Given):
         if seen.lease is not None and (there.run, there.owner, there.digest) != (asked.run, asked.owner, asked.digest):
             raise StillHeld(_CHANGED, hint=_LOOK)
         return _give_back(steps, seen, sender=self.sender or sender_of(work.actor))
+
+
+def _elsewhere(work: Workplace, look: Done[LeaseValue], runs: Sequence[str]) -> Failed | None:
+    """The outcome of a host that nobody holds, and that is another computer than that of a run which would lose it: the
+    true one is held still.
+    """
+    for run in () if look.value.is_held else runs:
+        with suppress(JournalError, JournalLost):  # then nobody knows which computer it was
+            names = [name for name in hosts_of(work.record.find(run)) if name.casefold() == look.host.casefold()]
+            pasts = [past_of(work.record.entries(run, host=name)) for name in names]
+            if why := next(filter(None, (other_computer(past.computer, look.value.computer) for past in pasts)), ""):
+                failure = Failure.of(AnotherComputer(why))
+                return Failed(host=look.host, address=look.address, elapsed_s=look.elapsed_s, failure=failure)
+    return None
 
 
 def _still_closed(outcome: Done[LeaseValue]) -> str:

@@ -13,7 +13,7 @@ from mpsbridge.errors import HostReleased, JournalError
 from mpsbridge.host import Host
 from mpsbridge.models.outcomes import Done, Failed, Failure
 from mpsbridge.operations.workplace import Workplace
-from mpsbridge.procedure.past import left_by, past_of
+from mpsbridge.procedure.past import check_computer, left_by, past_of
 from mpsbridge.reports.summary import judge, make_report
 from mpsbridge.reports.words import RESUMABLE
 from mpsbridge.runs.events import HostStopped
@@ -106,6 +106,7 @@ def released_meanwhile(work: Workplace, run: str, hosts: Sequence[str]) -> list[
 
     def left(host: Host) -> str:
         seen = host.observe()
+        check_computer(pasts[host.name].computer, seen, run)
         return left_by(pasts[host.name], seen, run, seen.observed)
 
     looks = work.fleet(gives_back=True).run(left, only=held)

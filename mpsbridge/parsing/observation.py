@@ -82,6 +82,7 @@ def _observe(answer: ObserveAnswer, notes: list[str], check: Check) -> Observati
     return Observation(
         observed=host.now,
         boot=from_cim(answer.boot).astimezone(host.zone) if answer.boot else None,
+        computer=answer.computer,
         sessions=tuple(sessions),
         rows=(*quser.tables.rows, *(qwinsta.rows if qwinsta else ())),
         processes_in=tuple(sorted(before | after)),

@@ -57,6 +57,8 @@ class PlannedHost(Frozen):
     """
 
     at: AwareDatetime | None = None
+    computer: str | None = None
+    """The computer's own name."""
     sessions: tuple[Seen, ...] = ()
 
     def ends(self, session: Session) -> bool:

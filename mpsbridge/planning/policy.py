@@ -172,6 +172,7 @@ class HostPlan(Frozen):
     holder: Holder | None = None
     """Who else holds the host."""
     observed: AwareDatetime | None = None
+    computer: str | None = None
     locale: str | None = None
     offset_until: AwareDatetime | None = None
     """Until when the host's offset is what it is now."""
@@ -229,6 +230,7 @@ def plan_host(
         matched=tuple(_matched(host, seen, policy)),
         holder=held,
         observed=seen.observed,
+        computer=seen.computer,
         locale=seen.locale,
         offset_until=seen.offset_until,
     )
@@ -238,7 +240,8 @@ def planned_on(host: str, plan: HostPlan, policy: Policy) -> PlannedHost:
     """What is kept of a host's plan until it is carried out."""
     ids = {*policy.selector.session_ids, *_ids_kept(host, policy)}
     seen = (Seen.of(one.session, is_meant=one.decision == "act") for one in plan.verdicts)
-    return PlannedHost(at=plan.observed, sessions=tuple(one for one in seen if one.is_meant or one.id in ids))
+    named = tuple(one for one in seen if one.is_meant or one.id in ids)
+    return PlannedHost(at=plan.observed, computer=plan.computer, sessions=named)
 
 
 def new_sessions_too(policy: Policy) -> str:

@@ -13,11 +13,11 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol, TypeVar
 
 from mpsbridge.clock import Clock
-from mpsbridge.errors import HostReleased, MpsBridgeError, Stopped
+from mpsbridge.errors import AnotherComputer, HostReleased, MpsBridgeError, Stopped
 from mpsbridge.models.sessions import AllowedSession, LogonMode, Logons, Observation, Session, SessionResult
 from mpsbridge.planning.policy import Policy
 from mpsbridge.procedure.notices import sender_of
-from mpsbridge.procedure.past import Past, ended_by_others
+from mpsbridge.procedure.past import Past, check_computer, ended_by_others
 from mpsbridge.runs.events import (
     AnyHappening,
     Event,
@@ -137,6 +137,10 @@ class ProcedureContext:
         self.problems: list[str] = []
         self.disrupted = False
         """Whether an order that ends sessions or takes the host down was sent, or may have been."""
+        self.computer = self.past.computer or (policy.planned.computer if policy.planned else None)
+        """The computer's own name, as the plan or an earlier look has it."""
+        self.is_elsewhere = False
+        """Whether the last look was at another computer, so that nothing is given back there."""
         self.has_sent = False
         """Whether any step that changes something was sent."""
         self.has_looked = False
@@ -194,6 +198,7 @@ class ProcedureContext:
         return self._take_in(self.host.look())
 
     def _take_in(self, seen: Observation) -> Observation:
+        self._check_computer(seen)
         self.has_looked = True
         self._ahead, self._zone = seen.observed - self.clock.now(), seen.observed.tzinfo
         self.offset_until = seen.offset_until
@@ -203,11 +208,20 @@ class ProcedureContext:
                 sessions=tuple(session.id for session in seen.sessions),
                 logons=seen.logon_mode,
                 boot=seen.boot,
+                computer=seen.computer,
             )
         )
         if self.holds_lease:
             self._check_is_ours(seen)
         return seen
+
+    def _check_computer(self, seen: Observation) -> None:
+        try:
+            check_computer(self.computer, seen, self.run)
+        except AnotherComputer:
+            self.is_elsewhere = True
+            raise
+        self.computer, self.is_elsewhere = seen.computer or self.computer, False
 
     def _check_is_ours(self, seen: Observation) -> None:
         """Raise ``HostReleased`` at the first sign that others have the host now; a restart of theirs is said.

@@ -12,6 +12,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import NamedTuple
 
+from mpsbridge.errors import AnotherComputer
 from mpsbridge.models.sessions import Observation, Result, Session, to_cim
 from mpsbridge.planning.lease import Lease, holder, is_of_run, read_lease
 from mpsbridge.procedure.notices import mark_of
@@ -71,6 +72,8 @@ class Past(NamedTuple):
     """Whether the lease was gone, by somebody else's doing, when a life came to give it back."""
     boot: datetime | None = None
     """The host's boot identity at the last look."""
+    computer: str | None = None
+    """The computer's own name at the last look."""
     order: EarlierOrder | None = None
     """The order to go down, to restart or to switch the mode that the host took, or may have taken."""
     is_unknown: bool = False
@@ -82,6 +85,7 @@ def past_of(entries: Sequence[Entry]) -> Past:
     announced: datetime | None = None
     held_until: datetime | None = None
     boot: datetime | None = None
+    computer: str | None = None
     lost = False
     ordered: dict[int, EarlierOrder] = {}
     for number, what in ((entry.number, entry.what) for entry in entries):
@@ -95,7 +99,7 @@ def past_of(entries: Sequence[Entry]) -> Past:
             case LeaseLost():
                 lost = True
             case Looked():
-                boot = what.boot or boot
+                boot, computer = what.boot or boot, what.computer or computer
             case StepSent() if what.step.takes_host_down:
                 ordered[number] = EarlierOrder(boot, is_taken=False)
             case StepAnswered() if what.intent in ordered:
@@ -114,6 +118,7 @@ def past_of(entries: Sequence[Entry]) -> Past:
         held_until=held_until,
         lost=lost,
         boot=boot,
+        computer=computer,
         order=next(iter(ordered.values()), None),
         is_unknown=is_in_doubt(entries),
     )
@@ -127,6 +132,26 @@ def _judge(ordered: dict[int, EarlierOrder], answered: StepAnswered) -> None:
         ordered[answered.intent] = ordered[answered.intent]._replace(is_taken=True, mode=str(mode or ""))
     elif not said.get("going_down"):
         del ordered[answered.intent]
+
+
+def other_computer(known: str | None, computer: str | None) -> str:
+    """Why a host is not the ``known`` computer, by its own name; empty where it is, or nobody can say.
+
+    Names of computers are told apart within a domain. A boot identity and births tell nothing here: a restart by others
+    changes them, too.
+    """
+    if not known or not computer or known.casefold() == computer.casefold():
+        return ""
+    return f"{computer} is not the computer that the run is about ({known})"
+
+
+def check_computer(known: str | None, seen: Observation, run: str) -> None:
+    """Raise ``AnotherComputer`` where a look is at another computer than the ``known`` one.
+
+    The very lease of the run says that it is the same computer, with a name that it was given since.
+    """
+    if not is_of_run(seen.lease, run) and (why := other_computer(known, seen.computer)):
+        raise AnotherComputer(why)
 
 
 def left_by(past: Past, seen: Observation, run: str, now: datetime) -> str:

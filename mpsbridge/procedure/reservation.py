@@ -211,6 +211,9 @@ class Reservation:
             return
         context.phase = Phase.RESTORE
         self.is_given_back = False
+        if context.is_elsewhere:
+            self._leave("nothing was given back: the name leads to another computer now")
+            return
         if not (self._attempt("marking the lease", self._mark) and self._attempt("restoring logons", self._restore)):
             self._leave("the failsafe on the host restores logons when the lease has run out")
             return

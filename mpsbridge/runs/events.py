@@ -229,6 +229,8 @@ class Looked(Happening):
     sessions: tuple[int, ...] = ()
     logons: LogonMode | None = None
     boot: AwareDatetime | None = None
+    computer: str | None = None
+    """The computer's own name."""
 
     def text(self) -> str:
         """How many sessions there are, and whether logons are open."""

@@ -176,7 +176,7 @@ INSIDE: dict[type[BaseModel], tuple[type[BaseModel], set[str]]] = {
     sessions.Logons: (LogonsValue, set()),
     ActValue: (acts.ActValue, set()),
     EndValue: (acts.EndValue, set()),
-    LeaseValue: (leases.LeaseValue, set()),
+    LeaseValue: (leases.LeaseValue, {"computer"}),
     Check: (doctor.Check, set()),
     Diagnosis: (doctor.DoctorValue, {"raw"}),
     Run: (history.Run, set()),

@@ -21,7 +21,6 @@ from mpsbridge.procedure.context import ProcedureContext
 from mpsbridge.procedure.notices import mark_of
 from mpsbridge.procedure.past import past_of
 from mpsbridge.procedure.procedure import end_sessions
-from mpsbridge.procedure.sessions import HANGS
 from mpsbridge.runs.ended import EndValue
 from mpsbridge.runs.events import EndAnnounced, LeaseTaken, MarkTold, NoticesMarked, Phase
 from mpsbridge.runs.journal import Journal
@@ -77,7 +76,8 @@ def test_a_session_that_this_run_left_half_dead_does_not_refuse_it(host: FakeHos
     host.people[2].hung = host.people[2].loses_row = True
     assert results(live(host, journal))["alice"][0] == "unknown"
     again = live(host, journal)
-    assert results(again) == {"alice": ("unknown", HANGS)}
+    said = "its row is gone, but processes of it still run; if it hangs: mpsbridge reset ts1 --session 2"
+    assert results(again) == {"alice": ("unknown", said)}
     assert host.lease is None
     with pytest.raises(RemoteError, match="still there: session 2"):
         live(host, journal, then=Then.RESTART)

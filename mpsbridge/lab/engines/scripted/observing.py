@@ -51,6 +51,7 @@ def look(host: LabHost, _: Arguments, problems: Problems) -> Result:
     if not elevated(host):
         problems.append(NO_BOOT)
     return {
+        "computer": facts.computer,
         "now": cim(host.now()),
         "utc_offset_min": facts.utc_offset_min,
         "offset_until": None,
@@ -77,7 +78,6 @@ def observe(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
         problems.append(f"MultiPoint: {_NO_MULTIPOINT}")
     wms = multipoint(host)
     return seen | {
-        "computer": facts.computer,
         "patterns": {
             "short_date": facts.patterns.short_date,
             "short_time": facts.patterns.short_time,
