@@ -18,7 +18,7 @@ from mpsbridge.operations.ending import DEADLINE_S, End
 from mpsbridge.operations.planfile import read_notice
 from mpsbridge.operations.resumption import OpenRun, nothing_open, open_run, was_stopped
 from mpsbridge.operations.workplace import RunResult
-from mpsbridge.planning.end_options import EndOptions, make_policy
+from mpsbridge.planning.end_options import EndOptions, make_policy, shown_nowhere
 from mpsbridge.planning.selection import SAY_WHO, Selector
 from mpsbridge.runs.journal import Journal, Run
 from mpsbridge.runs.verdict import RunVerdict
@@ -37,7 +37,9 @@ def end(
     """``end``: plan on every host, ask, carry out."""
     if who is None:
         raise InputError(SAY_WHO)
-    policy = make_policy(who, options._replace(sender=options.sender or call.settings.sender))
+    policy = make_policy(who, options, sender=call.settings.sender)
+    if notice_file and not policy.warn_s:
+        raise InputError(shown_nowhere("--notice-file"))
     demand_own_file(call, "--events", events, notice_file=notice_file)
     template = read_notice(notice_file) if notice_file else None
     targets = call.targets(hosts, who)

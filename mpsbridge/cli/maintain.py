@@ -35,9 +35,7 @@ def maintain(
     call.look_at("plan", file)
     text = text_of_plan(file)  # once: it may be a pipe, and another file by the end
     plan = plan_of(file, text)
-    policy = policy_of(plan, file)
-    if not policy.sender:
-        policy = policy.model_copy(update={"sender": call.settings.sender})
+    policy = policy_of(plan, file, sender=call.settings.sender)
     for option, path, other in (("--events", events, failed_to), ("--failed-to", failed_to, None)):
         demand_own_file(call, option, path, plan=file, notice_file=plan.notices.file, failed_to=other)
     template = read_notice(plan.notices.file) if plan.notices.file else None

@@ -19,7 +19,7 @@ from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.then import Then
 from mpsbridge.models.toml import line_of, load, problems
 from mpsbridge.operations.waves import WavesTable
-from mpsbridge.planning.end_options import EndOptions, make_policy
+from mpsbridge.planning.end_options import RETURN_TIMEOUT, EndOptions, make_policy
 from mpsbridge.planning.options import selector
 from mpsbridge.planning.policy import Allowances, Closing, Policy, Sender
 from mpsbridge.planning.selection import Selector
@@ -54,7 +54,7 @@ class PolicyTable(Allowances):
     no_failsafe: bool = False
     settle: Duration = "2m"
     force_after: Duration | None = None
-    return_timeout: Duration = "60m"
+    return_timeout: Duration = RETURN_TIMEOUT
     host_deadline: Duration = "3h"
     deadline: Duration = "6h"
 
@@ -152,10 +152,12 @@ def plan_of(path: Path, text: str) -> Plan:
     return plan
 
 
-def policy_of(plan: Plan, path: Path) -> Policy:
-    """The policy of the plan in that file. Raises ``InputError`` that names the file."""
+def policy_of(plan: Plan, path: Path, *, sender: str = "") -> Policy:
+    """The policy of the plan in that file, with the ``sender`` for one without. Raises ``InputError`` that names it."""
+    if plan.notices.file is not None and not plan.notices.at:
+        raise InputError(f"the plan {path}: notices.file: no notice is shown (at = []); leave one of the two out")
     try:
-        return make_policy(plan.selector, plan.options)
+        return make_policy(plan.selector, plan.options, sender=sender)
     except InputError as error:
         said = f"notices.at: {error.complaint}" if error.field == "warn_s" else str(error)
         raise InputError(f"the plan {path}: {said}", hint=error.hint) from error

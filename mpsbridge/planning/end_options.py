@@ -1,11 +1,12 @@
 """The options of the procedure as people write them: on the command line, and in a plan file. Pure.
 
-Rule: what is wrong is an ``InputError`` whose message begins with the option.
+Rules: what is wrong is an ``InputError`` whose message begins with the option; one that can change nothing beside the
+others is refused, because who typed it expects something else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from mpsbridge.errors import InputError
@@ -18,6 +19,8 @@ from mpsbridge.planning.selection import Selector
 
 COMES_BACK = frozenset({Then.RESTART, Then.CONSOLE_MODE, Then.STATION_MODE})
 """What ends with a host that is back."""
+RETURN_TIMEOUT = "60m"
+"""How long a host is waited for where nothing is said about it."""
 WARN = "15m,5m,1m"
 """When people are told where nothing is said about it."""
 
@@ -75,8 +78,10 @@ def end_options(
     )
 
 
-def make_policy(who: Selector, options: EndOptions) -> Policy:
-    """The policy that the options describe. Raises ``InputError`` that names the option."""
+def make_policy(who: Selector, options: EndOptions, *, sender: str = "") -> Policy:
+    """The policy that the options describe, with the ``sender`` where they have none. Raises ``InputError`` that names
+    the option.
+    """
     for option, value, known in (("--then", options.then, Then), ("--logons", options.logons, Closing)):
         if value not in set(known):
             raise InputError(f"{option}: {not_one_of(value, list(known))}")
@@ -109,7 +114,36 @@ def make_policy(who: Selector, options: EndOptions) -> Policy:
     fields["keep_running"] = tuple(one for text in options.keep_running for one in several(text))
     fields["closing"] = fields.pop("logons")
     del fields["warn"]
-    return Policy(selector=who, warn_s=warn_s, **fields)
+    policy = Policy(selector=who, warn_s=warn_s, **fields)
+    if idle := next(_without_effect(policy, options), None):
+        raise InputError(idle)
+    return policy.model_copy(update={"sender": policy.sender or sender})
+
+
+def shown_nowhere(option: str) -> str:
+    """The sentence about an option of notices where none is shown."""
+    return f"{option}: no notice is shown (--no-warning); leave one of the two out"
+
+
+def _without_effect(policy: Policy, options: EndOptions) -> Iterator[str]:
+    """The options that can change nothing beside the others, each with what to type instead."""
+    if policy.hold_logons and not policy.restarts:
+        yield (
+            "--hold-logons: it keeps logons blocked through a restart, and none follows; add --then restart, or use"
+            " 'mpsbridge logons HOST --set drain'"
+        )
+    if policy.hold_logons and policy.closing is Closing.LEAVE:
+        yield "--hold-logons: no logons are blocked (--logons leave); leave one of the two out"
+    if policy.hold_logons and policy.closing in {Closing.DISABLED, Closing.DRAIN_UNTIL_RESTART}:
+        yield f"--hold-logons: '{policy.closing}' ends at the restart; use --logons drain, or leave --hold-logons out"
+    if not policy.warn_s and policy.sender:
+        yield shown_nowhere("--sender")
+    if not policy.warn_s and policy.unwarned_ok:
+        yield shown_nowhere("--unwarned-ok")
+    if not policy.failsafe and policy.leaves_logons and not policy.restarts:
+        yield "--no-failsafe: no logons are blocked here, so there is no failsafe; leave it out"
+    if options.return_timeout != RETURN_TIMEOUT and not policy.restarts:
+        yield "--return-timeout: nothing follows for which a host would be waited; add --then restart, or leave it out"
 
 
 def _host_and_id(text: str) -> tuple[str, int]:

@@ -252,6 +252,12 @@ ALLOWED = {
 SHARD = {"shard": Proof(["--shard", "1/2"], "hosts", base=["ts2", "ts3", "ts4", "ts5"])}
 EVENTS = {"events": Proof(["--events", "events.jsonl"], "files")}
 DRY_RUN = {"dry_run": Proof(["--dry-run"], "reads")}
+BESIDE = {
+    "hold_logons": ["--then", "restart"],
+    "no_failsafe": ["--logons", "drain"],
+    "return_timeout": ["--then", "restart"],
+}
+"""Without these words the option could change nothing, and is refused."""
 OWN: dict[str, dict[str, Proof]] = {
     "sessions": {**SELECTOR, **SHARD, "watch": Proof(["--watch", "0s"], said="--watch: at least 1s")},
     "stations": SHARD,
@@ -282,7 +288,7 @@ OWN: dict[str, dict[str, Proof]] = {
         **EVENTS,
         **ALLOWED,
         **{
-            name: Proof(["--" + name.replace("_", "-"), *words], "operations")
+            name: Proof(["--" + name.replace("_", "-"), *words], "operations", base=BESIDE.get(name, ()))
             for name, words in {
                 "warn": ["3m"],
                 "no_warning": [],
@@ -463,6 +469,49 @@ def test_a_variable_and_a_key_of_the_file_are_what_the_option_is(
     assert getattr(load_settings({}), name) == typed
 
 
+WITHOUT_EFFECT = [
+    (["--hold-logons"], "hold_logons = true", "--hold-logons: it keeps logons blocked through a restart"),
+    (
+        ["--hold-logons", "--then", "restart", "--logons", "leave"],
+        'hold_logons = true\nlogons = "leave"',
+        "--hold-logons: ",
+    ),
+    (
+        ["--hold-logons", "--then", "restart", "--logons", "disabled"],
+        "",
+        "--hold-logons: 'disabled' ends at the restart; use --logons drain",
+    ),
+    (["--no-warning", "--sender", "the IT desk"], '[notices]\nat = []\nsender = "the IT desk"', "--sender: no notice"),
+    (["--no-warning", "--unwarned-ok"], "unwarned_ok = true\n[notices]\nat = []", "--unwarned-ok: no notice is shown"),
+    (["--no-warning", "--notice-file", "notice"], '[notices]\nat = []\nfile = "notice"', "file: no notice is shown"),
+    (["--no-failsafe"], 'user = ["alice"]\nno_failsafe = true', "--no-failsafe: no logons are blocked here"),
+    (["--no-failsafe", "--logons", "leave"], 'no_failsafe = true\nlogons = "leave"', "--no-failsafe: no logons are"),
+    (["--return-timeout", "9m"], 'return_timeout = "9m"', "--return-timeout: nothing follows"),
+]
+"""What is typed beside ``end ts1 --user alice``, the same in a plan's ``[policy]``, and how it is refused."""
+
+
+@pytest.mark.parametrize(("words", "table", "said"), WITHOUT_EFFECT)
+def test_an_option_that_can_change_nothing_is_refused(
+    words: list[str], table: str, said: str, seen: Seen, mpsbridge: Command, tmp_path: Path
+) -> None:
+    found = mpsbridge(*BASE["end"], *words)
+    assert (found.code, said in found.err) == (2, True), found.err
+    if table:
+        (tmp_path / "plan.toml").write_text(f"{PLAN}[policy]\n{table}\n", "utf-8")
+        found = mpsbridge(*BASE["maintain"])
+        assert (found.code, said in found.err) == (2, True), found.err
+    assert seen.operations == seen.hosts == []
+
+
+def test_a_sender_of_the_settings_is_passed_over_where_no_notice_is_shown(
+    seen: Seen, mpsbridge: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MPSBRIDGE_SENDER", "the IT desk")
+    mpsbridge(*BASE["end"], "--no-warning")
+    assert seen.operations
+
+
 KEYS = {
     "hosts": 'hosts = ["ts2"]', "reason": 'reason = "exam"', "then": 'then = "restart"',
     "policy.all": "all = true", "policy.user": 'user = ["bob"]', "policy.active": "active = true",
@@ -488,11 +537,15 @@ def test_every_key_of_a_plan_has_a_line() -> None:
     assert keys | {f"{table}.{key}" for table, model in tables.items() for key in model.model_fields} == KEYS.keys()
 
 
+BESIDE_IN_PLAN = 'then = "restart"\n'
+
+
 @pytest.mark.parametrize("key", KEYS)
 def test_a_key_of_a_plan_reaches_the_run(key: str, seen: Seen, mpsbridge: Command, tmp_path: Path) -> None:
     table, _, name = key.rpartition(".")
-    before = PLAN + ('\n[policy]\nuser = ["alice"]\n' if key == "policy.all" else "")
-    lines = [line for line in PLAN.splitlines() if line.partition(" ")[0] != key]
+    plan = PLAN + (BESIDE_IN_PLAN if key in {"policy.hold_logons", "policy.return_timeout"} else "")
+    before = plan + ('\n[policy]\nuser = ["alice"]\n' if key == "policy.all" else "")
+    lines = [line for line in plan.splitlines() if line.partition(" ")[0] != key]
     after = "\n".join([*lines, *([f"[{table}]"] if table else []), KEYS[key]]) + "\n"
     found = []
     for text in (before, after):
