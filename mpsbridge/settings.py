@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -23,7 +23,7 @@ from mpsbridge.models.credentials import Auth
 from mpsbridge.models.durations import MOST_S, parse_duration
 from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.targets import EndpointName, FileName, Filled, ServiceName
-from mpsbridge.models.toml import load
+from mpsbridge.models.toml import line_of, load
 from mpsbridge.snippets.fields import OneLine
 
 ENVIRONMENT_PREFIX = "MPSBRIDGE_"
@@ -116,10 +116,26 @@ def _variables() -> dict[str, str]:
     return {names[variable]: value for variable, value in os.environ.items() if variable in names}
 
 
+_IN_TOML: dict[Any, str] = {bool: "bool_type", int: "int_type", int | None: "int_type"}
+"""What a setting must be in the file, as a complaint names it; variables have words for it, and times are texts."""
+
+
+def _wrong_types(path: Path, text: str, document: Mapping[str, Any]) -> Iterator[str]:
+    """A sentence for each value of the file that is a yes, a no or a number in another type."""
+    for name, value in document.items():
+        field = Settings.model_fields.get(name)
+        is_time = field is not None and any(isinstance(each, BeforeValidator) for each in field.metadata)
+        kind = None if field is None or is_time else _IN_TOML.get(field.annotation)
+        if kind is not None and type(value) is not (bool if kind == "bool_type" else int):
+            line, _ = line_of(text, [name])
+            yield f"{path}:{line}: {name}: {complaint({'type': kind, 'loc': (name,), 'input': value})}"
+
+
 def _document(path: Path) -> dict[str, Any]:
     """What the settings file says. Raises ``SettingsError``."""
     try:
-        document = load(read_text(path)) if path.is_file() else {}
+        text = read_text(path) if path.is_file() else ""
+        document = load(text)
     except OSError as error:
         raise SettingsError(f"the settings file {path} cannot be read: {error.strerror or error}") from error
     except ValueError as error:
@@ -129,6 +145,8 @@ def _document(path: Path) -> dict[str, Any]:
             f"{path}: a password does not stand in the settings file",
             hint="Say where it is, with password_file, or keep it in the key store (pip install 'mpsbridge[keyring]').",
         )
+    if wrong := list(_wrong_types(path, text, document)):
+        raise SettingsError("; ".join(wrong))
     return document
 
 

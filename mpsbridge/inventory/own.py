@@ -24,7 +24,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, ValidationError, model_validator
 
 from mpsbridge.errors import InputError
 from mpsbridge.inventory.entries import (
@@ -64,13 +64,13 @@ def _names(values: Sequence[str]) -> tuple[str, ...]:
 class Variables(Frozen):
     """What can be said of one host, of a group, or of all."""
 
-    port: int | None = Field(default=None, ge=1, le=65535)
-    tls: bool | None = None
+    port: int | None = Field(default=None, ge=1, le=65535, strict=True)
+    tls: StrictBool | None = None
     auth: Auth | None = None
     username: Filled | None = None
     spn: ServiceName | None = None
     ca_file: FileName | None = None
-    insecure_tls: bool | None = None
+    insecure_tls: StrictBool | None = None
     configuration: EndpointName | None = None
     password_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     password_file: FileName | None = None

@@ -42,6 +42,8 @@ _KINDS = {
     "path": "the name of a file",
 }
 """What a value should be, by the first word of the complaint's type."""
+_STRICT = {"bool_type": "true or false", "int_type": "a whole number"}
+"""What a value should be that is not read from a text: a file's own types have no other words for it."""
 _BOUNDS = {
     "greater_than_equal": ("ge", "the least is"),
     "less_than_equal": ("le", "the most is"),
@@ -58,6 +60,9 @@ def complaint(problem: Mapping[str, Any], *, quotes: bool = True) -> str:
     if kind in _WORDS:
         return _WORDS[kind]
     value = _shown(problem) if quotes else "the value"
+    if kind in _STRICT:
+        without = ", written without quotes" if quotes and isinstance(problem.get("input"), str) else ""
+        return f"{value} is not {_STRICT[kind]}{without}"
     if kind in {"enum", "literal_error"}:
         known = re.findall(r"'([^']*)'", str(context.get("expected", "")))
         return not_one_of(problem.get("input"), known) if quotes else f"{value} is not one of {', '.join(known)}"

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from pydantic import JsonValue
+from pydantic import JsonValue, StrictBool
 
 from mpsbridge.errors import JournalLost, MpsBridgeError, Refused
 from mpsbridge.host import CANNOT_TELL, Host
@@ -262,8 +262,8 @@ class Message(ActOn):
 class Disconnect(ActOn):
     """Suspend each session that is meant; its programs keep running."""
 
-    include_admins: bool = False
-    include_console: bool = False
+    include_admins: StrictBool = False
+    include_console: StrictBool = False
 
     @property
     def _allowed(self) -> Allowed:
@@ -281,9 +281,9 @@ class Disconnect(ActOn):
 class LogOff(ActOn):
     """Log each session off that is meant, now and without a warning, and look until it is gone."""
 
-    include_admins: bool = False
-    include_console: bool = False
-    disconnected_ok: bool = False
+    include_admins: StrictBool = False
+    include_console: StrictBool = False
+    disconnected_ok: StrictBool = False
 
     @property
     def act(self) -> Act:

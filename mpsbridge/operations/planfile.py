@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, StrictBool, ValidationError
 
 from mpsbridge.errors import InputError
 from mpsbridge.files import read_text
@@ -42,16 +42,16 @@ Duration = Annotated[
 class PolicyTable(Allowances):
     """``[policy]``: the options of ``end`` by their names, with ``_``. Without a selector it means every session."""
 
-    all: bool = False
+    all: StrictBool = False
     user: tuple[AccountName, ...] = ()
-    active: bool = False
-    disconnected: bool = False
+    active: StrictBool = False
+    disconnected: StrictBool = False
     disconnected_over: Duration | None = None
     idle_over: Duration | None = None
     keep_user: tuple[AccountName, ...] = ()
     keep_session: tuple[str, ...] = ()
     logons: Closing = Closing.DEFAULT
-    no_failsafe: bool = False
+    no_failsafe: StrictBool = False
     settle: Duration = "2m"
     force_after: Duration | None = None
     return_timeout: Duration = RETURN_TIMEOUT

@@ -70,14 +70,14 @@ class WavesTable(Frozen):
 
     at_once: Amount | None = None
     floor: Amount = 0
-    stop_after: int | None = Field(default=None, ge=1)
+    stop_after: int | None = Field(default=None, ge=1, strict=True)
     not_after: When = None
 
     @field_validator("at_once")
     @classmethod
     def _somebody_works(cls, value: int | str | None) -> int | str | None:
-        if value == 0:
-            raise ValueError("it is a number of hosts, at least 1")
+        if value in {0, "0%"}:
+            raise ValueError('it is a number of hosts, at least 1, or a part of them such as "25%"')
         return value
 
     def fixed(self, now: datetime) -> WavesTable:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Annotated, NamedTuple
 
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field, StrictBool
 
 from mpsbridge.models.durations import format_duration
 from mpsbridge.models.frozen import Frozen, Given
@@ -70,11 +70,11 @@ class Allowances(Allowed):
     """The same for the whole procedure."""
 
     keep_running: tuple[ProgramName, ...] = ()
-    unwarned_ok: bool = False
-    leftover_ok: bool = False
-    take_over: bool = False
-    hold_logons: bool = False
-    only_if_reboot_pending: bool = False
+    unwarned_ok: StrictBool = False
+    leftover_ok: StrictBool = False
+    take_over: StrictBool = False
+    hold_logons: StrictBool = False
+    only_if_reboot_pending: StrictBool = False
 
 
 class Policy(Allowances, Given):
@@ -90,7 +90,7 @@ class Policy(Allowances, Given):
     keep_users: tuple[AccountName, ...] = ()
     keep_sessions: tuple[tuple[str, int], ...] = ()
     closing: Closing = Closing.DEFAULT
-    failsafe: bool = True
+    failsafe: StrictBool = True
     settle_s: int = Field(default=120, ge=0)
     force_after_s: int | None = Field(default=None, ge=1)
     """How long after its log-off a session that has not ended is reset; ``None``: never."""

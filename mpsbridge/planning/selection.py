@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StrictBool, model_validator
 
 from mpsbridge.models.frozen import Frozen, Given
 from mpsbridge.models.sessions import Observation, Result, Session, SessionResult, State
@@ -43,10 +43,10 @@ class Selector(Given):
 
     session_ids: tuple[int, ...] = ()
     users: tuple[AccountName, ...] = ()
-    everyone: bool = False
-    active: bool = False
+    everyone: StrictBool = False
+    active: StrictBool = False
     """Somebody is in front of it, who sees a warning."""
-    disconnected: bool = False
+    disconnected: StrictBool = False
     disconnected_over_s: int | None = Field(default=None, ge=0)
     idle_over_s: int | None = Field(default=None, ge=0)
     as_seen: tuple[Seen, ...] | None = None
@@ -148,9 +148,9 @@ class Plan(Frozen):
 class Allowed(Frozen):
     """What is spared or refused unless the administrator says otherwise: each field is the option of that name."""
 
-    include_admins: bool = False
-    include_console: bool = False
-    disconnected_ok: bool = False
+    include_admins: StrictBool = False
+    include_console: StrictBool = False
+    disconnected_ok: StrictBool = False
 
 
 NOT_SPECIFIED = Allowed()

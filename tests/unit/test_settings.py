@@ -43,6 +43,11 @@ def test_without_anything_the_defaults_hold() -> None:
         ("timeout = 60", "write 60s, 60m or 60h"),
         ('auth = "digest"', "auth: "),
         ("= 3", "is not TOML"),
+        ('no_tls = "false"', ":1: no_tls: 'false' is not true or false, written without quotes"),
+        ("username = 'admin'\nquiet = 0", ":2: quiet: 0 is not true or false"),
+        ('concurrency = "5"', ":1: concurrency: '5' is not a whole number, written without quotes"),
+        ("port = true", ":1: port: True is not a whole number"),
+        ("verbose = 1.0", ":1: verbose: 1.0 is not a whole number"),
     ],
 )
 def test_a_bad_file_is_named_with_its_key(settings_file: Path, content: str, message: str) -> None:
@@ -51,6 +56,16 @@ def test_a_bad_file_is_named_with_its_key(settings_file: Path, content: str, mes
         load_settings({})
     assert message in str(caught.value)
     assert str(settings_file) in str(caught.value)
+
+
+@pytest.mark.parametrize(("word", "meant"), [("yes", True), ("1", True), ("off", False), ("False", False)])
+def test_a_variable_has_words_for_yes_and_no(monkeypatch: pytest.MonkeyPatch, word: str, meant: bool) -> None:
+    monkeypatch.setenv("MPSBRIDGE_NO_TLS", word)
+    monkeypatch.setenv("MPSBRIDGE_PORT", "5999")
+    assert (load_settings({}).no_tls, load_settings({}).port) == (meant, 5999)
+    monkeypatch.setenv("MPSBRIDGE_NO_TLS", "banana")
+    with pytest.raises(SettingsError, match="'banana' is not yes or no"):
+        load_settings({})
 
 
 def test_a_bad_flag_and_a_bad_variable_are_named_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
