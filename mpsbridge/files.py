@@ -1,16 +1,20 @@
 """Files that people name: read up to a limit, made for their owner alone, and looked at for who else may write them.
 
-Rules: whoever may write a file that a call reads may say what the call does, so that is looked at (``who_else_writes``)
-and said; a file that mpsbridge makes, and that can hold people's names, is nobody else's to read (``open_for_owner``).
-What only POSIX has (owner, mode) is not looked at elsewhere.
+Rules: no file makes a call wait without end; whoever may write a file that a call reads may say what the call does, so
+that is looked at (``who_else_writes``) and said; a file that mpsbridge makes, and that can hold people's names, is
+nobody else's to read (``open_for_owner``). What only POSIX has (owner, mode) is not looked at elsewhere.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Literal, TextIO
+
+from mpsbridge.clock import Clock, SystemClock
 
 try:
     import grp
@@ -20,6 +24,11 @@ except ImportError:  # Windows has neither
 
 TEXT_LIMIT = 16 * 1024 * 1024
 """Bytes of a settings file, an inventory, or a plan. A line for each of 100,000 hosts has less than a third of it."""
+WRITER_WITHIN_S = 5.0
+"""How long a named pipe may be without a program that writes to it."""
+LOOK_EVERY_S = 0.05
+_OF_A_SHELL = re.compile(r"/dev/stdin|/(dev|proc/[^/]+)/fd/\d+")
+"""Descriptors that this process was started with: a shell's ``<(...)``, and its ``<``."""
 
 
 def read_text(path: Path) -> str:
@@ -27,14 +36,47 @@ def read_text(path: Path) -> str:
 
     Raises ``OSError``, and ``ValueError`` (with the reason) for what is no such text, or too long.
     """
-    with path.open("rb") as file:
-        content = file.read(TEXT_LIMIT + 1)
+    content = read_bytes(path, TEXT_LIMIT + 1)
     if len(content) > TEXT_LIMIT:
         raise ValueError(f"it has more than {TEXT_LIMIT} bytes")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"it is not UTF-8 text (byte {error.start})") from error
+
+
+def read_bytes(path: Path, limit: int, clock: Clock | None = None) -> bytes:
+    """The first bytes of a file, at most so many.
+
+    A named pipe is read to its end once a program writes to it; one to which none does within :data:`WRITER_WITHIN_S`
+    is an error. What a shell passes as ``<(...)`` has its writer from the beginning. Raises ``OSError``.
+    """
+    if not _is_named_pipe(path):
+        with path.open("rb") as file:
+            return file.read(limit)
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with os.fdopen(number, "rb") as file:
+        first = _first_bytes(number, clock or SystemClock())
+        os.set_blocking(number, True)
+        return first + file.read(max(0, limit - len(first)))
+
+
+def _is_named_pipe(path: Path) -> bool:
+    return os.name == "posix" and not _OF_A_SHELL.fullmatch(str(path)) and path.is_fifo()
+
+
+def _first_bytes(number: int, clock: Clock) -> bytes:
+    """The first bytes of a pipe; none where a program has opened it and written nothing yet."""
+    until = clock.monotonic() + WRITER_WITHIN_S
+    while True:
+        try:
+            if found := os.read(number, 1):
+                return found
+        except BlockingIOError:
+            return b""
+        if clock.monotonic() >= until:
+            raise TimeoutError(errno.ETIMEDOUT, "it is a named pipe, and no program writes to it")
+        clock.wait(LOOK_EVERY_S)
 
 
 def open_for_owner(path: Path, mode: Literal["a", "w"]) -> TextIO:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mpsbridge.cli.call import Call
 from mpsbridge.errors import InputError, ParseError
+from mpsbridge.files import read_bytes
 from mpsbridge.models.harmless import json_text
 from mpsbridge.operations.offline import read_tables, render_script, write_jea
 from mpsbridge.schemas.catalogue import NAMES, json_schema
@@ -54,8 +55,7 @@ def _bytes_of(file: str) -> bytes:
     try:
         if file == "-":
             return sys.stdin.buffer.read(SAVED_LIMIT)
-        with Path(file).open("rb") as stream:
-            return stream.read(SAVED_LIMIT)
+        return read_bytes(Path(file), SAVED_LIMIT)
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror or error}") from error
 

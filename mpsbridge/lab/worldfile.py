@@ -18,6 +18,7 @@ from typing import Any
 
 from mpsbridge.clock import Clock
 from mpsbridge.errors import SettingsError
+from mpsbridge.files import read_text
 from mpsbridge.lab import values as read
 from mpsbridge.lab.windows.facts import HostFacts
 from mpsbridge.lab.windows.files import Access, HostFile
@@ -42,7 +43,7 @@ def load_world(path: str | Path, clock: Clock | None = None) -> World:
         shipped = SHIPPED / (file.name if file.suffix else f"{file.name}.toml")
         file = shipped if shipped.exists() else file
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_text(file)
         raw = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
     except RecursionError as error:
         raise SettingsError(f"{file}: it is nested too deeply") from error

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from support.console import Command
+from support.fake_clock import FakeClock
 
 from mpsbridge import files
 from mpsbridge.files import others_read, read_text, who_else_writes
@@ -303,6 +304,64 @@ def pipe(tmp_path: Path) -> Path:
     path = tmp_path / "pipe"
     os.mkfifo(path)
     return path
+
+
+READING = [
+    ("sessions", "@{}"),
+    ("sessions", "ts1", "--inventory", "{}"),
+    ("maintain", "{}", "--dry-run"),
+    ("end", "ts1", "--all", "--notice-file", "{}", "--yes"),
+    ("render", "observe", "--params", "@{}"),
+    ("parse", "{}"),
+    ("lab", "--world", "{}"),
+]
+"""Calls that read a file once."""
+
+
+@pytest.mark.parametrize("words", READING, ids=lambda words: words[0])
+def test_a_pipe_to_which_nobody_writes_is_refused(
+    pipe: Path, mpsbridge: Command, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    """Once the call waited for a writer, beyond its deadline."""
+    monkeypatch.setattr(files, "WRITER_WITHIN_S", 0.1)
+    found = mpsbridge(*(word.format(pipe) for word in words))
+    assert (found.code, "no program writes to it" in found.err) == (2, True), found.err
+
+
+def test_a_pipe_is_given_some_seconds_for_its_writer(pipe: Path) -> None:
+    clock = FakeClock()
+    with pytest.raises(TimeoutError):
+        files.read_bytes(pipe, 100, clock)
+    assert files.WRITER_WITHIN_S <= clock.ticks < files.WRITER_WITHIN_S + 1
+
+
+def test_a_pipe_is_read_to_its_end_once_a_program_writes_to_it(pipe: Path) -> None:
+    def write() -> None:
+        with pipe.open("wb", buffering=0) as stream:
+            stream.write(b"[hosts.ts1]")
+            stream.write(b"\n[hosts.ts2]\n")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert files.read_bytes(pipe, 100) == b"[hosts.ts1]\n[hosts.ts2]\n"
+    writer.join()
+
+
+def test_what_a_shell_pipes_is_read(mpsbridge: Command) -> None:
+    reading, writing = os.pipe()
+    try:
+        os.write(writing, b"ts7\n")
+        os.close(writing)
+        found = mpsbridge("hosts", "--inventory", f"/dev/fd/{reading}")
+        assert (found.code, "ts7" in found.out) == (0, True), found.err
+    finally:
+        os.close(reading)
+
+
+def test_a_device_without_an_end_is_read_up_to_the_limit(mpsbridge: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "TEXT_LIMIT", 1000)
+    found = mpsbridge("maintain", "/dev/zero", "--dry-run")
+    assert (found.code, "more than 1000 bytes" in found.err) == (2, True)
 
 
 def test_a_pipe_that_nobody_reads_is_refused_at_once(
