@@ -22,7 +22,7 @@ from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.errors import Interrupted, NotBegun, TimedOut
 from mpsbridge.host import Host
 from mpsbridge.models.outcomes import Outcome
-from mpsbridge.models.targets import Target
+from mpsbridge.models.targets import Target, demand_targets
 from mpsbridge.workers.base import Workers, failed
 from mpsbridge.workers.threads import HostThreads
 
@@ -70,9 +70,8 @@ class Fleet:
         deadline_s: float | None = None,
         workers: Workers | None = None,
     ) -> None:
+        demand_targets(targets)
         self.targets = tuple(targets)
-        if not all(isinstance(target, Target) for target in self.targets):  # one target is a sequence of its fields
-            raise TypeError("targets are a sequence of Target")
         self.stop = threading.Event()
         self._clock = clock or SystemClock()
         self._slots = max(1, concurrency)

@@ -19,6 +19,7 @@ from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.errors import (
     Blind,
     ConnectTimedOut,
+    InputError,
     Interrupted,
     MpsBridgeError,
     NotPublished,
@@ -88,6 +89,8 @@ class Host:
         connect: Callable[[Target], Transport] = open_transport,
         only_reads: bool = False,
     ) -> None:
+        if not isinstance(target, Target):
+            raise InputError("target: it is not a Target", hint='Write Host(Target("ts1")).')
         self.target = target
         self._only_reads = only_reads
         self.timeout_s = timeout_s
@@ -337,10 +340,16 @@ class Host:
 
 
 def _guards(sessions: Sequence[Session]) -> tuple[SessionGuard, ...]:
-    guards = tuple(session.guard for session in sessions if session.guard is not None)
-    if len(guards) != len(sessions):
-        raise ValueError("a session without a guard cannot be acted on")
-    return guards
+    """What the host recognises each session by. Raises ``InputError`` where it is none that a look has shown."""
+    given: object = sessions  # one session is a sequence of its fields to Python
+    if not isinstance(given, Sequence) or not all(isinstance(session, Session) for session in given):
+        raise InputError("sessions: it is not a list of Session", hint="Choose from host.observe().sessions.")
+    for session in sessions:
+        if session.guard is None:
+            raise InputError(f"session {session.id}: it cannot be recognised again on the host, so it is not acted on")
+        if session.guard.id != session.id:
+            raise InputError(f"session {session.id}: its id is not that of the look ({session.guard.id})")
+    return tuple(session.guard for session in sessions if session.guard is not None)
 
 
 def _results(sessions: Sequence[Session], answer: ActAnswer) -> tuple[SessionResult, ...]:

@@ -33,6 +33,10 @@ OTHER_VARIABLES = frozenset(
 """Variables with our prefix that are no settings; ``MPSBRIDGE_YES`` exists only to be ignored."""
 
 
+NEAR = 0.75
+"""From here on a name, without the prefix, is like that of a setting, which refuses a call that acts."""
+
+
 class Output(StrEnum):
     """How the answer is printed."""
 
@@ -177,12 +181,12 @@ class UnknownVariable(NamedTuple):
 
 def unknown_variables(environment: Mapping[str, str]) -> list[UnknownVariable]:
     """The variables with our prefix that say nothing."""
-    known = {ENVIRONMENT_PREFIX + name.upper() for name in Settings.model_fields}
-    known |= {ENVIRONMENT_PREFIX + name for name in OTHER_VARIABLES}
+    known = {*(name.upper() for name in Settings.model_fields), *OTHER_VARIABLES}
+    said = {name.removeprefix(ENVIRONMENT_PREFIX) for name in environment if name.startswith(ENVIRONMENT_PREFIX)}
+    near = {name: difflib.get_close_matches(name, known, n=1, cutoff=NEAR) for name in sorted(said - known)}
     return [
-        UnknownVariable(name, next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.85)), ""))
-        for name in sorted(set(environment) - known)
-        if name.startswith(ENVIRONMENT_PREFIX)
+        UnknownVariable(ENVIRONMENT_PREFIX + name, ENVIRONMENT_PREFIX + found[0] if found else "")
+        for name, found in near.items()
     ]
 
 

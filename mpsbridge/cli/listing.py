@@ -17,6 +17,7 @@ from typing import Generic, TypeVar
 from mpsbridge.cli.call import Call
 from mpsbridge.cli.call_progress import CallView
 from mpsbridge.cli.columns import cell_len
+from mpsbridge.cli.leaving import INTERRUPTION
 from mpsbridge.cli.tables import ENDS, result_row
 from mpsbridge.clock import SystemClock
 from mpsbridge.errors import Stopped
@@ -101,7 +102,8 @@ class Answer(Generic[V]):
         if not self._call.settings.quiet:
             values = [outcome.value for outcome in outcomes if isinstance(outcome, Done)]
             found = [self._layout.summary(values)] if values or not outcomes else []
-            terminal.say(", ".join([*found, *without_value(outcomes)]))
+            left = without_value(outcomes, acts=acts, was_interrupted=INTERRUPTION.came)
+            terminal.say(", ".join([*found, *left]))
 
 
 def present(call: Call, outcomes: Sequence[Outcome[V]], layout: Layout[V], verdict: RunVerdict | None = None) -> None:

@@ -29,6 +29,11 @@ def find_targets(*words: str, **settings: object) -> list[Target]:
     nobody is asked: raises ``SettingsError`` where a setting is wrong or a password is found nowhere, ``InputError``
     where a word means no host. ``-`` (standard input) is not understood here.
     """
+    for word in words:
+        if not isinstance(word, str):
+            raise InputError(
+                f"{word!r:.60} is not a text", hint='Write find_targets("ts1", "ts2"), or find_targets(*names).'
+            )
     loaded = load_settings(settings)
     return Passwords(loaded, ask=_nobody).fill(resolve(words, loaded, read_stdin=_nothing))
 

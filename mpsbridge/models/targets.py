@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, TypedDict, Unpack
 
@@ -41,6 +42,20 @@ ServiceName = Annotated[str, AfterValidator(_service_name)]
 """``service/name`` or ``service/name@REALM``."""
 
 
+def _address(text: str) -> str:
+    if not text.strip():
+        raise ValueError("it is empty")
+    if any(each.isspace() or not each.isprintable() for each in text):
+        raise ValueError("it is not a name or an address: blanks and control characters stand in it")
+    return text
+
+
+def _shown_name(text: str) -> str:
+    if not text.strip() or not text.isprintable():
+        raise ValueError("it is empty, or cannot be shown")
+    return text
+
+
 POWERSHELL = "Microsoft.PowerShell"
 """The endpoint of Windows PowerShell, which is there wherever WinRM is."""
 HTTPS_PORT = 5986
@@ -75,8 +90,8 @@ class Target(Given):
     ``InputError``.
     """
 
-    host: str
-    address: str
+    host: Annotated[str, AfterValidator(_shown_name)]
+    address: Annotated[str, AfterValidator(_address)]
     kind: Literal["winrm", "local"] = "winrm"
     port: int = Field(ge=1, le=65535)
     tls: bool = True
@@ -149,3 +164,9 @@ class Target(Given):
         ``PowerShell.7``): then nothing but published functions can be called there, and no script text runs.
         """
         return not self.configuration_name.casefold().startswith(("microsoft.powershell", "powershell."))
+
+
+def demand_targets(targets: object) -> None:
+    """Raise ``InputError`` where it is not a list of targets. A text, and one target, are sequences, too."""
+    if not isinstance(targets, Sequence) or not all(isinstance(target, Target) for target in targets):
+        raise InputError("targets: it is not a list of Target", hint='Write [Target("ts1")], also for one host.')

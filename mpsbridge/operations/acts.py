@@ -95,7 +95,7 @@ class ActPlan:
 
     def carry_out(self, work: Workplace, watch: Watch) -> RunResult[ActValue]:
         """Act on these sessions, and say what became of each."""
-        return self.operation.carry_out(work, self, watch)
+        return self.operation.do(work, self, watch)
 
 
 class ActOn(Given):
@@ -167,7 +167,7 @@ class ActOn(Given):
         value = ActValue(run=run, dry_run=work.only_reads, sessions=results, problems=plan.notes)
         return Done[ActValue](host=look.host, address=look.address, elapsed_s=look.elapsed_s, value=value)
 
-    def carry_out(self, work: Workplace, plan: ActPlan, watch: Watch) -> RunResult[ActValue]:
+    def do(self, work: Workplace, plan: ActPlan, watch: Watch) -> RunResult[ActValue]:
         """Act on the sessions of the plan, and say what became of each."""
         del watch  # over in a moment
         fleet, outcomes = work.fleet(), list(plan.outcomes)

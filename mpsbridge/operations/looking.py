@@ -20,7 +20,7 @@ from mpsbridge.models.frozen import Given
 from mpsbridge.models.outcomes import Outcome
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import Logons, Observation, Stations
-from mpsbridge.models.targets import Target
+from mpsbridge.models.targets import Target, demand_targets
 from mpsbridge.operations.outcomes import judge
 from mpsbridge.planning.exempt import unknown_idle
 from mpsbridge.planning.orphans import told
@@ -77,9 +77,7 @@ def answers(
 
 def check_hosts(targets: object, *, timeout_s: object, concurrency: object, deadline_s: object) -> None:
     """Raise ``InputError`` where what an operation is to work with is not of the kind that it needs."""
-    are_targets = isinstance(targets, Sequence) and all(isinstance(target, Target) for target in targets)
-    if not are_targets:  # a text is a sequence, too
-        raise InputError("targets: it is not a list of Target", hint='Write [Target("ts1")], also for one host.')
+    demand_targets(targets)
     if not _is_number(timeout_s) or timeout_s <= 0:  # type: ignore[operator] # a number by then
         raise InputError(f"timeout_s: {timeout_s!r} is not a number of seconds above 0")
     if deadline_s is not None and (not _is_number(deadline_s) or deadline_s <= 0):  # type: ignore[operator] # the same

@@ -151,19 +151,26 @@ def _end_in_words(value: EndValue) -> str:
 
 _UNFINISHED = {
     TransportClosed.kind: "interrupted",
-    Interrupted.kind: "interrupted",
     Stopped.kind: "interrupted",
     NotBegun.kind: "not begun",
     NoTurn.kind: "not begun",
 }
 
 
-def without_value(outcomes: Sequence[Outcome[V]]) -> list[str]:
-    """How many hosts have no value, by what became of them."""
+def without_value(outcomes: Sequence[Outcome[V]], *, acts: bool, was_interrupted: bool) -> list[str]:
+    """How many hosts have no value, by what became of them.
+
+    A connection that was lost is not an interruption, unless a person broke off what was at work: of a call that
+    ``acts`` nobody knows then what was done.
+    """
     counts: dict[str, int] = {}
     for outcome in outcomes:
         if isinstance(outcome, Failed):
             word = _UNFINISHED.get(outcome.failure.kind, "failed")
+            if was_interrupted and outcome.failure.kind == Interrupted.kind:
+                word = "interrupted"
+            elif acts and outcome.failure.may_have_run:
+                word = "unknown"
         elif isinstance(outcome, Skipped):
             word = "refused" if outcome.is_refusal else _UNFINISHED.get(outcome.kind, "skipped")
         else:

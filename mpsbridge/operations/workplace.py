@@ -114,6 +114,9 @@ class Workplace:
     def __post_init__(self) -> None:
         """Make room for what leaving closes. Raises ``InputError`` where a value is not of its kind."""
         check_hosts(self.targets, timeout_s=self.timeout_s, concurrency=self.concurrency, deadline_s=self.deadline_s)
+        _refuse_doubles(self.targets)
+        if not isinstance(self.journal, Journal | None):
+            raise InputError("journal: it is not a Journal", hint='Write Journal("runs.sqlite"), or leave it out.')
         self._resources = ExitStack()
         self._fleets: dict[bool, Fleet] = {}
         self._stop: threading.Event | None = None
@@ -121,6 +124,10 @@ class Workplace:
 
     def plan(self, operation: Operation[P_co]) -> P_co:
         """Look at the hosts and decide what the operation would do. Nothing is changed by that."""
+        if not callable(getattr(operation, "plan", None)) or isinstance(operation, type):
+            raise InputError(
+                "operation: it is not an operation", hint="Give End(...), LogOff(...), Message(...) or so."
+            )
         return operation.plan(self)
 
     def carry_out(
@@ -137,6 +144,13 @@ class Workplace:
         nothing was sent because the record cannot be kept, ``InputError`` where the plan is not of these hosts, or was
         carried out before.
         """
+        if not callable(getattr(plan, "carry_out", None)) or isinstance(plan, type):
+            raise InputError("plan: it is not a plan", hint="Plan first: work.carry_out(work.plan(operation)).")
+        if stop is not None and not callable(getattr(stop, "is_set", None)):
+            raise InputError("stop: it is not a threading.Event")
+        for name, observer in (("on_event", on_event), ("on_progress", on_progress)):
+            if not callable(observer):
+                raise InputError(f"{name}: it is not a function")
         self._stop = stop
         return plan.carry_out(self, Watch(on_event, on_progress))
 
@@ -319,6 +333,16 @@ class Workplace:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._resources.close()
+
+
+def _refuse_doubles(targets: Sequence[Target]) -> None:
+    """Raise ``InputError`` where one host is there twice: its halves would keep each other out."""
+    hosts: set[object] = set()
+    for target in targets:
+        names: set[object] = {target.host.casefold(), (target.kind, target.address.casefold(), target.port)}
+        if names & hosts:
+            raise InputError(f"targets: {target.host} is there twice", hint="Give each host once.")
+        hosts |= names
 
 
 def _are_silent(fleet: Fleet, left: int) -> bool:

@@ -48,6 +48,8 @@ Sender = Annotated[OneLine, Field(max_length=60)]
 
 
 def _moments(warn_s: tuple[int, ...]) -> tuple[int, ...]:
+    if any(seconds < 0 for seconds in warn_s):
+        raise ValueError("a notice is shown at least 1s before the end")
     if any(seconds < 1 for seconds in warn_s):
         raise ValueError("0s is the end itself; a run without notices has --no-warning")
     if len(set(warn_s)) != len(warn_s):

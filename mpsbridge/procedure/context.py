@@ -291,14 +291,18 @@ class ProcedureContext:
             if said not in self.problems:
                 self.problems.append(said)
 
+    @property
+    def _doing(self) -> str:
+        return self.phase.words.replace(", ", " and ")
+
     def pause(self, seconds: float) -> None:
         """Wait. Raises :class:`~mpsbridge.errors.Stopped` where the run is stopped or the host's time is over."""
         if self.clock.monotonic() + seconds > self._deadline:
-            raise Stopped(f"the host's deadline came in the phase {self.phase.value!r}")
+            raise Stopped(f"the host's deadline came while {self._doing}")
         if self.clock.wait(seconds, self.stop):
-            raise Stopped(f"stopped in the phase {self.phase.value!r}")
+            raise Stopped(f"stopped while {self._doing}")
 
     def check_stop(self) -> None:
         """Begin nothing new where the run is stopped."""
         if self.stop.is_set():
-            raise Stopped(f"stopped before the phase {self.phase.value!r}")
+            raise Stopped(f"stopped before {self._doing}")

@@ -31,7 +31,7 @@ from mpsbridge.models.frozen import Frozen
 from mpsbridge.models.harmless import harmless
 from mpsbridge.runs.events import Event, Happening, SessionJudged, StepAnswered, StepSent, read_happening
 from mpsbridge.runs.job import job_of
-from mpsbridge.runs.journal_file import IN_MEMORY, open_file, state_of
+from mpsbridge.runs.journal_file import IN_MEMORY, in_words, open_file, state_of
 from mpsbridge.runs.runlock import RunLock, is_at_work
 from mpsbridge.runs.verdict import RunVerdict
 
@@ -79,14 +79,16 @@ class Journal:
     over because nobody can read them.
     """
 
-    def __init__(self, path: Path, *, clock: Clock | None = None, shared: bool = False) -> None:
-        self.path = path
+    def __init__(self, path: Path | str, *, clock: Clock | None = None, shared: bool = False) -> None:
+        if not isinstance(path, str | Path):
+            raise JournalError("path: it is not the name of a file")
+        self.path = Path(path)
         self.unreadable: list[str] = []
         self._clock = clock or SystemClock()
         self._shared = shared
         self._lock = threading.Lock()
         self._runs: dict[str, RunLock] = {}
-        self._database, self._opened_as = open_file(path, shared=shared)
+        self._database, self._opened_as = open_file(self.path, shared=shared)
 
     def _demand_unchanged(self, run: str) -> None:
         """Raise ``JournalLost`` where what is written now would be lost, or where another could take up the run."""
@@ -286,14 +288,14 @@ class Journal:
                     self._database.execute("ROLLBACK")
                 if not isinstance(error, sqlite3.Error):
                     raise
-                raise JournalLost(f"the journal {self.path} cannot be written: {error}") from error
+                raise JournalLost(f"the journal {self.path} cannot be written: {in_words(error)}") from error
 
     def _read(self, query: str, values: tuple[str | None, ...] = ()) -> list[sqlite3.Row]:
         with self._lock:
             try:
                 return self._database.execute(query, values).fetchall()
             except sqlite3.Error as error:
-                raise JournalLost(f"the journal {self.path} cannot be read: {error}") from error
+                raise JournalLost(f"the journal {self.path} cannot be read: {in_words(error)}") from error
 
     def close(self) -> None:
         """Let go of the file and of the runs; may be called twice."""

@@ -81,10 +81,19 @@ def state_of(database: sqlite3.Connection, path: Path) -> tuple[object, ...]:
     return tuple(found)
 
 
+_OF_A_DISK = ("disk I/O error", "database or disk is full")
+"""SQLite's words for a disk that is full, or fails."""
+
+
+def in_words(error: OSError | sqlite3.Error) -> str:
+    """What failed, for people."""
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return f"the disk is full, or fails ({said})" if said in _OF_A_DISK else harmless(said, limit=200)
+
+
 def _unusable(path: Path, error: OSError | sqlite3.Error) -> JournalError:
-    said = error.strerror if isinstance(error, OSError) and error.strerror else error
     return JournalError(
-        f"the journal {path} cannot be used: {harmless(str(said), limit=200)}",
+        f"the journal {path} cannot be used: {in_words(error)}",
         hint="Name another file with --journal, or mend this one.",
     )
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import ROOT
 from support.fake_clock import FakeClock
+from support.seen_sessions import ALICE
 
 from mpsbridge import (
     End,
+    Fleet,
     Host,
     InputError,
     Journal,
@@ -34,6 +37,7 @@ from mpsbridge.operations.holds import Hold
 from mpsbridge.operations.looking import Cluster
 from mpsbridge.transports.canned import CannedTransport
 
+ALL = Selector(everyone=True)
 PEOPLE = [
     {"id": 2, "user": "alice", "session_name": "rdp-tcp#1", "logon": "1h"},
     {"id": 3, "user": "bob", "session_name": "rdp-tcp#2", "logon": "2h"},
@@ -133,6 +137,33 @@ def test_connections_that_are_kept_are_never_a_cluster_s() -> None:
         (lambda: Workplace([Target("ts1")], timeout_s=0), "timeout_s: 0 is not a number of seconds above 0"),
         (lambda: Workplace([Target("ts1")], deadline_s=-1), "deadline_s: -1 is not"),
         (lambda: Workplace([Target("ts1")], concurrency=0), "concurrency: 0 is not a whole number"),
+        (lambda: Workplace([Target("ts1"), Target("TS1")]), "targets: TS1 is there twice"),
+        (lambda: Workplace([Target("a", "ts1"), Target("b", "ts1")]), "targets: b is there twice"),
+        (lambda: Workplace([Target("ts1")], journal="x.sqlite"), "journal: it is not a Journal"),  # type: ignore[arg-type]
+        (lambda: Workplace([Target("ts1")]).plan(5), "operation: it is not an operation"),  # type: ignore[arg-type]
+        (lambda: Workplace([Target("ts1")]).plan(End), "operation: it is not an operation"),  # type: ignore[arg-type]
+        (lambda: Workplace([Target("ts1")]).carry_out(5), "plan: it is not a plan"),  # type: ignore[arg-type]
+        (lambda: Workplace([Target("ts1")]).carry_out(LogOff(selector=ALL)), "plan: it is not a plan"),  # type: ignore[arg-type]
+        (lambda: Target(""), "host: it is empty"),
+        (lambda: Target("a b"), "address: it is not a name or an address"),
+        (lambda: Target("ts1", " "), "address: it is empty"),
+        (lambda: find_targets(["ts1"]), "['ts1'] is not a text"),  # type: ignore[arg-type]
+        (lambda: find_targets(b"ts1"), "b'ts1' is not a text"),  # type: ignore[arg-type]
+        (lambda: Host("ts1"), "target: it is not a Target"),  # type: ignore[arg-type]
+        (lambda: Fleet("ts1"), "targets: it is not a list of Target"),  # type: ignore[arg-type]
+        (lambda: Journal(5), "path: it is not the name of a file"),  # type: ignore[arg-type]
+        (lambda: Host(Target("ts1")).message([2], "x", run="r"), "sessions: it is not a list"),  # type: ignore[list-item]
+        (lambda: Host(Target("ts1")).log_off(ALICE, run="r"), "sessions: it is not a list"),  # type: ignore[arg-type]
+        (
+            lambda: Host(Target("ts1")).log_off([ALICE.model_copy(update={"id": 0})], run="r"),
+            "session 0: its id is not that of the look (2)",
+        ),
+        (
+            lambda: Host(Target("ts1")).log_off([ALICE.model_copy(update={"guard": None})], run="r"),
+            "session 2: it cannot be recognised",
+        ),
+        (lambda: Policy(selector=ALL, warn_s=(-5,)), "warn_s: a notice is shown at least 1s before the end"),
+        (lambda: Policy(selector=ALL, include_admins="yes"), "include_admins: the value is not true or false"),
         (lambda: Reading("ts1"), "targets: it is not a list of Target"),  # type: ignore[arg-type]
         (lambda: Hold(reason=""), "reason: it is empty"),
         (lambda: Hold(reason="  "), "reason: it is blank"),
@@ -143,6 +174,18 @@ def test_what_is_wrong_with_a_value_is_an_error_of_ours(make: object, said: str)
     assert callable(make)
     with pytest.raises(InputError, match=re.escape(said)):
         make()
+
+
+@pytest.mark.parametrize(("wrong", "said"), [({"stop": 5}, "stop: "), ({"on_event": 5}, "on_event: ")])
+def test_what_is_wrong_with_a_call_is_found_before_the_run_begins(
+    room: Lab, tmp_path: Path, wrong: dict[str, Any], said: str
+) -> None:
+    with room as lab, Journal(str(tmp_path / "journal.sqlite")) as journal:
+        with Workplace(find_targets("room01", inventory=str(lab.inventory)), journal) as work:
+            plan = work.plan(End(policy=Policy(selector=ALL, warn_s=())))
+            with pytest.raises(InputError, match=said):
+                work.carry_out(plan, **wrong)
+        assert journal.runs() == []
 
 
 def test_a_host_is_a_context_manager_and_asks_nothing_that_cannot_be_sent() -> None:

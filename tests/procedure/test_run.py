@@ -331,7 +331,7 @@ def test_a_stop_while_waiting_ends_nobody_and_gives_everything_back(stage: Stage
             stage.stop.set()
 
     host.on_look = press
-    with pytest.raises(Interrupted, match="warn") as found:
+    with pytest.raises(Interrupted, match="stopped while warning and waiting") as found:
         stage.run()
     assert not found.value.may_have_run
     assert not [what for what in host.record if what[0] == "ended"]

@@ -12,7 +12,7 @@ from support.fake_clock import FakeClock
 from support.make_believe import Hands, envelope, observation, row
 
 from mpsbridge.clock import SystemClock
-from mpsbridge.errors import Interrupted, Unreachable
+from mpsbridge.errors import InputError, Interrupted, Unreachable
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
 from mpsbridge.models.outcomes import Done, Failed
@@ -444,5 +444,5 @@ def test_who_is_left_in_the_middle_of_a_job_waits_for_nobody() -> None:
 
 def test_one_target_is_no_sequence_of_targets() -> None:
     """It is one of its fields, and a fleet of those would wait for ever."""
-    with pytest.raises(TypeError, match="sequence of Target"):
+    with pytest.raises(InputError, match="it is not a list of Target"):
         Fleet(Target(host="ts1", address="ts1"))  # type: ignore[arg-type]  # what is wrong here

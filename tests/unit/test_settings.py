@@ -105,6 +105,9 @@ def test_the_password_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_variable_that_is_no_setting_is_pointed_out() -> None:
     (found,) = unknown_variables({"MPSBRIDGE_CA_FIEL": "x", "MPSBRIDGE_PWSH": "y", "MPSBRIDGE_PORT": "1", "PATH": ""})
     assert str(found) == "MPSBRIDGE_CA_FIEL is not a setting; did you mean MPSBRIDGE_CA_FILE?"
+    (found,) = unknown_variables({"MPSBRIDGE_SET": "x"})
+    assert str(found) == "MPSBRIDGE_SET is not a setting"
+    assert [one.meant for one in unknown_variables({"MPSBRIDGE_PROT": ""})] == ["MPSBRIDGE_PORT"]
     assert [one.meant for one in unknown_variables({"MPSBRIDGE_COLOUR_OF_THE_SKY": "blue"})] == [""]
 
 
