@@ -13,7 +13,7 @@ import pytest
 from junitparser import JUnitXml
 from support.console import Command
 
-from mpsbridge.clock import SystemClock
+from mpsbridge.clock import HastyClock, SystemClock
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.runs.events import SessionJudged, Step, StepSent
@@ -109,17 +109,21 @@ def test_the_names_are_in_the_record_before_the_step(lab: Lab, mpsbridge: Comman
     assert "session 2 is to be ended: alice" in mpsbridge("history", "2").out
 
 
-def test_what_a_reset_ends_is_told_of_the_person_whose_log_off_hung(lab: Lab, mpsbridge: Command) -> None:
+def test_what_a_reset_ends_is_told_of_the_person_whose_log_off_hung(
+    mpsbridge: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It once stood under a user called 'no user', and the person's history never told of it."""
-    found = mpsbridge("logoff", "plain", "--session", "7", "--yes")
-    assert "erin" in found.out
-    found = mpsbridge("reset", "plain", "--session", "7", "--yes", "-o", "json")
+    clock = HastyClock(300)
+    with Lab(build_world({"hosts": [{"name": "plain", "sessions": [LINGERS | {"linger_s": 10**6}]}]}, clock)) as lab:
+        monkeypatch.setenv("MPSBRIDGE_INVENTORY", str(lab.inventory))
+        monkeypatch.setenv("MPSBRIDGE_PASSWORD", lab.password)
+        assert "erin" in mpsbridge("logoff", "plain", "--session", "7", "--yes", clock=clock).out
+        found = mpsbridge("reset", "plain", "--session", "7", "--yes", "-o", "json", clock=clock)
     assert found.code == 0, found.err
     (one,) = found.outcome("plain")["value"]["sessions"]
     assert (one["session"]["user"], one["session"]["account"]) == ("erin", "PLAIN\\erin")
     deeds = mpsbridge("history", "--user", "erin", "-o", "json").document["sessions"]
     assert [(each["command"], each["result"]) for each in deeds] == [("reset", "ended"), ("logoff", "unknown")]
-    del lab
 
 
 def test_where_nobody_knows_whose_it_was_the_user_is_null(lab: Lab, mpsbridge: Command) -> None:
