@@ -13,7 +13,7 @@ import pytest
 from junitparser import JUnitXml
 from support.console import Command
 
-from mpsbridge.clock import SystemClock
+from mpsbridge.clock import HastyClock, SystemClock
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.runs.events import SessionJudged, Step, StepSent
@@ -78,15 +78,14 @@ def test_an_answer_that_is_lost_leaves_the_names(name: str, lab: Lab, mpsbridge:
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["SIGKILL", "SIGTERM"])
 def test_a_process_that_ends_before_the_answer_leaves_the_names(
-    number: signal.Signals, name: str, lab: Lab, mpsbridge: Command, tmp_path: Path
+    number: signal.Signals, name: str, lab: Lab, mpsbridge: Command
 ) -> None:
-    del lab
     words = [word.format(host=f"hung-{name}") for word in CALLS[name][0]]
     process = subprocess.Popen(
         [sys.executable, "-m", "mpsbridge", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        while not is_sent(tmp_path):
+        while len(lab.changes) < len((ALICE, CAROL)):
             assert process.poll() is None
             SystemClock().wait(0.02)
         process.send_signal(number)
@@ -96,13 +95,6 @@ def test_a_process_that_ends_before_the_answer_leaves_the_names(
         process.wait()
     for user in ("alice", "carol"):
         everywhere(mpsbridge, user, "unknown")
-
-
-def is_sent(folder: Path) -> bool:
-    if not (folder / "journal.sqlite").exists():
-        return False
-    with Journal(folder / "journal.sqlite") as journal:
-        return any(isinstance(one.what, StepSent) for run in journal.runs() for one in journal.entries(run.id))
 
 
 def test_the_names_are_in_the_record_before_the_step(lab: Lab, mpsbridge: Command, tmp_path: Path) -> None:
@@ -117,17 +109,21 @@ def test_the_names_are_in_the_record_before_the_step(lab: Lab, mpsbridge: Comman
     assert "session 2 is to be ended: alice" in mpsbridge("history", "2").out
 
 
-def test_what_a_reset_ends_is_told_of_the_person_whose_log_off_hung(lab: Lab, mpsbridge: Command) -> None:
+def test_what_a_reset_ends_is_told_of_the_person_whose_log_off_hung(
+    mpsbridge: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It once stood under a user called 'no user', and the person's history never told of it."""
-    found = mpsbridge("logoff", "plain", "--session", "7", "--yes")
-    assert "erin" in found.out
-    found = mpsbridge("reset", "plain", "--session", "7", "--yes", "-o", "json")
+    clock = HastyClock(300)
+    with Lab(build_world({"hosts": [{"name": "plain", "sessions": [LINGERS | {"linger_s": 10**6}]}]}, clock)) as lab:
+        monkeypatch.setenv("MPSBRIDGE_INVENTORY", str(lab.inventory))
+        monkeypatch.setenv("MPSBRIDGE_PASSWORD", lab.password)
+        assert "erin" in mpsbridge("logoff", "plain", "--session", "7", "--yes", clock=clock).out
+        found = mpsbridge("reset", "plain", "--session", "7", "--yes", "-o", "json", clock=clock)
     assert found.code == 0, found.err
     (one,) = found.outcome("plain")["value"]["sessions"]
     assert (one["session"]["user"], one["session"]["account"]) == ("erin", "PLAIN\\erin")
     deeds = mpsbridge("history", "--user", "erin", "-o", "json").document["sessions"]
     assert [(each["command"], each["result"]) for each in deeds] == [("reset", "ended"), ("logoff", "unknown")]
-    del lab
 
 
 def test_where_nobody_knows_whose_it_was_the_user_is_null(lab: Lab, mpsbridge: Command) -> None:
