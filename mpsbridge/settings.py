@@ -150,7 +150,7 @@ def _document(path: Path) -> dict[str, Any]:
             hint="Say where it is, with password_file, or keep it in the key store (pip install 'mpsbridge[keyring]').",
         )
     if wrong := list(_wrong_types(path, text, document)):
-        raise SettingsError("; ".join(wrong))
+        raise SettingsError.of_all(wrong)
     return document
 
 
