@@ -388,13 +388,13 @@ def _disconnected(case: _Case) -> Found:
 
 _KEEPING: tuple[Callable[[_Case], Found], ...] = (
     _not_chosen,
-    _not_planned,
     _own,
     _kept_user,
     _kept_session,
     _kept_program,
     _administrator,
     _console,
+    _not_planned,  # the last: why the plan did not end it says more
 )
 _REFUSING: tuple[Callable[[_Case], Found], ...] = (_unrecognisable, _disconnected)
 

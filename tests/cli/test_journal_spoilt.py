@@ -155,7 +155,7 @@ def test_a_damaged_record_of_one_host_keeps_no_other_from_being_given_back(
             left = {name: lease_of(host) is not None for name, host in there.items()}
     assert found.code == 1
     assert "alpha is left out: entry 1 of run" in found.err
-    assert "mpsbridge release alpha" in found.err
+    assert f"mpsbridge release --journal {path} alpha" in found.err
     assert left == {"alpha": True, "beta": how == "--dry-run"}
     with Journal(path) as journal:
         assert journal.find(RUN).ended is None
