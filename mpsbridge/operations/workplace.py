@@ -115,7 +115,7 @@ class Workplace:
         """Make room for what leaving closes. Raises ``InputError`` where a value is not of its kind."""
         check_hosts(self.targets, timeout_s=self.timeout_s, concurrency=self.concurrency, deadline_s=self.deadline_s)
         _refuse_doubles(self.targets)
-        if not isinstance(self.journal, Journal | None):
+        if self.journal is not None and not callable(getattr(self.journal, "record", None)):
             raise InputError("journal: it is not a Journal", hint='Write Journal("runs.sqlite"), or leave it out.')
         self._resources = ExitStack()
         self._fleets: dict[bool, Fleet] = {}
