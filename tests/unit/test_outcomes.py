@@ -15,7 +15,7 @@ from mpsbridge.operations.outcomes import without_value
         (ConnectionLost("reset"), True, False, "unknown"),
         (ConnectionLost("reset"), False, False, "failed"),
         (ConnectionLost("reset"), True, True, "interrupted"),
-        (Stopped("stopped while logging off"), True, False, "interrupted"),
+        (Stopped("stopped while logging off"), True, False, "stopped"),
         (Unreachable("no route"), True, False, "failed"),
         (NotBegun("too late"), True, False, "not begun"),
     ],
