@@ -51,7 +51,7 @@ from mpsbridge.reports.page import page
 from mpsbridge.reports.report import Report, report_json
 from mpsbridge.reports.rows import run_row
 from mpsbridge.reports.summary import judge as judge_record
-from mpsbridge.reports.summary import make_report
+from mpsbridge.reports.summary import left_on_hosts, make_report
 from mpsbridge.runs.verdict import INTERRUPTED, RunVerdict, Verdict
 from mpsbridge.settings import Output, Settings
 
@@ -226,11 +226,14 @@ def forms_agree(told: Report, wanted: Verdict, hosts: dict[str, Verdict]) -> Non
     assert shown == [wanted, *hosts.values(), *hosts.values()]
 
 
-def last_line_agrees(result: RunResult[Any], text: str) -> None:
-    """Standard output ends with the verdict, and says "done" of no host that is not."""
+def last_line_agrees(result: RunResult[Any], told: Report, text: str) -> None:
+    """Standard output ends with the verdict, of a run that was broken off with what it left on its hosts, and says
+    "done" of no host that is not.
+    """
     lines = text.splitlines()
     if result.verdict.exit_code:
-        assert lines[-1] == f"run {result.run}: {result.verdict}"
+        left = f"; {left_on_hosts(told)}" if result.verdict.is_interrupted else ""
+        assert lines[-1] == f"run {result.run}: {result.verdict}{left}"
     elif lines:
         assert not re.search(r"failed|refused|skipped|unknown|interrupted|not begun|stopped", lines[-1])
     done = {outcome.host for outcome in result.outcomes if isinstance(outcome, Done)}
@@ -301,9 +304,9 @@ def outputs_agree(made: MadeRun, summary: Path) -> None:
     finally:
         os.environ.pop("GITHUB_STEP_SUMMARY", None)
     agree(made, result, code)
-    last_line_agrees(result, text)
     run = made.journal.find(result.run)
     told = make_report(run, made.journal.entries(run.id))
+    last_line_agrees(result, told, text)
     assert summary.read_text(encoding="utf-8") == markdown(told)
     history_agrees(told)
     document = json.loads(show(made.command, Output.JSON, result))
