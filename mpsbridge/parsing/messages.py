@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from enum import StrEnum
 
+from mpsbridge.parsing.vocabulary import says_none
+
 
 class Trouble(StrEnum):
     """Why there is no table, or none with rows."""
@@ -46,13 +48,18 @@ _NUMBERS = (
 )
 _USAGE = re.compile(r"\[/SERVER:", re.IGNORECASE)
 _NOBODY = re.compile(r"\s*[^\W\d_][^\d*|<>/\\{}=;]{3,80} \*[.。]?")
+_BOUNDS = re.compile(r"[\d\"`|<>{}()\[\]]|(?<!\w)'|'(?!\w)|[:：;]|\\\\?[nr]")
+"""What ends a sentence inside a line: what a log, a program or JSON puts around it."""
+_NEAR = 80
 _LONGEST = 300
+_LONGEST_SENTENCE = 4000
 
 
 def read_trouble(lines: Iterable[str]) -> tuple[Trouble, int | None] | None:
     """What the lines say went wrong, and the Windows error number where there is one; ``None`` where they say nothing.
 
-    A number outweighs everything else. ``No User exists for *`` is told, in any language, by its lone final asterisk.
+    A number outweighs everything else. ``No User exists for *`` is told, in any language, by its lone final asterisk,
+    and in a known one by its words around a lone asterisk, whatever stands around the sentence.
     """
     found: Trouble | None = None
     for line in lines:
@@ -66,6 +73,23 @@ def read_trouble(lines: Iterable[str]) -> tuple[Trouble, int | None] | None:
                 return _BY_NUMBER.get(number, Trouble.OTHER), number
         if found is None and _USAGE.search(text):
             found = Trouble.USAGE
-        elif found is None and "  " not in text.strip() and _NOBODY.fullmatch(text):
+        elif found is None and (_is_sentence(text) or _says_nobody(line)):
             found = Trouble.NOBODY_OR_NOT_PERMITTED
     return None if found is None else (found, None)
+
+
+def _is_sentence(text: str) -> bool:
+    """Whether that is one sentence that ends in the asterisk; commands begin in lower case."""
+    begin = text.strip().partition(" : ")[2] or text.strip()
+    return "  " not in text.strip() and not begin[:1].islower() and _NOBODY.fullmatch(text) is not None
+
+
+def _says_nobody(line: str) -> bool:
+    """Whether the words around the line's one asterisk say that there is no user or session."""
+    before, asterisk, after = line[:_LONGEST_SENTENCE].partition("*")
+    if not asterisk or "*" in after:
+        return False
+    before = _BOUNDS.split(before[-_NEAR:])[-1]
+    after = _BOUNDS.split(after[:_NEAR])[0]
+    sentence = f"{before}*{after}".strip()
+    return "  " not in sentence and says_none(sentence)

@@ -23,7 +23,7 @@ from mpsbridge.parsing.administrators import is_administrator
 from mpsbridge.parsing.cells import width
 from mpsbridge.parsing.guard import USER_COLUMN, guard_of
 from mpsbridge.parsing.messages import Trouble
-from mpsbridge.parsing.quser import Tables, parse
+from mpsbridge.parsing.quser import Tables, parse_output
 from mpsbridge.parsing.text import Decoded, decode, decode_again
 from mpsbridge.parsing.times import idle_seconds, logon_time
 from mpsbridge.parsing.wms import mode_of, stations_of
@@ -145,7 +145,7 @@ def _run_of(name: str, program: ProgramAnswer, answer: ObserveAnswer, notes: lis
     if decoded.text.count("\n") > LINES_LIMIT:
         raise _unreadable(name, program, f"there are more than {LINES_LIMIT} lines", None, "")
     try:
-        tables = parse(decoded.text, check=check)
+        tables = parse_output(decoded.text, check=check)
     except ParseError as error:
         raise _unreadable(name, program, error.message, error.line, error.excerpt) from error
     if tables.rows and (tables.ignored or {row.table for row in tables.rows} != {name}):

@@ -19,9 +19,8 @@ from typing import NamedTuple
 from mpsbridge.models.bounds import LINE_LIMIT, TAIL_LIMIT
 from mpsbridge.models.sessions import State
 from mpsbridge.parsing.cells import offsets
-from mpsbridge.parsing.vocabulary import Kind, kind_of, state_of
+from mpsbridge.parsing.vocabulary import Kind, ends_as_header, is_cut, kind_of, state_of
 
-_LONGEST_PREFIX = 40
 _HIGHEST_ID = 0xFFFFFFFF
 _NEAR = 3
 """Cells that a row may be off its header and still be cut by it: a lost blank, a marker that was escaped."""
@@ -30,15 +29,20 @@ _FAR_RIGHT = 16
 
 _MARKER = re.compile(r"( *)(?:>|&gt;)")
 _NUMBER = re.compile(r"(?<![^ ])[0-9]{1,10}(?= )")
+_NO_HEADER = re.compile(r"[\"|:;<>=\[\]{}#*/\\│║┃]|^[^\w?]")
+_NAME_START = re.compile(r" [^ ]")
 _DIGIT = re.compile(r"\d")
 _ID_CELL = re.compile(r"(?<![^ ])I[Dd]\.?(?![^ ])")
 _WIDE_GAP = re.compile(r" {2,}")
-_NO_NAME = re.compile(r"[\":;=|\[\]]")
+_NO_NAME = re.compile(r"[\x00-\x1f\":;=|│║┃\[\]]|^[^<]*>|^\\|\\x[0-9a-fA-F]{2}|\\[^\\]*\\|_x000| {3}")
 """What no user name of Windows can hold: so the line carries something foreign, and reading it would invent a name."""
+_MARKED = re.compile(r"[\d#*/;.~!–•-]++ |\s")
+"""Numbers and marks of lists and comments before a blank, or another blank than that of Windows, before a name."""
 _SESSION_NAME = re.compile(r"console|services|[a-z0-9-]+#\d+|(?:rdp|ica)-[\w-]+|\S{8,}\.\.\.", re.IGNORECASE)
 """Session names are not translated: those of RDP, Citrix and AVD, and long ones that were cut."""
 
-_WORD = r"[^ \d.*:+>|][^ \d]*+"
+_BARS = "|│║┃"
+_WORD = rf"[^ \d.*:+>\"<>{{}}\\{_BARS}][^ \d\"`$<>{{}}\\]*+"
 _STATE = rf"(?P<state>{_WORD}(?: {_WORD}){{0,2}}?)"
 _IDLE = rf"(?P<idle>\.|\*|\d{{1,6}}+(?:\+\d{{1,2}})?(?::\d\d)?|{_WORD}(?: {_WORD})??)"
 _MARK = "[\u200e\u200f\u061c\u202a-\u202e]*+"
@@ -46,11 +50,14 @@ _SEPARATOR = rf"{_MARK}(?:[./\-–年月] ?| ){_MARK}"
 _MONTH = r"[^\W\d_]{3,}+\.?+"
 _DATE = (
     rf"{_MARK}(?:\d{{1,4}}{_SEPARATOR}(?:\d{{1,2}}|{_MONTH}){_SEPARATOR}\d{{1,4}}"
-    rf"|{_MONTH}{_SEPARATOR}\d{{1,2}},?{_SEPARATOR}\d{{4}})"
+    rf"|{_MONTH}{_SEPARATOR}\d{{1,2}},?{_SEPARATOR}\d{{4}}|\d{{6,8}})"
 )
-_TIME = r"\d{1,2}[^\d]{1,4}\d\d(?:[:.]\d\d)?[^\d\"|]{0,12}"
-_LOGON = rf"(?P<logon>(?:(?<=  )[^ \d]++ ?)?{_DATE}[^\d]{{1,12}}{_TIME})"
-"""A date of three parts, a time of two or three. A weekday or an era may stand before, AM/PM on either side."""
+_NO_TIME = rf"\d\"'`<>(){{}}\[\]#=;*\\/~,!$^%&@_+\x00-\x1f\u2190-\u21ff{_BARS}"
+_TIME = rf"\d{{1,2}}(?:[^\d]{{1,4}}\d\d(?:[:.]\d\d)?|\d\d)[^{_NO_TIME}]{{0,12}}"
+_LOGON = rf"(?P<logon>(?:(?<=  )[^ \d{_BARS}]++ ?)?{_DATE}[^\d{_BARS}]{{1,12}}{_TIME})"
+"""A date of three parts, which may have nothing between them; a time of two or three. A weekday or an era may stand
+before, AM/PM on either side.
+"""
 
 _GAP = "(?<! ) ++"
 _QUSER_TAIL = re.compile(rf"{_GAP}{_STATE}(?:{_GAP}{_IDLE})?{_GAP}{_LOGON}")
@@ -72,6 +79,10 @@ class Fields(NamedTuple):
     idle: str | None
     logon: str | None
     current: bool
+    shift: int | None
+    """Cells that the row lies off its header, by the id; ``None`` where the header has no known id column."""
+    off: int
+    """Cells that the user then begins off the header's first column."""
 
 
 @dataclass(frozen=True)
@@ -84,11 +95,10 @@ class Columns:
 
 @dataclass(frozen=True)
 class Header:
-    """A header line. ``kind`` is ``None`` in a language not known; ``prefix`` is foreign text before every line."""
+    """A header line. ``kind`` is ``None`` in a language not known; ``first`` is where its first cell begins."""
 
     kind: Kind | None
-    prefix: str
-    indented: bool
+    first: int
     by_cell: Columns
     by_character: Columns
 
@@ -103,8 +113,6 @@ def read_header(line: str) -> Header | None:
     """The header in this line, or ``None``. One of an unknown language needs its ``ID`` cell, or a known layout."""
     if len(line) > LINE_LIMIT or "  " not in line.strip() or _DIGIT.search(line[-20:]):
         return None
-    prefix = _foreign_prefix(line)
-    line = _inside(line, prefix)
     chunks = list(_chunks(line))
     if len(chunks) < 3 or _DIGIT.search(line):
         return None
@@ -114,13 +122,14 @@ def read_header(line: str) -> Header | None:
     if id_cell is None and kind is None:
         return None
     before = [start for start, _ in chunks if id_cell is None or start < id_cell[0]]
+    if kind is None and (len(before) > 2 or ends_as_header(chunks[0][1]) or _NO_HEADER.search(chunks[0][1])):
+        return None  # something else stands before the table, which would be taken for the user
     if len(before) < 2 or (id_cell and not line[id_cell[1] :].strip(" .")):
         return None
     id_end = id_cell[1] if id_cell else None
     return Header(
         kind=kind,
-        prefix="" if prefix.startswith("<") else prefix,  # an HTML tag stands before the first line only
-        indented=line.startswith(" "),
+        first=chunks[0][0],
         by_cell=Columns(cells[before[1]], None if id_end is None else cells[id_end]),
         by_character=Columns(before[1], id_end),
     )
@@ -142,9 +151,8 @@ def read_row(line: str, kind: Kind, header: Header | None) -> Fields | None:
 
     Without a header a *quser* row is still told by its date; a *qwinsta* row only by its state and session name.
     """
-    if len(line) > LINE_LIMIT or (header and not line.startswith(header.prefix)):
+    if len(line) > LINE_LIMIT:
         return None
-    line = _inside(line, header.prefix if header else "")
     marker = _MARKER.match(line)
     if marker:
         line = f"{marker[1]} {line[marker.end() :]}"
@@ -168,6 +176,8 @@ class _Head(NamedTuple):
     after_gap: bool
     """Whether a wide gap stands before the id, as in every layout of Windows."""
     header: bool
+    first: int | None
+    """The character at which the first column begins, where it is known."""
     second: int | None
     """The character at which the header's second column begins, where the header has a say."""
     shift: int | None
@@ -189,7 +199,8 @@ def _head(line: str, number: re.Match[str], header: Header | None) -> _Head:
         if abs(shift or 0) <= _NEAR:
             at = columns.second + (shift or 0)
             second = next((index for index in range(len(text)) if places[index] >= at), len(text))
-    return _Head(text, int(number[0]), text.endswith("  "), header is not None, second, shift)
+    first = None if header is None else header.first + (shift or 0)
+    return _Head(text, int(number[0]), text.endswith("  "), header is not None, first, second, shift)
 
 
 def _fields(head: _Head, tail: re.Match[str], kind: Kind, *, current: bool) -> Fields | None:
@@ -198,13 +209,21 @@ def _fields(head: _Head, tail: re.Match[str], kind: Kind, *, current: bool) -> F
     near = head.header if head.shift is None else abs(head.shift) <= _NEAR
     if not (near or head.after_gap or (kind == "quser" and not head.header)) or head.id > _HIGHEST_ID:
         return None
-    if kind == "qwinsta" and state is State.UNKNOWN and not near:
+    cut = kind == "qwinsta" and tail[0].endswith(state_raw) and is_cut(state_raw)
+    if kind == "qwinsta" and state is State.UNKNOWN and (cut or not near):
         return None
-    names = _quser_names(head) if kind == "quser" else _qwinsta_names(head)
-    if names is None or (names[0] and _NO_NAME.search(names[0])):
+    start = len(head.text) - len(head.text.lstrip(" "))
+    if head.first is None or start < head.first:
+        # Something may stand before the rows that does not stand before the header: a known mark, or what would fit.
+        fits = head.first is not None and _NAME_START.match(head.text, head.first - 1)
+        if fits or _MARKED.match(head.text, start):
+            return None
+    names = _quser_names(head, state) if kind == "quser" else _qwinsta_names(head)
+    if names is None or any(name and _NO_NAME.search(name) for name in names):
         return None
+    off = 0 if kind == "qwinsta" or head.first is None else start - head.first
     idle, logon = (tail["idle"], tail["logon"].strip()) if kind == "quser" else (None, None)
-    return Fields(names[0], names[1], head.id, state_raw, state, idle, logon, current)
+    return Fields(names[0], names[1], head.id, state_raw, state, idle, logon, current, head.shift, off)
 
 
 def _qwinsta_state(tail: str) -> str:
@@ -225,8 +244,8 @@ def _cut(head: _Head) -> tuple[str, str] | None:
     return left.strip(" "), right.strip(" ")
 
 
-def _quser_names(head: _Head) -> tuple[str | None, str | None] | None:
-    """User and session. Names with two blanks inside are only told by the header."""
+def _quser_names(head: _Head, state: State) -> tuple[str | None, str | None] | None:
+    """User and session. Names with two blanks inside, and unusual names of sessions, are only told by the header."""
     placed = list(_chunks(head.text))
     if not placed or (head.second is not None and placed[0][0] >= head.second):
         return None  # nobody stands in the user's column
@@ -236,9 +255,13 @@ def _quser_names(head: _Head) -> tuple[str | None, str | None] | None:
     if cut and cut[0] and not _WIDE_GAP.search(cut[1]):
         return cut[0], cut[1] or None
     if len(chunks) > 1:
-        return (chunks[0], chunks[1]) if len(chunks) == 2 else None
+        return (chunks[0], chunks[1]) if plain or (len(chunks) == 2 and head.second is not None) else None
     name, _, word = chunks[0].rpartition(" ")
-    return (name, word) if name and _SESSION_NAME.fullmatch(word) else (chunks[0], None)
+    if not name or not _SESSION_NAME.fullmatch(word):
+        return chunks[0], None
+    if state is State.DISCONNECTED and head.second is None:
+        return None  # a user who is called so, or a session that kept its name
+    return name, word
 
 
 def _qwinsta_names(head: _Head) -> tuple[str | None, str | None] | None:
@@ -262,22 +285,3 @@ def _chunks(line: str) -> Iterator[tuple[int, str]]:
     """Where each text between wide gaps begins, and the text."""
     for chunk in re.finditer(r"[^ ]+(?: [^ ]+)*", line):
         yield chunk.start(), chunk[0]
-
-
-def _inside(line: str, prefix: str) -> str:
-    """The line without the foreign prefix of its table, and without the quote or bar at its end that belongs to it."""
-    inner = line[len(prefix) :]
-    if prefix and prefix[-1] in "\"'|":
-        inner = inner.rstrip(" ").removesuffix(",").removesuffix(prefix[-1])
-    return inner
-
-
-def _foreign_prefix(line: str) -> str:
-    """What a quotation, comment or log put before a header of a known language, such as ``// `` or ``host1 | ``."""
-    for word in re.finditer(r"(?<![^ ])[^ ]", line[:_LONGEST_PREFIX]):
-        before = line[: word.start()].rstrip(" ")
-        if "  " in before.strip() or (before and word.start() - len(before) > 3):
-            break
-        if kind_of(next(_chunks(line[word.start() :]))[1]):
-            return before
-    return ""

@@ -60,6 +60,23 @@ EXPECTED_HEADERS: tuple[tuple[Kind, str], ...] = (
     ("qwinsta", "MUNKAMENETNÉV|FELHASZNÁLÓNÉV|AZONOSÍTÓ|ÁLLAPOT|TÍPUS|ESZKÖZ"),
 )
 
+PEOPLE = (
+    "user|benutzer|utilisateur|usuario|usuário|utente|utenti|пользовател|gebruiker|użytkownik|uživatel|používateľ|"
+    "användar|bruger|bruker|käyttäj|kullanıcı|felhasználó|χρήστ|користувач|utilizator|用户|使用者|ユーザー|사용자|"
+    "session|sitzung|sesión|sesion|sessione|sessão|сеанс|sessie|sesj|relac|økt|istunto|oturum|munkamenet|сесі|"
+    "会话|工作階段|セッション|세션"
+)
+"""How words for a user or a session begin, in sentences of the two programs."""
+
+NEGATIONS = (
+    "no|not|kein|keine|keinen|nicht|aucun|aucune|pas|ningún|ninguna|ninguno|nessun|nessuna|nessuno|non|não|nenhum|nenhuma|"
+    "нет|не|geen|niet|nie|brak|żaden|żadnego|není|nejsou|neexistuje|neexistujú|žádný|žiadny|ingen|inga|inget|ikke|ei|ole|"
+    "yok|yoktur|değil|bulunamadı|nincs|nincsenek|nem|δεν|κανένας|немає|nu|niciun"
+)
+"""Words of sentences that say that there is none; Chinese, Japanese and Korean ones are :data:`GLUED_NEGATIONS`."""
+
+GLUED_NEGATIONS = "没有|不存在|沒有|無|ありません|しません|いません|없습니다|않습니다|없음"
+
 CAPTURED_STATES: dict[State, str] = {
     State.ACTIVE: "Active|Aktiv|Actif|Activo|Attivo|Ativo|Активно|运行中",
     State.DISCONNECTED: "Disc|Getr.|Déco|Desc|Disco|Диск|断开",
@@ -96,12 +113,33 @@ EXPECTED_STATES: dict[State, str] = {
 }
 
 
+def header_starts(text: str) -> Iterator[int]:
+    """Where a first cell of a known header begins in a text, before a wide gap."""
+    return (cell.start() for cell in _FIRST_CELL.finditer(text))
+
+
+def ends_as_header(chunk: str) -> bool:
+    """Whether a text ends in a first cell of a known header, with something before it."""
+    return any(header_starts(f"{chunk}  "))
+
+
 def state_of(word: str) -> State:
     """What a state word means, in whatever language; :attr:`State.UNKNOWN` where it is in no list.
 
     Case, a final dot, and accents that arrived broken (``D?co``, ``DÃ©co``) do not matter.
     """
     return _STATES.get(_key(word)) or _BROKEN_STATES.get(_skeleton(word)) or State.UNKNOWN
+
+
+def says_none(sentence: str) -> bool:
+    """Whether a sentence speaks of users or sessions and says that there is none, in a language known here."""
+    return bool(_PEOPLE.search(sentence) and _NONE.search(sentence))
+
+
+def is_cut(word: str) -> bool:
+    """Whether that is a known state word without its end."""
+    key = _key(word)
+    return key not in _STATES and any(known.startswith(key) for known in _STATES)
 
 
 def kind_of(header_cell: str) -> Kind | None:
@@ -143,3 +181,7 @@ _WORDS = frozenset(
     for text in (*(cells for _, cells in _HEADERS), *(w for w, _ in _states()))
     for word in text.replace("|", " ").split()
 )
+_PEOPLE = re.compile(rf"(?<!\w)(?:{PEOPLE})|(?:{PEOPLE})(?<=[\u3040-\ud7a3])", re.IGNORECASE)
+_NONE = re.compile(rf"(?<!\w)(?:{NEGATIONS})(?!\w)|{GLUED_NEGATIONS}", re.IGNORECASE)
+_FIRST_CELLS = "|".join(sorted({re.escape(cells.split("|")[0]) for _, cells in _HEADERS}, key=len, reverse=True))
+_FIRST_CELL = re.compile(rf"(?<!\w)(?:{_FIRST_CELLS})(?= {{2}})", re.IGNORECASE)
