@@ -25,6 +25,7 @@ LOOKED = (
     "now",
     "utc_offset_min",
     "boot",
+    "computer",
     "quser",
     "qwinsta",
     "oem",
