@@ -121,7 +121,7 @@ def mpsbridge(capsys: pytest.CaptureFixture[str]) -> Command:
     from mpsbridge.cli.main import run  # noqa: PLC0415
 
     def call(*words: str, clock: Clock | None = None) -> Console:
-        code = run(words, clock=clock)
+        code = run(list(words), clock=clock)  # a list, as the program gets its words
         printed = capsys.readouterr()
         contract.check(words, printed.out)
         return Console(code, printed.out, printed.err)

@@ -59,10 +59,10 @@ def run(arguments: Sequence[str], *, clock: Clock | None = None) -> int:
 
 
 def _run(given: Sequence[str], surroundings: Surroundings) -> int:
-    if given[:1] == ("help",) and len(given) > 2:
+    if len(given) > 2 and given[0] == "help":
         first = _run(given[:2], surroundings)
         standard().out.write("\n")
-        return max(first, _run(("help", *given[2:]), surroundings))
+        return max(first, _run(["help", *given[2:]], surroundings))
     arguments = understood(given)
     try:
         words = list(arguments) or ["--help"]
