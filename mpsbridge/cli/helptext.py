@@ -25,9 +25,9 @@ BESIDE_FROM = 60
 INDENT = 6
 EXIT_CODES = (
     ("0", "All is done."),
-    ("1", "A host or session failed, or the answer could not be written."),
+    ("1", "A host or session failed, or was refused while others were done; or the answer could not be written."),
     ("2", "The call or its settings are wrong; nothing was sent."),
-    ("3", "Refused by the policy; nothing was sent."),
+    ("3", "All of it refused; nothing was sent."),
     ("4", "Something may have run, and its result is unknown."),
     ("130", "Interrupted."),
 )

@@ -39,7 +39,7 @@ def release(call: Call, hosts: Sequence[str], *, yes: bool) -> int:
         if plan.values and not only_plans(call, work):
             _say_who_is_at_work(call, plan)
             names = [f"{host}, {_by(plan, host, value)}" for host, value in plan.found.items()]
-            call.terminal.confirm(f"Release {'; '.join(names)}?", yes=yes)
+            call.terminal.confirm(f"Release {listed(names, between='; ')}?", yes=yes)
         return finish(call, work, plan, LEASES)
 
 

@@ -15,7 +15,7 @@ def counted_on(count: int, noun: str, hosts: int) -> str:
     return f"{counted(count, noun)} on {counted(hosts, 'host')}"
 
 
-def listed(words: Sequence[str], *, most: int = 8) -> str:
+def listed(words: Sequence[str], *, most: int = 8, between: str = ", ") -> str:
     """``a, b and 3 more``."""
-    shown = ", ".join(words[:most])
+    shown = between.join(words[:most])
     return shown if len(words) <= most else f"{shown} and {len(words) - most} more"

@@ -125,6 +125,15 @@ def test_one_spoilt_lease_hides_no_other(mpsbridge: Command) -> None:
     assert [outcomes[f"h{number}"]["value"]["readable"] for number in range(len(TEXTS))] == [False] * len(TEXTS)
 
 
+@pytest.mark.usefixtures("lab")
+def test_the_question_about_many_hosts_counts_those_that_it_does_not_name(mpsbridge: Command) -> None:
+    hosts = [f"h{number}" for number in range(len(TEXTS))]
+    asked = mpsbridge("release", *hosts)
+    assert asked.code == 3
+    assert "h7, held by a lease that cannot be read" in asked.err
+    assert f" and {len(hosts) - 8} more?" in asked.err
+
+
 def test_spoilt_leases_are_released_by_their_digest(lab: Lab, mpsbridge: Command) -> None:
     hosts = ["long", *(f"h{number}" for number in range(len(TEXTS)))]
     assert mpsbridge("leases", "long", "-o", "json").outcome("long")["value"]["digest"] is None
