@@ -291,18 +291,14 @@ class ProcedureContext:
             if said not in self.problems:
                 self.problems.append(said)
 
-    @property
-    def _doing(self) -> str:
-        return self.phase.words.replace(", ", " and ")
-
     def pause(self, seconds: float) -> None:
         """Wait. Raises :class:`~mpsbridge.errors.Stopped` where the run is stopped or the host's time is over."""
         if self.clock.monotonic() + seconds > self._deadline:
-            raise Stopped(f"the host's deadline came while {self._doing}")
+            raise Stopped(f"the host's deadline came while {self.phase.words}")
         if self.clock.wait(seconds, self.stop):
-            raise Stopped(f"stopped while {self._doing}")
+            raise Stopped(f"stopped while {self.phase.words}")
 
     def check_stop(self) -> None:
         """Begin nothing new where the run is stopped."""
         if self.stop.is_set():
-            raise Stopped(f"stopped before {self._doing}")
+            raise Stopped(f"stopped before {self.phase.words}")

@@ -22,7 +22,20 @@ from mpsbridge.once import once
 from mpsbridge.planning.lease import Holder
 
 
-class Phase(StrEnum):
+class _InWords(StrEnum):
+    """A word of the record, and the ``words`` by which people are told of it."""
+
+    words: str
+
+    def __new__(cls, value: str, words: str) -> Self:
+        """A member and its words."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.words = words
+        return member
+
+
+class Phase(_InWords):
     """A part of the procedure; ``words`` say what is being done."""
 
     PLAN = "plan", "planning"
@@ -39,15 +52,6 @@ class Phase(StrEnum):
     RETURN = "return", "coming back"
     RESTORE = "restore", "giving back"
     ACT = "act", "acting"
-
-    words: str
-
-    def __new__(cls, value: str, words: str) -> Self:
-        """A phase and its words."""
-        phase = str.__new__(cls, value)
-        phase._value_ = value
-        phase.words = words
-        return phase
 
     @classmethod
     def of(cls, then: Then) -> Phase:
@@ -279,21 +283,12 @@ class EndAnnounced(Happening):
 # What happens on the way.
 
 
-class EarlierLife(StrEnum):
+class EarlierLife(_InWords):
     """How the process ended that carried the run out before; ``words`` say so."""
 
     DIED = "died", "its process had died"
     STOPPED = "stopped", "it was stopped"
     UNFINISHED = "unfinished", "it was not finished"
-
-    words: str
-
-    def __new__(cls, value: str, words: str) -> Self:
-        """An end and its words."""
-        life = str.__new__(cls, value)
-        life._value_ = value
-        life.words = words
-        return life
 
 
 class Resumed(Happening):
