@@ -48,10 +48,8 @@ _MARKS: dict[bool | None, str] = {True: "ok", False: "FAILED", None: "?"}
 def _show(call: Call, outcomes: Sequence[Outcome[Diagnosis]]) -> None:
     """The hosts: the sound ones first, each in one line where there are several, and how many there are of each."""
     is_brief = len(outcomes) > 1 and not call.settings.verbose
-    say, found = (
-        call.terminal.say,
-        sorted(_done(outcomes), key=lambda each: (bool(each[1].fault), not each[1].is_sound)),
-    )
+    say = call.terminal.say
+    found = sorted(_done(outcomes), key=lambda each: (bool(each[1].fault), not each[1].is_sound))
     for host, one in found:
         if is_brief and one.is_sound:
             say("; ".join([f"{host}: ok", *(f"{check.step}: {check.text}" for check in one.checks if not check.ok)]))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
@@ -96,14 +96,11 @@ def common_help(options: Sequence[Any]) -> str:
 
 def group_help(group: Any, ctx: Any, *, width: int) -> str:
     """The list of commands, by their headings."""
-    panels: dict[str, list[tuple[str, str]]] = {}
-    for name in group.list_commands(ctx):
-        one = group.get_command(ctx, name)
-        panels.setdefault(one.rich_help_panel or "Commands", []).append((name, (one.help or "").partition("\n\n")[0]))
+    commands = [(name, group.get_command(ctx, name)) for name in group.list_commands(ctx)]
     sections = [
         _wrapped(f"Usage: {ctx.command_path} COMMAND ...", width),
         _wrapped(group.help or "", width),
-        *(_section(heading, found, width) for heading, found in panels.items()),
+        *(_section(heading, found, width) for heading, found in by_heading(commands).items()),
         _section("Options", [(option_names(one), explanation(one)) for one in group.get_params(ctx)], width),
         _section("Exit codes", EXIT_CODES, width),
         _wrapped(
@@ -112,6 +109,24 @@ def group_help(group: Any, ctx: Any, *, width: int) -> str:
         _wrapped(group.epilog or "", width),
     ]
     return "\n\n".join(filter(None, sections)) + "\n"
+
+
+def by_heading(commands: Iterable[tuple[str, Any]]) -> dict[str, list[tuple[str, str]]]:
+    """The names of commands and what each is for, by the headings of the list."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for name, command in commands:
+        about = " ".join(str(command.help or "").partition("\n\n")[0].split())
+        found.setdefault(command.rich_help_panel or "Commands", []).append((name, about))
+    return found
+
+
+def shared_options(commands: Iterable[Any]) -> list[Any]:
+    """The options that most of the commands share, each once."""
+    found: dict[str, Any] = {}
+    for one in (parameter for command in commands for parameter in command.params):
+        if getattr(one, "rich_help_panel", None) == COMMON and not one.hidden:
+            found.setdefault(one.name, one)
+    return list(found.values())
 
 
 def argument_name(parameter: Any) -> str:

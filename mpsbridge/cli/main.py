@@ -18,7 +18,7 @@ from typer.main import get_command_name
 from typer.models import CommandInfo
 
 from mpsbridge.cli.commands import app
-from mpsbridge.cli.helptext import COMMON, common_help
+from mpsbridge.cli.helptext import common_help, shared_options
 from mpsbridge.cli.leaving import INTERRUPTION, Exit, Surroundings
 from mpsbridge.cli.options import without_options
 from mpsbridge.cli.output import INTERRUPTED, code_after, guarded_streams, standard
@@ -34,7 +34,8 @@ def _top(
     options: Annotated[bool, typer.Option("--options", help="Explain the options that most commands share.")] = False,
 ) -> None:
     if options:
-        standard().out.write(common_help(_shared_options()))
+        commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # it is a group
+        standard().out.write(common_help(shared_options(commands.values())))
         raise Exit(0)
     if version:
         from mpsbridge.cli.terminal import show_version
@@ -90,16 +91,6 @@ def _run(given: Sequence[str], surroundings: Surroundings) -> int:
 
 def _name(entry: CommandInfo) -> str:
     return get_command_name(str(entry.name or getattr(entry.callback, "__name__", "")))
-
-
-def _shared_options() -> list[Any]:
-    """The options that most commands share, each once."""
-    found: dict[str, Any] = {}
-    for command in typer.main.get_command(app).commands.values():  # type: ignore[attr-defined]  # it is a group
-        for one in command.params:
-            if getattr(one, "rich_help_panel", None) == COMMON and not one.hidden:
-                found.setdefault(one.name, one)
-    return list(found.values())
 
 
 _COMPLETION = "_MPSBRIDGE_COMPLETE"

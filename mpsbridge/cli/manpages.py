@@ -12,7 +12,16 @@ from typing import Any
 
 from typer.core import TyperCommand
 
-from mpsbridge.cli.helptext import COMMON, EXIT_CODES, argument_name, explanation, option_names, parameters_of
+from mpsbridge.cli.helptext import (
+    COMMON,
+    EXIT_CODES,
+    argument_name,
+    by_heading,
+    explanation,
+    option_names,
+    parameters_of,
+    shared_options,
+)
 from mpsbridge.errors import InputError
 from mpsbridge.version import __version__
 
@@ -36,15 +45,11 @@ def write_pages(group: Any, folder: Path) -> list[Path]:
 
 def overview(group: Any, commands: dict[str, Any]) -> str:
     """The page of all commands."""
-    panels: dict[str, list[tuple[str, str]]] = {}
-    for name, command in commands.items():
-        entry = f"{NAME} {name}", _paragraphs(command)[0]
-        panels.setdefault(str(command.rich_help_panel), []).append(entry)
-    shared = {one.name: one for command in commands.values() for one in command.params if _is_common(one)}
+    panels = by_heading((f"{NAME} {name}", command) for name, command in commands.items())
     lines = [
         *_head(NAME, str(group.help), f"{NAME} COMMAND ..."),
         *(line for heading, entries in panels.items() for line in _list(heading, entries)),
-        *_list(COMMON, [(option_names(one), explanation(one)) for one in shared.values()]),
+        *_list(COMMON, [(option_names(one), explanation(one)) for one in shared_options(commands.values())]),
         *_list("Exit status", EXIT_CODES),
         *_section("Credentials", [str(group.epilog)]),
         *_section("See also", [", ".join(f"{NAME}-{name}(1)" for name in commands)]),
@@ -71,10 +76,6 @@ def command_page(name: str, command: Any, ctx: Any) -> str:
         *_section("See also", [f"{NAME}(1)"]),
     ]
     return "\n".join(lines) + "\n"
-
-
-def _is_common(parameter: Any) -> bool:
-    return getattr(parameter, "rich_help_panel", None) == COMMON and not parameter.hidden
 
 
 def _paragraphs(command: TyperCommand) -> list[str]:

@@ -126,11 +126,9 @@ def text_of_plan(path: Path) -> str:
         return read_text(path)
     except (OSError, ValueError) as error:
         said = f"the plan {path} cannot be read: {getattr(error, 'strerror', None) or error}"
-        hint = (
-            ""
-            if path.suffix
-            else f"Name a plan file ('mpsbridge maintain --example' prints one), or use 'mpsbridge end {path}'."
-        )
+        if path.suffix:
+            raise InputError(said) from error
+        hint = f"Name a plan file ('mpsbridge maintain --example' prints one), or use 'mpsbridge end {path}'."
         raise InputError(said, hint=hint) from error
 
 
