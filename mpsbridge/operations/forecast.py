@@ -82,9 +82,9 @@ def told_on(plan: EndPlan, now: datetime) -> list[Told]:
     return found
 
 
-def notices_in_words(plan: EndPlan, actor: str, now: datetime) -> list[str]:
+def notices_in_words(plan: EndPlan, actor: str, found: Sequence[Told]) -> list[str]:
     """What people would read, each text once for each language of the hosts; nothing where nobody would be ended."""
-    operation, found = plan.operation, told_on(plan, now)
+    operation = plan.operation
     if not operation.policy.warn_s:
         return ["no notice would be shown"] if found else []
     languages: dict[str, list[Told]] = {}
@@ -106,11 +106,12 @@ def notices_in_words(plan: EndPlan, actor: str, now: datetime) -> list[str]:
 
 def in_words(plan: EndPlan, actor: str, now: datetime) -> list[str]:
     """What a dry run tells of its plan: when hosts would begin, when people would be told, and what they would read."""
+    found = told_on(plan, now)
     if plan.operation.command == "maintain":
-        times = waves_in_words(plan, now)
+        times = waves_in_words(plan, now, found)
     else:
-        times = list(filter(None, [_times(plan, told_on(plan, now))]))
-    return [*times, *notices_in_words(plan, actor, now)]
+        times = list(filter(None, [_times(plan, found)]))
+    return [*times, *notices_in_words(plan, actor, found)]
 
 
 def _times(plan: EndPlan, found: Sequence[Told]) -> str:
@@ -122,9 +123,9 @@ def _times(plan: EndPlan, found: Sequence[Told]) -> str:
     return f"notices {before} before the end, by the clock of each host"
 
 
-def waves_in_words(plan: EndPlan, now: datetime) -> list[str]:
+def waves_in_words(plan: EndPlan, now: datetime, told: Sequence[Told]) -> list[str]:
     """In which order the hosts would begin, how many at a time, and when, as far as that can be said; a line each."""
-    waves, policy, told = waves_of(plan, now), plan.operation.policy, told_on(plan, now)
+    waves, policy = waves_of(plan, now), plan.operation.policy
     if not waves:
         return []
     limit = limits(plan.operation.waves, plan.hosts_in_all, now)

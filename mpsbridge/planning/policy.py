@@ -27,7 +27,17 @@ from mpsbridge.planning.exempt import (
     returning_stations,
     unknown_idle,
 )
-from mpsbridge.planning.lease import FateOf, Holder, holder, is_disbelieved, keeps_out, no_fate, why_held
+from mpsbridge.planning.lease import (
+    Damaged,
+    FateOf,
+    Holder,
+    Lease,
+    holder,
+    is_disbelieved,
+    keeps_out,
+    no_fate,
+    why_held,
+)
 from mpsbridge.planning.planned import PlannedHost, Seen
 from mpsbridge.planning.selection import (
     Allowed,
@@ -224,7 +234,7 @@ def plan_host(
     verdicts += tuple(verdict for verdict in doubtful if verdict.session.id not in listed)
     return HostPlan(
         verdicts=verdicts,
-        objections=tuple(_objections(host, seen, policy, run, ours, fate_of)),
+        objections=tuple(_objections(host, seen, policy, run, ours, fate_of, lease)),
         notes=(*_notes(host, seen, policy, verdicts), *_taken_over(held, policy, verdicts)),
         missing=missing,
         matched=tuple(_matched(host, seen, policy)),
@@ -400,9 +410,16 @@ _REFUSING: tuple[Callable[[_Case], Found], ...] = (_unrecognisable, _disconnecte
 
 
 def _objections(
-    host: str, seen: Observation, policy: Policy, run: str, ours: frozenset[int], fate_of: FateOf
+    host: str,
+    seen: Observation,
+    policy: Policy,
+    run: str,
+    ours: frozenset[int],
+    fate_of: FateOf,
+    lease: Lease | Damaged | None,
 ) -> Iterable[Objection]:
-    if lease := keeps_out(seen.lease, seen.observed, run=run):
+    """Why nothing is done on the host; ``lease`` is another's that keeps the run out."""
+    if lease:
         if not policy.take_over or is_disbelieved(seen.lease, seen.problems):
             yield Objection(reason=why_held(seen, host, fate_of, run=run, may_take=True))
         elif policy.planned is not None and Holder.of(lease) != policy.planned.holder:
