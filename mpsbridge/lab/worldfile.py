@@ -158,7 +158,7 @@ def _host(raw: Any, world: World, folder: Path) -> LabHost:
         playback_qwinsta=_capture(values.get("playback_qwinsta"), folder, "playback_qwinsta"),
     )
     _each(values.get("files", []), "files", lambda row: host.files.add(*_file(row, host)))
-    host.sessions = _each(values.get("sessions", []), "sessions", lambda row: _session(row, host))
+    host.sessions = _each(values.get("sessions", []), "sessions", lambda row: session_of(row, host))
     if host.playback is not None:
         _people_of_the_capture(host)
     host.stations = _each(values.get("stations", []), "stations", _station)
@@ -207,7 +207,8 @@ _SESSION: dict[str, read.Reader] = {
 }
 
 
-def _session(raw: Any, host: LabHost) -> LabSession:
+def session_of(raw: Any, host: LabHost) -> LabSession:
+    """The session that a table of a world file describes. Raises ``Wrong``."""
     values = read.table(raw, _SESSION, required=("id", "user"))
     if values.get("admin_by_group") and host.facts.administrators == "users":
         raise read.Wrong("admin_by_group needs a host whose 'administrators' are not only users")

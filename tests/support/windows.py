@@ -22,7 +22,7 @@ from mpsbridge.lab.engines.scripted.lease import LEASE_FILE
 from mpsbridge.lab.windows.host import LabHost
 from mpsbridge.lab.windows.programs import ProgramResult, run_program
 from mpsbridge.lab.windows.tables import quser_row
-from mpsbridge.lab.worldfile import _session, build_world
+from mpsbridge.lab.worldfile import build_world, session_of
 from mpsbridge.models.scripts import RawOutput, Script
 from mpsbridge.models.sessions import AllowedSession, SessionGuard, from_cim
 from support.pwsh import run_script
@@ -81,7 +81,7 @@ class Person:
 def row(person: Person) -> str:
     """The person's line in the table of users."""
     host = build_world({"hosts": [{"name": "station-host"}]}).hosts["station-host"]
-    return quser_row(host, _session(person.session(), host))
+    return quser_row(host, session_of(person.session(), host))
 
 
 def moved(person: Person, **changes: Any) -> Person:
@@ -147,7 +147,7 @@ class Windows:
             "files": [{"path": LEASE_FILE, "text": lease}] if lease is not None else [],
         }
         self.host = build_world({"hosts": [raw | keys]}).hosts["station-host"]
-        self.host.sessions += [_session(person.session(), self.host) for person in people if person not in first]
+        self.host.sessions += [session_of(person.session(), self.host) for person in people if person not in first]
         _site().hosts[self.host] = self
         self.prelude = _site().prelude
         """What runs before anything else in a PowerShell on this host."""
@@ -192,7 +192,7 @@ class Windows:
         if program == "quser":
             self.looks += 1
             if (people := self._later.get(self.looks)) is not None:
-                self.host.sessions = [_session(person.session(), self.host) for person in people]
+                self.host.sessions = [session_of(person.session(), self.host) for person in people]
         elif program != "qwinsta":
             self.record.append(Act(program, arguments))
         if program in self.programs:
