@@ -72,7 +72,7 @@ def _show_steps(call: Call, host: str, found: Diagnosis) -> None:
         line = f"  {_MARKS[check.ok]:<7} {check.step:<11} {check.text}"
         call.terminal.say(line, style="red" if check.ok is False else "")
         if check.remedy:
-            call.terminal.say(f"          {'':<11} -> {check.remedy}")
+            call.terminal.say(f"          {'':<11} -> {check.remedy}", advises=True)
     if shares and (left := [check.step for check in found.checks if check.is_unreached]):
         call.terminal.say(f"  {_MARKS[None]:<7} not reached: {', '.join(left)}")
 

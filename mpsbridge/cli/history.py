@@ -139,7 +139,7 @@ def _show_events(call: Call, journal: Journal, run: Run, question: Question) -> 
         zone, name = _zone(call)
         report = report_of(journal, run)
         for fact, value in words.facts_of(in_zone(report, zone)):
-            terminal.say(f"{fact}: {value}")
+            terminal.say(f"{fact}: {value}", advises=fact != "reason")
         terminal.say()
         for line in sentences(report, entries, zone, name, whole=call.settings.verbose > 0):
             terminal.say(line)

@@ -1,7 +1,9 @@
 """Next steps that a call prints, so that they find what this call worked on: what was typed to name the record, the
 inventory and the way to a host is typed again.
 
-Rule: only what was typed; variables and the settings file hold for the next call, too.
+Rules: only what was typed; variables and the settings file hold for the next call, too. A text of ours has its commands
+in quotes, or at the beginning of a sentence or a line; a command that stands elsewhere is taken for a word of a person,
+which is shown as it is. What people wrote by itself (a reason in a column, a notice) is not looked through at all.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ _ON_HOSTS = (
     *("sessions", "stations", "message", "disconnect", "logoff", "reset", "end", "maintain", "resume"),
     *("leases", "hold", "release", "logons", "doctor"),
 )
-_COMMAND = re.compile(rf"\bmpsbridge ({'|'.join((*_ON_RECORD, *_ON_HOSTS))})\b")
+_COMMAND = re.compile(rf"((?:^|['\n]|[:;] ) *)mpsbridge ({'|'.join((*_ON_RECORD, *_ON_HOSTS))})\b")
 
 
 class Repeated(NamedTuple):
@@ -49,7 +51,7 @@ class Repeated(NamedTuple):
         """The text, each command in it with these options."""
         if not (self.record or self.hosts) or "mpsbridge " not in text:
             return text
-        return _COMMAND.sub(lambda found: f"{found[0]}{self._of_command(found[1])}", text)
+        return _COMMAND.sub(lambda found: f"{found[0]}{self._of_command(found[2])}", text)
 
     def _of_command(self, command: str) -> str:
         return self.record if command in _ON_RECORD else f"{self.record}{self.hosts}"

@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 MOST_NAMED = 20
 """So many hosts are named of which the same is told."""
 CANCELLED = "cancelled; nothing was sent"
+REMARKS = ""
+"""The column without a name, in which a next step may stand."""
 
 
 class Terminal:
@@ -73,14 +75,16 @@ class Terminal:
     def _shown(self, text: str) -> str:
         return harmless(self.repeated.within(text))
 
-    def _cell(self, value: object) -> str:
-        return "" if value is None else self._shown(str(value))
+    def _cell(self, column: str, value: object) -> str:
+        if value is None:
+            return ""
+        return self._shown(str(value)) if column == REMARKS else harmless(str(value))
 
-    def say(self, text: str = "", *, style: Style = "") -> None:
-        """A line of the answer, for people only."""
+    def say(self, text: str = "", *, style: Style = "", advises: bool = False) -> None:
+        """A line of the answer, for people only; one that ``advises`` may name a next step."""
         if self.for_people:
             with self._still():
-                self._out.write_line(self._shown(text), style)
+                self._out.write_line(self._shown(text) if advises else harmless(text), style)
 
     def note(self, text: str) -> None:
         """A line beside the answer, on standard error; the same one is said once only."""
@@ -208,7 +212,7 @@ class Terminal:
         """
         output = self._err if to_stderr else self._out
         before = [] if goes_on_from is None else [goes_on_from]
-        cells = [[self._cell(value) for value in row] for row in (*before, *rows)]
+        cells = [[self._cell(*each) for each in zip(columns, row, strict=True)] for row in (*before, *rows)]
         heading, *lines = table_lines(columns, cells, output.width, today=self.today)
         with self._still():
             if goes_on_from is None:

@@ -114,3 +114,17 @@ def test_only_what_was_typed_is_repeated(monkeypatch: pytest.MonkeyPatch) -> Non
         f"mpsbridge resume {options} r-1; mpsbridge docs ending; mpsbridge leases {options}"
     )
     assert Repeated().within(text) == text
+
+
+def test_what_people_wrote_is_shown_as_they_wrote_it(lab: Lab, mpsbridge: Command, tmp_path: Path) -> None:
+    """A reason that reads like a call was once shown with the options of the call that showed it."""
+    reason = "mpsbridge end of term, see mpsbridge history"
+    options = ("--inventory", str(lab.inventory), "--journal", str(tmp_path / "runs.sqlite"))
+    rehearsed = mpsbridge("end", "alpha", "--all", "--reason", reason, "--dry-run", *options)
+    assert f"Reason: {reason}." in rehearsed.out
+    assert reason in mpsbridge("hold", "alpha", "--reason", reason, *options).out
+    assert reason in mpsbridge("leases", "alpha", *options).out
+    refused = mpsbridge("end", "alpha", "--all", "--no-warning", "--yes", *options)
+    assert f"({reason})" in refused.err
+    assert f"'mpsbridge release --journal {options[3]} --inventory {options[1]} alpha'" in refused.err
+    assert reason in mpsbridge("history", *options[2:]).out
