@@ -35,6 +35,7 @@ _ONLY_TEXT = (
     "PowerShell's constrained language there lets the tables be read as text only, so sessions are listed and never "
     "acted on; publish the signed JEA module (mpsbridge jea)"
 )
+_LONGEST_SENTENCE = 200
 _REPORT = "Save the output on the host (quser > file), try mpsbridge parse on it, and report it."
 
 
@@ -67,7 +68,7 @@ def _observe(answer: ObserveAnswer, notes: list[str], check: Check) -> Observati
     # Who logs on or off meanwhile is in one list only: no proof of blindness, but not yet gone either.
     before, after = (set(ids) - {0} for ids in (answer.witness.before, answer.witness.after))
     staying = before & after
-    _check_sight(answer, quser.tables, qwinsta, staying)
+    _check_sight(answer, quser, qwinsta, staying)
 
     host = _Host(answer, _zone(answer, notes), quser, notes)
     sessions = [host.session(row) for row in _user_rows(quser.tables.rows, notes)]
@@ -123,6 +124,8 @@ class _Run:
     encoding: str
     lines: tuple[bytes, ...]
     """The bytes of each line; none where only text came home."""
+    doubt: ParseError | None = None
+    """What there is to say if its sentence, in words that are not known, does not mean that nobody is on."""
 
 
 def _run_of(name: str, program: ProgramAnswer, answer: ObserveAnswer, notes: list[str], check: Check) -> _Run:
@@ -147,7 +150,10 @@ def _run_of(name: str, program: ProgramAnswer, answer: ObserveAnswer, notes: lis
     try:
         tables = parse_output(decoded.text, check=check)
     except ParseError as error:
-        raise _unreadable(name, program, error.message, error.line, error.excerpt) from error
+        unreadable = _unreadable(name, program, error.message, error.line, error.excerpt)
+        if not _is_sentence(program, out, err):
+            raise unreadable from error
+        return _Run(Tables(trouble=Trouble.NOBODY_OR_NOT_PERMITTED), decoded.encoding, (), unreadable)
     if tables.rows and (tables.ignored or {row.table for row in tables.rows} != {name}):
         raise _unreadable(name, program, "there is more than its one table", None, harmless(decoded.text, limit=80))
     if decoded is out and tables.rows and err.text.strip():
@@ -155,6 +161,16 @@ def _run_of(name: str, program: ProgramAnswer, answer: ObserveAnswer, notes: lis
         notes.append(f"{name}.exe printed a table, and on standard error: {said}")
     lines = _bytes(program.out if decoded is out else program.err).split(b"\n") if program.text is None else ()
     return _Run(tables, decoded.encoding, tuple(lines))
+
+
+def _is_sentence(program: ProgramAnswer, out: Decoded, err: Decoded) -> bool:
+    """Whether a program ended as it does where it shows nobody: exit code 1, and one sentence without a number.
+
+    Not in every language does that sentence end in its asterisk, and few of them are known.
+    """
+    said = err.text.strip()
+    plain = "  " not in said and "\n" not in said and len(said) <= _LONGEST_SENTENCE
+    return program.exit == 1 and not out.text.strip() and plain and not any(map(str.isdigit, said))
 
 
 def _output_of(program: ProgramAnswer, answer: ObserveAnswer) -> tuple[Decoded, Decoded]:
@@ -187,8 +203,9 @@ def _second_view(answer: ObserveAnswer, notes: list[str], check: Check) -> Table
     return tables
 
 
-def _check_sight(answer: ObserveAnswer, quser: Tables, qwinsta: Tables | None, staying: set[int]) -> None:
+def _check_sight(answer: ObserveAnswer, run: _Run, qwinsta: Tables | None, staying: set[int]) -> None:
     """Raise where the tables do not show what is there. Returning means: no rows are no sessions."""
+    quser = run.tables
     if quser.rows:
         return
     if quser.trouble is Trouble.DENIED:
@@ -207,6 +224,9 @@ def _check_sight(answer: ObserveAnswer, quser: Tables, qwinsta: Tables | None, s
         raise ParseError(f"quser.exe printed nothing (exit code {answer.quser.exit})", hint=_REPORT)
     if qwinsta is not None and qwinsta.trouble in {Trouble.NOBODY_OR_NOT_PERMITTED, Trouble.DENIED}:
         raise Blind("query session shows not even the session of the services, so an empty query user proves nothing")
+    # Words that are not known may be those of a program that broke: they are believed only where all else agrees.
+    if run.doubt and (staying or qwinsta is None or not qwinsta.rows or _user_rows(qwinsta.rows, [])):
+        raise run.doubt
 
 
 def _user_rows(rows: Iterable[Row], notes: list[str]) -> list[Row]:

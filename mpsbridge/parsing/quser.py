@@ -59,19 +59,21 @@ class Tables(Frozen):
     ignored: int = 0
 
 
-def parse(text: str, *, check: Callable[[], None] = lambda: None) -> Tables:
+def parse(text: str) -> Tables:
     """Read saved output of ``query user``, ``query session`` or both, with whatever was put around it and its lines.
 
-    ``check`` is called before each line and may raise, when the time is up.
     Raises :class:`~mpsbridge.errors.ParseError` on a line in a table that cannot be read, and on a text that holds
     neither a table nor a message of Windows. Lines count from 1 and end at a line feed.
     """
     lines = [Line(number, line) for number, line in plain_lines(text)]
-    return _read(list(uncarried(list(out_of_strings(_out_of_quotes(lines))))), check)
+    return _read(list(uncarried(list(out_of_strings(_out_of_quotes(lines))))), lambda: None)
 
 
 def parse_output(text: str, *, check: Callable[[], None] = lambda: None) -> Tables:
-    """Read what a program of a host printed, as it is. Raises as :func:`parse` does."""
+    """Read what a program of a host printed, as it is.
+
+    ``check`` is called before each line and may raise, when the time is up. Raises as :func:`parse` does.
+    """
     whole = text.removeprefix("\ufeff").split("\n")
     return _read([Line(number, line) for number, line in enumerate(whole, 1)], check)
 

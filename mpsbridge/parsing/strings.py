@@ -29,12 +29,8 @@ _STRING = re.compile(r""""((?:[^"\\]++|\\.)*+)(?:"|$)|'((?:[^'\\]++|\\.)*+)(?:'|
 def out_of_strings(lines: Iterable[Line]) -> Iterator[Line]:
     """The lines, and in place of each that holds a table in a string the table's own lines."""
     taken: list[str] = []
-    pending: list[Line] = []
-    """Lines that repeat the table just taken out, as far as they do."""
-    for raw in lines:
-        line = (
-            raw._replace(text=_LETTER.sub(lambda letter: chr(int(letter[1], 16)), raw.text)) if '"' in raw.text else raw
-        )
+    pending: list[Line] = []  # what repeats the table just taken out, as far as it does
+    for line in map(_with_letters, lines):
         found = list(_parts(line.text)) if _may_hold(line.text) else []
         if any(form for form, _ in found):
             yield from pending
@@ -66,6 +62,7 @@ def _unless_repeated(line: Line, taken: list[str], pending: list[Line]) -> Itera
 
 
 def _with_letters(line: Line) -> Line:
+    """The line with the letters that JSON wrote as numbers."""
     if '"' not in line.text or "\\u" not in line.text:
         return line
     return line._replace(text=with_blanks(_LETTER.sub(lambda letter: chr(int(letter[1], 16)), line.text)))

@@ -276,7 +276,7 @@ def test_a_plain_quser_is_answered_in_both_kinds_of_shell() -> None:
         output, _, failed = client.execute_ps("quser; logoff 2")
         assert (output, failed) == ("", True)
     with Lab(world, auth="basic") as lab, client_of(lab, "beta") as client:
-        nobody = world.hosts["beta"].facts.words.nobody
+        nobody = world.hosts["beta"].facts.sentences.nobody.format("*")
         output, streams, failed = client.execute_ps("quser")
         assert (output, str(streams.error[0]), failed) == ("", nobody, True)
         assert client.execute_cmd("quser") == ("", f"{nobody}\r\n", 1)

@@ -158,6 +158,7 @@ CARRIERS: dict[str, Carrier] = {
     "JSON with both forms": listed,
     "JSON with both forms, spread": lambda lines: json.dumps(json.loads(listed(lines)), indent=4),
     "JSON of lines": lambda lines: json.dumps(list(lines)),
+    "JSON of no-break spaces": lambda lines: json.dumps({"a": "\r\n".join(lines).replace(" ", "\u00a0")}),
     "JSON, a line each": lambda lines: "".join(json.dumps({"line": line}) + "\n" for line in lines),
     "JSON in JSON": lambda lines: json.dumps({"text": listed(lines)}, ensure_ascii=False),
     "a string of Python": lambda lines: repr("\r\n".join([*lines, ""])),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mpsbridge.lab.windows.regions import PATTERNS, WORDS, Patterns, Words
+from mpsbridge.lab.windows.sentences import SENTENCES, Sentences
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +70,8 @@ class HostFacts:
     def words(self) -> Words:
         """The words of its language."""
         return WORDS[self.language]
+
+    @property
+    def sentences(self) -> Sentences:
+        """What its programs say where they print no table."""
+        return SENTENCES[self.language]

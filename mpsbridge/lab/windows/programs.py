@@ -3,8 +3,8 @@
 They know nothing of what a script in front of them is for, which is what makes that worth testing; and they keep
 the traps of the real ones: without an id ``logoff`` and ``tsdiscon`` take the caller's own session, ``logoff``
 returns when the log-off has ended, ``msg`` reads standard input where it gets no text, ``chglogon /query`` exits with 1
-while logons are enabled. Texts after "Error" and exit codes are documented or captured; the sentences for an id that
-does not exist, and for a shutdown, are of the lab's own making.
+while logons are enabled. Exit codes are documented or captured; what the programs of people's sessions say is in
+:mod:`~mpsbridge.lab.windows.sentences`, and the rest is of the lab's own making.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 from mpsbridge.lab.windows import tables
 from mpsbridge.lab.windows.accounts import elevated, sees
 from mpsbridge.lab.windows.host import LabHost
+from mpsbridge.lab.windows.sentences import printed
 from mpsbridge.lab.windows.sessions import LabSession
 
-ACCESS_DENIED = "Error [5]:Access is denied."
 ALREADY_SCHEDULED = 1190
 NOTHING_TO_ABORT = 1116
 _SWITCHES = {
@@ -54,8 +54,7 @@ Program = Callable[[LabHost, list[str]], ProgramResult]
 
 def _failed(host: LabHost, *lines: str, code: int = 1) -> ProgramResult:
     """Lines on standard error, in the page in which Windows' console programs write."""
-    text = "".join(f"{line}\r\n" for line in lines)
-    return ProgramResult(code, err=text.encode(f"cp{host.facts.oem}", "replace"))
+    return ProgramResult(code, err=printed(lines, host.facts.oem))
 
 
 def calls_quser(text: str) -> bool:
@@ -70,7 +69,7 @@ def quser(host: LabHost, arguments: list[str]) -> ProgramResult:
     if words and table:
         found = _named(host, words[0])
         table = _rows(table, {session.id for session in found}) if found else b""
-    nobody = host.facts.words.nobody if not words else host.facts.words.nobody.replace("*", words[0])
+    nobody = host.facts.sentences.nobody.format(words[0] if words else "*")
     return ProgramResult(out=table) if table else _failed(host, nobody)
 
 
@@ -84,7 +83,7 @@ def _rows(table: bytes, ids: Iterable[int]) -> bytes:
 def qwinsta(host: LabHost, _: list[str]) -> ProgramResult:
     """The table of sessions."""
     if not sees(host):
-        return _failed(host, host.facts.words.no_session)
+        return _failed(host, host.facts.sentences.no_session.format("*"))
     return ProgramResult(out=tables.qwinsta_bytes(host))
 
 
@@ -128,12 +127,12 @@ def msg(host: LabHost, arguments: list[str]) -> ProgramResult:
     if not words:
         return _failed(host, "MSG needs a user, a session name or an id.")
     if not sees(host):
-        return _failed(host, "Error 5 getting session names")
+        return _failed(host, host.facts.sentences.names_denied)
     found = list(host.rows()) if words[0] == "*" else _named(host, words[0])
     if not found:
-        return _failed(host, f"{words[0]} does not exist or is disconnected")
+        return _failed(host, host.facts.sentences.not_there.format(words[0]))
     if any(session.protected for session in found):
-        return _failed(host, "Error 5 getting session names")
+        return _failed(host, host.facts.sentences.names_denied)
     for session in found:
         host.show(session.id, " ".join(words[1:]))
     waits = "/w" in {switch.lower() for switch in switches}
@@ -149,7 +148,7 @@ def chglogon(host: LabHost, arguments: list[str]) -> ProgramResult:
     if switch not in _SWITCHES:
         return _failed(host, f"Invalid parameter(s): {switch}")
     if not elevated(host):
-        return _failed(host, ACCESS_DENIED)
+        return _failed(host, host.facts.sentences.access_denied)
     host.set_logon_mode(_SWITCHES[switch])
     told = f"Session logins are currently {_TOLD[host.logon_mode]}\r\n".encode()
     return ProgramResult(1, out=told)
@@ -159,7 +158,7 @@ def shutdown(host: LabHost, arguments: list[str]) -> ProgramResult:
     """Restart (``/r``) or shut down (``/s``) after ``/t`` seconds, or take that back (``/a``)."""
     switches = [argument.lower() for argument in arguments]
     if not elevated(host):
-        return _failed(host, f"{ACCESS_DENIED[:-1]}.(5)", code=5)
+        return _failed(host, f"{host.facts.sentences.denied}(5)", code=5)
     if "/a" in switches:
         if not host.abort_shutdown():
             return _failed(host, f"No shutdown was in progress.({NOTHING_TO_ABORT})", code=NOTHING_TO_ABORT)
@@ -201,11 +200,11 @@ def _target(host: LabHost, arguments: list[str], act: str) -> tuple[LabSession |
     """The one session that is meant, or why it may not be touched. No word at all means the caller's own."""
     words, _ = _words(arguments)
     word = words[0] if words else str(host.facts.caller_session)
-    denied = _failed(host, f"Could not {act} session ID {word} from session Console, Error code 5", ACCESS_DENIED)
+    denied = _failed(host, *host.facts.sentences.refused(act, word))
     found = next((session for session in host.rows() if word in {str(session.id), session.session_name}), None)
     if word == "0" or not sees(host) or (found is not None and found.protected):
         return None, denied
-    return found, _failed(host, f"Session {word} not found")
+    return found, _failed(host, host.facts.sentences.not_found.format(word))
 
 
 def _has_gone(host: LabHost, session: LabSession) -> bool:

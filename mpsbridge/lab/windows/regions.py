@@ -16,8 +16,7 @@ class Words:
     """The words of one language, as ``quser`` and ``qwinsta`` print them.
 
     ``idle_none`` is printed with blanks of its own (seen: it starts where a short word is centred, not right-aligned
-    like a number), so its place in the line differs from language to language. ``nobody`` and ``no_session`` go to
-    standard error; only the English ones are captured.
+    like a number), so its place in the line differs from language to language.
     """
 
     quser: tuple[str, str, str, str, str, str]
@@ -27,8 +26,6 @@ class Words:
     connected: str = "Conn"
     listen: str = "Listen"
     idle_none: str = "    none   "
-    nobody: str = "No User exists for *"
-    no_session: str = "No session exists for *"
 
 
 _ENGLISH = Words(

@@ -27,6 +27,7 @@ from mpsbridge.lab.windows.accounts import caller, elevated, sees
 from mpsbridge.lab.windows.cim import MODES, cim
 from mpsbridge.lab.windows.host import LabHost
 from mpsbridge.lab.windows.processes import births
+from mpsbridge.lab.windows.sentences import repeated
 
 WATCH_LIMIT_S = 5.0
 WATCH_STEP_S = 0.45
@@ -51,7 +52,8 @@ def set_logons(host: LabHost, arguments: Arguments, problems: Problems) -> Resul
     if was != wanted and (not expected or expected == was):
         assert_program(host, "chglogon.exe")
         if not elevated(host):
-            raise Refusal("remote", f"logons are still {was}; chglogon.exe ended with 1: Error [5]:Access is denied.")
+            said = repeated((host.facts.sentences.access_denied,), host.facts.oem)
+            raise Refusal("remote", f"logons are still {was}; chglogon.exe ended with 1: {said}")
         host.set_logon_mode(wanted)
         if host.logon_mode != wanted:
             told = host.logon_mode.replace("-", " ").upper()
@@ -87,7 +89,7 @@ def _show(host: LabHost, guard: Guard, text: str, arguments: Arguments, problems
     if not _seen(guard, _look(host)):
         return "refused", "the session is disconnected or in another state now; nobody may see it"
     if _protected(host, guard):
-        return "refused", "msg.exe ended with 1: Error 5 getting session names"
+        return "refused", f"msg.exe ended with 1: {repeated((host.facts.sentences.names_denied,), host.facts.oem)}"
     host.show(guard.id, text)
     return _SENT[0] if _seen(guard, _look(host)) else _SENT[1]
 
@@ -195,8 +197,8 @@ def _begin(act: _Act, guard: Guard, host: LabHost, arguments: Arguments, problem
     if refused or not by_multipoint:
         note(f"{act.program} {guard.id} {whose}", host, arguments, problems)
     if refused:
-        said = f"Could not {act.verb} session ID {guard.id} from session Console, Error code 5"
-        return ("refused", f"{act.program} ended with 1: {said} Error [5]:Access is denied."), True
+        said = repeated(host.facts.sentences.refused(act.verb, guard.id), host.facts.oem)
+        return ("refused", f"{act.program} ended with 1: {said}"), True
     return _BEGUN, True
 
 

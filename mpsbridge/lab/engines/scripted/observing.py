@@ -17,6 +17,7 @@ from mpsbridge.lab.windows.cim import MODES, cim
 from mpsbridge.lab.windows.host import LabHost
 from mpsbridge.lab.windows.multipoint import multipoint
 from mpsbridge.lab.windows.processes import alive, births
+from mpsbridge.lab.windows.sentences import printed
 from mpsbridge.lab.windows.sessions import LabSession
 
 NO_BOOT = "boot identity: this account cannot tell when the host started"
@@ -113,25 +114,29 @@ def _running(host: LabHost, programs: list[str]) -> list[dict[str, Any]]:
     ]
 
 
-def _program(out: bytes = b"", err: str = "", code: int = 0) -> dict[str, Any]:
+def _program(out: bytes = b"", err: bytes = b"", code: int = 0) -> dict[str, Any]:
     return {
         "exit": code,
         "out": base64.b64encode(out).decode(),
-        "err": base64.b64encode(err.encode("ascii")).decode(),
+        "err": base64.b64encode(err).decode(),
         "timed_out": False,
         "problem": None,
     }
 
 
+def _none(host: LabHost, sentence: str) -> dict[str, Any]:
+    return _program(err=printed((sentence.format("*"),), host.facts.oem), code=1)
+
+
 def _quser(host: LabHost) -> dict[str, Any]:
     """Nobody on, and nothing one may see, read the same: exit 1, and a sentence on standard error."""
     table = tables.quser_bytes(host) if sees(host) else b""
-    return _program(table) if table else _program(err=host.facts.words.nobody + "\r\n", code=1)
+    return _program(table) if table else _none(host, host.facts.sentences.nobody)
 
 
 def _qwinsta(host: LabHost) -> dict[str, Any]:
     if not sees(host):
-        return _program(err=host.facts.words.no_session + "\r\n", code=1)
+        return _none(host, host.facts.sentences.no_session)
     return _program(tables.qwinsta_bytes(host))
 
 

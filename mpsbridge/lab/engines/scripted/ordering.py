@@ -27,6 +27,7 @@ from mpsbridge.lab.windows.accounts import elevated
 from mpsbridge.lab.windows.cim import MODES, cim
 from mpsbridge.lab.windows.host import LabHost
 from mpsbridge.lab.windows.processes import births
+from mpsbridge.lab.windows.sentences import repeated
 
 SCHEMA = "mpsbridge-lease/1"
 LEASE_LIMIT = 250_000
@@ -100,7 +101,7 @@ def power(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
     answer: Result = {"boot": boot(host), "accepted": False, "going_down": False, "left": [], "text": ""}
     if not elevated(host):
         problems.append(NO_BOOT)
-        said = "shutdown.exe ended with 5: Access is denied.(5)"
+        said = f"shutdown.exe ended with 5: {repeated((f'{host.facts.sentences.denied}(5)',), host.facts.oem)}"
         if action != "abort":
             raise Refusal("denied", _NOT_SURE)
         return answer | {"text": said, "now": cim(host.now())}
