@@ -91,7 +91,7 @@ def _carry_out(call: Call, words: Sequence[str], operation: ActOn, *, yes: bool)
             planned = judge(plan.outcomes, Effect.READ, interrupted=work.is_interrupted)
             show(call, plan.outcomes, planned, operation.act)
             return planned.exit_code
-        if plan.plans and operation.act in _QUESTIONS:
+        if plan.planned and operation.act in _QUESTIONS:
             if asks:
                 call.terminal.failures(plan.outcomes, before_question=True)
             _ask(call, plan, yes=yes)
@@ -137,8 +137,8 @@ def set_logons(call: Call, hosts: Sequence[str], mode: LogonMode, layout: Layout
     """``logons --set``: change the mode; the exit code."""
     with open_journal(call) as journal, open_workplace(call, call.targets(hosts), journal) as work:
         plan = work.plan(SetLogons(mode=mode))
-        if call.settings.dry_run and plan.modes:
+        if call.settings.dry_run and plan.planned:
             call.terminal.note(f"logons would be set to {mode} on {listed(plan.hosts)}")
-        if plan.modes and not only_plans(call, work):
+        if plan.planned and not only_plans(call, work):
             call.terminal.confirm(f"Set logons to {mode} on {listed(plan.hosts)}?", yes=yes)
         return finish(call, work, plan, layout)

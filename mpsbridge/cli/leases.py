@@ -36,9 +36,9 @@ def release(call: Call, hosts: Sequence[str], *, yes: bool) -> int:
     targets = call.targets(hosts)
     with open_journal(call) as journal, open_workplace(call, targets, journal) as work:
         plan = work.plan(Release(sender=call.settings.sender))
-        if plan.values and not only_plans(call, work):
+        if plan.planned and not only_plans(call, work):
             _say_who_is_at_work(call, plan)
-            names = [f"{host}, {_by(plan, host, value)}" for host, value in plan.found.items()]
+            names = [f"{host}, {_by(plan, host, value)}" for host, value in plan.by_host.items()]
             call.terminal.confirm(f"Release {listed(names, between='; ')}?", yes=yes)
         return finish(call, work, plan, LEASES)
 
@@ -50,9 +50,9 @@ def _by(plan: LeasePlan, host: str, value: LeaseValue) -> str:
 
 def _say_who_is_at_work(call: Call, plan: LeasePlan) -> None:
     """Warn of hosts whose run is at work here: releasing one takes it out of that run in the middle."""
-    runs = {value.run for value in plan.values.values() if value.run}
+    runs = {value.run for value in plan.planned.values() if value.run}
     for run in sorted(run for run in runs if is_at_work(record_path(call), run)):
-        hosts = [host for host, value in plan.found.items() if value.run == run]
+        hosts = [host for host, value in plan.by_host.items() if value.run == run]
         call.terminal.warn(f"run {run} is at work, and loses {listed(hosts)} by this; it stops there with an error")
 
 

@@ -19,9 +19,10 @@ from mpsbridge.models.frozen import Frozen, Given
 from mpsbridge.models.outcomes import REFUSED, Done, Failed, Outcome, Skipped
 from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import Observation, Result, Session, SessionResult
+from mpsbridge.operations.at_once import PlanAtOnce, Steps
 from mpsbridge.operations.broken_off import with_sessions
-from mpsbridge.operations.outcomes import judge, may_be_there, never_begun, not_found, refusals_of, refused_is_skipped
-from mpsbridge.operations.workplace import RunResult, Watch, Workplace, nothing_is_sent
+from mpsbridge.operations.outcomes import may_be_there, never_begun, not_found, refusals_of
+from mpsbridge.operations.workplace import Workplace
 from mpsbridge.planning.lease import why_held
 from mpsbridge.planning.orphans import what_helps
 from mpsbridge.planning.selection import (
@@ -36,19 +37,13 @@ from mpsbridge.planning.selection import (
     refusals_in_words,
 )
 from mpsbridge.procedure.resets import plan_resets
-from mpsbridge.runs.events import Finished, Phase, Step, StepSent
-from mpsbridge.runs.recording import recorded
+from mpsbridge.runs.events import Phase, Step, StepSent
+from mpsbridge.runs.recording import Record
 from mpsbridge.runs.verdict import HostFacts
 from mpsbridge.snippets.fields import MessageText
 
 MESSAGE_SHOWN_S = 600
 """How long a message stays on the screen unless it is closed (W32)."""
-_STEPS = {
-    Act.MESSAGE: Step.MESSAGE,
-    Act.DISCONNECT: Step.DISCONNECT,
-    Act.LOGOFF: Step.LOGOFF,
-    Act.RESET: Step.RESET,
-}
 
 
 class ActValue(Frozen):
@@ -67,35 +62,53 @@ class ActValue(Frozen):
 
 
 @dataclass(frozen=True)
-class ActPlan:
-    """What an act would do: the outcome of each host as long as nothing is sent, and the plans of those with work."""
+class ActPlan(PlanAtOnce["ActOn", ActValue, Plan]):
+    """What an act would do to which sessions."""
 
-    operation: ActOn
-    run: str
-    outcomes: tuple[Outcome[ActValue], ...]
-    plans: dict[int, Plan]
-    """By the host's place in the order given; only of hosts on which something is to be done."""
     notes: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """What the person should know of each host."""
 
     @property
     def sessions(self) -> list[tuple[str, Session]]:
         """Who is hit, by host."""
-        return [(self.outcomes[place].host, session) for place, plan in self.plans.items() for session in plan.acts]
-
-    @property
-    def hosts(self) -> list[str]:
-        """The hosts on which something is to be done."""
-        return [self.outcomes[place].host for place in self.plans]
+        return [(host, session) for host, plan in self.by_host.items() for session in plan.acts]
 
     @property
     def refusals(self) -> list[str]:
         """What is refused, by host, with the option that lifts it; to these hosts nothing is sent."""
         return refusals_of(self.outcomes)
 
-    def carry_out(self, work: Workplace, watch: Watch) -> RunResult[ActValue]:
-        """Act on these sessions, and say what became of each."""
-        return self.operation.do(work, self, watch)
+    @property
+    def command(self) -> str:
+        """What the run is called in the record."""
+        return self.operation.act.value
+
+    @property
+    def effect(self) -> Effect:
+        """What it does to people."""
+        return self.operation.effect
+
+    def options(self) -> dict[str, JsonValue]:
+        """Who is to be hit."""
+        return {"sessions": [f"{host}:{one.id}" for host, one in self.sessions]}
+
+    def left_out(self, work: Workplace, record: Record, outcome: Done[ActValue]) -> None:
+        """Record the sessions that are kept."""
+        del record
+        work.record_kept(self.run, outcome.host, outcome.value.sessions, act=self.operation.step)
+
+    def on_host(self, work: Workplace, steps: Steps, planned: Plan) -> ActValue:
+        """Act on the sessions of the plan."""
+        return self.operation.on_host(work, steps, planned)
+
+    def in_words(self, value: ActValue) -> str:
+        """What became of a host."""
+        nobody = self.effect is Effect.DISRUPT and {one.result for one in value.sessions} == {Result.KEPT}
+        return "nothing to do: in use again" if nobody else "done"
+
+    def afterwards(self, work: Workplace, outcomes: list[Outcome[ActValue]]) -> list[Outcome[ActValue]]:
+        """The outcomes, those of hosts that failed with their sessions."""
+        return with_sessions(work.record, self.run, outcomes, command=self.command)
 
 
 class ActOn(Given):
@@ -107,6 +120,11 @@ class ActOn(Given):
     def act(self) -> Act:
         """Which act it is."""
         raise NotImplementedError
+
+    @property
+    def step(self) -> Step:
+        """What it is called in the record."""
+        return Step(self.act.value)
 
     @property
     def effect(self) -> Effect:
@@ -151,7 +169,7 @@ class ActOn(Given):
         }
         notes = [(looks[place].host, plan.notes) for place, plan in plans.items()]
         notes += [(one.host, (one.note,)) for one in outcomes if isinstance(one, Failed) and one.note]
-        return ActPlan(operation=self, run=run, outcomes=tuple(outcomes), plans=with_work, notes=tuple(notes))
+        return ActPlan(operation=self, run=run, outcomes=tuple(outcomes), planned=with_work, notes=tuple(notes))
 
     def _before(
         self, work: Workplace, run: str, look: Done[Observation], plan: Plan, nowhere: str
@@ -167,63 +185,26 @@ class ActOn(Given):
         value = ActValue(run=run, dry_run=work.only_reads, sessions=results, problems=plan.notes)
         return Done[ActValue](host=look.host, address=look.address, elapsed_s=look.elapsed_s, value=value)
 
-    def do(self, work: Workplace, plan: ActPlan, watch: Watch) -> RunResult[ActValue]:
-        """Act on the sessions of the plan, and say what became of each."""
-        del watch  # over in a moment
-        fleet, outcomes = work.fleet(), list(plan.outcomes)
-        places = list(plan.plans)
-        self._begin(work, plan)
-        by_host = {fleet.targets[place].host: plan.plans[place] for place in places}
-        acted = fleet.run(lambda host: self._on(work, host, by_host[host.name], plan.run), only=places)
-        for place, outcome in zip(places, acted, strict=True):
-            outcomes[place] = refused_is_skipped(outcome)
-        outcomes = with_sessions(work.record, plan.run, outcomes, command=self.act.value)
-        verdict = judge(outcomes, self.effect, interrupted=fleet.interrupted)
-        work.end_record(plan.run, verdict, outcomes)
-        return RunResult(plan.run, tuple(outcomes), verdict)
+    def on_host(self, work: Workplace, steps: Steps, plan: Plan) -> ActValue:
+        """Act on the sessions of the plan on one host, as far as they are still meant. Raises ``Refused``."""
+        now = plan
+        if self._asks_again:
+            now = ask_again(plan, _last_look(steps.host), self.selector, self.act, self._allowed)
+            if now.refusals:
+                raise Refused("; ".join(refusals_in_words(now.verdicts)))
+            newly_kept = [one for one in now.verdicts if one not in plan.verdicts]
+            with suppress(JournalLost):  # the step that follows says so, and is not sent then
+                kept = (one.as_planned for one in newly_kept)
+                work.record_kept(steps.run, steps.host.name, kept, act=self.step)
+        acted = {one.session.id: one for one in (self._send(work, steps, now) if now.acts else ())}
+        told = [acted.get(verdict.session.id) or verdict.as_planned for verdict in now.verdicts]
+        return ActValue(run=steps.run, dry_run=False, sessions=tuple(told), problems=plan.notes)
 
-    def _begin(self, work: Workplace, plan: ActPlan) -> None:
-        """Record who is to be hit, and each host that refuses, could not be looked at, or has nothing to be done."""
-        options: dict[str, JsonValue] = {
-            "hosts": [outcome.host for outcome in plan.outcomes],
-            "sessions": [f"{host}:{one.id}" for host, one in plan.sessions],
-        }
-        work.admit(plan.run, (outcome.host for outcome in plan.outcomes))
-        work.record.begin(plan.run, command=self.act.value, reason="", options=options)
-        with nothing_is_sent():
-            for place, outcome in enumerate(plan.outcomes):
-                if not isinstance(outcome, Done):
-                    work.record_not_sent(plan.run, outcome)
-                    continue
-                work.record_kept(plan.run, outcome.host, outcome.value.sessions, act=_STEPS[self.act])
-                if place not in plan.plans:
-                    nothing = Finished(outcome="nothing to do", phase=Phase.PLAN)
-                    work.record.record(plan.run, outcome.host, nothing)
-
-    def _on(self, work: Workplace, host: Host, plan: Plan, run: str) -> ActValue:
-        def act() -> tuple[Plan, tuple[SessionResult, ...]]:
-            now = plan
-            if self._asks_again:
-                now = ask_again(plan, _last_look(host), self.selector, self.act, self._allowed)
-                if now.refusals:
-                    raise Refused("; ".join(refusals_in_words(now.verdicts)))
-                newly_kept = [one for one in now.verdicts if one not in plan.verdicts]
-                with suppress(JournalLost):  # the step that follows says so, and is not sent then
-                    work.record_kept(run, host.name, (one.as_planned for one in newly_kept), act=_STEPS[self.act])
-            return now, self._send(work, host, now, run) if now.acts else ()
-
-        done, results = work.told(
-            work.record, run, host, act, lambda now: "done" if now[0].acts else "nothing to do: in use again"
-        )
-        acted = {result.session.id: result for result in results}
-        told = [acted.get(verdict.session.id) or verdict.as_planned for verdict in done.verdicts]
-        return ActValue(run=run, dry_run=False, sessions=tuple(told), problems=plan.notes)
-
-    def _send(self, work: Workplace, host: Host, plan: Plan, run: str) -> tuple[SessionResult, ...]:
-        step, ids = _STEPS[self.act], tuple(session.id for session in plan.acts)
-        work.record_meant(run, host.name, plan.acts, step)
-        sent = StepSent(step=step, sessions=ids, phase=Phase.ACT)
-        return recorded(work.record, run, host.name, sent, lambda: self._do(host, plan.acts, run))
+    def _send(self, work: Workplace, steps: Steps, plan: Plan) -> tuple[SessionResult, ...]:
+        ids = tuple(session.id for session in plan.acts)
+        work.record_meant(steps.run, steps.host.name, plan.acts, self.step)
+        sent = StepSent(step=self.step, sessions=ids, phase=Phase.ACT)
+        return steps.take(sent, lambda: self._do(steps.host, plan.acts, steps.run))
 
 
 def _all_named_are_in(looks: Sequence[Outcome[Observation]], selector: Selector) -> bool:

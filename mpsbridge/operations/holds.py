@@ -9,7 +9,7 @@ removed while it still has the digest that was asked about. No record that break
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Annotated, TypeVar
@@ -21,11 +21,11 @@ from mpsbridge.host import Host
 from mpsbridge.models.counts import counted, listed
 from mpsbridge.models.frozen import Frozen, Given
 from mpsbridge.models.outcomes import Done, Failed, Failure, Outcome
-from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import LogonMode, Observation, Session, SessionResult, to_cim
-from mpsbridge.operations.outcomes import judge, never_begun, refused_is_skipped
+from mpsbridge.operations.at_once import PlanAtOnce, Steps
+from mpsbridge.operations.outcomes import never_begun, refused_is_skipped
 from mpsbridge.operations.released import hosts_of, leave, open_runs_of
-from mpsbridge.operations.workplace import RunResult, Watch, Workplace
+from mpsbridge.operations.workplace import Workplace
 from mpsbridge.planning.lease import (
     DIGITS,
     Damaged,
@@ -43,8 +43,8 @@ from mpsbridge.planning.policy import Sender
 from mpsbridge.procedure.cancellation import release_notices
 from mpsbridge.procedure.notices import sender_of
 from mpsbridge.procedure.past import other_computer, past_of
-from mpsbridge.runs.events import Finished, Happening, Phase, Step, StepSent
-from mpsbridge.runs.recording import BestEffort, Record, recorded
+from mpsbridge.runs.events import Happening, Step, StepSent
+from mpsbridge.runs.recording import BestEffort, Record
 from mpsbridge.snippets.catalogue import load_templates
 from mpsbridge.snippets.fields import Reason
 
@@ -115,50 +115,33 @@ def lease_of(host: Host) -> LeaseValue:
 
 
 @dataclass(frozen=True)
-class LeasePlan:
-    """What would be held or released: the outcome of each host as it is, and those on which something is to be done."""
+class LeasePlan(PlanAtOnce["Hold | Release", LeaseValue, LeaseValue]):
+    """What would be held or released, and what was found there."""
 
-    operation: Hold | Release
-    run: str
-    outcomes: tuple[Outcome[LeaseValue], ...]
-    values: dict[int, LeaseValue]
-    """What was found, by the host's place in the order given, of those with work."""
     leaves: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """By host, the open runs of this record that lose it."""
 
     @property
-    def found(self) -> dict[str, LeaseValue]:
-        """The same by host."""
-        return {self.outcomes[place].host: value for place, value in self.values.items()}
+    def command(self) -> str:
+        """What the run is called in the record."""
+        return self.operation.command
 
-    def carry_out(self, work: Workplace, watch: Watch) -> RunResult[LeaseValue]:
-        """Do it on these hosts."""
-        del watch  # over in a moment
-        work.admit(self.run, (outcome.host for outcome in self.outcomes))
-        outcomes, fleet = list(self.outcomes), work.fleet()
-        record = self.operation.open_record(work, self.run, [outcome.host for outcome in outcomes])
-        for place, outcome in enumerate(outcomes):
-            if not isinstance(outcome, Done):
-                work.record_not_sent(self.run, outcome, record=record)
-            elif place not in self.values:
-                record.record(self.run, outcome.host, Finished(outcome="nothing to do", phase=Phase.PLAN))
-        found = self.found
+    def begin(self, work: Workplace, options: dict[str, JsonValue]) -> Record:
+        """The record of this run, begun. Raises ``JournalError``."""
+        return self.operation.begin(work, self.run, options)
 
-        def job(host: Host) -> LeaseValue:
-            steps = Steps(record, self.run, host)
+    def on_host(self, work: Workplace, steps: Steps, planned: LeaseValue) -> LeaseValue:
+        """Do it on one host."""
+        return self.operation.on_host(work, steps, planned)
 
-            def act() -> LeaseValue:
-                return self.operation.on_host(work, steps, found[host.name])
+    def in_words(self, value: LeaseValue) -> str:
+        """What became of a host."""
+        return value.text
 
-            return work.told(record, self.run, host, act, lambda value: value.text)
-
-        places = list(self.values)
-        for place, outcome in zip(places, fleet.run(job, only=places), strict=True):
-            outcomes[place] = refused_is_skipped(outcome)
+    def afterwards(self, work: Workplace, outcomes: list[Outcome[LeaseValue]]) -> list[Outcome[LeaseValue]]:
+        """The outcomes; hosts that were released leave their runs, in the record of those, and say so."""
         self._leave_runs(work, outcomes)
-        verdict = judge(outcomes, Effect.DISRUPT, interrupted=fleet.interrupted)
-        work.end_record(self.run, verdict, outcomes)
-        return RunResult(self.run, tuple(outcomes), verdict)
+        return outcomes
 
     def _leave_runs(self, work: Workplace, outcomes: list[Outcome[LeaseValue]]) -> None:
         """Let hosts that were released leave their runs, in the record of those; the outcomes say so."""
@@ -166,7 +149,7 @@ class LeasePlan:
         for run in dict.fromkeys(run for host in released for run in self.leaves.get(host, ())):
             hosts = [host for host in released if run in self.leaves.get(host, ())]
             try:
-                held = any(self.found[host].run == run for host in hosts)
+                held = any(self.by_host[host].run == run for host in hosts)
                 has_ended = leave(work.record, run, hosts, actor=work.actor, held=held)
             except (JournalError, JournalLost) as error:
                 work.sinks.warn(f"the record does not say that {listed(hosts)} has left run {run}: {error}")
@@ -175,19 +158,6 @@ class LeasePlan:
             for place, one in enumerate(outcomes):
                 if isinstance(one, Done) and one.host in hosts:
                     outcomes[place] = _saying(one, f"{one.value.text}; {said}")
-
-
-@dataclass(frozen=True)
-class Steps:
-    """One host, and the record of what is sent to it."""
-
-    record: Record
-    run: str
-    host: Host
-
-    def take(self, what: StepSent, act: Callable[[], T]) -> T:
-        """Send one step: intent before, outcome after."""
-        return recorded(self.record, self.run, self.host.name, what, act)
 
 
 class Hold(Given):
@@ -205,9 +175,14 @@ class Hold(Given):
         would = [_saying(one, "would be held") if isinstance(one, Done) else never_begun(one) for one in outcomes]
         return LeasePlan(self, run, tuple(would), values)
 
-    def open_record(self, work: Workplace, run: str, hosts: Sequence[str]) -> Record:
+    @property
+    def command(self) -> str:
+        """What the run is called in the record."""
+        return "hold"
+
+    def begin(self, work: Workplace, run: str, options: dict[str, JsonValue]) -> Record:
         """The record of this run. Raises ``JournalError``."""
-        work.record.begin(run, command="hold", reason=self.reason, options={"hosts": list(hosts)})
+        work.record.begin(run, command=self.command, reason=self.reason, options=options)
         return work.record
 
     def on_host(self, work: Workplace, steps: Steps, asked: LeaseValue) -> LeaseValue:
@@ -269,11 +244,15 @@ class Release(Given):
         ]
         return LeasePlan(self, work.new_run(), tuple(would), values, leaves)
 
-    def open_record(self, work: Workplace, run: str, hosts: Sequence[str]) -> Record:
+    @property
+    def command(self) -> str:
+        """What the run is called in the record."""
+        return "release"
+
+    def begin(self, work: Workplace, run: str, options: dict[str, JsonValue]) -> Record:
         """The record of this run, as far as it can be kept: no host stays closed for want of one."""
-        options: dict[str, JsonValue] = {"hosts": list(hosts)}
         try:
-            work.record.begin(run, command="release", reason="", options=options)
+            work.record.begin(run, command=self.command, reason="", options=options)
         except (JournalError, JournalLost) as error:
             work.sinks.warn(f"what is released stands in no record: {error}")
             return NoRecord()

@@ -5,22 +5,19 @@ Rule: a change is compared with what was read just before (W17), and no host is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pydantic import JsonValue
 
 from mpsbridge.errors import Refused
 from mpsbridge.host import Host
 from mpsbridge.models.frozen import Given
 from mpsbridge.models.outcomes import Done, Outcome
-from mpsbridge.models.scripts import Effect
 from mpsbridge.models.sessions import LogonMode, Logons
-from mpsbridge.operations.outcomes import judge, never_begun, refused_is_skipped
-from mpsbridge.operations.workplace import RunResult, Watch, Workplace, nothing_is_sent
+from mpsbridge.operations.at_once import PlanAtOnce, Steps
+from mpsbridge.operations.outcomes import never_begun, refused_is_skipped
+from mpsbridge.operations.workplace import Workplace
 from mpsbridge.planning.exempt import NO_LOGON_PROGRAM
 from mpsbridge.planning.lease import why_held
-from mpsbridge.runs.events import Finished, Phase, Step, StepSent
-from mpsbridge.runs.recording import recorded
+from mpsbridge.runs.events import Phase, Step, StepSent
 
 
 class SetLogons(Given):
@@ -50,59 +47,28 @@ class SetLogons(Given):
         return LogonsPlan(self, work.new_run(), tuple(_as_change(outcome) for outcome in found), modes)
 
 
-@dataclass(frozen=True)
-class LogonsPlan:
-    """The hosts whose mode differs, with the mode that each has, by its place in the order given."""
-
-    operation: SetLogons
-    run: str
-    outcomes: tuple[Outcome[Logons], ...]
-    modes: dict[int, LogonMode | None]
+class LogonsPlan(PlanAtOnce[SetLogons, Logons, LogonMode | None]):
+    """The hosts whose mode differs, with the mode that each has."""
 
     @property
-    def hosts(self) -> list[str]:
-        """The hosts that would be changed."""
-        return [self.outcomes[place].host for place in self.modes]
+    def command(self) -> str:
+        """What the run is called in the record."""
+        return "logons"
 
-    def carry_out(self, work: Workplace, watch: Watch) -> RunResult[Logons]:
-        """Change them."""
-        del watch  # over in a moment
-        fleet, outcomes, wanted = work.fleet(), list(self.outcomes), self.operation.mode
-        places = list(self.modes)
-        self._begin(work)
-        modes = {self.outcomes[place].host: mode for place, mode in self.modes.items()}
+    def options(self) -> dict[str, JsonValue]:
+        """The mode that is wanted."""
+        return {"mode": self.operation.mode.value}
 
-        def change(host: Host) -> Logons:
-            sent = StepSent(step=Step.LOGONS, logons=wanted, phase=Phase.ACT)
-            return recorded(
-                work.record,
-                self.run,
-                host.name,
-                sent,
-                lambda: host.set_logons(wanted, expected=modes[host.name], run=self.run),
-            )
+    def on_host(self, work: Workplace, steps: Steps, planned: LogonMode | None) -> Logons:
+        """Set the mode, if it is still as it was seen."""
+        del work
+        host, wanted = steps.host, self.operation.mode
+        sent = StepSent(step=Step.LOGONS, logons=wanted, phase=Phase.ACT)
+        return steps.take(sent, lambda: host.set_logons(wanted, expected=planned, run=steps.run))
 
-        def job(host: Host) -> Logons:
-            return work.told(work.record, self.run, host, lambda: change(host), lambda now: f"logons are {now.mode}")
-
-        for place, outcome in zip(places, fleet.run(job, only=places), strict=True):
-            outcomes[place] = refused_is_skipped(outcome)
-        verdict = judge(outcomes, Effect.DISRUPT, interrupted=fleet.interrupted)
-        work.end_record(self.run, verdict, outcomes)
-        return RunResult(self.run, tuple(outcomes), verdict)
-
-    def _begin(self, work: Workplace) -> None:
-        hosts = [outcome.host for outcome in self.outcomes]
-        work.admit(self.run, hosts)
-        options: dict[str, JsonValue] = {"hosts": list(hosts), "mode": self.operation.mode.value}
-        work.record.begin(self.run, command="logons", reason="", options=options)
-        with nothing_is_sent():
-            for place, outcome in enumerate(self.outcomes):
-                if not isinstance(outcome, Done):
-                    work.record_not_sent(self.run, outcome)
-                elif place not in self.modes:
-                    what = Finished(outcome="nothing to do", phase=Phase.PLAN)
-                    work.record.record(self.run, outcome.host, what)
+    def in_words(self, value: Logons) -> str:
+        """What became of a host."""
+        return f"logons are {value.mode}"
 
 
 def _as_change(outcome: Outcome[Logons]) -> Outcome[Logons]:

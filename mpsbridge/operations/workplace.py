@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Generic, Literal, Protocol, Self, TypeVar
 
 from mpsbridge.clock import Clock, SystemClock
-from mpsbridge.errors import InputError, JournalError, JournalLost, MpsBridgeError, Refused, Unexpected
+from mpsbridge.errors import InputError, JournalError, JournalLost
 from mpsbridge.fleet import Fleet
 from mpsbridge.host import Host
 from mpsbridge.models.outcomes import REFUSED, Failed, Failure, Outcome, Skipped
@@ -25,7 +25,7 @@ from mpsbridge.models.targets import Target
 from mpsbridge.operations.looking import CUT_OFF, Sinks, answers, check_hosts, open_files_for
 from mpsbridge.planning.lease import RunFate
 from mpsbridge.planning.policy import NOT_CHOSEN
-from mpsbridge.runs.events import Event, Finished, HostStopped, Phase, Progress, SessionJudged, Step
+from mpsbridge.runs.events import Event, HostStopped, Phase, Progress, SessionJudged, Step
 from mpsbridge.runs.history import fate_of, is_silent
 from mpsbridge.runs.journal import Journal, journal_path, owner
 from mpsbridge.runs.recording import Record
@@ -244,31 +244,6 @@ class Workplace:
     def new_run(self) -> str:
         """A run id."""
         return new_run(self.clock.now())
-
-    def told(self, record: Record, run: str, host: Host, act: Callable[[], V], outcome: Callable[[V], str]) -> V:
-        """Do something on a host, and record what became of the host, in words where it was done.
-
-        What was raised, or done, counts more than a record that breaks now: the end of the run will say that it did.
-        """
-        try:
-            value = act()
-        except BaseException as raised:
-            error = raised if isinstance(raised, MpsBridgeError) else Unexpected.of(raised)
-            is_refused = error.kind == Refused.kind and not error.may_have_run
-            stopped = HostStopped(
-                why=error.message,
-                error=error.kind,
-                may_have_run=error.may_have_run,
-                phase=Phase.PLAN if is_refused else Phase.ACT,
-            )
-            with suppress(JournalLost):
-                record.record(run, host.name, stopped)
-            if error is raised or isinstance(raised, KeyboardInterrupt):  # a person's wish, and not a fault
-                raise
-            raise error from raised
-        with suppress(JournalLost):
-            record.record(run, host.name, Finished(outcome=outcome(value), phase=Phase.ACT))
-        return value
 
     def record_not_sent(self, run: str, outcome: Failed | Skipped, *, record: Record | None = None) -> None:
         """Record of a host that nothing was done on it, and why: it refuses, or could not be looked at."""

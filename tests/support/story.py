@@ -22,8 +22,9 @@ from mpsbridge.lab.windows.facts import HostFacts
 from mpsbridge.lab.windows.world import World
 from mpsbridge.models.scripts import Effect, RawOutput, Script
 from mpsbridge.models.targets import Target
+from mpsbridge.operations.at_once import Steps
 from mpsbridge.operations.ending import End, on_one_host
-from mpsbridge.operations.holds import Hold, LeaseValue, NoRecord, Release, Steps, lease_of
+from mpsbridge.operations.holds import Hold, LeaseValue, NoRecord, Release, lease_of
 from mpsbridge.operations.workplace import Watch, Workplace
 from mpsbridge.planning.policy import Policy
 from mpsbridge.runs.ended import EndValue
