@@ -196,13 +196,13 @@ class ActOn(Given):
             with suppress(JournalLost):  # the step that follows says so, and is not sent then
                 kept = (one.as_planned for one in newly_kept)
                 work.record_kept(steps.run, steps.host.name, kept, act=self.step)
-        acted = {one.session.id: one for one in (self._send(work, steps, now) if now.acts else ())}
+        acted = {one.session.id: one for one in (self._send(steps, now) if now.acts else ())}
         told = [acted.get(verdict.session.id) or verdict.as_planned for verdict in now.verdicts]
         return ActValue(run=steps.run, dry_run=False, sessions=tuple(told), problems=plan.notes)
 
-    def _send(self, work: Workplace, steps: Steps, plan: Plan) -> tuple[SessionResult, ...]:
+    def _send(self, steps: Steps, plan: Plan) -> tuple[SessionResult, ...]:
         ids = tuple(session.id for session in plan.acts)
-        work.record_meant(steps.run, steps.host.name, plan.acts, self.step)
+        steps.name(plan.acts, self.step)
         sent = StepSent(step=self.step, sessions=ids, phase=Phase.ACT)
         return steps.take(sent, lambda: self._do(steps.host, plan.acts, steps.run))
 

@@ -7,7 +7,7 @@ An operation adds its plan, what it does on one host, and its words.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -18,9 +18,10 @@ from mpsbridge.errors import JournalLost, MpsBridgeError, Refused, Unexpected
 from mpsbridge.host import Host
 from mpsbridge.models.outcomes import Done, Outcome
 from mpsbridge.models.scripts import Effect
+from mpsbridge.models.sessions import Session
 from mpsbridge.operations.outcomes import judge, refused_is_skipped
 from mpsbridge.operations.workplace import RunResult, Watch, Workplace, nothing_is_sent
-from mpsbridge.runs.events import Finished, HostStopped, Phase, StepSent
+from mpsbridge.runs.events import Finished, HostStopped, Phase, SessionJudged, Step, StepSent
 from mpsbridge.runs.recording import Record, recorded
 
 O = TypeVar("O")  # noqa: E741 - the operation
@@ -40,6 +41,18 @@ class Steps:
     def take(self, what: StepSent, act: Callable[[], T]) -> T:
         """Send one step: intent before, outcome after."""
         return recorded(self.record, self.run, self.host.name, what, act)
+
+    def name(self, sessions: Iterable[Session], act: Step) -> None:
+        """Record the sessions that ``act`` is about to touch: an answer that is lost leaves their names.
+
+        Raises ``JournalLost``; nothing was sent then.
+        """
+        try:
+            for session in sessions:
+                self.record.record(self.run, self.host.name, SessionJudged.of(session, act, "act"))
+        except JournalLost as error:
+            error.may_have_run = False
+            raise
 
     def finish(self, act: Callable[[], V], in_words: Callable[[V], str]) -> V:
         """Do all of them, and record what became of the host, in words where it was done.

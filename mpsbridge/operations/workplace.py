@@ -260,23 +260,7 @@ class Workplace:
         """
         for one in planned:
             if (decision := _LEFT_OUT.get(one.result)) and one.text != NOT_CHOSEN:
-                self._record_judged(run, host, one.session, decision=decision, reason=one.text, act=act)
-
-    def record_meant(self, run: str, host: str, sessions: Iterable[Session], act: Step) -> None:
-        """Record the sessions that ``act`` is about to touch: an answer that is lost leaves their names.
-
-        Raises ``JournalLost``; nothing was sent then.
-        """
-        try:
-            for session in sessions:
-                self._record_judged(run, host, session, decision="act", act=act)
-        except JournalLost as error:
-            error.may_have_run = False
-            raise
-
-    def _record_judged(self, run: str, host: str, session: Session, **told: Any) -> None:
-        who = SessionJudged.identity_of(session)
-        self.record.record(run, host, SessionJudged(**who, state=session.state, phase=Phase.PLAN, **told))
+                self.record.record(run, host, SessionJudged.of(one.session, act, decision, reason=one.text))
 
     def record_silent(self, run: str, outcomes: Sequence[Outcome[Any]]) -> None:
         """Record what became of a host where the work itself did not: it failed before its first step, or hangs there.

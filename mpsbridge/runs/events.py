@@ -259,6 +259,14 @@ class SessionJudged(_OfSession):
     reason: str = ""
     act: Step = Step.LOGOFF
 
+    @classmethod
+    def of(
+        cls, session: Session, act: Step, decision: Literal["act", "keep", "refuse"], *, reason: str = ""
+    ) -> SessionJudged:
+        """The verdict on a session, while planning."""
+        who = cls.identity_of(session)
+        return cls(**who, state=session.state, decision=decision, reason=reason, act=act, phase=Phase.PLAN)
+
     def text(self) -> str:
         """What is meant to become of it, and why; the user last."""
         decided = _LEFT_OUT.get(self.decision) or _MEANT.get(self.act, self.act.value)
