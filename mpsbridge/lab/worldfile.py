@@ -115,7 +115,7 @@ _HOST: dict[str, read.Reader] = {
     "logons_stuck": read.flag,
     "processes": read.one_of("listed", "denied"),
     "event_log": read.one_of("works", "denied"),
-    "tasks": read.one_of("works", "denied", "lost", "disabled", "unreadable"),
+    "tasks": read.one_of("works", "denied", "lost", "disabled", "unreadable", "fails"),
     "wms": read.one_of("works", "throws", "throws-late", "hangs"),
     "administrators": read.one_of("users", "group", "unnoted", "broken", "unreadable"),
     "files": read.rows,

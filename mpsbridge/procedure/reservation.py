@@ -35,6 +35,7 @@ from mpsbridge.snippets.lease import LeaseAnswer
 
 SLACK_S = 900
 """A lease outlives what is planned by so much."""
+_STAY_OPEN = ", so logons stay open (--no-failsafe goes without)"
 
 
 class Reservation:
@@ -149,7 +150,11 @@ class Reservation:
                 ),
             )
             if not answer.registered:
-                raise RemoteError("the failsafe could not be set, so logons stay open (--no-failsafe goes without)")
+                raise RemoteError(f"the failsafe could not be set{_STAY_OPEN}", may_have_run=False)
+            if answer.first_run != 0:
+                ended = "did not end in time" if answer.first_run is None else f"ended with {answer.first_run:#x}"
+                why = f"the failsafe does not work on this host: its first run {ended}{_STAY_OPEN}"
+                raise RemoteError(why, may_have_run=False)
         if mode is None:
             return
         context.check_stop()

@@ -20,6 +20,8 @@ class FailsafeAnswer(Answer):
     now: CimTime
     registered: bool
     next_run: CimTime | None = None
+    first_run: int | None = None
+    """What the task's PowerShell ended with when it was started once; ``None`` where it did not end in time."""
 
 
 class FailsafeSnippet(Snippet):
@@ -42,9 +44,13 @@ class RemoveFailsafe(FailsafeSnippet):
 
 
 class RegisterFailsafe(FailsafeSnippet):
-    """``Register-MpsbridgeFailsafe``: logons go back to ``found`` where they are still what this run ``set``."""
+    """``Register-MpsbridgeFailsafe``: logons go back to ``found`` where they are still what this run ``set``.
+
+    ``time_limit_s`` bounds the first run, by which the host shows that the task works.
+    """
 
     name: ClassVar[str] = "failsafe"
     found: LogonMode
     set: LogonMode
     owner: OneLine = Field(max_length=200)
+    time_limit_s: int = Field(default=20, ge=1, le=300)

@@ -1,4 +1,4 @@
-"""A host without the programs that set logons or restart it: refused before anything is done, and said as it is."""
+"""A host without what the procedure needs there: nothing is closed or ended, and it is said as it is."""
 
 from __future__ import annotations
 
@@ -44,3 +44,21 @@ def test_the_procedure_is_refused_with_the_option_that_leaves_logons_open(lab: L
     assert left.code == 0, left.err
     assert "logons are enabled again" not in left.err
     assert [change.act for change in lab.changes] == ["file", "logoff", "file"]
+
+
+def test_w19_a_failsafe_that_does_not_work_keeps_logons_open(
+    mpsbridge: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once logons were closed under a task whose PowerShell a policy stops, and stayed so when the run died."""
+    host = {"name": "plain", "tasks": "fails", "sessions": HOST["sessions"]}
+    with Lab(build_world({"hosts": [host]}), auth="ntlm") as lab:
+        monkeypatch.setenv("MPSBRIDGE_INVENTORY", str(lab.inventory))
+        monkeypatch.setenv("MPSBRIDGE_PASSWORD", lab.password)
+        words = ("end", "plain", "--all", "--no-warning", "--settle", "5s", "--yes")
+        found = mpsbridge(*words)
+        assert found.code == 1
+        assert "its first run ended with 0x1, so logons stay open (--no-failsafe goes without)" in found.err
+        assert [change.act for change in lab.changes] == ["file", "task", "task", "file"]
+        left = mpsbridge(*words, "--no-failsafe")
+        assert left.code == 0, left.err
+        assert "logoff" in [change.act for change in lab.changes]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import subprocess
 import xml.etree.ElementTree as ET
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -121,6 +124,44 @@ def test_w19_what_cannot_be_read_back_does_not_count(host: Windows, tasks: str, 
     with pytest.raises(error):
         register(host)
     assert host.events == []
+
+
+def test_w19_it_runs_once_to_its_end_when_it_is_registered(host: Windows) -> None:
+    assert register(host).first_run == 0
+    registered = task(host)
+    assert registered is not None
+    assert registered.last_run is not None
+
+
+def test_w19_what_keeps_it_from_working_shows_when_it_is_registered(host: Windows) -> None:
+    host.change(tasks="fails")
+    assert (register(host).registered, register(host).first_run) == (True, 1)
+
+
+def test_w19_a_first_run_that_does_not_end_is_told(host: Windows) -> None:
+    host.host.execute = lambda _host, _task: None
+    assert register(host, failsafe(LogonMode.ENABLED, LogonMode.DRAIN, time_limit_s=1)).first_run is None
+
+
+@pytest.mark.parametrize(("language", "code"), [("FullLanguage", 0), ("ConstrainedLanguage", 1)])
+def test_w19_its_command_fails_where_a_policy_constrains_powershell(
+    host: Windows, engine: Path, tmp_path: Path, language: str, code: int
+) -> None:
+    """Such a policy may be for the system's own PowerShell, and not for that of an administrator who signs in."""
+    register(host)
+    lease = tmp_path / "mpsbridge" / "lease.json"
+    lease.parent.mkdir()
+    lease.write_text(held(), encoding="utf-8")
+    *options, command = shlex.split(words(host)["Arguments"])
+    set_language = f"$ExecutionContext.SessionState.LanguageMode = '{language}'; "
+    ended = subprocess.run(
+        [str(engine), *options, set_language + command],
+        env={**os.environ, "ProgramFiles": str(tmp_path)},
+        check=False,
+        capture_output=True,
+        timeout=60,
+    )
+    assert ended.returncode == code, ended.stderr
 
 
 @pytest.mark.parametrize("there", [None, held("run-2", expires=PAST)])

@@ -213,6 +213,7 @@ CMDLETS = {
     "Invoke-CimMethod",
     "New-Object",
     "Register-ScheduledTask",
+    "Start-ScheduledTask",
     "Set-Acl",
     "Set-WmsSystem",
     "Sort-Object",

@@ -298,7 +298,7 @@ class FakeHost:
         self.failsafe = (found, to)
         self.record.append(("failsafe", "set"))
         self._late_fault("failsafe")
-        return FailsafeAnswer(now=to_cim(self.clock.now()), registered=True)
+        return FailsafeAnswer(now=to_cim(self.clock.now()), registered=True, first_run=0)
 
     def remove_failsafe(self, *, run: str) -> FailsafeAnswer:  # noqa: ARG002 - for people
         self._pass_time()

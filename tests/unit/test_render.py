@@ -70,7 +70,8 @@ def test_the_calls_are_the_agreed_ones() -> None:
         "logoff": f"Close-MpsbridgeSession -Sessions '{sessions}' {free} -TimeLimitSeconds 20",
         "reset": f"Reset-MpsbridgeSession -Sessions '{sessions}' {free} -TimeLimitSeconds 20",
         "lease": f"Set-MpsbridgeLease -Text '{held()}' -Expected $null {late}",
-        "failsafe": f"Register-MpsbridgeFailsafe -Found 'enabled' -Set 'drain' -Owner 'ops@box' {late}",
+        "failsafe": f"Register-MpsbridgeFailsafe -Found 'enabled' -Set 'drain' -Owner 'ops@box' {late}"
+        " -TimeLimitSeconds 20",
         "failsafe-remove": f"Unregister-MpsbridgeFailsafe {late}",
         "mode": f"Set-MpsbridgeMode -Mode 'console' -Allowed '{allowed}' {free} -TimeLimitSeconds 60",
         "power": f"Invoke-MpsbridgePower -Action 'restart' -Allowed '{allowed}' -Reason 'monthly patches' "

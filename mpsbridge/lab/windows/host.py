@@ -9,7 +9,7 @@ from typing import Any
 from mpsbridge.lab.windows.facts import HostFacts
 from mpsbridge.lab.windows.files import Access, Files
 from mpsbridge.lab.windows.sessions import WINLOGON_LEAD, LabSession, LabStation, sid_of
-from mpsbridge.lab.windows.tasks import Task, read_task
+from mpsbridge.lab.windows.tasks import RUNNING, Task, read_task
 from mpsbridge.lab.windows.world import Change, World
 
 MODE_RESTART_S = 5.0
@@ -51,7 +51,7 @@ class LabHost:
         self.files = Files(self.now, folders or {})
         self.tasks: dict[str, Task] = {}
         """The registered tasks, by folder and name."""
-        self.execute: Callable[[LabHost, Task], None] | None = None
+        self.execute: Callable[[LabHost, Task], int | None] | None = None
         """Executes the command of a task that is due: an engine, for the world runs no programs."""
         self._logon_mode_at_start = logon_mode
         self._shutdown: tuple[str, float] | None = None
@@ -133,8 +133,13 @@ class LabHost:
                 self._run_task(task)
 
     def _run_task(self, task: Task) -> None:
-        if self.execute is not None:
-            self.execute(self, task)
+        """Run it, unless it runs already. What it ends with is known now, or set in the task when it has ended."""
+        if task.last_result == RUNNING:
+            return
+        task.last_run, task.last_result = self.now(), RUNNING
+        result = 1 if self.facts.tasks == "fails" else self.execute(self, task) if self.execute is not None else 0
+        if result is not None:
+            task.last_result = result
 
     def _leave_station(self, session: LabSession) -> None:
         station = next((each for each in self.stations if each.session_id == session.id), None)
@@ -252,6 +257,10 @@ class LabHost:
         task.wait_for_turn(self.now(), self.boot)
         self._record("task", None, f"registered {path}")
         return task
+
+    def start_task(self, path: str) -> None:
+        """Run a task now, out of its turn. Raises ``KeyError``."""
+        self._run_task(self.tasks[path])
 
     def remove_task(self, path: str) -> None:
         """Remove a task, if it is there."""

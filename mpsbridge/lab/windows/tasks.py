@@ -12,6 +12,12 @@ from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree as ET
 
 _SCHEMA = {"task": "http://schemas.microsoft.com/windows/2004/02/mit/task"}
+NOT_RUN = 0x41303
+"""The result of a task that was never started."""
+RUNNING = 0x41301
+"""The result of a task as long as it runs."""
+NO_SUCH_FILE = 0x80070002
+"""The result of a task whose program is not there."""
 _DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
 
 
@@ -53,6 +59,9 @@ class Task:
     triggers: tuple[Trigger, ...]
     enabled: bool
     due: datetime | None = None
+    last_run: datetime | None = None
+    last_result: int = NOT_RUN
+    """What its program ended with."""
 
     def wait_for_turn(self, moment: datetime, boot: datetime) -> None:
         """Make it due at its next turn after that moment."""

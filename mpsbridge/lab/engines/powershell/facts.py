@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,11 @@ from mpsbridge.lab.windows.multipoint import multipoint as tell_multipoint
 from mpsbridge.lab.windows.processes import processes as all_processes
 from mpsbridge.lab.windows.programs import ProgramResult
 from mpsbridge.lab.windows.registry import registry_key
-from mpsbridge.lab.windows.tasks import BadTask, read_task
+from mpsbridge.lab.windows.tasks import RUNNING, BadTask, Task, read_task
 
 _MODE_WORDS = {"Console": "ConsoleMode", "MultiStation": "Normal"}
+_NEVER = datetime(1999, 11, 30, tzinfo=UTC)
+"""When a task was run last that was never started, as Windows tells."""
 _NO_LOG = "The source was not found, but some or all event logs could not be searched."
 
 
@@ -129,7 +132,7 @@ def register_task(host: LabHost, key: str) -> None:
         host.register_task(path, xml)
 
 
-def task(host: LabHost, path: str) -> dict[str, str | None] | None:
+def task(host: LabHost, path: str) -> dict[str, str | int | None] | None:
     """A task, if there is one of that path."""
     _permit_tasks(host)
     found = host.tasks.get(path)
@@ -138,9 +141,25 @@ def task(host: LabHost, path: str) -> dict[str, str | None] | None:
     return {
         "command": found.command,
         "arguments": found.arguments,
-        "state": "Ready" if found.enabled and host.facts.tasks != "disabled" else "Disabled",
+        "state": _state(host, found),
         "next": cim(found.due) if found.due else None,
+        "last": cim(found.last_run or _NEVER),
+        "result": found.last_result,
     }
+
+
+def _state(host: LabHost, task: Task) -> str:
+    if not task.enabled or host.facts.tasks == "disabled":
+        return "Disabled"
+    return "Running" if task.last_result == RUNNING else "Ready"
+
+
+def start_task(host: LabHost, path: str) -> None:
+    """Run a task now."""
+    _permit_tasks(host)
+    if path not in host.tasks:
+        raise Failed("The system cannot find the file specified.")
+    host.start_task(path)
 
 
 def unregister_task(host: LabHost, path: str) -> None:
@@ -181,6 +200,7 @@ _QUESTIONS: dict[str, Callable[[LabHost, str], Any]] = {
     "protect": protect,
     "register-task": register_task,
     "services": services,
+    "start-task": start_task,
     "switch": switch,
     "task": task,
     "unregister-task": unregister_task,

@@ -144,7 +144,18 @@ function global:Get-ScheduledTask {
 function global:Get-ScheduledTaskInfo {
     [CmdletBinding()]
     param([Parameter(Mandatory = $true)][string]$TaskName, [string]$TaskPath = '\')
-    [pscustomobject]@{ NextRunTime = ConvertFrom-LabTime (Get-LabFact 'task' "$TaskPath$TaskName").next }
+    $task = Get-LabFact 'task' "$TaskPath$TaskName"
+    [pscustomobject]@{
+        LastRunTime    = ConvertFrom-LabTime $task.last
+        LastTaskResult = [uint32]$task.result
+        NextRunTime    = ConvertFrom-LabTime $task.next
+    }
+}
+
+function global:Start-ScheduledTask {
+    [CmdletBinding()]
+    param([Parameter(Mandatory = $true)][string]$TaskName, [string]$TaskPath = '\')
+    [void](Get-LabFact 'start-task' "$TaskPath$TaskName")
 }
 
 function global:Unregister-ScheduledTask {

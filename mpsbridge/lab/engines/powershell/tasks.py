@@ -14,7 +14,7 @@ from pathlib import Path, PureWindowsPath
 
 from mpsbridge.lab.engines.powershell.site import Site
 from mpsbridge.lab.windows.host import LabHost
-from mpsbridge.lab.windows.tasks import Task
+from mpsbridge.lab.windows.tasks import NO_SUCH_FILE, Task
 from mpsbridge.lab.windows.world import World
 
 LOOK_S = 0.2
@@ -28,7 +28,8 @@ class Scheduler:
         self._world = world
         self._program = program
         self._site = site
-        self._running: dict[tuple[str, str], subprocess.Popen[bytes]] = {}
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        """By the seat that each has at the site."""
         self._threads: list[threading.Thread] = []
         self._closing = threading.Event()
         for host in world.hosts.values():
@@ -57,11 +58,9 @@ class Scheduler:
                     if host.tasks:
                         host.rows()
 
-    def _start(self, host: LabHost, task: Task) -> None:
-        if (host.name, task.path) in self._running or self._closing.is_set():
-            return
-        if PureWindowsPath(task.command).name.lower() != "powershell.exe":
-            return  # another program is not there, so nothing happens
+    def _start(self, host: LabHost, task: Task) -> int | None:
+        if self._closing.is_set() or PureWindowsPath(task.command).name.lower() != "powershell.exe":
+            return NO_SUCH_FILE
         seat = self._site.take_seat(host)
         *words, command = _words(task.arguments)
         # Compiled after the prelude has run: a class that PowerShell knows by itself would be bound to before.
@@ -73,18 +72,19 @@ class Scheduler:
             stderr=subprocess.DEVNULL,
             env={**self._site.environment, "MPSBRIDGE_LAB_SEAT": seat, "MPSBRIDGE_LAB_TASK": command},
         )
-        running = (host.name, task.path)
-        self._running[running] = process
+        self._running[seat] = process
         self._threads = [thread for thread in self._threads if thread.is_alive()]
-        thread = threading.Thread(target=self._wait, args=(running, seat, process), name="lab-task", daemon=True)
+        thread = threading.Thread(target=self._wait, args=(task, seat, process), name="lab-task", daemon=True)
         self._threads.append(thread)
         thread.start()
+        return None
 
-    def _wait(self, running: tuple[str, str], seat: str, process: subprocess.Popen[bytes]) -> None:
+    def _wait(self, task: Task, seat: str, process: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(OSError):
             process.wait()
         with self._world.lock:
-            del self._running[running]
+            task.last_result = process.returncode if process.returncode is not None else 1
+            del self._running[seat]
             self._site.leave_seat(seat)
 
 

@@ -70,17 +70,18 @@ def restoration_of(task: Task) -> Restoration | None:
     return modes if call.function == _FUNCTION and {*modes} <= MODES.keys() else None
 
 
-def execute(host: LabHost, task: Task) -> None:
+def execute(host: LabHost, task: Task) -> int:
     """What the failsafe does: nothing while a lease holds; else it sets logons back, if they still are as they were
-    set, and removes itself.
+    set, and removes itself. It ends with 0.
     """
     restoration = restoration_of(task)
     if restoration is None or not is_over(host):
-        return
+        return 0
     if host.logon_mode == restoration.set:
         host.set_logon_mode(restoration.found)
         host.events.append(FAILSAFE_EVENT)
     host.remove_task(task.path)
+    return 0
 
 
 def _boundary(moment: datetime) -> str:

@@ -73,9 +73,11 @@ def failsafe(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
         raise Refusal("denied", "Access is denied.")
     task = register(host, restoration)
     note(f"failsafe registered (logons {restoration.set}, back to {restoration.found})", host, arguments, problems)
+    host.start_task(task.path)
     return {
         "now": cim(host.now()),
         "registered": True,
+        "first_run": task.last_result,
         "next_run": cim(task.due) if task.due else None,
     }
 
