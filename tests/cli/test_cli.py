@@ -510,6 +510,7 @@ def test_the_demo_shows_the_whole_procedure_and_proves_it(
     assert "Windows updates" in (tmp_path / "mpsbridge-demo.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.everything(reason="the demo once more, which takes eight seconds")
 def test_the_demo_lives_without_the_persons_settings(
     mpsbridge: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -142,7 +142,7 @@ def test_w08_a_log_off_says_which_station_logs_on_by_itself(start: Start, mpsbri
 
 
 def test_a_log_off_that_hangs_names_the_call_that_sees_it_through(start: Start, mpsbridge: Command) -> None:
-    clock = HastyClock(100)
+    clock = HastyClock(1000)
     start({"name": "plain", "sessions": [{"id": 2, "user": "alice", "hung": True}]}, clock=clock)
     found = mpsbridge("logoff", "plain", "--all", "--yes", "-o", "json", clock=clock)
     assert found.code == 4

@@ -158,6 +158,7 @@ def test_a_host_restarts_for_updates(ending: Ending, kind: str) -> None:
     assert ending.is_as_before(host)
 
 
+@pytest.mark.everything(reason="as a restart, with another last order")
 @of_kinds("2012")
 def test_a_host_shuts_down(ending: Ending, kind: str) -> None:
     host = f"shutdown-{kind}"
@@ -168,6 +169,7 @@ def test_a_host_shuts_down(ending: Ending, kind: str) -> None:
         assert task_of(hosts[host]) is not None  # it opens the host at its next start, if nobody else does
 
 
+@pytest.mark.everything(reason="as a restart, with another last order")
 @pytest.mark.parametrize(("kind", "mode", "word"), [("2016", "console", "ConsoleMode"), ("2012", "station", "Normal")])
 def test_a_host_switches_its_mode(ending: Ending, kind: str, mode: str, word: str) -> None:
     host = f"mode-{kind}"

@@ -33,12 +33,18 @@ REPEATED = (
     Repeated("process/test_four_reasons", 1, "each reason on three hosts, over the real engine"),
     Repeated("process/test_ends", 2, "every signal at every moment of six commands"),
     Repeated("process/test_hostile_hosts", 3, "seventeen lies, each beside two honest hosts"),
+    Repeated("process/test_report_page", 1, "a browser for every width and colour scheme"),
     Repeated("process/test_one_process_a_run", 2, "the same lock, by every way to lose it"),
     Repeated("scripts/test_snippets_engine", 3, "the guard and the lease are one included text in every act"),
     Repeated("scripts/test_jea", 4, "the same functions in three roles"),
     Repeated("scripts/test_literals", 3, "each value on the real parser; the property tries thousands without it"),
     Repeated("scripts/test_injection", 1, "thousands of values on the real parser"),
     Repeated("lab/test_lab_alike", 2, "both engines on nineteen hosts"),
+    Repeated(
+        "lab/test_lab_powershell_people",
+        1,
+        "over real WinRM, on hosts of both generations",
+    ),
     Repeated("lab/test_lab_powershell", 3, "the same make-believe programs for every kind of host"),
     Repeated("cli/test_every_option", 2, "every option of every command, setting and key of a plan"),
     Repeated("cli/test_cli_local", 3, "a real PowerShell for every call"),
@@ -51,10 +57,7 @@ REPEATED = (
 )
 
 
-WORTH_IT = {
-    "test_whatever_happens_in_whatever_order_the_promises_hold",
-    "test_the_machine_finds_what_is_broken",
-}
+WORTH_IT = {"test_whatever_happens_in_whatever_order_the_promises_hold"}
 """Slow, and run every day: nothing else finds what the machine of random steps finds."""
 
 
