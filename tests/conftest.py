@@ -21,9 +21,11 @@ from support.fake_clock import FakeClock
 from mpsbridge.clock import Clock, HastyClock
 from mpsbridge.transports.signin import gate
 
+# Started in the background of a script, or by nohup: without this, no program that a test starts would take these.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # Started in the background of a script: without this, no program that a test starts could be interrupted.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("MPSBRIDGE_SHARED", ROOT.parent / "shared"))
@@ -37,6 +39,8 @@ if PROFILE == "deep":
     os.environ.setdefault("MPSBRIDGE_HYPOTHESIS_SEED", str(secrets.randbelow(2**32)))  # for the workers, too
 SEED = int(os.environ["MPSBRIDGE_HYPOTHESIS_SEED"]) if PROFILE == "deep" else None
 vars(hypothesis.core)["global_force_seed"] = SEED
+ORDER = "MPSBRIDGE_TEST_ORDER"
+"""The variable with the seed of the order in which ``--everything`` runs its tests."""
 
 
 def examples(ci: int, deep: int) -> int:
@@ -44,9 +48,16 @@ def examples(ci: int, deep: int) -> int:
     return deep if PROFILE == "deep" else ci
 
 
-def pytest_report_header() -> str:
-    """Say with which seed the deep profile runs, so that it can be run again."""
-    return f"hypothesis: profile {PROFILE}" + (f", MPSBRIDGE_HYPOTHESIS_SEED={SEED}" if SEED is not None else "")
+def pytest_configure(config: pytest.Config) -> None:
+    """Draw the seed of the order, for the workers, too."""
+    if config.getoption("--everything"):
+        os.environ.setdefault(ORDER, str(secrets.randbelow(2**32)))
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Say with which seeds the tests run, so that they can be run again."""
+    said = f"hypothesis: profile {PROFILE}" + (f", MPSBRIDGE_HYPOTHESIS_SEED={SEED}" if SEED is not None else "")
+    return said + (f"; order: {ORDER}={os.environ[ORDER]}" if config.getoption("--everything") else "")
 
 
 def missing(what: str) -> None:
@@ -188,7 +199,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is for ``--everything``, unless somebody names it."""
     named = any("::" in word or word.endswith(".py") for word in config.args)
-    if config.getoption("--everything") or PROFILE == "deep" or named:
+    if config.getoption("--everything"):
+        rings.shuffle(items, seed=int(os.environ[ORDER]))
+        return
+    if PROFILE == "deep" or named:
         return
     left = set(rings.left_for_everything(items))
     config.hook.pytest_deselected(items=[item for item in items if item in left])

@@ -46,9 +46,10 @@ def ran(where: LabHost, seconds: float, *, looks_every_s: float = 1.0) -> list[f
     """When its tasks are executed in the time that passes now, in seconds from now."""
     start, found = where.world.clock.monotonic(), []
 
-    def execute(_: LabHost, task: Task) -> None:
+    def execute(_: LabHost, task: Task) -> int:
         assert (task.path, task.arguments) == (TASK, "/all")
         found.append(where.world.clock.monotonic() - start)
+        return 0
 
     where.execute = execute
     while where.world.clock.monotonic() < start + seconds:

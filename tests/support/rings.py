@@ -11,8 +11,10 @@ first and the last: the others try the same sentence on more hosts, moments or l
 
 from __future__ import annotations
 
+import random
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -71,6 +73,22 @@ def left_for_everything(items: Sequence[pytest.Item]) -> list[pytest.Item]:
         most = next((one.cases for one in REPEATED if f"tests/{one.files}" in path), len(alike))
         left += [item for place, item in enumerate(alike) if place not in _spread(len(alike), most)]
     return list(dict.fromkeys(left))
+
+
+def shuffle(items: list[pytest.Item], *, seed: int) -> None:
+    """Put the files, and the tests of each, into an order of chance: no test may live by what another left behind.
+
+    The tests of a file stay together, because they may share what is costly to set up.
+    """
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    files: defaultdict[Path, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        files[item.path].append(item)
+    order = list(files.values())
+    chance.shuffle(order)
+    for tests in order:
+        chance.shuffle(tests)
+    items[:] = [item for tests in order for item in tests]
 
 
 def _is_slow(item: pytest.Item) -> bool:
