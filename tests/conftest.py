@@ -39,8 +39,6 @@ if PROFILE == "deep":
     os.environ.setdefault("MPSBRIDGE_HYPOTHESIS_SEED", str(secrets.randbelow(2**32)))  # for the workers, too
 SEED = int(os.environ["MPSBRIDGE_HYPOTHESIS_SEED"]) if PROFILE == "deep" else None
 vars(hypothesis.core)["global_force_seed"] = SEED
-ORDER = "MPSBRIDGE_TEST_ORDER"
-"""The variable with the seed of the order in which ``--everything`` runs its tests."""
 
 
 def examples(ci: int, deep: int) -> int:
@@ -51,13 +49,15 @@ def examples(ci: int, deep: int) -> int:
 def pytest_configure(config: pytest.Config) -> None:
     """Draw the seed of the order, for the workers, too."""
     if config.getoption("--everything"):
-        os.environ.setdefault(ORDER, str(secrets.randbelow(2**32)))
+        os.environ.setdefault("MPSBRIDGE_TEST_ORDER", str(secrets.randbelow(2**32)))
 
 
 def pytest_report_header(config: pytest.Config) -> str:
     """Say with which seeds the tests run, so that they can be run again."""
     said = f"hypothesis: profile {PROFILE}" + (f", MPSBRIDGE_HYPOTHESIS_SEED={SEED}" if SEED is not None else "")
-    return said + (f"; order: {ORDER}={os.environ[ORDER]}" if config.getoption("--everything") else "")
+    if config.getoption("--everything"):
+        said += f"; order: MPSBRIDGE_TEST_ORDER={os.environ['MPSBRIDGE_TEST_ORDER']}"
+    return said
 
 
 def missing(what: str) -> None:
@@ -200,7 +200,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave out what is for ``--everything``, unless somebody names it."""
     named = any("::" in word or word.endswith(".py") for word in config.args)
     if config.getoption("--everything"):
-        rings.shuffle(items, seed=int(os.environ[ORDER]))
+        rings.shuffle(items, seed=int(os.environ["MPSBRIDGE_TEST_ORDER"]))
         return
     if PROFILE == "deep" or named:
         return

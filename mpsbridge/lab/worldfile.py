@@ -27,7 +27,7 @@ from mpsbridge.lab.windows.regions import CODE_PAGES, CULTURES, OTHER_STATES, PA
 from mpsbridge.lab.windows.sessions import LabSession, LabStation, born_before, sid_of
 from mpsbridge.lab.windows.tables import CapturedRow, read_table
 from mpsbridge.lab.windows.world import World
-from mpsbridge.lab.wire.faults import DEEDS, OUTSIDE_MESSAGES, STEPS, Fault
+from mpsbridge.lab.wire.faults import DEEDS, FORMS, OUTSIDE_MESSAGES, STEPS, Fault
 
 SHIPPED = Path(__file__).resolve().parent / "worlds"
 """The worlds, and the captured tables, that come with the package."""
@@ -295,6 +295,7 @@ _FAULT: dict[str, read.Reader] = {
     "delay_s": read.seconds,
     "acted": read.flag,
     "call": read.text,
+    "form": read.one_of(*FORMS),
 }
 
 

@@ -12,13 +12,11 @@ from pypsrp.exceptions import WSManFaultError
 from mpsbridge.models.credentials import Auth
 from mpsbridge.models.harmless import harmless
 from mpsbridge.models.targets import HTTP_PORT, POWERSHELL, Target
+from mpsbridge.transports.faults import Means, is_denied, known, means
 from mpsbridge.transports.listeners import other_listener
 from mpsbridge.transports.signin.context import AccountRefused
 from mpsbridge.transports.wire import HandshakeTimedOut
 
-ACCESS_DENIED = 5
-NO_ENDPOINT = frozenset({2150858752, 2150858811})
-"""ERROR_WSMAN_RESOURCE_NOT_FOUND and ERROR_WSMAN_INVALID_RESOURCE_URI: nothing has the name that was asked for."""
 _OTHERWISE = (
     "Otherwise check the name, that the host is up, that WinRM listens there (winrm enumerate winrm/config/listener) "
     "and the firewall."
@@ -31,7 +29,7 @@ def remedy(error: Exception, target: Target) -> str | None:
     """What to try next, as a sentence; ``None`` where the target makes no difference."""
     match error:
         case WSManFaultError():
-            return _of_endpoint(error.code, target)
+            return _of_endpoint(error, target)
         case AccountRefused():
             return _of_name(target)
         case HandshakeTimedOut():
@@ -43,18 +41,20 @@ def remedy(error: Exception, target: Target) -> str | None:
     return None
 
 
-def _of_endpoint(code: int | str | None, target: Target) -> str | None:
+def _of_endpoint(error: WSManFaultError, target: Target) -> str | None:
     name = harmless(target.configuration_name)
-    if code in NO_ENDPOINT and target.configuration_name == POWERSHELL:
+    meant = means(error)
+    if meant is Means.NO_ENDPOINT and target.configuration_name == POWERSHELL:
         return "Enable PowerShell remoting on the host, as an administrator of it: Enable-PSRemoting."
-    if code in NO_ENDPOINT:
+    if meant is Means.NO_ENDPOINT:
         return f"Check --configuration {name}: Get-PSSessionConfiguration on the host lists its endpoints by name."
-    if code == ACCESS_DENIED and target.restricted:
+    if is_denied(error) and target.restricted:
         return (
             f"Add the account to a group that may use the endpoint {name} (Get-PSSessionConfiguration {name} on the "
             "host shows its Permission), or check --configuration."
         )
-    return None
+    row = known(error)
+    return row.hint if row else None
 
 
 def _of_name(target: Target) -> str | None:

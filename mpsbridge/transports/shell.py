@@ -27,14 +27,13 @@ from pypsrp.complex_objects import Pipeline as Commands
 from pypsrp.exceptions import InvalidPSRPOperation, InvalidRunspacePoolStateError, WSManFaultError
 from pypsrp.messages import CreatePipeline, Destination, InitRunspacePool, Message, MessageType, SessionCapability
 
+from mpsbridge.transports.faults import Means, means
 from mpsbridge.transports.fragments import Fragments
 from mpsbridge.transports.messages import CachingSerializer
 from mpsbridge.transports.taken import Taken
 from mpsbridge.transports.wsman import ENVELOPE_BYTES, Connection, Post
 
 PROTOCOL, PS_VERSION, SERIALIZATION = "2.3", "2.0", "1.1.0.1"
-OPERATION_TIMEOUT = 2150858793
-"""Nothing came within the OperationTimeout (ERROR_WSMAN_OPERATION_TIMEDOUT)."""
 _RESOURCES = "http://schemas.microsoft.com/powershell/"
 
 
@@ -148,7 +147,7 @@ class Pipeline:
         try:
             messages = self._shell.received(self._known_as, timeout_s=timeout_s)
         except WSManFaultError as error:
-            if error.code != OPERATION_TIMEOUT:
+            if means(error) is not Means.LATE:
                 raise
             return
         for message in messages:

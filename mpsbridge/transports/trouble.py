@@ -53,46 +53,11 @@ from mpsbridge.errors import (
 from mpsbridge.models.harmless import harmless
 from mpsbridge.models.scripts import Script
 from mpsbridge.models.targets import Target
+from mpsbridge.transports.faults import Means, in_words, known, means
 from mpsbridge.transports.remedies import remedy
 from mpsbridge.transports.reply import ForeignAnswer, Oversized, TlsRequired
-from mpsbridge.transports.shell import OPERATION_TIMEOUT
 from mpsbridge.transports.signin.extra import KERBEROS_EXTRA
 from mpsbridge.transports.signin.kerberos_codes import meaning, said
-
-SHELL_GONE = 2150858843
-"""The shell is not there (ERROR_WSMAN_UNEXPECTED_SELECTORS): idle too long, or the WinRM service was restarted."""
-
-QUOTAS: dict[int | str | None, str] = {
-    2150858815: "a quota is used up",  # ERROR_WSMAN_QUOTA_LIMIT
-    2150859173: "too many shells of this account are open",  # ERROR_WSMAN_QUOTA_MAX_SHELLS
-    2150859174: "too many operations of this account are running",  # ERROR_WSMAN_QUOTA_MAX_OPERATIONS
-    2150859175: "a quota of this account is used up",  # ERROR_WSMAN_QUOTA_USER
-    2150859176: "a quota of the host is used up",  # ERROR_WSMAN_QUOTA_SYSTEM
-    2150859179: "too many accounts have shells open",  # ERROR_WSMAN_QUOTA_MAX_SHELLUSERS
-    2150859236: "too many shells are open",  # ERROR_WSMAN_QUOTA_MAX_SHELLS_PPQ, and so on to the last
-    2150859237: "too many accounts use this endpoint",
-    2150859238: "too many shells are open on this endpoint",
-    2150859239: "too many operations are running on this endpoint",
-    2150859240: "too many operations of this account are running on this endpoint",
-    2150859241: "too many commands are open in this shell",
-    2150859242: "the endpoint's quotas do not allow it",
-}
-"""The faults by which a host says that it did not take a request because too much is open there already."""
-
-REFUSALS = QUOTAS | {
-    5: "access is denied to this account",  # ERROR_ACCESS_DENIED
-    SHELL_GONE: "the shell is gone; the WinRM service was probably restarted",
-    2150858752: "there is no such endpoint (session configuration)",  # ERROR_WSMAN_RESOURCE_NOT_FOUND
-    2150858811: "there is no such endpoint (session configuration)",  # ERROR_WSMAN_INVALID_RESOURCE_URI
-    2150859180: "remote shells are not allowed",  # ERROR_WSMAN_REMOTESHELLS_NOT_ALLOWED
-    2150859235: "remote connections are not allowed",  # ERROR_WSMAN_REMOTE_CONNECTION_NOT_ALLOWED
-}
-"""WSMan faults that prove that the host did not take the request (codes: ``wsmerror.h`` of the Windows SDK).
-
-Not here: the operation timeout (the request may have been taken), and faults without a number, such as the
-``w:InternalError`` that Windows sends for too many commands in a shell (pypsrp issue 148): it stands for anything.
-"""
-
 
 _CREDENTIALS_HINT = (
     "Check --username, the password and --auth; for Kerberos also the ticket (klist) and the host's name."
@@ -151,29 +116,32 @@ def refuse_unpublished(error_id: str, target: Target, script: Script) -> None:
 
 
 def _proves_refusal(error: Exception) -> bool:
-    return isinstance(error, AuthenticationError) or (isinstance(error, WSManFaultError) and error.code in REFUSALS)
+    meant = means(error)
+    return isinstance(error, AuthenticationError) or (meant is not None and meant.proves_refusal)
 
 
 def _interrupted(error: Exception, where: str) -> Interrupted:
     """After the script's first byte has gone out."""
-    if isinstance(error, TimeoutError) or _code(error) == OPERATION_TIMEOUT:
+    if isinstance(error, TimeoutError) or means(error) is Means.LATE:
         return TimedOut(f"{where}: the time was up after the script was sent")
     if isinstance(error, Oversized):
         return TooLarge(f"{where}: {_said(error)}")
     if isinstance(error, OSError):
         return ConnectionLost(f"{where}: the connection broke after the script was sent: {_said(error)}")
     if isinstance(error, WinRMError | ET.ParseError):
-        return ConnectionLost(f"{where}: the host broke off after the script was sent: {_said(error)}")
+        row = known(error)
+        words = f"{where}: the host broke off after the script was sent: {_said(error)}"
+        return ConnectionLost(words, hint=row.hint if row else None)
     return Interrupted(f"{where}: failed after the script was sent: {_said(error)}")
 
 
 def _not_sent(error: Exception, where: str) -> NotSent:
     """Before the script's first byte has gone out, or refused for certain."""
-    if isinstance(error, TimeoutError) or _code(error) == OPERATION_TIMEOUT:
+    if isinstance(error, TimeoutError) or means(error) is Means.LATE:
         return ConnectTimedOut(f"{where}: no answer in time; nothing was sent")
     if isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}:
         return NotSent(f"{where}: too many files are open on this machine", hint=_FILES_HINT)
-    if _code(error) in QUOTAS:
+    if means(error) is Means.QUOTA:
         return ShellRefused(f"{where}: no shell: {_said(error)}", hint=_QUOTA_HINT)
     if isinstance(error, WinRMTransportError) and error.code == 401:
         return AuthRefused(f"{where}: the host does not accept the sign-in any more")
@@ -204,18 +172,12 @@ _ROWS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], type[NotSent],
 """Foreign class, ours, what to say before its own words, and a hint where ours has no good one. The first row wins."""
 
 
-def _code(error: Exception) -> int | str | None:
-    """The number of a WSMan fault; text or nothing where the host gave no number."""
-    return error.code if isinstance(error, WSManFaultError) else None
-
-
 def _said(error: Exception) -> str:
     """What the error says, as one harmless line."""
     match error:
         case WSManFaultError():
-            text = REFUSALS.get(error.code) or error.reason or error.provider_fault or "a fault without a reason"
             number = f" (WSMan fault {harmless(str(error.code), limit=40)})" if error.code is not None else ""
-            return f"{harmless(str(text), limit=200)}{number}"
+            return f"{harmless(in_words(error), limit=200)}{number}"
         case WinRMTransportError():
             return f"HTTP status {error.code}"  # not its text: that holds the whole page
         case ssl.SSLCertVerificationError():

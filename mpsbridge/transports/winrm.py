@@ -14,7 +14,7 @@ Rules:
   running is asked to stop; one that cannot be asked ends with its shell, which the host drops ``IDLE_TIMEOUT_S`` after
   our last word. Until then it may go on, which is why acts carry a ``not_after`` (W4).
 * After any error the transport is closed. A script is sent a second time in one case only: the host answered that a
-  quota keeps it from taking the first (:data:`~mpsbridge.transports.trouble.QUOTAS`), and a shell of ours was open
+  quota keeps it from taking the first (:data:`~mpsbridge.transports.faults.KNOWN`), and a shell of ours was open
   there. Deleting that shell ends all that we left in it; a new one is opened, and a second such answer is final.
 * Script text goes only to PowerShell's own endpoints. On any other (JEA, ``Target.configuration_name``) the same call
   goes as a command with parameters, because such an endpoint runs nothing but the functions that it publishes.
@@ -36,11 +36,12 @@ from mpsbridge.clock import Clock, SystemClock
 from mpsbridge.errors import ConnectionLost, MpsBridgeError, NotPublished, NotSent, TransportClosed
 from mpsbridge.models.scripts import RawOutput, Script
 from mpsbridge.models.targets import Target
+from mpsbridge.transports.faults import Means, in_words, means
 from mpsbridge.transports.http import HttpTransport
 from mpsbridge.transports.limit import Limit
 from mpsbridge.transports.messages import script_command
 from mpsbridge.transports.shell import Pipeline, Shell, function_command
-from mpsbridge.transports.trouble import QUOTAS, Stage, explain, refuse_unpublished
+from mpsbridge.transports.trouble import Stage, explain, refuse_unpublished
 
 IDLE_TIMEOUT_S = 180
 """The host ends a shell that it heard nothing of for so long (W33); Windows' own default is two hours."""
@@ -147,9 +148,9 @@ class WinrmTransport:
             return self._invoke(script, reserve_s=reserve_s)
         except WSManFaultError as error:
             ours = self._shell is not None and self._shell.wsman.is_open
-            if not ours or self._stage() is Stage.RUNNING or error.code not in QUOTAS:
+            if not ours or self._stage() is Stage.RUNNING or means(error) is not Means.QUOTA:
                 raise
-            _log.info("%s: %s; the shell is closed and a new one tried", self._target.host, QUOTAS[error.code])
+            _log.info("%s: %s; the shell is closed and a new one tried", self._target.host, in_words(error))
         with self._limit.at_most(CLOSE_LIMIT_S):
             self._delete_shell()
         return self._invoke(script, reserve_s=reserve_s)

@@ -16,13 +16,14 @@ import uuid
 import xml.etree.ElementTree as ET
 from typing import Protocol
 
-from pypsrp.exceptions import WinRMError, WinRMTransportError, WSManFaultError
+from pypsrp.exceptions import WinRMError, WinRMTransportError
+
+from mpsbridge.transports.faults import fault_in, read_fault
 
 NAMESPACES = {
     "s": "http://www.w3.org/2003/05/soap-envelope",
     "wsa": "http://schemas.xmlsoap.org/ws/2004/08/addressing",
     "wsman": "http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd",
-    "wsmanfault": "http://schemas.microsoft.com/wbem/wsman/1/wsmanfault",
     "wsmv": "http://schemas.microsoft.com/wbem/wsman/1/wsman.xsd",
     "rsp": "http://schemas.microsoft.com/wbem/wsman/1/windows/shell",
     "wst": "http://schemas.xmlsoap.org/ws/2004/09/transfer",
@@ -161,7 +162,7 @@ class Connection:
         if (found := answer.find("s:Body", NAMESPACES)) is None:
             raise WinRMError("the answer has no body")
         if found.find("s:Fault", NAMESPACES) is not None:
-            raise _fault(answer)
+            raise fault_in(answer)
         return found
 
     def _envelope(
@@ -190,37 +191,6 @@ class Connection:
             f"{option_set}{self._selectors if selectors is None else selectors}"
             f"</s:Header><s:Body>{body}</s:Body></s:Envelope>"
         ).encode()
-
-
-def read_fault(text: str) -> WSManFaultError:
-    """What a fault says. Raises ``xml.etree.ElementTree.ParseError`` where the text is not XML."""
-    return _fault(ET.fromstring(text))  # noqa: S314 - see the rules
-
-
-def _fault(answer: ET.Element) -> WSManFaultError:
-    fault = answer.find("s:Body/s:Fault", NAMESPACES)
-    if fault is None:
-        return WSManFaultError(None, None, None, None, None, None)
-    code: str | None = fault.findtext("s:Code/s:Subcode/s:Value", None, NAMESPACES)
-    code = code or fault.findtext("s:Code/s:Value", None, NAMESPACES)
-    reason, machine, provider, path, said = fault.findtext("s:Reason/s:Text", None, NAMESPACES), None, None, None, None
-    if (detail := fault.find("s:Detail/wsmanfault:WSManFault", NAMESPACES)) is not None:
-        code, machine = detail.get("Code", code), detail.get("Machine")
-        reason = detail.findtext("wsmanfault:Message", None, NAMESPACES) or reason
-        if (by := detail.find("wsmanfault:Message/wsmanfault:ProviderFault", NAMESPACES)) is not None:
-            provider, path, said = by.get("provider"), by.get("path"), by.text
-    return WSManFaultError(_number(code), machine, _stripped(reason), provider, path, _stripped(said))
-
-
-def _number(code: str | None) -> int | str | None:
-    try:
-        return int(code or "")
-    except ValueError:
-        return code
-
-
-def _stripped(text: str | None) -> str | None:
-    return text.strip() if text else None
 
 
 def _stream(content: str, command_id: str) -> str:

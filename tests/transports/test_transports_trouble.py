@@ -34,9 +34,10 @@ from mpsbridge.errors import (
     WinrmFailed,
 )
 from mpsbridge.transports import reply
-from mpsbridge.transports.shell import OPERATION_TIMEOUT
-from mpsbridge.transports.trouble import REFUSALS, Stage, explain
+from mpsbridge.transports.faults import KNOWN, Means
+from mpsbridge.transports.trouble import Stage, explain
 
+OPERATION_TIMEOUT = next(number for number, row in KNOWN.items() if row.means is Means.LATE)
 ARGUMENTS: dict[str, tuple[object, ...]] = {
     "WinRMTransportError": ("http", 500, "<html>a whole page</html>"),
     "WSManFaultError": (5, "ts1", "Access is denied.", None, None, None),
@@ -145,9 +146,10 @@ def test_between_asked_and_accepted_only_a_known_refusal_proves_it() -> None:
     def asked(error: Exception) -> MpsBridgeError:
         return explain(error, where="ts1", stage=Stage.ASKED)
 
-    for known in REFUSALS:
+    proofs = {number for number, row in KNOWN.items() if row.means.proves_refusal}
+    for known in (*proofs, "w:QuotaLimit", "wsman:AccessDenied"):
         assert type(asked(pypsrp.exceptions.WSManFaultError(known, "", "", "", "", ""))) is ShellRefused
-    for unknown in (OPERATION_TIMEOUT, 995, "w:InternalError", None):
+    for unknown in (*(KNOWN.keys() - proofs), 995, 4711, "w:InternalError", "w:TimedOut", None):
         assert asked(pypsrp.exceptions.WSManFaultError(unknown, "", "", "", "", "")).may_have_run
     assert type(asked(pypsrp.exceptions.AuthenticationError("no"))) is AuthRefused
     assert asked(pypsrp.exceptions.WinRMTransportError("http", 401, "")).may_have_run

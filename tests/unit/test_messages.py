@@ -23,11 +23,12 @@ from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.wsman import WSMan
 
 from mpsbridge.transports import messages
+from mpsbridge.transports.faults import read_fault
 from mpsbridge.transports.fragments import in_one_fragment
 from mpsbridge.transports.messages import CachingSerializer, script_command
 from mpsbridge.transports.shell import Pipeline, Shell, function_command
 from mpsbridge.transports.taken import Taken
-from mpsbridge.transports.wsman import Connection, read_fault
+from mpsbridge.transports.wsman import Connection
 
 IDLE_S = 180
 ODD = "# <&> _x0041_ T\u00fcr \U0001f600 'it''s'\r\n\t\x00\x7f\n"

@@ -183,7 +183,7 @@ class Connection(asyncio.Protocol):
             self._try(request, lambda: self._serve(request, asked, headers, None), fault.delay_s if fault else 0.0)
         elif fault.do in {"fault", "refuse"}:
             code = soap.ACCESS_DENIED if fault.do == "refuse" else fault.code or soap.SHELL_QUOTA
-            self._reply(request, asked.step, self._listener.endpoint.refuse(asked, code), headers, None)
+            self._reply(request, asked.step, self._listener.endpoint.refuse(asked, code, fault.form), headers, None)
         elif fault.step_is_done:
             self._serve(request, asked, headers, fault)
         else:

@@ -11,7 +11,7 @@ of them pass, and then acts ``times`` times (without end where it is not given).
 ``cut``     half of the answer, then the connection is closed
 ``garble``  a whole HTTP answer that holds half of the XML
 ``drip``    the answer byte by byte, one each ``delay_s`` (half a second)
-``fault``   a WSMan fault with ``code`` (2150859174, a used-up quota)
+``fault``   a WSMan fault with ``code`` (2150859174, a used-up quota), written as ``form`` says
 ``status``  a bare HTTP status ``code`` (503) with a page of HTML
 ``delay``   the step happens ``delay_s`` late
 =========== ==========================================================================================================
@@ -25,6 +25,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 STEPS = ("connect", "auth", "create", "receive", "command", "send", "signal", "delete", "get", "any")
+FORMS = ("wsman", "plugin", "wmi", "bare")
+"""How Windows writes the number of a fault: in a ``WSManFault``, in one inside of it with a plug-in's own words, in an
+``MSFT_WmiError``, or not at all, so that there is only a sub-code."""
 DEEDS = ("refuse", "hang", "close", "reset", "cut", "garble", "drip", "fault", "status", "delay")
 OUTSIDE_MESSAGES: dict[str, frozenset[str]] = {
     "connect": frozenset({"refuse", "hang", "close", "reset", "delay"}),
@@ -47,6 +50,7 @@ class Fault:
     delay_s: float = 0.5
     acted: bool = False
     call: str | None = None
+    form: str = "wsman"
     seen: int = 0
 
     def strikes(self, step: str, call: str | None) -> bool:

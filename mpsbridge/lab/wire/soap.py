@@ -46,6 +46,7 @@ OPERATION_TIMEOUT = 2150858793
 SHELL_NOT_FOUND = 2150858843
 SHELL_QUOTA = 2150859174
 COMMAND_QUOTA = 2150859241
+_QUOTAS = frozenset({2150859173, SHELL_QUOTA, COMMAND_QUOTA})
 
 _CIM_BINDING = "http://schemas.dmtf.org/wbem/wsman/1/cimbinding.xsd"
 _WMI_ERROR = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/MSFT_WmiError"
@@ -208,6 +209,14 @@ def _wmi_error(error: WsmanFault) -> str:
     told = "".join(f"<p:{name}>{value}</p:{name}>" for name, value in properties.items())
     names = f'xmlns:b="{_CIM_BINDING}" xmlns:p="{_WMI_ERROR}"'
     return f'<p:MSFT_WmiError b:IsCIM_Error="true" {names}>{told}</p:MSFT_WmiError>'
+
+
+def refusal(code: int, form: str) -> WsmanFault:
+    """A fault that a world file asked for, in one of :data:`mpsbridge.lab.wire.faults.FORMS`."""
+    text = f"The make-believe host refuses with code {code}."
+    if form == "bare":
+        return WsmanFault(text, code=None, subcode="w:QuotaLimit" if code in _QUOTAS else "w:InternalError")
+    return WsmanFault(text, code=code, plugin="microsoft.powershell" if form == "plugin" else "", of_wmi=form == "wmi")
 
 
 def operation_timeout() -> WsmanFault:

@@ -86,9 +86,9 @@ class Endpoint:
             return self._remember(request, self._fault(request, WsmanFault(str(error), code=None)))
         return answer if isinstance(answer, Pending) else self._remember(request, answer)
 
-    def refuse(self, request: Request, code: int) -> Reply:
-        """A fault of the given code, whatever was asked."""
-        return self._fault(request, WsmanFault(f"The make-believe host refuses with code {code}.", code=code))
+    def refuse(self, request: Request, code: int, form: str = "wsman") -> Reply:
+        """A fault of the given code in one of the forms, whatever was asked."""
+        return self._fault(request, soap.refusal(code, form))
 
     def call_of(self, request: Request) -> str | None:
         """The function that a request is about, for fault rules that are narrowed to one."""
