@@ -80,7 +80,7 @@ def open_envelope(snippet: str, output: RawOutput) -> Envelope:
 def _only_string(output: RawOutput) -> str:
     strings = [text for text in output.output if text.strip()]
     if not strings and output.errors:
-        raise RemoteError(f"PowerShell reported: {harmless(output.errors[0], limit=EXCERPT)}")
+        raise RemoteError(f"PowerShell reported: {harmless(_on_one_line(output.errors[0]), limit=EXCERPT)}")
     if not strings:
         raise ParseError("the script ended without an answer")
     if len(strings) > 1:
@@ -141,7 +141,14 @@ def _unwrapped(value: Any, name: str = "", depth: int = 0) -> Any:
     return _text(value, name) if isinstance(value, str) else value
 
 
+def _on_one_line(text: str) -> str:
+    """What PowerShell says of an error, from version 7 on over several lines."""
+    return " ".join(text[:TEXT_LIMIT].split())
+
+
 def _text(text: str, name: str) -> str:
+    if name in _CUT - {"lease"}:
+        text = _on_one_line(text)
     if name == "lease" and len(text) > LEASE_FILE_LIMIT:
         return text[:EXCERPT] + "..."  # what is cut so is not a lease, and counts as damaged: held (W22)
     if name not in _CUT and len(text) > _LONGER.get(name, TEXT_LIMIT):

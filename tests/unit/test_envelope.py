@@ -179,3 +179,15 @@ def test_a_script_that_refused_before_it_began_has_done_nothing(kind: str) -> No
     with pytest.raises(RemoteError) as caught:
         open_envelope("logoff", RawOutput(output=(json.dumps(answer),)))
     assert caught.value.may_have_run is False
+
+
+def test_what_powershell_says_over_several_lines_is_told_on_one() -> None:
+    r"""The words of version 7 once were shown with ``\x0a`` in them."""
+    words = "Set-Acl: \r\n  Attempted to perform\nan unauthorized operation.\n"
+    with pytest.raises(RemoteError, match=r"Set-Acl: Attempted to perform an unauthorized operation\.") as caught:
+        open_envelope("logons", refused("remote", words))
+    assert "\n" not in str(caught.value)
+    with pytest.raises(RemoteError, match="PowerShell reported: Set-Acl: Attempted to"):
+        open_envelope("logons", RawOutput(output=(), errors=(words,)))
+    good = open_envelope("logons", raw(dumped(ok=True, problems=[words])))
+    assert good.problems == ("Set-Acl: Attempted to perform an unauthorized operation.",)
