@@ -16,6 +16,7 @@ from mpsbridge.clock import Clock
 from mpsbridge.errors import AnotherComputer, HostReleased, MpsBridgeError, Stopped
 from mpsbridge.models.sessions import AllowedSession, LogonMode, Logons, Observation, Session, SessionResult
 from mpsbridge.planning.policy import Policy
+from mpsbridge.procedure.looks import PAUSES_S, ask_again
 from mpsbridge.procedure.notices import sender_of
 from mpsbridge.procedure.past import Past, check_computer, ended_by_others
 from mpsbridge.runs.events import (
@@ -23,6 +24,7 @@ from mpsbridge.runs.events import (
     Event,
     Happening,
     Looked,
+    LookRepeated,
     Phase,
     Progress,
     RestartedByOthers,
@@ -187,15 +189,25 @@ class ProcedureContext:
         """Who tells people, as they read it."""
         return self.policy.sender or sender_of(self.owner)
 
-    def observe(self) -> Observation:
-        """All that one look tells."""
-        seen = self._take_in(self.host.observe(programs=self.policy.keep_running))
+    def observe(self, *, once: bool = False) -> Observation:
+        """All that one look tells; a lost answer is asked for again, unless ``once``."""
+        programs = self.policy.keep_running
+        seen = self._take_in(ask_again(lambda: self.host.observe(programs=programs), self._wait_to_ask, once=once))
         self.locale = seen.locale or self.locale
         return seen
 
-    def look(self) -> Observation:
-        """The small look for waiting (W16)."""
-        return self._take_in(self.host.look())
+    def look(self, *, once: bool = False) -> Observation:
+        """The small look for waiting (W16); a lost answer is asked for again, unless ``once``."""
+        return self._take_in(ask_again(self.host.look, self._wait_to_ask, once=once))
+
+    def _wait_to_ask(self, error: MpsBridgeError, number: int) -> bool:
+        """Say that an answer was lost, and wait before look ``number``; false where the run has no time for it."""
+        pause_s = PAUSES_S[number - 2]
+        if self.stop.is_set() or self.clock.monotonic() + pause_s > self._deadline:
+            return False
+        self.tell(LookRepeated(why=str(error), error=error.kind, number=number))
+        self.pause(pause_s)
+        return True
 
     def _take_in(self, seen: Observation) -> Observation:
         self._check_computer(seen)

@@ -196,7 +196,7 @@ class Restart:
         end = context.clock.monotonic() + context.policy.return_timeout_s
         while True:
             try:
-                return context.observe()
+                return context.observe(once=True)
             except (NotSent, Interrupted, RemoteError) as error:
                 denied = isinstance(error, AuthRefused | CertificateRefused)  # asking again might lock the account
                 if denied or context.clock.monotonic() >= end:
@@ -269,14 +269,14 @@ class Restart:
         raise Interrupted(f"the host was told to shut down and {seen_how}; it is not told again")
 
     def _look(self) -> Observation | None:
-        """Wait, and look at a host that may be away; nothing where it does not let us.
+        """Wait, and look once at a host that may be away; nothing where it does not let us: the caller looks again.
 
         Raises :class:`~mpsbridge.errors.AuthRefused` where it goes on refusing the account, however silent in between.
         """
         context = self._context
         context.pause(LOOK_S if self._refusals == 0 else AFTER_REFUSAL_S)
         try:
-            seen = context.look()
+            seen = context.look(once=True)
         except AuthRefused:
             self._refusals += 1
             if self._refusals == REFUSALS:

@@ -1,8 +1,8 @@
 """Everything that can happen in a run, each as a model of its own: the one vocabulary of record, screen and programs.
 
 Rules: the name of an event, a step or a phase is written in this file and nowhere else; an event holds values, and
-:meth:`Happening.text` alone makes a sentence of them; what a person sees while a run goes on says so by ``is_shown``,
-what ``--events`` writes by ``is_told``. Pure.
+:meth:`Happening.text` alone makes a sentence of them; what a person sees while a run goes on says so by ``is_shown``
+(with ``-v`` also by ``is_detail``), what ``--events`` writes by ``is_told``. Pure.
 """
 
 from __future__ import annotations
@@ -96,6 +96,8 @@ class Happening(Frozen):
     """Whether ``--events`` writes it; false of what only the record needs."""
     is_shown: ClassVar[bool] = False
     """Whether a person sees it while the run goes on."""
+    is_detail: ClassVar[bool] = False
+    """Whether a person sees it then who wants to know more (``-v``)."""
 
     event: str
     phase: Phase | None = None
@@ -239,6 +241,21 @@ class Looked(Happening):
     def text(self) -> str:
         """How many sessions there are, and whether logons are open."""
         return f"seen: {counted(len(self.sessions), 'session')}, logons {self.logons or 'not told'}"
+
+
+class LookRepeated(Happening):
+    """The answer to a look was lost on the way, so look ``number`` of the same is taken; ``error`` is the kind."""
+
+    is_detail: ClassVar[bool] = True
+
+    event: Literal["look-repeated"] = "look-repeated"
+    why: str
+    error: str
+    number: int
+
+    def text(self) -> str:
+        """Which look comes now, and why."""
+        return f"a look was lost, look {self.number} follows{_in_brackets(self.why)}"
 
 
 _MEANT = {
@@ -591,6 +608,7 @@ AnyHappening = Annotated[
     | StepAnswered
     | StepUnanswered
     | Looked
+    | LookRepeated
     | SessionJudged
     | EndAnnounced
     | Resumed
