@@ -68,6 +68,10 @@ class HostActions(Protocol):
         """The small look for waiting."""
         ...
 
+    def logons(self) -> Logons:
+        """The logon mode alone, which needs no readable table; changes nothing."""
+        ...
+
     def message(
         self, sessions: Sequence[Session], text: str, *, display_s: int, run: str, notice: str | None = None
     ) -> tuple[SessionResult, ...]:
@@ -163,6 +167,8 @@ class ProcedureContext:
         self.phase = Phase.OBSERVE
         self.holds_lease = False
         """Whether the lease on the host has to be this run's at every look; otherwise others have ended it."""
+        self.lease_text: str | None = None
+        """The lease on the host, as it told it last."""
         self.boot_at_lease: datetime | None = None
         """The host's boot identity when the lease was taken, as long as this run has not told it to go down."""
         self._ahead = timedelta()
@@ -200,6 +206,10 @@ class ProcedureContext:
         """The small look for waiting (W16); a lost answer is asked for again, unless ``once``."""
         return self._take_in(ask_again(self.host.look, self._wait_to_ask, once=once))
 
+    def logons(self) -> LogonMode | None:
+        """The logon mode alone, where nobody need be seen; a lost answer is asked for again."""
+        return ask_again(self.host.logons, self._wait_to_ask).mode
+
     def _wait_to_ask(self, error: MpsBridgeError, number: int) -> bool:
         """Say that an answer was lost, and wait before look ``number``; false where the run has no time for it."""
         pause_s = PAUSES_S[number - 2]
@@ -211,7 +221,7 @@ class ProcedureContext:
 
     def _take_in(self, seen: Observation) -> Observation:
         self._check_computer(seen)
-        self.has_looked = True
+        self.has_looked, self.lease_text = True, seen.lease
         self._ahead, self._zone = seen.observed - self.clock.now(), seen.observed.tzinfo
         self.offset_until = seen.offset_until
         self.note(

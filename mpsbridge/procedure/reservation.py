@@ -1,8 +1,9 @@
 """Reserving a host: the lease, the failsafe and the blocked logons, and giving all of it back.
 
 Rules: no failsafe, no block (W19); found closed is left closed (W17); restoring is compare-and-set, so what somebody
-else changed meanwhile stays; the lease goes last, and only while it is still ours. If giving back fails, the failsafe
-on the host does it when the lease has run out, and the report says so.
+else changed meanwhile stays; the lease goes last, and only while it is still ours. Giving back needs no table of the
+sessions: the small scripts for logons, failsafe and lease do it, and say themselves what they found. If it fails, the
+failsafe on the host does it when the lease has run out, and the report says so.
 """
 
 from __future__ import annotations
@@ -11,7 +12,17 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import NoReturn
 
-from mpsbridge.errors import HostReleased, MpsBridgeError, Refused, RemoteError, Unexpected
+from mpsbridge.errors import (
+    AnotherComputer,
+    AuthRefused,
+    CertificateRefused,
+    HostReleased,
+    MpsBridgeError,
+    NotTried,
+    Refused,
+    RemoteError,
+    Unexpected,
+)
 from mpsbridge.models.sessions import LogonMode, Logons, Observation, from_cim, to_cim
 from mpsbridge.planning.lease import Holder, Lease, expected_of, holder, is_of_run, read_lease
 from mpsbridge.procedure.context import ProcedureContext
@@ -35,6 +46,8 @@ from mpsbridge.snippets.lease import LeaseAnswer
 
 SLACK_S = 900
 """A lease outlives what is planned by so much."""
+WRITES = 4
+"""How often a lease that others mark at the same moment is written again from what the host answered."""
 
 
 class Reservation:
@@ -186,9 +199,32 @@ class Reservation:
     def _write(self, text: str | None, *, expected: str | None) -> LeaseAnswer:
         """Write the lease, or remove it, if it still is ``expected``."""
         context = self._context
-        return context.step(
-            StepSent(step=Step.LEASE), lambda: context.host.set_lease(text, expected=expected, run=context.run)
-        )
+        try:
+            answer = context.step(
+                StepSent(step=Step.LEASE), lambda: context.host.set_lease(text, expected=expected, run=context.run)
+            )
+        except MpsBridgeError as error:
+            if error.may_have_run and text is not None:
+                context.lease_text = text  # whether it is, the host says when it is written the next time
+            raise
+        context.lease_text = answer.lease
+        return answer
+
+    def _change(self, change: Callable[[Lease], Lease | None]) -> bool:
+        """Write what becomes of this run's lease (null: it goes), by compare-and-set; false where it is not ours.
+
+        Where the host has another text than it told last, such as one with more marks of notices, its answer has it.
+        """
+        context = self._context
+        for _ in range(WRITES):
+            text = context.lease_text
+            found = read_lease(text)
+            if not isinstance(found, Lease) or found.run != context.run:
+                return False
+            becomes = change(found)
+            if self._write(becomes.text() if becomes else None, expected=text).changed:
+                return True
+        raise RemoteError("the lease was changed again and again at the same moment")
 
     def _leave_logons(self) -> NoReturn:
         """Others want them as they are."""
@@ -211,10 +247,12 @@ class Reservation:
             return
         context.phase = Phase.RESTORE
         self.is_given_back = False
+        may_go_on = self._attempt("looking at the host", self._look_first)
         if context.is_elsewhere:
             self._leave("nothing was given back: the name leads to another computer now")
             return
-        if not (self._attempt("marking the lease", self._mark) and self._attempt("restoring logons", self._restore)):
+        may_go_on = may_go_on and self._attempt("marking the lease", self._mark)
+        if not (may_go_on and self._attempt("restoring logons", self._restore)):
             self._leave("the failsafe on the host restores logons when the lease has run out")
             return
         if self._guarded:
@@ -222,11 +260,22 @@ class Reservation:
         self._attempt("telling people that the end is off", call_off)
         self.is_given_back = self._attempt("releasing the lease", self._release)
 
+    def _look_first(self) -> None:
+        """See whether it is the same computer and lets us in; any other failure hinders nothing that follows."""
+        context = self._context
+        try:
+            if not context.is_elsewhere:
+                context.look()
+        except (AnotherComputer, AuthRefused, CertificateRefused, NotTried):  # asking again might lock the account
+            raise
+        except MpsBridgeError as error:
+            context.tell(WentWrong(why=f"looking at the host failed, what is held is given back all the same: {error}"))
+
     def forget(self) -> None:
         """Give nothing back: the host is off, and its failsafe acts at the next start."""
         self._lease = None
 
-    def _attempt(self, what: str, act: Callable[[], None]) -> bool:
+    def _attempt(self, what: str, act: Callable[[], object]) -> bool:
         try:
             act()
         except BaseException as raised:  # noqa: BLE001 - what else is held is given back all the same
@@ -242,13 +291,8 @@ class Reservation:
         self._context.tell(LeftBehind(why=why))
 
     def _mark(self) -> None:
-        context = self._context
-        if self._lease is None or self._lease.set is None:
-            return  # no script that would close logons can be on its way
-        text = context.look().lease
-        found = read_lease(text)
-        if isinstance(found, Lease) and found.run == context.run:
-            self._write(found.model_copy(update={"ending": True}).text(), expected=text)
+        if self._lease is not None and self._lease.set is not None:  # else no script that closes logons is on its way
+            self._change(lambda lease: lease.model_copy(update={"ending": True}))
 
     def _restore(self) -> None:
         context, lease = self._context, self._lease
@@ -261,13 +305,12 @@ class Reservation:
             if wanted is LogonMode.DISABLED:
                 ours.add(LogonMode.ENABLED)
             wanted = LogonMode.ENABLED if wanted is LogonMode.DRAIN_UNTIL_RESTART else wanted
-        seen = context.look()
-        mode = seen.logon_mode
+        mode = context.logons()
         if mode is not wanted:
             if mode not in ours:
                 self._leave(f"logons are {mode}: changed by others, and left so")
                 return
-            if not self.is_ours(seen):
+            if not is_of_run(context.lease_text, context.run):
                 # Whoever released the host or took it over has given logons back, or will.
                 self._leave(f"logons are {mode}, and the lease is not this run's any more: left so")
                 return
@@ -281,22 +324,19 @@ class Reservation:
     def _release(self) -> None:
         """Remove the lease as it is now, with whatever marks the notices left in it."""
         context = self._context
-        text = context.look().lease
-        found = read_lease(text)
-        if self._is_taken and not is_of_run(text, context.run) and not self.restarted:
-            context.note(LeaseLost())  # for good, so that this run does not take the host again
-        if text is None:
-            return  # disk protection drops it at a restart (W23)
-        if not (isinstance(found, Lease) and found.run == context.run):
-            self._leave("the lease is not this run's any more, and was left")
+        if self._change(self._as_removed):
+            context.tell(LeaseReleased())
             return
+        if self._is_taken and not self.restarted:
+            context.note(LeaseLost())  # for good, so that this run does not take the host again
+        if context.lease_text is not None:  # disk protection drops it at a restart (W23)
+            self._leave("the lease is not this run's any more, and was left")
+
+    def _as_removed(self, found: Lease) -> None:
+        """Record what the lease knows before it goes, for whoever goes on with this run."""
         sent = [
             MarkTold(id=mark.id, born=mark.born, notice=mark.notice, mark=mark.mark)
             for mark in found.notices
             if mark.mark != "failed"
         ]
-        context.note(
-            NoticesMarked(marks=tuple(sent))
-        )  # before: whoever goes on with this run must know what the lease knew
-        self._write(None, expected=text)
-        context.tell(LeaseReleased())
+        self._context.note(NoticesMarked(marks=tuple(sent)))
