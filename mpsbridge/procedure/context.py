@@ -167,6 +167,8 @@ class ProcedureContext:
         self.phase = Phase.OBSERVE
         self.holds_lease = False
         """Whether the lease on the host has to be this run's at every look; otherwise others have ended it."""
+        self.when_held: Callable[[Observation], None] = lambda _seen: None
+        """What is done at each look while that is so."""
         self.lease_text: str | None = None
         """The lease on the host, as it told it last."""
         self.boot_at_lease: datetime | None = None
@@ -235,6 +237,7 @@ class ProcedureContext:
         )
         if self.holds_lease:
             self._check_is_ours(seen)
+            self.when_held(seen)
         return seen
 
     def _check_computer(self, seen: Observation) -> None:

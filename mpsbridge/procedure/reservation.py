@@ -33,6 +33,7 @@ from mpsbridge.runs.events import (
     LeaseTaken,
     LeftBehind,
     LogonsClosed,
+    LogonsOpened,
     LogonsRestored,
     MarkTold,
     NoticesMarked,
@@ -46,6 +47,8 @@ from mpsbridge.snippets.lease import LeaseAnswer
 
 SLACK_S = 900
 """A lease outlives what is planned by so much."""
+OPENINGS = 3
+"""Logons that are opened so often while a run keeps them closed stay open."""
 WRITES = 4
 """How often a lease that others mark at the same moment is written again from what the host answered."""
 
@@ -64,6 +67,8 @@ class Reservation:
         """Whether the host has said that the lease is this run's."""
         self._is_closed = False
         """Whether an earlier life of this run has closed logons."""
+        self._openings = 0
+        """How often logons were found open that this run had closed."""
         self._has_set = False
         """Whether this run has set logons, or may have."""
         self.is_given_back = True
@@ -142,7 +147,11 @@ class Reservation:
         context, lease = self._context, self._lease
         context.phase = Phase.CLOSE
         context.check_stop()
-        if lease is None or self._is_closed:
+        if lease is None:
+            return
+        if self._is_closed:
+            self._keep_closed(self._mode)
+            context.when_held = self._when_held
             return
         now, found, mode = self._mode, lease.found, context.policy.mode_to_set(lease.found)
         dropped = found is LogonMode.DISABLED and context.policy.restarts  # by Windows, at the restart (W17)
@@ -153,16 +162,7 @@ class Reservation:
             self._set_while_held(found, expected=now)
             context.check_stop()
             now = found
-        if context.policy.failsafe:
-            self._guarded = True
-            answer = context.step(
-                StepSent(step=Step.FAILSAFE),
-                lambda: context.host.set_failsafe(
-                    found=found, to=mode or LogonMode.ENABLED, owner=context.owner, run=context.run
-                ),
-            )
-            if not answer.registered:
-                raise RemoteError("the failsafe could not be set, so logons stay open (--no-failsafe goes without)")
+        self._set_failsafe(found=found, to=mode or LogonMode.ENABLED)
         if mode is None:
             return
         context.check_stop()
@@ -171,6 +171,47 @@ class Reservation:
             raise RemoteError("the lease was changed by somebody else")
         self._set_while_held(mode, expected=now)
         context.tell(LogonsClosed(logons=mode))
+        context.when_held = self._when_held
+
+    def _set_failsafe(self, *, found: LogonMode, to: LogonMode) -> None:
+        context = self._context
+        if not context.policy.failsafe:
+            return
+        self._guarded = True
+        answer = context.step(
+            StepSent(step=Step.FAILSAFE),
+            lambda: context.host.set_failsafe(found=found, to=to, owner=context.owner, run=context.run),
+        )
+        if not answer.registered:
+            raise RemoteError("the failsafe could not be set, so logons stay open (--no-failsafe goes without)")
+
+    def _when_held(self, seen: Observation) -> None:
+        """Compare what a look tells of logons with what this run has set."""
+        if self.is_ours(seen):  # disk protection drops the lease at a restart of others (W23)
+            self._keep_closed(seen.logon_mode)
+
+    def _keep_closed(self, mode: LogonMode | None) -> None:
+        """Close logons again that were opened meanwhile: by others, by the failsafe, by Windows at a restart (W17).
+
+        The opening counts as what was found, and is restored in the end. Who opens them again and again is not fought.
+        """
+        context, lease = self._context, self._lease
+        if lease is None or lease.set is None or mode is not LogonMode.ENABLED or context.stop.is_set():
+            return
+        self._openings += 1
+        closes = lease.set if self._openings < OPENINGS else None
+        if closes:
+            self._set_failsafe(found=mode, to=closes)
+        if (lease.found, lease.set) != (mode, closes):
+            self._lease = lease.model_copy(update={"found": mode, "set": closes})
+            if not self._change(lambda held: held.model_copy(update={"found": mode, "set": closes})):
+                raise RemoteError("the lease was changed by somebody else")
+        if closes and self._set_logons(closes, expected=mode, lease="held").mode is not closes:
+            return  # others were faster; the next look tells what they have set
+        opened = LogonsOpened(logons=closes or mode, times=self._openings)
+        if not closes:
+            context.problems.append(opened.text())
+        context.tell(opened)
 
     def _set_while_held(self, mode: LogonMode, *, expected: LogonMode) -> None:
         """Set logons while this run holds the host. Raises ``RemoteError`` where others did at the same moment."""

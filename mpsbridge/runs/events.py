@@ -351,6 +351,22 @@ class LogonsClosed(Happening):
         return f"no new logons: {self.logons}"
 
 
+class LogonsOpened(Happening):
+    """Logons that the run had closed were found open, for the ``times``-th time; ``logons`` is what they are now."""
+
+    is_shown: ClassVar[bool] = True
+
+    event: Literal["opened"] = "opened"
+    logons: LogonMode
+    times: int
+
+    def text(self) -> str:
+        """Whether they were closed again."""
+        if self.logons is LogonMode.ENABLED:
+            return f"logons were opened {self.times} times, not by this run, and stay open"
+        return f"logons were opened, not by this run, and are closed again: {self.logons}"
+
+
 class NoticeSent(_OfSession):
     """A notice was sent to a session: ``shown`` (never: read), or what else became of it."""
 
@@ -614,6 +630,7 @@ AnyHappening = Annotated[
     | Resumed
     | LeaseTaken
     | LogonsClosed
+    | LogonsOpened
     | NoticeSent
     | Waiting
     | NobodyLeft
