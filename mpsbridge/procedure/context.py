@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol, TypeVar
 
 from mpsbridge.clock import Clock
-from mpsbridge.errors import AnotherComputer, HostReleased, MpsBridgeError, Stopped
+from mpsbridge.errors import AnotherComputer, HostReleased, MpsBridgeError, RemoteError, Stopped
 from mpsbridge.models.sessions import AllowedSession, LogonMode, Logons, Observation, Session, SessionResult
 from mpsbridge.planning.policy import Policy
 from mpsbridge.procedure.looks import PAUSES_S, ask_again
@@ -254,7 +254,7 @@ class ProcedureContext:
         Disk protection drops the lease at a restart (W23), which nobody has released then.
         """
         restarted = seen.boot is not None and self.boot_at_lease is not None and seen.boot != self.boot_at_lease
-        if (why := ended_by_others(seen, self.run)) and not (restarted and seen.discards_changes):
+        if (why := ended_by_others(seen.lease, self.run)) and not (restarted and seen.discards_changes):
             self.holds_lease = False
             raise HostReleased(why)
         if restarted and seen.boot is not None:
@@ -282,10 +282,23 @@ class ProcedureContext:
             may_have_run = not isinstance(error, MpsBridgeError) or error.may_have_run
             self.disrupted |= sent.step.disrupts and may_have_run
             self.in_doubt |= may_have_run and touches_people
+            if self.holds_lease and not may_have_run:
+                self.check_held(error)
             raise
         self.disrupted |= sent.step.disrupts
         self.in_doubt |= touches_people and isinstance(self._journal, BestEffort) and self._journal.is_incomplete
         return answer
+
+    def check_held(self, refused: BaseException) -> None:
+        """Raise ``HostReleased`` where the host refused a step because it has left this run."""
+        if not isinstance(refused, RemoteError):
+            return
+        try:
+            seen = ask_again(self.host.look, self._wait_to_ask)
+            self._check_computer(seen)
+        except MpsBridgeError:
+            return  # then the refusal is all that is known
+        self._check_is_ours(seen)
 
     def disrupt_no_more(self) -> None:
         """From here on things are only given back, which does not depend on the record."""

@@ -26,7 +26,7 @@ from mpsbridge.errors import (
 from mpsbridge.models.sessions import LogonMode, Logons, Observation, from_cim, to_cim
 from mpsbridge.planning.lease import Holder, Lease, expected_of, holder, is_of_run, read_lease
 from mpsbridge.procedure.context import ProcedureContext
-from mpsbridge.procedure.past import left_by
+from mpsbridge.procedure.past import ended_by_others, left_by
 from mpsbridge.runs.events import (
     LeaseLost,
     LeaseReleased,
@@ -166,12 +166,17 @@ class Reservation:
         if mode is None:
             return
         context.check_stop()
-        before, self._lease = lease.text(), lease.model_copy(update={"set": mode})
-        if not self._write(self._lease.text(), expected=before).changed:
-            raise RemoteError("the lease was changed by somebody else")
+        self._lease = lease.model_copy(update={"set": mode})
+        self._note_in_lease(found=found, set=mode)
         self._set_while_held(mode, expected=now)
         context.tell(LogonsClosed(logons=mode))
         context.when_held = self._when_held
+
+    def _note_in_lease(self, **logons: LogonMode | None) -> None:
+        """Write what was found and set. Raises ``HostReleased`` where the host has left this run."""
+        if not self._change(lambda held: held.model_copy(update=logons)):
+            why = ended_by_others(self._context.lease_text, self._context.run)
+            raise HostReleased(why) if why else RemoteError("the lease cannot be read any more")
 
     def _set_failsafe(self, *, found: LogonMode, to: LogonMode) -> None:
         context = self._context
@@ -204,8 +209,7 @@ class Reservation:
             self._set_failsafe(found=mode, to=closes)
         if (lease.found, lease.set) != (mode, closes):
             self._lease = lease.model_copy(update={"found": mode, "set": closes})
-            if not self._change(lambda held: held.model_copy(update={"found": mode, "set": closes})):
-                raise RemoteError("the lease was changed by somebody else")
+            self._note_in_lease(found=mode, set=closes)
         if closes and self._set_logons(closes, expected=mode, lease="held").mode is not closes:
             return  # others were faster; the next look tells what they have set
         opened = LogonsOpened(logons=closes or mode, times=self._openings)
@@ -288,6 +292,7 @@ class Reservation:
             return
         context.phase = Phase.RESTORE
         self.is_given_back = False
+        self.restarted |= context.was_restarted
         may_go_on = self._attempt("looking at the host", self._look_first)
         if context.is_elsewhere:
             self._leave("nothing was given back: the name leads to another computer now")
@@ -338,6 +343,10 @@ class Reservation:
     def _restore(self) -> None:
         context, lease = self._context, self._lease
         if lease is None or lease.found is None or (lease.set is None and not self.restarted):
+            return
+        if self._is_taken and not self.restarted and not is_of_run(context.lease_text, context.run):
+            # Whoever released the host or took it over has given logons back, or will.
+            self._leave("the lease is not this run's any more, so logons were left as they are")
             return
         wanted = lease.found
         ours = {lease.set}
