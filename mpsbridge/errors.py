@@ -287,6 +287,8 @@ class ShellRefused(NotSent):
 
     kind = "shell"
     default_hint = "The account must be in Administrators or Remote Management Users; shell quotas may be used up."
+    is_gone: bool = False
+    """Whether there was a shell, which the host has lost: a new one may do."""
 
 
 class NotPublished(NotSent):

@@ -57,7 +57,7 @@ class Follower:
             if self._stream is not None:
                 self._stream.write(json_text(event_json(event)) + "\n")
                 self._stream.flush()
-            if event.what.is_shown:
+            if event.what.is_shown or (event.what.is_detail and self._call.settings.verbose):
                 self._call.terminal.note(f"{event.at.astimezone():%H:%M:%S} {event.host}: {event.what.text()}")
         self._is_told = True
 

@@ -13,9 +13,10 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol, TypeVar
 
 from mpsbridge.clock import Clock
-from mpsbridge.errors import AnotherComputer, HostReleased, MpsBridgeError, Stopped
+from mpsbridge.errors import AnotherComputer, HostReleased, MpsBridgeError, RemoteError, Stopped
 from mpsbridge.models.sessions import AllowedSession, LogonMode, Logons, Observation, Session, SessionResult
 from mpsbridge.planning.policy import Policy
+from mpsbridge.procedure.looks import PAUSES_S, ask_again
 from mpsbridge.procedure.notices import sender_of
 from mpsbridge.procedure.past import Past, check_computer, ended_by_others
 from mpsbridge.runs.events import (
@@ -23,6 +24,7 @@ from mpsbridge.runs.events import (
     Event,
     Happening,
     Looked,
+    LookRepeated,
     Phase,
     Progress,
     RestartedByOthers,
@@ -64,6 +66,10 @@ class HostActions(Protocol):
 
     def look(self) -> Observation:
         """The small look for waiting."""
+        ...
+
+    def logons(self) -> Logons:
+        """The logon mode alone, which needs no readable table; changes nothing."""
         ...
 
     def message(
@@ -161,6 +167,10 @@ class ProcedureContext:
         self.phase = Phase.OBSERVE
         self.holds_lease = False
         """Whether the lease on the host has to be this run's at every look; otherwise others have ended it."""
+        self.when_held: Callable[[Observation], None] = lambda _seen: None
+        """What is done at each look while that is so."""
+        self.lease_text: str | None = None
+        """The lease on the host, as it told it last."""
         self.boot_at_lease: datetime | None = None
         """The host's boot identity when the lease was taken, as long as this run has not told it to go down."""
         self._ahead = timedelta()
@@ -187,19 +197,33 @@ class ProcedureContext:
         """Who tells people, as they read it."""
         return self.policy.sender or sender_of(self.owner)
 
-    def observe(self) -> Observation:
-        """All that one look tells."""
-        seen = self._take_in(self.host.observe(programs=self.policy.keep_running))
+    def observe(self, *, once: bool = False) -> Observation:
+        """All that one look tells; a lost answer is asked for again, unless ``once``."""
+        programs = self.policy.keep_running
+        seen = self._take_in(ask_again(lambda: self.host.observe(programs=programs), self._wait_to_ask, once=once))
         self.locale = seen.locale or self.locale
         return seen
 
-    def look(self) -> Observation:
-        """The small look for waiting (W16)."""
-        return self._take_in(self.host.look())
+    def look(self, *, once: bool = False) -> Observation:
+        """The small look for waiting (W16); a lost answer is asked for again, unless ``once``."""
+        return self._take_in(ask_again(self.host.look, self._wait_to_ask, once=once))
+
+    def logons(self) -> LogonMode | None:
+        """The logon mode alone, where nobody need be seen; a lost answer is asked for again."""
+        return ask_again(self.host.logons, self._wait_to_ask).mode
+
+    def _wait_to_ask(self, error: MpsBridgeError, number: int) -> bool:
+        """Say that an answer was lost, and wait before look ``number``; false where the run has no time for it."""
+        pause_s = PAUSES_S[number - 2]
+        if self.stop.is_set() or self.clock.monotonic() + pause_s > self._deadline:
+            return False
+        self.tell(LookRepeated(why=str(error), error=error.kind, number=number))
+        self.pause(pause_s)
+        return True
 
     def _take_in(self, seen: Observation) -> Observation:
         self._check_computer(seen)
-        self.has_looked = True
+        self.has_looked, self.lease_text = True, seen.lease
         self._ahead, self._zone = seen.observed - self.clock.now(), seen.observed.tzinfo
         self.offset_until = seen.offset_until
         self.note(
@@ -213,6 +237,7 @@ class ProcedureContext:
         )
         if self.holds_lease:
             self._check_is_ours(seen)
+            self.when_held(seen)
         return seen
 
     def _check_computer(self, seen: Observation) -> None:
@@ -229,7 +254,7 @@ class ProcedureContext:
         Disk protection drops the lease at a restart (W23), which nobody has released then.
         """
         restarted = seen.boot is not None and self.boot_at_lease is not None and seen.boot != self.boot_at_lease
-        if (why := ended_by_others(seen, self.run)) and not (restarted and seen.discards_changes):
+        if (why := ended_by_others(seen.lease, self.run)) and not (restarted and seen.discards_changes):
             self.holds_lease = False
             raise HostReleased(why)
         if restarted and seen.boot is not None:
@@ -257,10 +282,23 @@ class ProcedureContext:
             may_have_run = not isinstance(error, MpsBridgeError) or error.may_have_run
             self.disrupted |= sent.step.disrupts and may_have_run
             self.in_doubt |= may_have_run and touches_people
+            if self.holds_lease and not may_have_run:
+                self.check_held(error)
             raise
         self.disrupted |= sent.step.disrupts
         self.in_doubt |= touches_people and isinstance(self._journal, BestEffort) and self._journal.is_incomplete
         return answer
+
+    def check_held(self, refused: BaseException) -> None:
+        """Raise ``HostReleased`` where the host refused a step because it has left this run."""
+        if not isinstance(refused, RemoteError):
+            return
+        try:
+            seen = ask_again(self.host.look, self._wait_to_ask)
+            self._check_computer(seen)
+        except MpsBridgeError:
+            return  # then the refusal is all that is known
+        self._check_is_ours(seen)
 
     def disrupt_no_more(self) -> None:
         """From here on things are only given back, which does not depend on the record."""

@@ -162,7 +162,7 @@ def left_by(past: Past, seen: Observation, run: str, now: datetime) -> str:
     """
     was_dropped = seen.discards_changes and seen.boot != past.boot
     is_held = past.held_until is not None and now <= past.held_until
-    return ended_by_others(seen, run) if past.lost or (is_held and not was_dropped) else ""
+    return ended_by_others(seen.lease, run) if past.lost or (is_held and not was_dropped) else ""
 
 
 _GONE = (
@@ -171,10 +171,10 @@ _GONE = (
 )
 
 
-def ended_by_others(seen: Observation, run: str) -> str:
-    """Who has ended the lease of a run on its host; empty where it is there, or another one cannot be read."""
-    lease = read_lease(seen.lease)
-    if is_of_run(seen.lease, run):
+def ended_by_others(text: str | None, run: str) -> str:
+    """Who has ended the lease of a run, where the host has this text; empty where it is there, or cannot be read."""
+    lease = read_lease(text)
+    if is_of_run(text, run):
         return ""
     if isinstance(lease, Lease):
         return f"the host was taken over: it is held by {holder(lease)} now, so it has left this run"

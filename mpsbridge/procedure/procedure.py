@@ -11,6 +11,7 @@ who sits in front of a session is ended unwarned, unless the policy says so.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from mpsbridge.errors import JournalLost, MpsBridgeError, Refused, Unexpected
@@ -142,6 +143,13 @@ def _end(context: ProcedureContext, people: SessionLedger) -> None:
             people.are_in_doubt(ready)
         raise
     people.was_ended(results)
+    _check_held(context, results)
+
+
+def _check_held(context: ProcedureContext, results: Sequence[SessionResult]) -> None:
+    """Where the host refused somebody, see whether it is this run's. Raises ``HostReleased`` where it is not."""
+    if any(one.result is Result.REFUSED for one in results):
+        context.look()
 
 
 def _see_them_gone(context: ProcedureContext, people: SessionLedger, for_s: float) -> None:

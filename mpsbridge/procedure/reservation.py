@@ -1,8 +1,9 @@
 """Reserving a host: the lease, the failsafe and the blocked logons, and giving all of it back.
 
 Rules: no failsafe, no block (W19); found closed is left closed (W17); restoring is compare-and-set, so what somebody
-else changed meanwhile stays; the lease goes last, and only while it is still ours. If giving back fails, the failsafe
-on the host does it when the lease has run out, and the report says so.
+else changed meanwhile stays; the lease goes last, and only while it is still ours. Giving back needs no table of the
+sessions: the small scripts for logons, failsafe and lease do it, and say themselves what they found. If it fails, the
+failsafe on the host does it when the lease has run out, and the report says so.
 """
 
 from __future__ import annotations
@@ -11,17 +12,28 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import NoReturn
 
-from mpsbridge.errors import HostReleased, MpsBridgeError, Refused, RemoteError, Unexpected
+from mpsbridge.errors import (
+    AnotherComputer,
+    AuthRefused,
+    CertificateRefused,
+    HostReleased,
+    MpsBridgeError,
+    NotTried,
+    Refused,
+    RemoteError,
+    Unexpected,
+)
 from mpsbridge.models.sessions import LogonMode, Logons, Observation, from_cim, to_cim
 from mpsbridge.planning.lease import Holder, Lease, expected_of, holder, is_of_run, read_lease
 from mpsbridge.procedure.context import ProcedureContext
-from mpsbridge.procedure.past import left_by
+from mpsbridge.procedure.past import ended_by_others, left_by
 from mpsbridge.runs.events import (
     LeaseLost,
     LeaseReleased,
     LeaseTaken,
     LeftBehind,
     LogonsClosed,
+    LogonsOpened,
     LogonsRestored,
     MarkTold,
     NoticesMarked,
@@ -36,6 +48,10 @@ from mpsbridge.snippets.lease import LeaseAnswer
 SLACK_S = 900
 """A lease outlives what is planned by so much."""
 _STAY_OPEN = ", so logons stay open (--no-failsafe goes without)"
+OPENINGS = 3
+"""Logons that are opened so often while a run keeps them closed stay open."""
+WRITES = 4
+"""How often a lease that others mark at the same moment is written again from what the host answered."""
 
 
 class Reservation:
@@ -52,6 +68,8 @@ class Reservation:
         """Whether the host has said that the lease is this run's."""
         self._is_closed = False
         """Whether an earlier life of this run has closed logons."""
+        self._openings = 0
+        """How often logons were found open that this run had closed."""
         self._has_set = False
         """Whether this run has set logons, or may have."""
         self.is_given_back = True
@@ -130,7 +148,11 @@ class Reservation:
         context, lease = self._context, self._lease
         context.phase = Phase.CLOSE
         context.check_stop()
-        if lease is None or self._is_closed:
+        if lease is None:
+            return
+        if self._is_closed:
+            self._keep_closed(self._mode)
+            context.when_held = self._when_held
             return
         now, found, mode = self._mode, lease.found, context.policy.mode_to_set(lease.found)
         dropped = found is LogonMode.DISABLED and context.policy.restarts  # by Windows, at the restart (W17)
@@ -141,28 +163,64 @@ class Reservation:
             self._set_while_held(found, expected=now)
             context.check_stop()
             now = found
-        if context.policy.failsafe:
-            self._guarded = True
-            answer = context.step(
-                StepSent(step=Step.FAILSAFE),
-                lambda: context.host.set_failsafe(
-                    found=found, to=mode or LogonMode.ENABLED, owner=context.owner, run=context.run
-                ),
-            )
-            if not answer.registered:
-                raise RemoteError(f"the failsafe could not be set{_STAY_OPEN}", may_have_run=False)
-            if answer.first_run != 0:
-                ended = "did not end in time" if answer.first_run is None else f"ended with {answer.first_run:#x}"
-                why = f"the failsafe does not work on this host: its first run {ended}{_STAY_OPEN}"
-                raise RemoteError(why, may_have_run=False)
+        self._set_failsafe(found=found, to=mode or LogonMode.ENABLED)
         if mode is None:
             return
         context.check_stop()
-        before, self._lease = lease.text(), lease.model_copy(update={"set": mode})
-        if not self._write(self._lease.text(), expected=before).changed:
-            raise RemoteError("the lease was changed by somebody else")
+        self._lease = lease.model_copy(update={"set": mode})
+        self._note_in_lease(found=found, set=mode)
         self._set_while_held(mode, expected=now)
         context.tell(LogonsClosed(logons=mode))
+        context.when_held = self._when_held
+
+    def _note_in_lease(self, **logons: LogonMode | None) -> None:
+        """Write what was found and set. Raises ``HostReleased`` where the host has left this run."""
+        if not self._change(lambda held: held.model_copy(update=logons)):
+            why = ended_by_others(self._context.lease_text, self._context.run)
+            raise HostReleased(why) if why else RemoteError("the lease cannot be read any more")
+
+    def _set_failsafe(self, *, found: LogonMode, to: LogonMode) -> None:
+        context = self._context
+        if not context.policy.failsafe:
+            return
+        self._guarded = True
+        answer = context.step(
+            StepSent(step=Step.FAILSAFE),
+            lambda: context.host.set_failsafe(found=found, to=to, owner=context.owner, run=context.run),
+        )
+        if not answer.registered:
+            raise RemoteError(f"the failsafe could not be set{_STAY_OPEN}", may_have_run=False)
+        if answer.first_run != 0:
+            ended = "did not end in time" if answer.first_run is None else f"ended with {answer.first_run:#x}"
+            why = f"the failsafe does not work on this host: its first run {ended}{_STAY_OPEN}"
+            raise RemoteError(why, may_have_run=False)
+
+    def _when_held(self, seen: Observation) -> None:
+        """Compare what a look tells of logons with what this run has set."""
+        if self.is_ours(seen):  # disk protection drops the lease at a restart of others (W23)
+            self._keep_closed(seen.logon_mode)
+
+    def _keep_closed(self, mode: LogonMode | None) -> None:
+        """Close logons again that were opened meanwhile: by others, by the failsafe, by Windows at a restart (W17).
+
+        The opening counts as what was found, and is restored in the end. Who opens them again and again is not fought.
+        """
+        context, lease = self._context, self._lease
+        if lease is None or lease.set is None or mode is not LogonMode.ENABLED or context.stop.is_set():
+            return
+        self._openings += 1
+        closes = lease.set if self._openings < OPENINGS else None
+        if closes:
+            self._set_failsafe(found=mode, to=closes)
+        if (lease.found, lease.set) != (mode, closes):
+            self._lease = lease.model_copy(update={"found": mode, "set": closes})
+            self._note_in_lease(found=mode, set=closes)
+        if closes and self._set_logons(closes, expected=mode, lease="held").mode is not closes:
+            return  # others were faster; the next look tells what they have set
+        opened = LogonsOpened(logons=closes or mode, times=self._openings)
+        if not closes:
+            context.problems.append(opened.text())
+        context.tell(opened)
 
     def _set_while_held(self, mode: LogonMode, *, expected: LogonMode) -> None:
         """Set logons while this run holds the host. Raises ``RemoteError`` where others did at the same moment."""
@@ -191,9 +249,32 @@ class Reservation:
     def _write(self, text: str | None, *, expected: str | None) -> LeaseAnswer:
         """Write the lease, or remove it, if it still is ``expected``."""
         context = self._context
-        return context.step(
-            StepSent(step=Step.LEASE), lambda: context.host.set_lease(text, expected=expected, run=context.run)
-        )
+        try:
+            answer = context.step(
+                StepSent(step=Step.LEASE), lambda: context.host.set_lease(text, expected=expected, run=context.run)
+            )
+        except MpsBridgeError as error:
+            if error.may_have_run and text is not None:
+                context.lease_text = text  # whether it is, the host says when it is written the next time
+            raise
+        context.lease_text = answer.lease
+        return answer
+
+    def _change(self, change: Callable[[Lease], Lease | None]) -> bool:
+        """Write what becomes of this run's lease (null: it goes), by compare-and-set; false where it is not ours.
+
+        Where the host has another text than it told last, such as one with more marks of notices, its answer has it.
+        """
+        context = self._context
+        for _ in range(WRITES):
+            text = context.lease_text
+            found = read_lease(text)
+            if not isinstance(found, Lease) or found.run != context.run:
+                return False
+            becomes = change(found)
+            if self._write(becomes.text() if becomes else None, expected=text).changed:
+                return True
+        raise RemoteError("the lease was changed again and again at the same moment")
 
     def _leave_logons(self) -> NoReturn:
         """Others want them as they are."""
@@ -216,10 +297,13 @@ class Reservation:
             return
         context.phase = Phase.RESTORE
         self.is_given_back = False
+        self.restarted |= context.was_restarted
+        may_go_on = self._attempt("looking at the host", self._look_first)
         if context.is_elsewhere:
             self._leave("nothing was given back: the name leads to another computer now")
             return
-        if not (self._attempt("marking the lease", self._mark) and self._attempt("restoring logons", self._restore)):
+        may_go_on = may_go_on and self._attempt("marking the lease", self._mark)
+        if not (may_go_on and self._attempt("restoring logons", self._restore)):
             self._leave("the failsafe on the host restores logons when the lease has run out")
             return
         if self._guarded:
@@ -227,11 +311,22 @@ class Reservation:
         self._attempt("telling people that the end is off", call_off)
         self.is_given_back = self._attempt("releasing the lease", self._release)
 
+    def _look_first(self) -> None:
+        """See whether it is the same computer and lets us in; any other failure hinders nothing that follows."""
+        context = self._context
+        try:
+            if not context.is_elsewhere:
+                context.look()
+        except (AnotherComputer, AuthRefused, CertificateRefused, NotTried):  # asking again might lock the account
+            raise
+        except MpsBridgeError as error:
+            context.tell(WentWrong(why=f"looking at the host failed, what is held is given back all the same: {error}"))
+
     def forget(self) -> None:
         """Give nothing back: the host is off, and its failsafe acts at the next start."""
         self._lease = None
 
-    def _attempt(self, what: str, act: Callable[[], None]) -> bool:
+    def _attempt(self, what: str, act: Callable[[], object]) -> bool:
         try:
             act()
         except BaseException as raised:  # noqa: BLE001 - what else is held is given back all the same
@@ -247,17 +342,16 @@ class Reservation:
         self._context.tell(LeftBehind(why=why))
 
     def _mark(self) -> None:
-        context = self._context
-        if self._lease is None or self._lease.set is None:
-            return  # no script that would close logons can be on its way
-        text = context.look().lease
-        found = read_lease(text)
-        if isinstance(found, Lease) and found.run == context.run:
-            self._write(found.model_copy(update={"ending": True}).text(), expected=text)
+        if self._lease is not None and self._lease.set is not None:  # else no script that closes logons is on its way
+            self._change(lambda lease: lease.model_copy(update={"ending": True}))
 
     def _restore(self) -> None:
         context, lease = self._context, self._lease
         if lease is None or lease.found is None or (lease.set is None and not self.restarted):
+            return
+        if self._is_taken and not self.restarted and not is_of_run(context.lease_text, context.run):
+            # Whoever released the host or took it over has given logons back, or will.
+            self._leave("the lease is not this run's any more, so logons were left as they are")
             return
         wanted = lease.found
         ours = {lease.set}
@@ -266,13 +360,12 @@ class Reservation:
             if wanted is LogonMode.DISABLED:
                 ours.add(LogonMode.ENABLED)
             wanted = LogonMode.ENABLED if wanted is LogonMode.DRAIN_UNTIL_RESTART else wanted
-        seen = context.look()
-        mode = seen.logon_mode
+        mode = context.logons()
         if mode is not wanted:
             if mode not in ours:
                 self._leave(f"logons are {mode}: changed by others, and left so")
                 return
-            if not self.is_ours(seen):
+            if not is_of_run(context.lease_text, context.run):
                 # Whoever released the host or took it over has given logons back, or will.
                 self._leave(f"logons are {mode}, and the lease is not this run's any more: left so")
                 return
@@ -286,22 +379,19 @@ class Reservation:
     def _release(self) -> None:
         """Remove the lease as it is now, with whatever marks the notices left in it."""
         context = self._context
-        text = context.look().lease
-        found = read_lease(text)
-        if self._is_taken and not is_of_run(text, context.run) and not self.restarted:
-            context.note(LeaseLost())  # for good, so that this run does not take the host again
-        if text is None:
-            return  # disk protection drops it at a restart (W23)
-        if not (isinstance(found, Lease) and found.run == context.run):
-            self._leave("the lease is not this run's any more, and was left")
+        if self._change(self._as_removed):
+            context.tell(LeaseReleased())
             return
+        if self._is_taken and not self.restarted:
+            context.note(LeaseLost())  # for good, so that this run does not take the host again
+        if context.lease_text is not None:  # disk protection drops it at a restart (W23)
+            self._leave("the lease is not this run's any more, and was left")
+
+    def _as_removed(self, found: Lease) -> None:
+        """Record what the lease knows before it goes, for whoever goes on with this run."""
         sent = [
             MarkTold(id=mark.id, born=mark.born, notice=mark.notice, mark=mark.mark)
             for mark in found.notices
             if mark.mark != "failed"
         ]
-        context.note(
-            NoticesMarked(marks=tuple(sent))
-        )  # before: whoever goes on with this run must know what the lease knew
-        self._write(None, expected=text)
-        context.tell(LeaseReleased())
+        self._context.note(NoticesMarked(marks=tuple(sent)))

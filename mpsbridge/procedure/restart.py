@@ -49,6 +49,7 @@ QUIET_S = 180.0
 IN_DOUBT_S = 300.0
 """How long a host is watched whose answer to the order was lost: the script may begin late, and Windows stops services
 before it goes down."""
+NOT_PENDING = "done: a restart of others came first, and none is pending"
 TRIES = 3
 """How often the order is given while the host itself says that it was not taken, because somebody was there."""
 
@@ -77,13 +78,17 @@ class Restart:
         context.check_stop()
         for tries_left in reversed(range(TRIES)):
             seen = context.observe()
-            if context.was_restarted:  # what it was told to leave is its boot of now
-                self._boot = seen.boot
+            if context.was_restarted:  # what it was told to leave is its boot of now, and nothing is left from before
+                self._boot, self._leftovers = seen.boot, ()
+                if context.policy.only_if_reboot_pending and seen.pending_reboot == ():
+                    return NOT_PENDING
             context.holds_lease = False  # it goes down, and its disk may forget the lease
             try:
                 answer = self._order(self._allowed(seen, people))
             except MpsBridgeError as error:
                 if not error.may_have_run:
+                    context.holds_lease = True
+                    context.check_held(error)
                     raise
                 return self._see_whether(error)
             context.goes_down = answer.accepted
@@ -196,7 +201,7 @@ class Restart:
         end = context.clock.monotonic() + context.policy.return_timeout_s
         while True:
             try:
-                return context.observe()
+                return context.observe(once=True)
             except (NotSent, Interrupted, RemoteError) as error:
                 denied = isinstance(error, AuthRefused | CertificateRefused)  # asking again might lock the account
                 if denied or context.clock.monotonic() >= end:
@@ -269,14 +274,14 @@ class Restart:
         raise Interrupted(f"the host was told to shut down and {seen_how}; it is not told again")
 
     def _look(self) -> Observation | None:
-        """Wait, and look at a host that may be away; nothing where it does not let us.
+        """Wait, and look once at a host that may be away; nothing where it does not let us: the caller looks again.
 
         Raises :class:`~mpsbridge.errors.AuthRefused` where it goes on refusing the account, however silent in between.
         """
         context = self._context
         context.pause(LOOK_S if self._refusals == 0 else AFTER_REFUSAL_S)
         try:
-            seen = context.look()
+            seen = context.look(once=True)
         except AuthRefused:
             self._refusals += 1
             if self._refusals == REFUSALS:

@@ -1,8 +1,8 @@
 """Everything that can happen in a run, each as a model of its own: the one vocabulary of record, screen and programs.
 
 Rules: the name of an event, a step or a phase is written in this file and nowhere else; an event holds values, and
-:meth:`Happening.text` alone makes a sentence of them; what a person sees while a run goes on says so by ``is_shown``,
-what ``--events`` writes by ``is_told``. Pure.
+:meth:`Happening.text` alone makes a sentence of them; what a person sees while a run goes on says so by ``is_shown``
+(with ``-v`` also by ``is_detail``), what ``--events`` writes by ``is_told``. Pure.
 """
 
 from __future__ import annotations
@@ -96,6 +96,8 @@ class Happening(Frozen):
     """Whether ``--events`` writes it; false of what only the record needs."""
     is_shown: ClassVar[bool] = False
     """Whether a person sees it while the run goes on."""
+    is_detail: ClassVar[bool] = False
+    """Whether a person sees it then who wants to know more (``-v``)."""
 
     event: str
     phase: Phase | None = None
@@ -241,6 +243,21 @@ class Looked(Happening):
         return f"seen: {counted(len(self.sessions), 'session')}, logons {self.logons or 'not told'}"
 
 
+class LookRepeated(Happening):
+    """The answer to a look was lost on the way, so look ``number`` of the same is taken; ``error`` is the kind."""
+
+    is_detail: ClassVar[bool] = True
+
+    event: Literal["look-repeated"] = "look-repeated"
+    why: str
+    error: str
+    number: int
+
+    def text(self) -> str:
+        """Which look comes now, and why."""
+        return f"a look was lost, look {self.number} follows{_in_brackets(self.why)}"
+
+
 _MEANT = {
     Step.MESSAGE: "is to be shown the message",
     Step.DISCONNECT: "is to be disconnected",
@@ -340,6 +357,22 @@ class LogonsClosed(Happening):
     def text(self) -> str:
         """The mode that was set."""
         return f"no new logons: {self.logons}"
+
+
+class LogonsOpened(Happening):
+    """Logons that the run had closed were found open, for the ``times``-th time; ``logons`` is what they are now."""
+
+    is_shown: ClassVar[bool] = True
+
+    event: Literal["opened"] = "opened"
+    logons: LogonMode
+    times: int
+
+    def text(self) -> str:
+        """Whether they were closed again."""
+        if self.logons is LogonMode.ENABLED:
+            return f"logons were opened {self.times} times, not by this run, and stay open"
+        return f"logons were opened, not by this run, and are closed again: {self.logons}"
 
 
 class NoticeSent(_OfSession):
@@ -599,11 +632,13 @@ AnyHappening = Annotated[
     | StepAnswered
     | StepUnanswered
     | Looked
+    | LookRepeated
     | SessionJudged
     | EndAnnounced
     | Resumed
     | LeaseTaken
     | LogonsClosed
+    | LogonsOpened
     | NoticeSent
     | Waiting
     | NobodyLeft

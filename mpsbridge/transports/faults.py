@@ -30,6 +30,8 @@ class Means(Enum):
     """Not taken: too much is open there already."""
     REFUSED = auto()
     """Not taken, for another reason."""
+    GONE = auto()
+    """Not taken: the shell, or what it is about, is not there any more."""
     NO_ENDPOINT = auto()
     """Not taken: nothing has the name that was asked for."""
     LATE = auto()
@@ -40,7 +42,7 @@ class Means(Enum):
     @property
     def proves_refusal(self) -> bool:
         """Whether the host did not take the request."""
-        return self in {Means.QUOTA, Means.REFUSED, Means.NO_ENDPOINT}
+        return self in {Means.QUOTA, Means.REFUSED, Means.GONE, Means.NO_ENDPOINT}
 
 
 class Known(NamedTuple):
@@ -79,7 +81,7 @@ KNOWN: dict[int, Known] = {
     ),
     2150858815: Known(Means.QUOTA, "a quota is used up", f"ERROR_WSMAN_QUOTA_LIMIT; {_WSMERROR}"),
     2150858843: Known(
-        Means.REFUSED,
+        Means.GONE,
         "the shell, or the command in it, is not there; the WinRM service was probably restarted",
         "ERROR_WSMAN_UNEXPECTED_SELECTORS, also for a command's id; pypsrp's tests",
     ),

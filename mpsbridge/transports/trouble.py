@@ -94,6 +94,8 @@ def explain(
     if not unsent:
         return _interrupted(error, where)
     ours = _not_sent(error, where)
+    if isinstance(ours, ShellRefused):
+        ours.is_gone = means(error) is Means.GONE
     if target is not None and (hint := remedy(error, target)) is not None:
         ours.hint = hint
     return ours

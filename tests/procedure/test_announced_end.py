@@ -185,10 +185,8 @@ def test_a_host_that_was_released_while_its_run_was_at_work_leaves_it_too(story:
     story.pass_time(10)
     story.stop(run.lives[-1])
     story.pass_time(MINUTE_S)
-    assert run.is_open
-    story.resume(run)
-    story.pass_time(HOUR_S)
     assert isinstance(run.lives[-1].error, HostReleased)
+    assert not story.may_be_resumed(run)
     assert (boxes(guest), acts(story, "logoff"), lease_of(story.host)) == (["5", "1", "off"], [], None)
 
 
@@ -296,7 +294,7 @@ def told(lab: Lab, host: str = "alpha") -> list[str]:
 def test_an_interrupted_run_calls_off_and_its_resume_announces_anew(
     mpsbridge: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lost = {"step": "command", "call": "Get-MpsbridgeLook", "do": "close", "acted": True, "after": 1, "times": 1}
+    lost = {"step": "command", "call": "Send-MpsbridgeMessage", "do": "close", "after": 1, "times": 1}
     with lab_of({**HOST, "faults": [lost]}, monkeypatch=monkeypatch) as lab:
         words = ("end", "alpha", "--all", "--warn", "2m,1m", "--yes", "--timeout", "30s")
         assert mpsbridge(*words, clock=lab.world.clock).code == 4
@@ -306,7 +304,7 @@ def test_an_interrupted_run_calls_off_and_its_resume_announces_anew(
         assert [change.user for change in lab.changes if change.act == "logoff"] == ["alice"]
         report = mpsbridge("report", "--format", "markdown")
         assert "2m shown" in report.out
-        assert report.out.count("(void)") == 2
+        assert report.out.count("(void)") == 3  # the one of which nobody knows, too
         assert "cancellation shown" in report.out
 
 

@@ -51,7 +51,7 @@ HOSTS: list[dict[str, Any]] = [
     {"name": "blind", "rights": "user", "sessions": [ALICE]},
     {"name": "fields", "utc_offset_min": 120, "sessions": [person(2, "alice", idle_s=65), CAROL]},
     {"name": "stages", "sessions": [ALICE, BOB]},
-    {"name": "nag", "sessions": [ALICE, BOB], "faults": [lost("Get-MpsbridgeLook", after=3, times=1)]},
+    {"name": "nag", "sessions": [ALICE, BOB], "faults": [lost("Send-MpsbridgeMessage", after=1, times=1)]},
     {"name": "boxes", "sessions": [ALICE, person(3, "bob", protected=True), CAROL, person(6, "dave")]},
     {"name": "ours", "sessions": [ALICE], "faults": [lost("Close-MpsbridgeSession", times=1)]},
     {"name": "theirs", "sessions": [ALICE], "faults": [lost("Close-MpsbridgeSession", times=1)]},

@@ -114,6 +114,11 @@ class FakeHost:
         self.on_look(self)
         return self._seen()
 
+    def logons(self) -> Logons:
+        self._pass_time()
+        self._fault("logons")
+        return Logons(mode=self.mode, was=self.mode)
+
     def _seen(self) -> Observation:
         stations = tuple(
             Station(id=number, session_id=id, auto_logon=True)
