@@ -7,20 +7,20 @@ nobody else's to read (``open_for_owner``). What only POSIX has (owner, mode) is
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
 import stat
+import sys
 from pathlib import Path
 from typing import Literal, TextIO
 
 from mpsbridge.clock import Clock, SystemClock
 
-try:
+if sys.platform != "win32":
     import grp
     import pwd
-except ImportError:  # Windows has neither
-    grp = pwd = None  # type: ignore[assignment]
 
 TEXT_LIMIT = 16 * 1024 * 1024
 """Bytes of a settings file, an inventory, or a plan. A line for each of 100,000 hosts has less than a third of it."""
@@ -51,18 +51,14 @@ def read_bytes(path: Path, limit: int, clock: Clock | None = None) -> bytes:
     A named pipe is read to its end once a program writes to it; one to which none does within :data:`WRITER_WITHIN_S`
     is an error. What a shell passes as ``<(...)`` has its writer from the beginning. Raises ``OSError``.
     """
-    if not _is_named_pipe(path):
-        with path.open("rb") as file:
-            return file.read(limit)
-    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    with os.fdopen(number, "rb") as file:
-        first = _first_bytes(number, clock or SystemClock())
-        os.set_blocking(number, True)
-        return first + file.read(max(0, limit - len(first)))
-
-
-def _is_named_pipe(path: Path) -> bool:
-    return os.name == "posix" and not _OF_A_SHELL.fullmatch(str(path)) and path.is_fifo()
+    if sys.platform != "win32" and not _OF_A_SHELL.fullmatch(str(path)) and path.is_fifo():
+        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        with os.fdopen(number, "rb") as file:
+            first = _first_bytes(number, clock or SystemClock())
+            os.set_blocking(number, True)
+            return first + file.read(max(0, limit - len(first)))
+    with path.open("rb") as file:
+        return file.read(limit)
 
 
 def _first_bytes(number: int, clock: Clock) -> bytes:
@@ -90,7 +86,7 @@ def open_for_owner(path: Path, mode: Literal["a", "w"]) -> TextIO:
 def _for_owner(name: str, flags: int) -> int:
     # A pipe that nobody reads is an error at once, and not a wait without end.
     number = os.open(name, flags | getattr(os, "O_NONBLOCK", 0), 0o600)
-    if os.name == "posix":
+    if sys.platform != "win32":
         os.set_blocking(number, True)
     return number
 
@@ -100,7 +96,7 @@ def who_else_writes(path: Path) -> str:
 
     What belongs to root counts as ours: root can do anything.
     """
-    if os.name != "posix":
+    if sys.platform == "win32":
         return ""
     try:
         named, file, folder = path.lstat(), path.stat(), path.parent.stat()
@@ -122,7 +118,7 @@ def others_read(path: Path) -> bool:
         mode = path.stat().st_mode
     except OSError:
         return False
-    return os.name == "posix" and stat.S_ISREG(mode) and bool(mode & (stat.S_IRGRP | stat.S_IROTH))
+    return sys.platform != "win32" and stat.S_ISREG(mode) and bool(mode & (stat.S_IRGRP | stat.S_IROTH))
 
 
 def written_by_others(what: str, path: Path) -> str:
@@ -144,8 +140,8 @@ def _others_write(found: os.stat_result) -> bool:
 
 def _is_own_group(number: int) -> bool:
     """Whether it is the group that many systems give each user alone, so that 0664 is the mode of all his files."""
-    try:
-        group, name = grp.getgrgid(number), pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return False
-    return group.gr_name == name and set(group.gr_mem) <= {name}
+    if sys.platform != "win32":
+        with contextlib.suppress(KeyError):
+            group, name = grp.getgrgid(number), pwd.getpwuid(os.geteuid()).pw_name
+            return group.gr_name == name and set(group.gr_mem) <= {name}
+    return False

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
-try:
+if sys.platform != "win32":
     import resource
-except ImportError:  # Windows knows no such limit
-    resource = None  # type: ignore[assignment]
 
 _OURS = "MPSBRIDGE_"
 
@@ -31,10 +30,9 @@ def find_program(name: str) -> str | None:
 
 
 def allow_open_files(count: int) -> None:
-    """Raise this process' own limit of open files to ``count``, as far as it may."""
-    if resource is None:
-        return
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    """Raise this process' own limit of open files to ``count``, as far as it may; Windows knows no such limit."""
+    if sys.platform != "win32":
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

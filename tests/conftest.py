@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis.core
 import pytest
@@ -46,17 +47,27 @@ def examples(ci: int, deep: int) -> int:
     return deep if PROFILE == "deep" else ci
 
 
+ORDER = pytest.StashKey[int]()
+"""The seed of the order in which ``--everything`` runs the tests."""
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Draw the seed of the order, for the workers, too."""
-    if config.getoption("--everything"):
-        os.environ.setdefault("MPSBRIDGE_TEST_ORDER", str(secrets.randbelow(2**32)))
+    """Draw the seed of the order, or take that of the process whose worker this is."""
+    drawn = os.environ.get("MPSBRIDGE_TEST_ORDER") or secrets.randbelow(2**32)
+    config.stash[ORDER] = int(getattr(config, "workerinput", {}).get("order", drawn))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist the seed: all of them must have one order."""
+    node.workerinput["order"] = node.config.stash[ORDER]
 
 
 def pytest_report_header(config: pytest.Config) -> str:
     """Say with which seeds the tests run, so that they can be run again."""
     said = f"hypothesis: profile {PROFILE}" + (f", MPSBRIDGE_HYPOTHESIS_SEED={SEED}" if SEED is not None else "")
     if config.getoption("--everything"):
-        said += f"; order: MPSBRIDGE_TEST_ORDER={os.environ['MPSBRIDGE_TEST_ORDER']}"
+        said += f"; order: MPSBRIDGE_TEST_ORDER={config.stash[ORDER]}"
     return said
 
 
@@ -200,7 +211,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave out what is for ``--everything``, unless somebody names it."""
     named = any("::" in word or word.endswith(".py") for word in config.args)
     if config.getoption("--everything"):
-        rings.shuffle(items, seed=int(os.environ["MPSBRIDGE_TEST_ORDER"]))
+        rings.shuffle(items, seed=config.stash[ORDER])
         return
     if PROFILE == "deep" or named:
         return

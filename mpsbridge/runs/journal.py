@@ -14,6 +14,7 @@ import json
 import os
 import socket
 import sqlite3
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -354,5 +355,8 @@ def owner() -> str:
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name
-        user = str(os.getuid())
+        if sys.platform == "win32":
+            user = "unknown"
+        else:
+            user = str(os.getuid())
     return f"{user}@{socket.gethostname()}"

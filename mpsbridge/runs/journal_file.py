@@ -11,6 +11,7 @@ import functools
 import os
 import sqlite3
 import stat
+import sys
 from pathlib import Path
 
 from mpsbridge.errors import JournalError
@@ -131,7 +132,7 @@ def _prepare(database: sqlite3.Connection, path: Path) -> None:
 
 def _make_private(path: Path) -> None:
     """Make the file if it is missing, for its owner alone: it holds names. SQLite's companions get its mode."""
-    with_mode = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    with_mode = os.O_RDWR | os.O_CREAT | os.O_EXCL
     try:
         os.close(os.open(path, with_mode, 0o600))
     except FileExistsError:
@@ -148,8 +149,6 @@ def _parts(path: Path) -> list[Path]:
 
 def _refuse_foreign(path: Path) -> None:
     """Raise ``JournalError`` where another user could have written the record: hosts and policy are taken from it."""
-    if os.name != "posix":
-        return
     why = next((f"the journal {part} {found}" for part in _parts(path) if (found := _foreign(part))), "")
     if why:
         raise JournalError(
@@ -161,6 +160,8 @@ def _refuse_foreign(path: Path) -> None:
 
 def _foreign(part: Path) -> str:
     """Why a file of the journal may not be the caller's own work; empty where it is. Not even root's is."""
+    if sys.platform == "win32":  # a profile's folder is its owner's, and the system's
+        return ""
     if part.lstat().st_uid != os.geteuid() or part.stat().st_uid != os.geteuid():
         return "belongs to another user"
     return who_else_writes(part)

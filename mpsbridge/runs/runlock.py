@@ -14,11 +14,7 @@ from pathlib import Path
 
 from mpsbridge.errors import JournalError, Refused
 from mpsbridge.files import who_else_writes
-
-try:
-    import fcntl
-except ImportError:  # Windows has no flock
-    fcntl = None  # type: ignore[assignment]
+from mpsbridge.runs import filelock
 
 _RUN = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,99}")
 _TRIES = 50
@@ -52,9 +48,9 @@ class RunLock:
 
     def _hold(self) -> int:
         for _ in range(_TRIES):
-            file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            file = os.open(self._path, filelock.OPEN, 0o600)
             try:
-                if _locked(file) and os.path.samestat(os.fstat(file), self._path.stat()):
+                if filelock.take(file) and os.path.samestat(os.fstat(file), self._path.stat()):
                     return file
             except FileNotFoundError:
                 pass  # whoever held it has removed the file: this lock is of nothing
@@ -62,7 +58,7 @@ class RunLock:
                 os.close(file)
                 raise
             os.close(file)
-            os.sched_yield()
+            filelock.make_way()
         raise Refused(
             f"run {self.run} is at work in another process",
             hint="Wait until it has ended, or stop that process; it gives back what it holds.",
@@ -83,31 +79,23 @@ class RunLock:
             with contextlib.suppress(OSError):
                 self._path.unlink()
             os.close(file)
+            if os.name == "nt":  # where a file that is open cannot be removed
+                with contextlib.suppress(OSError):
+                    self._path.unlink()
 
 
 def is_at_work(journal: Path, run: str) -> bool:
     """Whether a process is carrying out this run at the moment; false also for a run that nobody knows."""
     try:
-        file = os.open(_path(journal, run), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        file = os.open(_path(journal, run), filelock.LOOK)
     except (OSError, JournalError):
         return False
     try:
-        return not _locked(file)
+        return not filelock.take(file)
     except OSError:
         return False
     finally:
         os.close(file)
-
-
-def _locked(file: int) -> bool:
-    """Take the lock if nobody has it."""
-    if fcntl is None:
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _path(journal: Path, run: str) -> Path:

@@ -11,7 +11,7 @@ import contextlib
 import errno
 import functools
 import os
-import select
+import selectors
 import socket
 import ssl
 import threading
@@ -22,6 +22,21 @@ from mpsbridge.errors import CertificateRefused
 from mpsbridge.once import once
 from mpsbridge.transports.limit import Limit
 
+_Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
+"""``select`` knows no descriptor above 1,023, and ``poll`` is not everywhere."""
+_UNDER_WAY = frozenset({errno.EINPROGRESS, errno.EWOULDBLOCK})
+"""What a connection that is being made answers: the second by Windows."""
+_WORDS = {
+    errno.ECONNREFUSED: "Connection refused",
+    errno.ECONNRESET: "Connection reset by peer",
+    errno.ECONNABORTED: "Software caused connection abort",
+    errno.ETIMEDOUT: "Connection timed out",
+    errno.ENETUNREACH: "Network is unreachable",
+    errno.EHOSTUNREACH: "No route to host",
+    errno.EADDRNOTAVAIL: "Cannot assign requested address",
+    errno.EACCES: "Permission denied",
+}
+"""Of what makes no connection: for Winsock's numbers Python has no words on Windows."""
 PIECE_BYTES = 65536
 """How much is read at a time."""
 
@@ -69,14 +84,14 @@ class Wire:
         connection.settimeout(0)
         code = connection.connect_ex(place)
         by = self._limit.moment(min(seconds, self._limit.left()))  # after connect_ex: from here on shut() ends the wait
-        if code == errno.EINPROGRESS:
-            poll = select.poll()
-            poll.register(connection, select.POLLOUT)
-            if not poll.poll(self._limit.left(by) * 1000):
-                raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+        if code in _UNDER_WAY:
+            with _Selector() as selector:
+                selector.register(connection, selectors.EVENT_WRITE)
+                if not selector.select(self._limit.left(by)):
+                    raise OSError(errno.ETIMEDOUT, _WORDS[errno.ETIMEDOUT])
             code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
-            raise OSError(code, os.strerror(code))
+            raise OSError(code, _WORDS.get(code) or os.strerror(code))
 
     def _shake_hands(self, tls: ssl.SSLContext, address: str, by: float) -> None:
         if self._socket is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import socketserver
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,8 @@ class Desk:
         self.path = path
         self._answer = answer
         self._closing = threading.Event()
+        if sys.platform == "win32":
+            raise OSError("the engine 'powershell' needs Unix sockets, which Python has not on Windows")
         self._server = socketserver.ThreadingUnixStreamServer(str(path), self._handler())
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="lab-desk", daemon=True)
