@@ -29,7 +29,7 @@ SLACK_S = 5.0
 LATE_S = 240.0
 """How long after the end that a box names, to the minute, the log-off may come: two scripts that take their time."""
 READS = {*LOOKS, "logons"}
-TOUCHES_PEOPLE = {"message", "logoff", "reset", "power", "mode"}
+DISRUPTS = {"logoff", "reset", "power", "mode"}
 CANCELLED = "is cancelled"
 """What stands in a box that calls an end off."""
 
@@ -361,9 +361,8 @@ class Promises:
             self._demand(most >= ASKED, f"stopped after {most} lost looks: {error}")
         looked = any(each.looked_at for each in life.exchanges)
         assert life.run is not None
-        sent_by_run = [each for one in life.run.lives for each in one.exchanges]
-        acts = [each for each in sent_by_run if each.script.snippet in TOUCHES_PEOPLE]
-        known = all(each.answered and each.script.snippet == "message" for each in acts)
+        journal = life.run.box.journal
+        known = not DISRUPTS & set(steps_in(journal.entries(life.run.id))) and not journal.unanswered(life.run.id)
         full = life.record is not None and life.record.is_full
         self._demand(
             not (looked and known and not full and error.may_have_run),
