@@ -7,6 +7,7 @@ session and matches nothing is said before anything happens.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ from pydantic import Field, JsonValue, field_validator
 
 from mpsbridge.errors import (
     AnotherComputer,
+    ConnectTimedOut,
     HostReleased,
     InputError,
     JournalError,
@@ -25,6 +27,7 @@ from mpsbridge.errors import (
     MpsBridgeError,
     NotBegun,
     NoTurn,
+    TimedOut,
 )
 from mpsbridge.fleet import LOOK_S
 from mpsbridge.host import Host
@@ -51,6 +54,7 @@ from mpsbridge.planning.planned import PlannedHost
 from mpsbridge.planning.policy import HostPlan, Policy, new_sessions_too, plan_host, planned_on
 from mpsbridge.planning.spared import Unmatched, unmatched
 from mpsbridge.procedure.context import ProcedureContext
+from mpsbridge.procedure.looks import ask_again
 from mpsbridge.procedure.notices import check_template
 from mpsbridge.procedure.past import Past, check_computer, left_by, past_of
 from mpsbridge.procedure.procedure import end_sessions
@@ -62,6 +66,9 @@ from mpsbridge.runs.history import is_held, is_in_doubt, next_life, serves, unfi
 from mpsbridge.runs.journal import Entry
 from mpsbridge.runs.verdict import RunVerdict, facts_of
 
+_log = logging.getLogger(__name__)
+PLAN_PAUSE_S = 0.5
+"""Between two looks at a host while planning, where a person waits: one that does not answer delays it little."""
 DEADLINE_S = 6 * 3600
 """For a whole run where nothing else is said."""
 
@@ -337,15 +344,24 @@ def _plan(
     """The plan of each host, and what was meant to spare a session and matches none."""
     policy = operation.policy
 
+    fleet = work.fleet(gives_back=True)
+
+    def wait_for(error: MpsBridgeError, number: int) -> bool:
+        """A host that was silent has had its time; others are waited for as long as nobody minds."""
+        if isinstance(error, ConnectTimedOut | TimedOut) or fleet.stop.is_set():
+            return False
+        _log.info("%s: a look was lost, look %d follows (%s)", error.host, number, error)
+        return not work.clock.wait(PLAN_PAUSE_S, fleet.stop)
+
     def look(host: Host) -> HostPlan:
-        seen = host.observe(programs=policy.keep_running)
+        seen = ask_again(lambda: host.observe(programs=policy.keep_running), wait_for)
         if past := pasts.get(host.name):
             check_computer(past.computer, seen, run)
             if why := left_by(past, seen, run, seen.observed):
                 raise HostReleased(why)
         return plan_host(host.name, seen, operation.policy_on(host.name), run=run, fate_of=work.fate_of)
 
-    looks = work.look(work.fleet(gives_back=True), look)
+    looks = work.look(fleet, look)
     missing = [outcome.value.missing for outcome in looks if isinstance(outcome, Done)]
     people = [(each.host, one.session) for each in looks if isinstance(each, Done) for one in each.value.verdicts]
     nowhere = not_found(missing, people, hosts=len(looks))

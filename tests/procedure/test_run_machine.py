@@ -36,7 +36,7 @@ from support.story import Life, RunStory, Story
 from support.watched_host import Guest
 from support.wire import Fate, Fault
 
-from mpsbridge.errors import Interrupted
+from mpsbridge.errors import Interrupted, NotSent
 from mpsbridge.lab.engines.scripted import acting, marking, ordering
 from mpsbridge.lab.engines.scripted.guard import Guard, Look, Standing, standing
 from mpsbridge.lab.windows.facts import HostFacts
@@ -44,9 +44,12 @@ from mpsbridge.models.sessions import Observation
 from mpsbridge.models.then import Then
 from mpsbridge.planning.policy import Closing, Policy
 from mpsbridge.planning.selection import Selector
+from mpsbridge.procedure import context
+from mpsbridge.procedure.context import ProcedureContext
 from mpsbridge.procedure.notices import end_of
 from mpsbridge.procedure.reservation import Reservation
 from mpsbridge.procedure.sessions import SessionLedger
+from mpsbridge.runs.events import StepSent
 
 USERS = ["alice", "bob", "carol", "user 12", "o'neil"]
 ADMINISTRATOR = "dave"
@@ -120,6 +123,7 @@ POLICIES = st.builds(
     return_timeout_s=st.just(900),
     host_deadline_s=st.sampled_from([10800, 10800, 10800, 400]),
 )
+LOST = [Fate.REFUSED, Fate.LOST, Fate.UNHEARD, Fate.LATE, Fate.HUNG]
 SNIPPETS = ["any", "look", "lease", "failsafe", "logons-set", "logons-set", "message", "message"]
 SNIPPETS += ["logoff", "logoff", "reset", "power", "mode", "failsafe-remove"]
 FAULTS = st.builds(
@@ -337,6 +341,36 @@ class RunMachine(RuleBasedStateMachine):
         self.story.wire.faults.append(fault)
 
     @amid(
+        snippet=st.sampled_from(["look", "look", "look", "observe", "logons"]),
+        fates=st.lists(st.sampled_from(LOST), min_size=1, max_size=2),
+        late_s=st.sampled_from([1.0, 20.0]),
+    )
+    def an_answer_to_a_look_is_lost(self, snippet: str, fates: list[Fate], late_s: float) -> None:
+        self.story.wire.faults += [Fault(snippet, fate, late_s=late_s) for fate in fates]
+        self.story.tally["blips"] += 1
+
+    @amid(looks=st.sampled_from([1, 1, 2, 5, 30]))
+    def the_table_breaks(self, looks: int) -> None:
+        self.story.wire.unreadable = looks
+        self.story.tally["broken tables"] += 1
+
+    @amid(times=st.sampled_from([1, 1, 2, 5]))
+    def somebody_opens_logons(self, times: int) -> None:
+        host = self.story.host
+        for _ in range(times):
+            if not host.is_away and host.logon_mode != "enabled":
+                host.set_logon_mode("enabled")
+                self.story.tally["opened"] += 1
+                self.story.go_on(20)
+
+    @precondition(lambda self: sum(run.works for run in self.story.runs) == 1 and len(self.story.runs) < 9)
+    @amid(policy=POLICIES)
+    def another_run_takes_over(self, policy: Policy) -> None:
+        other = next(run.box for run in self.story.runs if run.works)
+        box = 1 - self.story.boxes.index(other)
+        self._begin(policy.model_copy(update={"take_over": True}), box=box)
+
+    @amid(
         what=st.sampled_from(["logons", "logons", "logons", "release", "release", "hold", "restart", "rights"]),
         mode=st.sampled_from(MODES),
         rights=st.sampled_from(["operator", "user"]),
@@ -409,6 +443,7 @@ class RunMachine(RuleBasedStateMachine):
         """Everybody comes to an end, the failsafe too, and a person's hold is released."""
         story = self.story
         story.wire.faults.clear()
+        story.wire.unreadable = 0
         story.host.change_rights("admin")
         story.pass_time(LONGEST_S)
         assert not story.working, "somebody is still at work"
@@ -432,6 +467,7 @@ NEEDED = {
 }
 """How often the machine must have come by what it is made for."""
 SELDOM = {
+    *("blips", "broken tables", "opened"),
     *("take overs", "killed", "stopped", "its disk is full", "did reset", "late scripts", "reconnects"),
     *(
         "others: restart",
@@ -520,6 +556,17 @@ def whatever_was_announced(holding: Reservation, _: Observation) -> datetime | N
     return max(ends, default=None)
 
 
+def sent_again(context: ProcedureContext, sent: StepSent, act: Callable[[], Any]) -> Any:
+    """A step whose answer was lost is sent again at once, as if it were a look."""
+    try:
+        return STEP(context, sent, act)
+    except (NotSent, Interrupted):
+        return STEP(context, sent, act)
+
+
+STEP = ProcedureContext.step
+
+
 class Broken(NamedTuple):
     """What is broken: where, by what, the promise that is not kept then, and a policy with which it matters."""
 
@@ -543,11 +590,22 @@ BROKEN = {
         Policy, "asks_again", False, "as idle", {"selector": Selector(idle_over_s=1800)}
     ),
     "nobody need be warned": Broken(SessionLedger, "may_be_ended", lambda *_: True, "without a notice", {}),
+    "acts are asked again": Broken(ProcedureContext, "step", sent_again, "was sent again", {}),
+    "looks are not asked again": Broken(
+        context, "ask_again", lambda look, _wait, **_: look(), "stopped after 1 lost looks", {}
+    ),
+    "nothing is given back without a table": Broken(
+        Reservation, "_look_first", lambda holding: holding._context.look(), "the lease was left behind", {}
+    ),
+    "opened logons are overlooked": Broken(Reservation, "_keep_closed", lambda *_: None, "logons were seen open", {}),
+    "nobody looks whose the host is": Broken(
+        ProcedureContext, "_check_is_ours", lambda *_: None, "a restart of others was not told", {"warn_s": (300, 60)}
+    ),
     "what is lost did not run": Broken(Interrupted, "default_may_have_run", False, "never ran", {}),
 }
 
 EVERYDAY = ("what is lost did not run", "nobody need be warned")
-"""They try the machine, not the product: two of them say that it is awake, the deep profile breaks all seven."""
+"""They try the machine, not the product: two of them say that it is awake, the deep profile breaks them all."""
 
 
 def near(**fields: Any) -> type[RunMachine]:

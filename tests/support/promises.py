@@ -10,21 +10,26 @@ from datetime import datetime, timedelta
 
 from mpsbridge.models.sessions import Result, SessionResult, to_cim
 from mpsbridge.models.then import Then
-from mpsbridge.planning.lease import Lease, read_lease
+from mpsbridge.planning.lease import Lease, is_of_run, read_lease
 from mpsbridge.planning.policy import Policy
-from mpsbridge.runs.events import StepAnswered, StepSent
+from mpsbridge.procedure.looks import LOOKS as ASKED
+from mpsbridge.procedure.looks import PAUSES_S, may_be_mended
+from mpsbridge.procedure.reservation import OPENINGS
+from mpsbridge.runs.events import RestartedByOthers, StepAnswered, StepSent
 from support.logons_of_others import LogonsOfOthers
 from support.records import steps_in
 from support.reserved import lease_of
 from support.story import NAME, Life, RunStory, Story, life_of
 from support.watched_host import Deed, Guest
-from support.wire import Exchange, named
+from support.wire import LOOKS, Exchange, named
 
 REPEATED_ONLY_AFTER_A_LOOK = {"logoff", "reset", "power", "mode"}
 ORDERS = {"restart": "power", "shutdown": "power", "mode": "mode"}
 SLACK_S = 5.0
 LATE_S = 240.0
 """How long after the end that a box names, to the minute, the log-off may come: two scripts that take their time."""
+READS = {*LOOKS, "logons"}
+DISRUPTS = {"logoff", "reset", "power", "mode"}
 CANCELLED = "is cancelled"
 """What stands in a box that calls an end off."""
 
@@ -72,6 +77,15 @@ class Promises:
         if deed.guest is not None:
             named_ones = named(script, self._host)
             self._demand(deed.guest in named_ones, f"{deed.act} hit {deed.guest.name}, whom the script does not name")
+        self._demand(
+            deed.act not in {"show", "logoff", "reset", "order"} or is_of_run(lease_of(self._host), life.run.id),
+            f"{deed.act} by a run that does not hold the host",
+        )
+        self._did(life, script, deed)
+
+    def _did(self, life: Life, script: Exchange, deed: Deed) -> None:
+        """A run's script did it."""
+        assert life.run is not None
         if deed.act == "show":
             self._shown(life.run, script, deed)
         elif deed.act == "logoff":
@@ -80,6 +94,8 @@ class Promises:
             self._reset(life, deed)
         elif deed.act == "order":
             self._ordered(life, deed)
+        elif deed.act == "logons":
+            self._closes(life)
 
     def _did_release(self, deed: Deed) -> None:
         self._changes_hands(None, deed)
@@ -158,6 +174,7 @@ class Promises:
         by_me = [each for each in mine if life_of(each) is life]
         self._demand(not by_me, f"{guest.name} was logged off twice by one life")
         self._is_not_in_use(life, run.policy, deed)
+        self._logons_are_closed(life)
         self._was_warned(life, run, deed)
 
     def _is_not_in_use(self, life: Life, policy: Policy, deed: Deed) -> None:
@@ -169,6 +186,23 @@ class Promises:
             return
         looked = max((each.sent_at for each in life.exchanges if each.looked_at), default=0.0)
         self._demand(guest.used_at > looked, f"{guest.name} was ended as idle, and is at work")
+
+    def _logons_are_closed(self, life: Life) -> None:
+        """What a look has told of logons that were opened is not overlooked."""
+        lease = read_lease(lease_of(self._host))
+        assert life.run is not None
+        if not isinstance(lease, Lease) or lease.set is None or life.run.policy.mode_to_set(lease.found) is None:
+            return  # it has closed none, though it may have taken over what another run has closed
+        looks = [number for number, each in enumerate(life.exchanges) if each.looked_at]
+        since = life.exchanges[looks[-1] :] if looks else []
+        closed = any(each.script.snippet == "logons-set" for each in since)
+        self._demand(not since or since[0].mode != "enabled" or closed, "logons were seen open, and were not closed")
+
+    def _closes(self, life: Life) -> None:
+        """Who opens logons again and again is not fought."""
+        closings = [each for each in self._host.deeds if each.act == "logons" and life_of(each) is life]
+        count = sum(each.text != "enabled" for each in closings)
+        self._demand(count <= OPENINGS + 1, f"one life closed logons {count} times")
 
     def _was_warned(self, life: Life, run: RunStory, deed: Deed) -> None:
         """By a notice of this very end: not of one that was given up, nor of one whose time was past before."""
@@ -300,6 +334,9 @@ class Promises:
             self.broken.append(f"unexpected {error!r}")
             return
         self._nothing_is_denied(life)
+        self._is_not_stopped_by_a_lost_look(life)
+        self._gave_back(life)
+        self._tells_restarts_of_others(life)
         if life.error is not None:
             tally[f"failed: {life.error.kind}"] += 1
             if not life.error.may_have_run:
@@ -310,6 +347,58 @@ class Promises:
                 tally[f"result {result.result}"] += 1
                 self._is_true(life, result)
             self._outcome_is_true(life, life.value.outcome)
+
+    def _is_not_stopped_by_a_lost_look(self, life: Life) -> None:
+        """A look that is lost is asked again, and one that fails for good leaves nothing in doubt."""
+        error = life.error
+        if error is None or error.snippet not in READS or life.stop.is_set():
+            return
+        if may_be_mended(error) and self._story.clock.monotonic() - life.began < self._deadline_s(life):
+            lost, most = 0, 0
+            for sent in life.exchanges:
+                lost = 0 if sent.answered or sent.script.snippet not in READS else lost + 1
+                most = max(most, lost)
+            self._demand(most >= ASKED, f"stopped after {most} lost looks: {error}")
+        looked = any(each.looked_at for each in life.exchanges)
+        assert life.run is not None
+        journal = life.run.box.journal
+        known = not DISRUPTS & set(steps_in(journal.entries(life.run.id))) and not journal.unanswered(life.run.id)
+        full = life.record is not None and life.record.is_full
+        self._demand(
+            not (looked and known and not full and error.may_have_run),
+            f"a look is said to have done something: {error}",
+        )
+
+    @staticmethod
+    def _deadline_s(life: Life) -> float:
+        assert life.run is not None
+        return life.run.policy.host_deadline_s - max(PAUSES_S)
+
+    def _gave_back(self, life: Life) -> None:
+        """Where all scripts of a life were answered, whatever the tables were, its lease is not left behind."""
+        assert life.run is not None
+        acts_or_logons = [each for each in life.exchanges if each.script.snippet not in LOOKS]
+        quiet = life.value is not None and life.value.outcome == "went quiet"
+        disturbed = self._story.tally["others: rights"] or self._host.is_away or quiet
+        if not acts_or_logons or disturbed or not all(each.answered for each in acts_or_logons):
+            return
+        held = is_of_run(lease_of(self._host), life.run.id)
+        self._demand(
+            not held, f"the lease was left behind, though each script was answered: {life.error or life.value}"
+        )
+
+    def _tells_restarts_of_others(self, life: Life) -> None:
+        """Another boot while the run held the host and had not told it to go down stands in the record."""
+        assert life.run is not None
+        names = [each.script.snippet for each in life.exchanges]
+        ends = [number for number, name in enumerate(names) if name in ORDERS.values()]
+        ends += [number for number, each in enumerate(life.exchanges) if gives_back(each)]
+        first = names.index("lease") if "lease" in names else len(names)
+        looks = [each for each in life.exchanges[first : min(ends, default=len(names))] if each.looked_at][:-1]
+        if len({each.boot for each in looks}) < 2 or self._story.tally["others: rights"]:
+            return
+        told = [entry.what for entry in life.run.box.journal.entries(life.run.id)]
+        self._demand(any(isinstance(one, RestartedByOthers) for one in told), "a restart of others was not told")
 
     def _nothing_is_denied(self, life: Life) -> None:
         """No step that changed something is recorded as one that did not run."""
@@ -384,6 +473,13 @@ class Promises:
         """When nobody works any more and the failsafe has had its time: logons are as others want them."""
         if not self._host.is_away:
             self._demand(*self.logons.are_right())
+
+
+def gives_back(sent: Exchange) -> bool:
+    """Whether it marks a lease as being given back, or removes it."""
+    text = sent.script.parameters.get("Text")
+    lease = read_lease(str(text)) if text else None
+    return sent.script.snippet == "lease" and (not text or (isinstance(lease, Lease) and lease.ending))
 
 
 def _is_idle(guest: Guest, limit_s: int | None) -> bool:

@@ -6,6 +6,7 @@ in its midst; and while it runs the world goes on. Which of these becomes of the
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from mpsbridge.models.sessions import from_cim
 from support.interleaving import Actor, Killed, Timeline, Wake
 from support.watched_host import Deed, Doing, Guest, ScriptDied, WatchedHost
 
+LOOKS = {"look", "observe"}
 TRIP_S = 0.2
 """From here to the host, and back."""
 TIMEOUT_S = 60.0
@@ -63,6 +65,10 @@ class Exchange:
     fault: Fault
     boot: datetime
     sent_at: float
+    mode: str = ""
+    """The logon mode when it ran."""
+    is_unreadable: bool = False
+    """Of a look: its answer came, with a table that nobody can read."""
     looked_at: float = 0.0
     """Of a look that was answered: when it was."""
     is_waited_for: bool = True
@@ -94,6 +100,8 @@ class Wire:
         self.host = host
         self.faults: list[Fault] = []
         self.exchanges: list[Exchange] = []
+        self.unreadable = 0
+        """How many looks from now on bring a table that nobody can read."""
         self.late = 0
         """How many scripts began after their sender had given up."""
         self.on_sent: Callable[[Exchange], None] = lambda _: None
@@ -116,7 +124,7 @@ class Wire:
         self.on_sent(sent)
         answer = actor.wait_for(lambda wake: self._send(sent, wake))
         sent.answered = isinstance(answer, str)
-        if sent.answered and script.effect is Effect.READ:
+        if sent.answered and script.snippet in LOOKS and not sent.is_unreadable:
             sent.looked_at = self._timeline.clock.monotonic()
         assert isinstance(answer, str | NotSent | Interrupted | RawOutput)
         return answer
@@ -148,7 +156,7 @@ class Wire:
             answer(ConnectionLost("the host went away"))
             return
         call = self._engine.answer(self.host, Submitted(sent.script.short), self._memory)
-        sent.ran = True
+        sent.ran, sent.boot, sent.mode = True, self.host.boot, self.host.logon_mode
         self.late += not sent.is_waited_for
         fault = sent.fault
         doing = Doing(sent, fault.change if fault.fate is Fate.DIES else None, fault.after)
@@ -164,7 +172,11 @@ class Wire:
             wait_s = next(call)
         except StopIteration as end:
             sent.is_over = True
-            heard = _heard(sent, end.value)
+            envelope = end.value
+            if self.unreadable and sent.script.snippet in LOOKS:
+                self.unreadable -= 1
+                sent.is_unreadable, envelope = True, without_table(envelope)
+            heard = _heard(sent, envelope)
             self._timeline.after(TRIP_S, lambda: answer(heard))
         except ScriptDied:
             sent.is_over = True
@@ -177,6 +189,14 @@ class Wire:
             self._timeline.after(wait_s, lambda: self._go_on(sent, doing, call, answer))
         finally:
             self.host.doing = None
+
+
+def without_table(envelope: str) -> str:
+    """The same answer to a look, with a table of users that breaks off in the middle of a row."""
+    answer = json.loads(envelope)
+    if answer["ok"]:
+        answer["result"]["quser"] |= {"out": base64.b64encode(b" USERNAME  SESS\r\n>ali").decode(), "exit": 0}
+    return json.dumps(answer)
 
 
 def _heard(sent: Exchange, envelope: str) -> object:
