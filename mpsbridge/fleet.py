@@ -40,7 +40,7 @@ STEP_LIMIT_S, GRACE_LIMIT_S = 10.0, 40.0
 CUT_AFTER_S, GIVE_UP_AFTER_S = 0.5, 2.0
 """Past the deadline: when the hosts at work, which should have ended by themselves, are cut off, and given up."""
 
-_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name))
 _NOT_WAITED_FOR = "interrupted; the host was at work and had not answered"
 _TOO_LATE = "the time for the whole call was up while the host was at work"
 

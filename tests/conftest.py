@@ -30,6 +30,7 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("MPSBRIDGE_SHARED", ROOT.parent / "shared"))
+WINE = Path(os.environ.get("MPSBRIDGE_WINE", ROOT / ".wine"))
 REQUIRE_ALL = os.environ.get("MPSBRIDGE_TEST_REQUIRE_ALL") == "1"
 
 settings.register_profile("ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])

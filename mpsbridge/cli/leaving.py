@@ -25,7 +25,7 @@ from mpsbridge.clock import Clock, SystemClock
 
 SAME_WISH_S = 2.0
 """Signals that come so soon after the first one mean the same."""
-SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name))
 
 
 class Surroundings(NamedTuple):

@@ -17,10 +17,13 @@ if sys.platform == "win32":
     """How it is opened by who only looks."""
 
     def take(file: int) -> bool:
-        """Take the lock if nobody has it: on the first byte, which need not be there. Raises ``OSError``."""
+        """Take the lock if nobody has it: on the first byte, which need not be there.
+
+        Whatever keeps it from being taken counts as somebody who has it: Windows tells it by one number, Wine by none.
+        """
         try:
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-        except PermissionError:
+        except OSError:
             return False
         return True
 
