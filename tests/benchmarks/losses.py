@@ -1,15 +1,15 @@
 """How many runs end right where the network loses one answer in so many.
 
-    python -m tests.benchmarks.losses [--runs 200] [--one-in 200] [--seed N]
+    python -m tests.benchmarks.losses [SEED [RUNS [ONE_IN]]]
 
 Each run is ``end --all --then restart`` with notices 15, 5 and 1 minutes before the end, planned and carried out by the
 library against a host of its own in the lab, with real WinRM over the loopback and a clock that hurries. A request is
 lost when the connection is closed in its stead, or after the host has done what it asks: half of them each.
 
 A run ends *right* where both users were logged off once, the host restarted once and is back, and nothing is left
-there. It is *known* where it says truthfully how far it came, *unknown* where it says that it does not know; either way
-nothing may be left behind. Fails where a run says what is not so, acts twice, or leaves something behind, and where a
-run in which no act lost its answer does not end right.
+there. It is *known* where it says how far it came, *unknown* where it says that it does not know; either way logons may
+not stay closed. Fails where a run says what is not so, acts twice, or keeps logons closed, and where one does not end
+right though each act was answered and no look was lost three times.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import random
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,7 +35,8 @@ from mpsbridge.lab.worldfile import build_world
 from mpsbridge.models.outcomes import Done, Failed
 from mpsbridge.models.sessions import Result
 from mpsbridge.models.then import Then
-from mpsbridge.runs.events import LookRepeated, StepAnswered, StepUnanswered
+from mpsbridge.procedure.looks import LOOKS
+from mpsbridge.runs.events import Happening, LookRepeated, Phase, StepAnswered, StepUnanswered
 
 HURRY = 4000.0
 AT_A_TIME = 8
@@ -80,7 +82,7 @@ class Run:
     asked: int
     repeated: int
     acts: tuple[str, ...]
-    """The steps that have no answer, or surely were not taken."""
+    """What explains that a run did not go on: steps without an answer, or a look that was lost each time."""
 
 
 def one_run(number: int, chance: float, rng: random.Random, folder: Path) -> Run:
@@ -104,7 +106,19 @@ def one_run(number: int, chance: float, rng: random.Random, folder: Path) -> Run
     verdict, problem = _judge(outcome, done, left)
     repeated = sum(isinstance(one, LookRepeated) for one in told)
     failed = [one for one in told if isinstance(one, StepUnanswered) or (isinstance(one, StepAnswered) and one.error)]
-    return Run(verdict, problem, losses.lost, losses.asked, repeated, tuple(one.step.value for one in failed))
+    out = ["look, three times"] if verdict == "known" and _was_lost_thrice(told) else []
+    return Run(verdict, problem, losses.lost, losses.asked, repeated, (*(one.step.value for one in failed), *out))
+
+
+def _was_lost_thrice(told: Sequence[Happening]) -> bool:
+    """Whether the last look that was taken for the third time was lost, too, so that the host is given back."""
+    thrice = [place for place, one in enumerate(told) if isinstance(one, LookRepeated) and one.number == LOOKS]
+    return bool(thrice) and _is_given_back(told[thrice[-1] + 1 :])
+
+
+def _is_given_back(told: Sequence[Happening]) -> bool:
+    """Whether the next that happened belongs to giving back."""
+    return bool(told) and told[0].phase is Phase.RESTORE
 
 
 def _judge(outcome: Any, done: Counter[tuple[str, str | None]], left: tuple[Any, ...]) -> tuple[str, str]:
@@ -125,9 +139,9 @@ def _judge(outcome: Any, done: Counter[tuple[str, str | None]], left: tuple[Any,
 def main() -> int:
     """Print what came of the runs; 1 where one was wrong."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=200)
-    parser.add_argument("--one-in", type=int, default=200)
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    parser.add_argument("seed", nargs="?", type=int, default=random.SystemRandom().randrange(10**6))
+    parser.add_argument("runs", nargs="?", type=int, default=200)
+    parser.add_argument("one_in", nargs="?", type=int, default=200)
     given = parser.parse_args()
     sys.stdout.write(f"seed {given.seed}: {given.runs} runs, one request in {given.one_in} lost\n")
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(AT_A_TIME) as pool:

@@ -89,7 +89,7 @@ def looks_of_a_run(**policy: Any) -> int:
 
 
 @pytest.mark.parametrize("then", [Then.NOTHING, Then.RESTART])
-def test_any_one_look_may_be_lost_and_the_run_ends_as_without(then: Then, tmp_path: Path) -> None:
+def test_w44_any_one_look_may_be_lost_and_the_run_ends_as_without(then: Then, tmp_path: Path) -> None:
     undisturbed = looks_of_a_run(then=then)
     for number in range(1, undisturbed + 1):
         host = FakeHost(FakeClock())
@@ -211,7 +211,7 @@ def test_nothing_is_asked_again_once_the_hosts_time_is_over(stage: Stage, host: 
 
 
 @pytest.mark.parametrize("step", ["failsafe", "logoff", "power"])
-def test_an_act_is_never_repeated_by_this(step: str, stage: Stage, host: FakeHost) -> None:
+def test_w44_an_act_is_never_asked_again(step: str, stage: Stage, host: FakeHost) -> None:
     host.faults[step] = ("before", lost())
     sent: list[str] = []
     host.before_step = sent.append
