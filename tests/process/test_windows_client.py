@@ -86,10 +86,24 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
         yield running
 
 
-@pytest.fixture
-def windows(lab: Lab, tmp_path: Path) -> WindowsPython:
+@pytest.fixture(scope="module")
+def wine() -> Iterator[None]:
+    """Wine's server, kept from call to call: starting it takes longer than most calls."""
     if not (WINE / "ready").exists():
         missing(f"a Python for Windows in Wine at {WINE} (.ci/wine makes it)")
+    environment = os.environ | {"WINEPREFIX": str(WINE / "prefix"), "WINEDEBUG": "-all"}
+
+    def run(*words: str) -> None:
+        subprocess.run(words, env=environment, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    run("wineserver", "-p")
+    run("wine", "cmd", "/c", "exit")  # the services that this starts would else keep the pipes of the first call
+    yield
+    run("wineserver", "-k")  # that of this folder alone
+
+
+@pytest.fixture
+def windows(wine: None, lab: Lab, tmp_path: Path) -> WindowsPython:
     (tmp_path / "a journal").mkdir()
     return WindowsPython(WINE, tmp_path, lab)
 
@@ -102,6 +116,7 @@ def test_it_sees_what_is_seen_from_here(windows: WindowsPython, mpsbridge: Comma
     assert [one["user"] for one in seen[0]] == ["alice", "bob", "carol"]
 
 
+@pytest.mark.slow(reason="each call starts a Python in Wine, which takes some seconds")
 def test_sessions_are_ended_and_the_record_tells_it(windows: WindowsPython, lab: Lab) -> None:
     found = windows.mpsbridge("logoff", "alpha", "--user", "alice", "--yes")
     assert found.code == 0, found.err
@@ -117,6 +132,7 @@ def test_sessions_are_ended_and_the_record_tells_it(windows: WindowsPython, lab:
     assert [person["result"] for host in report["hosts"] for person in host["people"]] == ["ended", "ended"]
 
 
+@pytest.mark.slow(reason="each call starts a Python in Wine, which takes some seconds")
 def test_what_is_wrong_with_a_host_is_told_by_its_name(windows: WindowsPython) -> None:
     found = windows.mpsbridge("sessions", "alpha", "silent", "off", "--timeout", "3s", "-o", "json")
     assert found.code == 1
@@ -174,6 +190,7 @@ def test_locks_and_signals_are_those_of_windows(script: str, windows: WindowsPyt
     assert (found.code, found.err) == (0, "")
 
 
+@pytest.mark.slow(reason="each call starts a Python in Wine, which takes some seconds")
 def test_the_demo_ends_a_room_s_sessions_in_a_lab_of_its_own(windows: WindowsPython) -> None:
     """Lab, sign-in, warnings, restart, report: all of it in the same Windows process."""
     found = windows.mpsbridge("demo")
