@@ -71,8 +71,9 @@ class _Listener:
 class Lab:
     """Start it with ``with Lab(world) as lab:`` or ``start()`` and ``stop()``.
 
-    ``port`` is the one port of all hosts (0: a free one), ``ca_file`` what a client must trust over TLS, ``requests``
-    and ``changes`` what has happened so far. ``record`` names a file that gets one JSON line for each of both.
+    ``port`` is the one port of all hosts (0: a free one; that of the first where they share an address), ``ca_file``
+    what a client must trust over TLS, ``requests`` and ``changes`` what has happened so far. ``record`` names a file
+    that gets one JSON line for each of both.
 
         with Lab(load_world("small")) as lab:
             connect(lab.hosts[0].address, lab.port, lab.user, lab.password)
@@ -167,7 +168,8 @@ class Lab:
             allow_open_files(3 * len(self.hosts) + 256)
             if isinstance(self._engine, ShellEngine):
                 self._engine.start(self.world, self._post)
-            self.port, sockets = bind([place for place in self.hosts if place.listens], self.port)
+            self.hosts, sockets = bind(self.hosts, self.port)
+            self.port = self.hosts[0].port if self.hosts else self.port
             self._waiters = ThreadPoolExecutor(_WAITERS, thread_name_prefix="lab-wait")
             started: asyncio.Future[None] = asyncio.Future(loop=(loop := asyncio.new_event_loop()))
             self._loop = loop
@@ -331,7 +333,7 @@ class Lab:
             "password": self.password,
             "ca_file": str(self.ca_file) if self.ca_file else None,
             "inventory": str(self.inventory),
-            "hosts": [{"name": place.name, "address": place.address} for place in self.hosts],
+            "hosts": [{"name": place.name, "address": place.address, "port": place.port} for place in self.hosts],
         }
         if self.keytab is not None:
             known["kerberos"] = {
@@ -345,7 +347,7 @@ class Lab:
         """Each host by name, with all that a client needs but the password; JSON strings are TOML strings too."""
         trust = f"ca_file = {json.dumps(str(self.ca_file))}\n" if self.ca_file else ""
         return "".join(
-            f"[hosts.{json.dumps(place.name)}]\naddress = {json.dumps(place.address)}\nport = {self.port}\n"
+            f"[hosts.{json.dumps(place.name)}]\naddress = {json.dumps(place.address)}\nport = {place.port}\n"
             f"tls = {str(self.tls).lower()}\nauth = {json.dumps(self.auth)}\n"
             f"{self._who(place.name)}{trust}\n"
             for place in self.hosts

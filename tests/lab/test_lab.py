@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import requests
@@ -21,6 +22,7 @@ from pypsrp.client import Client
 from pypsrp.exceptions import AuthenticationError
 from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.shell import Process, WinRS
+from support.console import Command
 from support.fake_clock import FakeClock
 from support.lab_client import DEFINED, OBSERVE, act, answer, guards_of, pool, run, wsman
 
@@ -28,6 +30,7 @@ from mpsbridge.errors import SettingsError
 from mpsbridge.inventory.reading import read_inventory
 from mpsbridge.lab import Lab, build_world, load_world
 from mpsbridge.lab.windows.tables import quser_bytes
+from mpsbridge.lab.wire import addresses
 from mpsbridge.models.answers import LogonsAnswer, ObserveAnswer, RefusalAnswer
 from mpsbridge.snippets.sessions import ActAnswer
 from mpsbridge.snippets.stations import StationsAnswer
@@ -440,8 +443,8 @@ def test_the_ready_file_and_the_record_file(tmp_path: Path) -> None:
         inventory = read_inventory(Path(content["inventory"]))
     assert set(content) == {"port", "tls", "auth", "user", "password", "ca_file", "inventory", "hosts"}
     assert content["hosts"] == [
-        {"name": "alpha", "address": "127.20.0.1"},
-        {"name": "beta", "address": "127.20.0.2"},
+        {"name": "alpha", "address": "127.20.0.1", "port": content["port"]},
+        {"name": "beta", "address": "127.20.0.2", "port": content["port"]},
     ]
     assert inventory.hosts["beta"].address == "127.20.0.2"
     assert (inventory.hosts["beta"].port, inventory.hosts["beta"].tls) == (content["port"], False)
@@ -483,3 +486,27 @@ def test_a_second_signal_does_not_keep_the_lab_from_clearing_away(tmp_path: Path
             running.send_signal(signal.SIGTERM)
         running.wait(30)
     assert list(made.iterdir()) == []
+
+
+@pytest.mark.parametrize("port", [0, 40_917])
+def test_where_there_is_one_loopback_address_each_host_has_a_port_of_its_own(
+    port: int, monkeypatch: pytest.MonkeyPatch, mpsbridge: Command
+) -> None:
+    """As on macOS, where 127.0.0.2 and those after it cannot be bound."""
+
+    def refuse(*_: object) -> NoReturn:
+        raise OSError(errno.EADDRNOTAVAIL, "Can't assign requested address")
+
+    monkeypatch.setattr(addresses, "_bind_all", refuse)
+    world = build_world({"hosts": [{"name": "a"}, {"name": "b", "down": True}, {"name": "c"}]})
+    with Lab(world, port=port) as lab:
+        assert {host.address for host in lab.hosts} == {"127.0.0.1"}
+        ports = [host.port for host in lab.hosts]
+        assert len(set(ports)) == 3
+        if port:
+            assert ports == [port, port + 1, port + 2]
+        monkeypatch.setenv("MPSBRIDGE_INVENTORY", str(lab.inventory))
+        monkeypatch.setenv("MPSBRIDGE_PASSWORD", lab.password)
+        found = mpsbridge("sessions", "a", "b", "c", "-o", "json")
+        assert [each["status"] for each in found.document["outcomes"]] == ["done", "failed", "done"]
+        assert found.outcome("b")["failure"]["kind"] == "unreachable"
