@@ -48,7 +48,7 @@ from mpsbridge.snippets.failsafe import FailsafeAnswer, RegisterFailsafe, Remove
 from mpsbridge.snippets.fields import LeaseDemand
 from mpsbridge.snippets.lease import LeaseAnswer, WriteLease
 from mpsbridge.snippets.logons import ReadLogonMode, SetLogonMode
-from mpsbridge.snippets.observe import Look, Observe
+from mpsbridge.snippets.observe import Look, LookBesideTables, Observe
 from mpsbridge.snippets.power import ModeAnswer, OrderPower, PowerAnswer, SwitchMode
 from mpsbridge.snippets.sessions import (
     ActAnswer,
@@ -158,6 +158,10 @@ class Host:
     def look(self) -> Observation:
         """The small look for waiting: who is there, the logon mode, the boot and the lease; changes nothing (W16)."""
         return self._timed(lambda: self.ask(Look()))
+
+    def look_beside_tables(self) -> Observation:
+        """The small look without its tables, which may be unreadable: logon mode, boot, lease; no session."""
+        return self._timed(lambda: self.ask(LookBesideTables()))
 
     def _timed(self, ask: Callable[[], Observation]) -> Observation:
         """Remember the host's own time, against which the limits of later acts are set (W4)."""

@@ -111,7 +111,7 @@ class LeaseValue(Frozen):
 
 def lease_of(host: Host) -> LeaseValue:
     """Whose work the host is in."""
-    return LeaseValue.of(host.look())
+    return LeaseValue.of(host.look_beside_tables())
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ class Hold(Given):
     def on_host(self, work: Workplace, steps: Steps, asked: LeaseValue) -> LeaseValue:
         """Write the hold where nothing is held. Raises ``Refused``."""
         del asked
-        host, seen = steps.host, steps.host.look()
+        host, seen = steps.host, steps.host.look_beside_tables()
         if why := _already(work, host.name, seen):
             raise Refused(why)
         lease = Lease(run=None, owner=work.actor, reason=self.reason, since=to_cim(seen.observed), expires=None)
@@ -202,7 +202,7 @@ class Hold(Given):
 
 
 def _unless_held(work: Workplace, host: Host) -> LeaseValue:
-    seen = host.look()
+    seen = host.look_beside_tables()
     if held := _already(work, host.name, seen):
         raise Refused(held)
     return LeaseValue.of(seen)
@@ -261,7 +261,7 @@ class Release(Given):
     def on_host(self, work: Workplace, steps: Steps, asked: LeaseValue) -> LeaseValue:
         """Release what was asked about, if it is still there. Raises ``StillHeld`` where no script could."""
         load_templates()
-        seen = steps.host.look()
+        seen = steps.host.look_beside_tables()
         there = LeaseValue.of(seen)
         if seen.lease is not None and (there.run, there.owner, there.digest) != (asked.run, asked.owner, asked.digest):
             raise StillHeld(_CHANGED, hint=_LOOK)
@@ -349,7 +349,7 @@ def _restore(
     written = steps.take(StepSent(step=Step.LEASE), lambda: host.set_lease(marked, expected=text, run=run))
     if not written.changed:
         raise StillHeld(_CHANGED, hint=_LOOK)
-    mode = host.look().logon_mode
+    mode = host.logons().mode
     if mode is closed:
         sent = StepSent(step=Step.LOGONS, logons=found)
         mode = steps.take(sent, lambda: host.set_logons(found, expected=closed, run=run)).mode
@@ -368,7 +368,7 @@ def _call_off(steps: Steps, lease: Lease, text: str | None, said: list[str], *, 
         return text
     try:
         count = release_notices(_Recorded(steps), lease, steps.host.observe(), sender=sender)
-        left = steps.host.look().lease
+        left = steps.host.look_beside_tables().lease
     except MpsBridgeError as error:
         said.append(f"people could not be told that the log-off is cancelled: {error}")
         return text

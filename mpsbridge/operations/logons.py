@@ -27,7 +27,7 @@ class SetLogons(Given):
 
     def _look(self, work: Workplace, host: Host) -> Logons:
         """The mode as it is. Raises ``Refused`` where no script would change it."""
-        seen = host.look()
+        seen = host.look_beside_tables()
         if held := why_held(seen, host.name, work.fate_of):
             raise Refused(held)
         if seen.sets_logons is False and seen.logon_mode is not self.mode:

@@ -60,6 +60,30 @@ def observe(answer: ObserveAnswer, problems: Sequence[str] = (), check: Check = 
         raise ParseError(message, hint=_REPORT) from error
 
 
+def beside_tables(answer: ObserveAnswer, problems: Sequence[str] = ()) -> Observation:
+    """What the answer says of the host itself, without a session: its tables may be unreadable.
+
+    Raises :class:`~mpsbridge.errors.ParseError`.
+    """
+    notes = list(problems)
+    try:
+        zone = _zone(answer, notes)
+        return Observation(
+            observed=from_cim(answer.now).astimezone(zone),
+            boot=from_cim(answer.boot).astimezone(zone) if answer.boot else None,
+            computer=answer.computer,
+            sessions=(),
+            logon_mode=answer.logons.mode,
+            sets_logons=answer.sets_logons,
+            elevated=answer.caller.elevated,
+            lease=answer.lease,
+            problems=few(notes),
+        )
+    except (ValueError, OverflowError) as error:
+        message = f"the answer holds a time that is none: {harmless(str(error), limit=120)}"
+        raise ParseError(message, hint=_REPORT) from error
+
+
 def _observe(answer: ObserveAnswer, notes: list[str], check: Check) -> Observation:
     quser = _run_of("quser", answer.quser, answer, notes, check)
     if answer.quser.text is not None:

@@ -9,7 +9,7 @@ from pydantic import Field
 from mpsbridge.models.answers import ObserveAnswer
 from mpsbridge.models.scripts import Effect, RawOutput
 from mpsbridge.models.sessions import Observation
-from mpsbridge.parsing.observation import Check, observe
+from mpsbridge.parsing.observation import Check, beside_tables, observe
 from mpsbridge.snippets.envelope import open_envelope
 from mpsbridge.snippets.fields import ProgramName
 from mpsbridge.snippets.snippet import Snippet, unhurried
@@ -32,6 +32,16 @@ class Look(LookingSnippet):
     """``Get-MpsbridgeLook``: who is there, the logon mode, the boot and the lease."""
 
     name: ClassVar[str] = "look"
+
+
+class LookBesideTables(Look):
+    """The same script, of whose answer the tables are not read: for those who ask who holds a host, and nobody else."""
+
+    @classmethod
+    def read(cls, output: RawOutput, _check: Check = unhurried) -> Observation:
+        """What was seen of the host itself, without a session. Raises ``RemoteError`` and ``ParseError``."""
+        envelope = open_envelope(cls.name, output)
+        return beside_tables(envelope.answer(ObserveAnswer), envelope.problems)
 
 
 class Observe(LookingSnippet):

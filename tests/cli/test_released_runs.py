@@ -203,3 +203,21 @@ def test_the_age_of_a_run_is_told_in_whole_minutes(lab: Lab, mpsbridge: Command,
 
     assert "begun 3h ago)" in mpsbridge("resume", clock=Later(1)).err
     del lab
+
+
+def test_a_host_whose_table_cannot_be_read_is_released_held_and_opened(
+    lab: Lab, mpsbridge: Command, clock: HastyClock, tmp_path: Path
+) -> None:
+    """Once nothing but a readable table of people let a person give the host back."""
+    record(tmp_path, "alpha", held="alpha")
+    with lab.world.changing() as hosts:
+        hosts["alpha"].playback = ["no table at all\r\n", "in (these) lines 17\r\n"]
+    assert mpsbridge("sessions", "alpha", clock=clock).code == 1
+    assert "alpha" in mpsbridge("leases", "alpha", clock=clock).out
+    found = mpsbridge("release", "alpha", "--yes", clock=clock)
+    assert found.code == 0, found.err
+    with lab.world.changing() as hosts:
+        assert (lease_of(hosts["alpha"]), hosts["alpha"].logon_mode) == (None, "enabled")
+    assert mpsbridge("logons", "alpha", "--set", "drain", "--yes", clock=clock).code == 0
+    assert mpsbridge("hold", "alpha", "--reason", "repair", clock=clock).code == 0
+    assert mpsbridge("release", "alpha", "--yes", clock=clock).code == 0

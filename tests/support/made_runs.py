@@ -276,6 +276,12 @@ class _Connection:
         self.does()
         return FailsafeAnswer(now=NOW, registered=False)
 
+    def look_beside_tables(self) -> Observation:
+        return self.look()
+
+    def logons(self) -> Logons:
+        return Logons(mode=self._mode, was=None)
+
     def look(self) -> Observation:
         if self.made.ending == "unseen":
             raise Unreachable("nobody answers")

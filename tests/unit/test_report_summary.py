@@ -173,7 +173,7 @@ def test_what_never_reached_the_host_leaves_people_untouched(tmp_path: Path) -> 
 def test_a_stop_while_waiting_touched_nobody(tmp_path: Path) -> None:
     def prepare(host: FakeHost) -> None:
         host.log_on(2, "alice")
-        host.faults["look"] = ("before", Unreachable("no route"))
+        host.faults["look"] = ("before", RemoteError("its table cannot be read"))
 
     host = one_host(tmp_path, prepare, then=Then.NOTHING)
     assert results(host) == {"alice": None}

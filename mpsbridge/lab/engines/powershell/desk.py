@@ -20,6 +20,14 @@ LOOK_S = 0.1
 """How often a program that waits for something looks whether it has happened."""
 
 
+def _server(path: Path, handler: type[socketserver.StreamRequestHandler]) -> socketserver.BaseServer:
+    if sys.platform != "win32":
+        server = socketserver.ThreadingUnixStreamServer(str(path), handler)
+        server.daemon_threads = True
+        return server
+    raise OSError("the engine 'powershell' needs Unix sockets, which Python does not have on Windows")
+
+
 class Desk:
     """Answers until it is closed, each question in a thread of its own. ``answer`` gets seat, program, arguments."""
 
@@ -27,10 +35,7 @@ class Desk:
         self.path = path
         self._answer = answer
         self._closing = threading.Event()
-        if sys.platform == "win32":
-            raise OSError("the engine 'powershell' needs Unix sockets, which Python has not on Windows")
-        self._server = socketserver.ThreadingUnixStreamServer(str(path), self._handler())
-        self._server.daemon_threads = True
+        self._server = _server(path, self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="lab-desk", daemon=True)
         self._thread.start()
 
