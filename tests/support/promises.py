@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from mpsbridge.errors import HostReleased
 from mpsbridge.models.sessions import Result, SessionResult, to_cim
 from mpsbridge.models.then import Then
 from mpsbridge.planning.lease import Lease, is_of_run, read_lease
@@ -15,7 +16,7 @@ from mpsbridge.planning.policy import Policy
 from mpsbridge.procedure.looks import LOOKS as ASKED
 from mpsbridge.procedure.looks import PAUSES_S, may_be_mended
 from mpsbridge.procedure.reservation import OPENINGS
-from mpsbridge.runs.events import RestartedByOthers, StepAnswered, StepSent
+from mpsbridge.runs.events import LeaseLost, RestartedByOthers, StepAnswered, StepSent
 from support.logons_of_others import LogonsOfOthers
 from support.records import steps_in
 from support.reserved import lease_of
@@ -398,7 +399,10 @@ class Promises:
         if len({each.boot for each in looks}) < 2 or self._story.tally["others: rights"]:
             return
         told = [entry.what for entry in life.run.box.journal.entries(life.run.id)]
-        self._demand(any(isinstance(one, RestartedByOthers) for one in told), "a restart of others was not told")
+        # Where others have the host now, that is what the run says: the restart is theirs to tell.
+        has_left = isinstance(life.error, HostReleased)
+        says = has_left or any(isinstance(one, RestartedByOthers | LeaseLost) for one in told)
+        self._demand(says, "a restart of others was not told")
 
     def _nothing_is_denied(self, life: Life) -> None:
         """No step that changed something is recorded as one that did not run."""

@@ -63,7 +63,6 @@ WORTH_IT = {
     "test_whatever_happens_in_whatever_order_the_promises_hold",
     "test_sessions_are_ended_and_the_record_tells_it",
     "test_what_is_wrong_with_a_host_is_told_by_its_name",
-    "test_the_demo_ends_a_room_s_sessions_in_a_lab_of_its_own",
 }
 """Slow, and run every day: nothing else finds what the machine of random steps finds, or tries Windows."""
 
