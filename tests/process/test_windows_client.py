@@ -191,8 +191,6 @@ def test_locks_and_signals_are_those_of_windows(script: str, windows: WindowsPyt
 
 
 @pytest.mark.everything(reason="once in 25 calls the process was gone in the middle: no word, exit code 0")
-    reason="once in 25 calls the process was gone in the middle, without a word and with exit code 0"
-)
 def test_the_demo_ends_a_room_s_sessions_in_a_lab_of_its_own(windows: WindowsPython) -> None:
     """Lab, sign-in, warnings, restart, report: all of it in the same Windows process."""
     found = windows.mpsbridge("demo")
