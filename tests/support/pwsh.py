@@ -72,10 +72,9 @@ class Served:
         self._errors.close()
 
 
-_SERVED: dict[tuple[Path, str, str, str], Served] = {}
+_SERVED: dict[tuple[Path, str, str], Served] = {}
 """The engines of this test process; starting one for each script would be most of the tests' time. A process remembers
-that it once had a constrained runspace, so each language mode has its own; and which modules it has looked for, so each
-set of modules has."""
+that it once had a constrained runspace, so each language mode has its own."""
 
 
 def close() -> None:
@@ -84,11 +83,11 @@ def close() -> None:
         served.close()
 
 
-def _served(engine: Path, dialect: str, language: str, modules: str) -> Served:
-    kind = engine, dialect, language, modules
-    if kind not in _SERVED or not _SERVED[kind].alive:
-        _SERVED[kind] = Served(engine, dialect)
-    return _SERVED[kind]
+def _served(engine: Path, dialect: str, language: str) -> Served:
+    served = _SERVED.get((engine, dialect, language))
+    if served is None or not served.alive:
+        served = _SERVED[engine, dialect, language] = Served(engine, dialect)
+    return served
 
 
 def run_script(
@@ -101,14 +100,13 @@ def run_script(
     language: str = "FullLanguage",
     module: Path | None = None,
     console_page: int = 0,
-    modules: str = "",
     alone: bool = False,
 ) -> RawOutput:
     """Execute a script, after a ``prelude`` and with more ``environment``; nothing is left for the next one.
 
-    ``modules`` names the set of modules that the prelude gives. ``alone`` is in a process of its own. ``console_page``
-    is the code page by which PowerShell reads what programs print, where it reads that at all. With a ``module`` the
-    script is not sent: its function is called, with its parameters, on an endpoint that has nothing but the module.
+    ``alone`` is in a process of its own. ``console_page`` is the code page by which PowerShell reads what programs
+    print, where it reads that at all. With a ``module`` the script is not sent: its function is called, with its
+    parameters, on an endpoint that has the module and nothing else.
     """
     request: dict[str, Any] = {
         "environment": dict(environment or {}),
@@ -125,7 +123,7 @@ def run_script(
         lines = served.ask(request)
         served.close()
     else:
-        lines = _served(engine, json_dialect, language, modules).ask(request)
+        lines = _served(engine, json_dialect, language).ask(request)
     streams: dict[str, list[str]] = {"output": [], "error": [], "noise": [], "failed": []}
     for line in lines:
         stream, _, text = line.partition(" ")

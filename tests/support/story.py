@@ -116,6 +116,8 @@ class Mortal:
         return answer
 
     def record(self, run: str, host: str, what: Happening) -> int:
+        if isinstance(what, StepSent):
+            self.last_intent = None  # what cannot be written announces nothing
         number = int(self._write(lambda: self._journal.record(run, host, what)))
         if isinstance(what, StepSent):
             self.last_intent = number

@@ -129,7 +129,7 @@ class Windows:
         self, engine: Path, people: list[Person], *, page: str = "cp437", lease: str | None = None, **keys: Any
     ) -> None:
         self.engine = engine
-        self._generation = str(keys.get("generation", ""))
+        self._has_modules = bool(keys.get("generation"))
         self.record: list[Act] = []
         self.looks = 0
         """How often quser was called."""
@@ -220,8 +220,9 @@ class Windows:
 
     def run(self, script: Script | str, **how: Any) -> RawOutput:
         """Execute a script here; ``how`` as for :func:`run_script`."""
-        how |= {"prelude": self.prelude, "environment": self.environment, "modules": self._generation}
-        return run_script(self.engine, script, **how)
+        # Whether a module is found can hang on the modules that the same process has looked for on other hosts.
+        how.setdefault("alone", self._has_modules)
+        return run_script(self.engine, script, prelude=self.prelude, environment=self.environment, **how)
 
     def call(self, script: Script, function: str = "") -> RawOutput:
         """Publish the script's function on a restricted endpoint, and call it (or another) as a command."""
