@@ -354,7 +354,7 @@ def owner() -> str:
     """Who is at work here: ``user@machine``."""
     try:
         user = getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
+    except (KeyError, OSError, ImportError):  # a container's user without a name
         if sys.platform == "win32":
             user = "unknown"
         else:
