@@ -342,13 +342,15 @@ def _restore(
     Raises ``StillHeld`` where the lease is not the one that was seen.
     """
     host, mode, text = steps.host, seen.logon_mode, expected_of(seen.lease)
-    if not isinstance(lease, Lease) or lease.set is None or lease.found is None:
-        return mode, text
-    found, closed = lease.found, lease.set
+    if not isinstance(lease, Lease) or lease.run is None:
+        return mode, text  # no run that could go on acts by it
     marked = lease.model_copy(update={"ending": True}).text()
     written = steps.take(StepSent(step=Step.LEASE), lambda: host.set_lease(marked, expected=text, run=run))
     if not written.changed:
         raise StillHeld(_CHANGED, hint=_LOOK)
+    found, closed = lease.found, lease.set
+    if found is None or closed is None:
+        return mode, marked
     mode = host.logons().mode
     if mode is closed:
         sent = StepSent(step=Step.LOGONS, logons=found)

@@ -22,7 +22,7 @@ from mpsbridge.errors import HostReleased
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.worldfile import build_world
 from mpsbridge.models.sessions import LogonMode, Session, to_cim
-from mpsbridge.planning.lease import Lease, NoticeMark
+from mpsbridge.planning.lease import Lease, NoticeMark, read_lease
 from mpsbridge.planning.policy import Policy
 from mpsbridge.planning.selection import Selector
 from mpsbridge.procedure.cancellation import cancellations, outstanding
@@ -308,37 +308,57 @@ def test_an_interrupted_run_calls_off_and_its_resume_announces_anew(
         assert "cancellation shown" in report.out
 
 
+def announce(lab: Lab, found: LogonMode, closed: LogonMode | None) -> None:
+    """Alpha is held by a run that told alice of an end; logons were ``found`` so, and ``closed`` by it."""
+    now = lab.world.clock.now()
+    with lab.world.changing() as hosts:
+        alpha = hosts["alpha"]
+        mark = NoticeMark(
+            id=2,
+            born=to_cim(alpha._existing(2).born),
+            notice=mark_of("5m", now + timedelta(minutes=5)),
+            mark="delivered",
+            at=to_cim(now),
+        )
+        lease = Lease(
+            run="r-1",
+            owner="ops@box",
+            since=to_cim(now),
+            expires=to_cim(now + timedelta(hours=1)),
+            found=found,
+            set=closed,
+            notices=(mark,),
+        )
+        put_lease(alpha, lease.text())
+        alpha.set_logon_mode((closed or found).value)
+
+
 def test_release_tells_people_what_the_lease_says_they_were_told(
     mpsbridge: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with lab_of(HOST, monkeypatch=monkeypatch) as lab:
-        now = lab.world.clock.now()
-        with lab.world.changing() as hosts:
-            alpha = hosts["alpha"]
-            mark = NoticeMark(
-                id=2,
-                born=to_cim(alpha._existing(2).born),
-                notice=mark_of("5m", now + timedelta(minutes=5)),
-                mark="delivered",
-                at=to_cim(now),
-            )
-            lease = Lease(
-                run="r-1",
-                owner="ops@box",
-                since=to_cim(now),
-                expires=to_cim(now + timedelta(hours=1)),
-                found=LogonMode.ENABLED,
-                set=LogonMode.DRAIN,
-                notices=(mark,),
-            )
-            put_lease(alpha, lease.text())
-            alpha.set_logon_mode("drain")
+        announce(lab, LogonMode.ENABLED, LogonMode.DRAIN)
         found = mpsbridge("release", "alpha", "--yes", "-o", "json")
         assert found.code == 0, found.err
         assert "1 session told that the log-off is cancelled" in found.outcome("alpha")["value"]["text"]
         assert told(lab) == ["off"]
         with lab.world.changing() as hosts:
             assert (lease_of(hosts["alpha"]), hosts["alpha"].logon_mode) == (None, "enabled")
+
+
+def test_a_release_that_breaks_off_leaves_no_lease_by_which_a_run_that_closed_nothing_goes_on(
+    mpsbridge: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """People once were told that the end is off, and then were ended by the run, whose lease was still whole."""
+    lost = {"step": "command", "call": "Set-MpsbridgeLease", "do": "close", "after": 1}
+    with lab_of({**HOST, "faults": [lost]}, monkeypatch=monkeypatch) as lab:
+        announce(lab, LogonMode.DISABLED, None)
+        assert mpsbridge("release", "alpha", "--yes").code == 4
+        assert told(lab) == ["off"]
+        with lab.world.changing() as hosts:
+            lease = read_lease(lease_of(hosts["alpha"]))
+        assert isinstance(lease, Lease)
+        assert lease.ending
 
 
 def test_resume_says_which_hosts_were_released_and_goes_on_with_the_others(
