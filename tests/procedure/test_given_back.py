@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 from support.fake_clock import FakeClock
 from support.fake_host import FakeHost
-from support.stage import Stage, clean
+from support.stage import Stage, clean, stage_of, two_people
 
 from mpsbridge.errors import Blind, CommandMissing, MpsBridgeError, ParseError, RemoteError
 from mpsbridge.models.sessions import LogonMode, to_cim
 from mpsbridge.models.then import Then
 from mpsbridge.planning.lease import Lease
 from mpsbridge.runs.events import LeaseReleased, LeftBehind, LogonsRestored
-from mpsbridge.runs.journal import Journal
 
 Breaking = Callable[[FakeHost], bool]
 THEIRS = Lease(run="r-9", owner="eve@box", since=to_cim(FakeClock().now()), expires=None).text()
@@ -23,16 +22,13 @@ THEIRS = Lease(run="r-9", owner="eve@box", since=to_cim(FakeClock().now()), expi
 
 @pytest.fixture
 def host() -> FakeHost:
-    made = FakeHost(FakeClock())
-    made.log_on(2, "alice")
-    made.log_on(3, "bob")
-    return made
+    return two_people()
 
 
 @pytest.fixture
 def stage(host: FakeHost, tmp_path: Path) -> Iterator[Stage]:
-    with Journal(tmp_path / "journal.sqlite", clock=host.clock) as journal:
-        yield Stage(host, journal)
+    with stage_of(host, tmp_path) as made:
+        yield made
 
 
 def break_table(host: FakeHost, when: Breaking, error: MpsBridgeError) -> None:

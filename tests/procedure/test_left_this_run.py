@@ -8,32 +8,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.fake_clock import FakeClock
 from support.fake_host import FIRST_BOOT, FakeHost
-from support.stage import Stage, clean, results
+from support.stage import Stage, clean, results, stage_of, two_people
 
 from mpsbridge.errors import HostReleased, RemoteError
 from mpsbridge.models.sessions import LogonMode, Result, SessionResult, to_cim
 from mpsbridge.models.then import Then
 from mpsbridge.planning.lease import Lease, is_of_run
 from mpsbridge.runs.events import LeaseReleased, LogonsRestored, NoticeSent, RestartedByOthers
-from mpsbridge.runs.journal import Journal
 
 HELD_BY_OTHERS = "the host is leased to bob@other r-2"
 
 
 @pytest.fixture
 def host() -> FakeHost:
-    made = FakeHost(FakeClock())
-    made.log_on(2, "alice")
-    made.log_on(3, "bob")
-    return made
+    return two_people()
 
 
 @pytest.fixture
 def stage(host: FakeHost, tmp_path: Path) -> Iterator[Stage]:
-    with Journal(tmp_path / "journal.sqlite", clock=host.clock) as journal:
-        yield Stage(host, journal)
+    with stage_of(host, tmp_path) as made:
+        yield made
 
 
 def theirs(host: FakeHost) -> str:

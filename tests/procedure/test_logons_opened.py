@@ -7,9 +7,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from support.fake_clock import FakeClock
 from support.fake_host import FakeHost
-from support.stage import Stage, clean, results
+from support.stage import Stage, clean, results, stage_of, two_people
 
 from mpsbridge.errors import Stopped
 from mpsbridge.models.sessions import LogonMode, to_cim
@@ -17,21 +16,17 @@ from mpsbridge.models.then import Then
 from mpsbridge.planning.lease import Lease, read_lease
 from mpsbridge.planning.policy import Closing
 from mpsbridge.runs.events import LogonsOpened
-from mpsbridge.runs.journal import Journal
 
 
 @pytest.fixture
 def host() -> FakeHost:
-    made = FakeHost(FakeClock())
-    made.log_on(2, "alice")
-    made.log_on(3, "bob")
-    return made
+    return two_people()
 
 
 @pytest.fixture
 def stage(host: FakeHost, tmp_path: Path) -> Iterator[Stage]:
-    with Journal(tmp_path / "journal.sqlite", clock=host.clock) as journal:
-        yield Stage(host, journal)
+    with stage_of(host, tmp_path) as made:
+        yield made
 
 
 def opening(host: FakeHost, times: int, *, when: Callable[[FakeHost], bool] = lambda _: True) -> None:

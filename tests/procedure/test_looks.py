@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.fake_clock import FakeClock
 from support.fake_host import FakeHost, lost
-from support.stage import Stage, clean, results
+from support.stage import Stage, clean, results, stage_of, two_people
 
 from mpsbridge.errors import (
     AccessDenied,
@@ -42,16 +42,13 @@ from mpsbridge.runs.journal import Journal
 
 @pytest.fixture
 def host() -> FakeHost:
-    made = FakeHost(FakeClock())
-    made.log_on(2, "alice")
-    made.log_on(3, "bob")
-    return made
+    return two_people()
 
 
 @pytest.fixture
 def stage(host: FakeHost, tmp_path: Path) -> Iterator[Stage]:
-    with Journal(tmp_path / "journal.sqlite", clock=host.clock) as journal:
-        yield Stage(host, journal)
+    with stage_of(host, tmp_path) as made:
+        yield made
 
 
 class Losing:

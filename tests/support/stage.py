@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from mpsbridge.models.sessions import LogonMode
@@ -14,6 +17,7 @@ from mpsbridge.procedure.procedure import end_sessions
 from mpsbridge.runs.ended import EndValue
 from mpsbridge.runs.events import Event
 from mpsbridge.runs.journal import Journal
+from support.fake_clock import FakeClock
 from support.fake_host import FakeHost
 from support.records import steps_in
 
@@ -60,3 +64,18 @@ def results(value: EndValue) -> dict[str, str]:
 
 def clean(host: FakeHost) -> bool:
     return host.lease is None and host.failsafe is None and host.mode is LogonMode.ENABLED
+
+
+def two_people() -> FakeHost:
+    """A host on which alice and bob are."""
+    host = FakeHost(FakeClock())
+    host.log_on(2, "alice")
+    host.log_on(3, "bob")
+    return host
+
+
+@contextmanager
+def stage_of(host: FakeHost, folder: Path) -> Iterator[Stage]:
+    """Runs on that host, and their record in the folder."""
+    with Journal(folder / "journal.sqlite", clock=host.clock) as journal:
+        yield Stage(host, journal)
