@@ -23,6 +23,7 @@ from mpsbridge.errors import Interrupted, NotBegun, TimedOut
 from mpsbridge.host import Host
 from mpsbridge.models.outcomes import Outcome
 from mpsbridge.models.targets import Target, demand_targets
+from mpsbridge.processes import INTERRUPTIONS
 from mpsbridge.workers.base import Workers, failed
 from mpsbridge.workers.threads import HostThreads
 
@@ -40,7 +41,6 @@ STEP_LIMIT_S, GRACE_LIMIT_S = 10.0, 40.0
 CUT_AFTER_S, GIVE_UP_AFTER_S = 0.5, 2.0
 """Past the deadline: when the hosts at work, which should have ended by themselves, are cut off, and given up."""
 
-_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name))
 _NOT_WAITED_FOR = "interrupted; the host was at work and had not answered"
 _TOO_LATE = "the time for the whole call was up while the host was at work"
 
@@ -265,7 +265,7 @@ def _first_signal_is_a_flag() -> Iterator[threading.Event]:
         yield flag
         return
     with ExitStack() as restored:
-        for number in _SIGNALS:
+        for number in INTERRUPTIONS:
             if callable(before := signal.getsignal(number)):
                 signal.signal(number, functools.partial(_hold_back, flag, before))
                 restored.callback(signal.signal, number, before)

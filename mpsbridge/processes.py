@@ -1,4 +1,4 @@
-"""What this process lets its children have, where it finds them, and how many files it may have open.
+"""What interrupts this process, what it lets its children have, where it finds them, and how many files it may open.
 
 Rules: no child gets a setting of ours (one of them is the password); a program is never taken from the working folder,
 whatever ``PATH`` says; what only POSIX has is not needed.
@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 
 if sys.platform != "win32":
     import resource
 
+INTERRUPTIONS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
+)
+"""The signals by which a person, or another program, wishes this process to end; the last is Windows' Ctrl-Break."""
 _OURS = "MPSBRIDGE_"
 
 

@@ -1,11 +1,11 @@
 """How a command leaves: with an exit code, when it is interrupted, and when it is interrupted twice.
 
-Rules: the first SIGINT, SIGTERM (a cancelled CI job) or SIGHUP (a closed ssh window; not where it was ignored at the
-start, as by ``nohup``) is a ``KeyboardInterrupt``, so that what is held is given back. In a call that may act it is
-raised only where a person is waited for; elsewhere it is a flag that the fleet looks at, so that it strikes neither a
-write of the record nor the telling of what was done. What follows within two seconds is the same wish once more
-(``timeout`` signals the process and its group); a later signal leaves immediately, waits for nothing, and says first
-what is left behind. A process whose answer is out does not wait for threads that talk to hosts which hang.
+Rules: the first SIGINT, SIGTERM (a cancelled CI job), SIGHUP (a closed ssh window; not where it was ignored at the
+start, as by ``nohup``) or SIGBREAK (Windows) is a ``KeyboardInterrupt``, so that what is held is given back. In a call
+that may act it is raised only where a person is waited for; elsewhere it is a flag that the fleet looks at, so that it
+strikes neither a write of the record nor the telling of what was done. What follows within two seconds is the same wish
+once more (``timeout`` signals the process and its group); a later signal leaves immediately, waits for nothing, and says
+first what is left behind. A process whose answer is out does not wait for threads that talk to hosts which hang.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from typing import NamedTuple, NoReturn
 
 from mpsbridge.cli.output import INTERRUPTED, say_at_once
 from mpsbridge.clock import Clock, SystemClock
+from mpsbridge.processes import INTERRUPTIONS
 
 SAME_WISH_S = 2.0
 """Signals that come so soon after the first one mean the same."""
-SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name))
 
 
 class Surroundings(NamedTuple):
@@ -59,7 +59,7 @@ class Interruption:
     def heed(self, clock: Clock) -> None:
         """Take the signals in from now on, and tell the time between them by ``clock``."""
         self.came, self.is_held_back, self._clock = False, False, clock
-        for number in SIGNALS:
+        for number in INTERRUPTIONS:
             if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._signal)
 
@@ -104,7 +104,7 @@ def install_signal_handlers(clock: Clock | None = None) -> None:
 
 def leave(code: int) -> NoReturn:
     """End the process with this code, whatever still runs in it, and whatever signals still come."""
-    for number in SIGNALS:
+    for number in INTERRUPTIONS:
         signal.signal(number, signal.SIG_IGN)
     running = [one for one in threading.enumerate() if one is not threading.main_thread() and not one.daemon]
     if running or code == INTERRUPTED:

@@ -12,8 +12,9 @@ from typing import NoReturn
 import pytest
 from support.fake_clock import FakeClock
 
-from mpsbridge.cli.leaving import INTERRUPTION, SIGNALS, install_signal_handlers, leaving_behind
+from mpsbridge.cli.leaving import INTERRUPTION, install_signal_handlers, leaving_behind
 from mpsbridge.cli.main import run
+from mpsbridge.processes import INTERRUPTIONS
 
 
 class Left(Exception):
@@ -24,7 +25,7 @@ class Left(Exception):
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeClock]:
     """Signals are heeded, by a clock that stands still; leaving immediately raises ``Left``."""
     made = FakeClock()
-    before = {number: signal.getsignal(number) for number in SIGNALS}
+    before = {number: signal.getsignal(number) for number in INTERRUPTIONS}
     install_signal_handlers(made)
 
     def leave(code: int) -> NoReturn:
@@ -37,8 +38,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeClock]:
     INTERRUPTION.came = INTERRUPTION.is_held_back = False
 
 
-@pytest.mark.parametrize("first", SIGNALS)
-@pytest.mark.parametrize("second", SIGNALS)
+@pytest.mark.parametrize("first", INTERRUPTIONS)
+@pytest.mark.parametrize("second", INTERRUPTIONS)
 def test_a_second_signal_within_two_seconds_is_the_same_wish(
     first: signal.Signals, second: signal.Signals, clock: FakeClock, capfd: pytest.CaptureFixture[str]
 ) -> None:

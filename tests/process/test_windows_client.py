@@ -171,10 +171,11 @@ assert not list(pathlib.Path("a journal").glob("*/*.lock"))
 """
 SIGNALS = """
 import signal, sys
-from mpsbridge.cli.leaving import INTERRUPTION, SIGNALS
+from mpsbridge.cli.leaving import INTERRUPTION
+from mpsbridge.processes import INTERRUPTIONS
 from mpsbridge.clock import SystemClock
-assert signal.SIGBREAK in SIGNALS and signal.SIGINT in SIGNALS
-for number in SIGNALS:
+assert signal.SIGBREAK in INTERRUPTIONS and signal.SIGINT in INTERRUPTIONS
+for number in INTERRUPTIONS:
     INTERRUPTION.heed(SystemClock())
     try:
         signal.raise_signal(number)
