@@ -4,8 +4,8 @@ Rules: the first SIGINT, SIGTERM (a cancelled CI job), SIGHUP (a closed ssh wind
 start, as by ``nohup``) or SIGBREAK (Windows) is a ``KeyboardInterrupt``, so that what is held is given back. In a call
 that may act it is raised only where a person is waited for; elsewhere it is a flag that the fleet looks at, so that it
 strikes neither a write of the record nor the telling of what was done. What follows within two seconds is the same wish
-once more (``timeout`` signals the process and its group); a later signal leaves immediately, waits for nothing, and says
-first what is left behind. A process whose answer is out does not wait for threads that talk to hosts which hang.
+once more (``timeout`` signals the process and its group); a later signal leaves immediately, waits for nothing, and
+says first what is left behind. A process whose answer is out does not wait for threads that talk to hosts which hang.
 """
 
 from __future__ import annotations

@@ -28,6 +28,8 @@ class Means(Enum):
 
     QUOTA = auto()
     """Not taken: too much is open there already."""
+    DENIED = auto()
+    """Not taken: this account may not do that."""
     REFUSED = auto()
     """Not taken, for another reason."""
     GONE = auto()
@@ -42,7 +44,7 @@ class Means(Enum):
     @property
     def proves_refusal(self) -> bool:
         """Whether the host did not take the request."""
-        return self in {Means.QUOTA, Means.REFUSED, Means.GONE, Means.NO_ENDPOINT}
+        return self in {Means.QUOTA, Means.DENIED, Means.REFUSED, Means.GONE, Means.NO_ENDPOINT}
 
 
 class Known(NamedTuple):
@@ -63,8 +65,8 @@ _MEMORY_HINT = (
 _ACCESS = "access is denied to this account"
 
 KNOWN: dict[int, Known] = {
-    5: Known(Means.REFUSED, _ACCESS, "ERROR_ACCESS_DENIED; pypsrp's tests"),
-    2147942405: Known(Means.REFUSED, _ACCESS, "E_ACCESSDENIED (0x80070005); wazuh/wazuh-ansible#581"),
+    5: Known(Means.DENIED, _ACCESS, "ERROR_ACCESS_DENIED; pypsrp's tests"),
+    2147942405: Known(Means.DENIED, _ACCESS, "E_ACCESSDENIED (0x80070005); wazuh/wazuh-ansible#581"),
     995: Known(Means.UNKNOWN, "the host has given the operation up", "ERROR_OPERATION_ABORTED"),
     2150858752: Known(
         Means.NO_ENDPOINT,
@@ -149,7 +151,7 @@ KNOWN: dict[int, Known] = {
 """By Windows' number."""
 _SUBCODES = {
     "QuotaLimit": Known(Means.QUOTA, "a quota is used up", "wsman:QuotaLimit of DSP0226"),
-    "AccessDenied": Known(Means.REFUSED, _ACCESS, "wsman:AccessDenied of DSP0226"),
+    "AccessDenied": Known(Means.DENIED, _ACCESS, "wsman:AccessDenied of DSP0226"),
     "TimedOut": Known(Means.LATE, "nothing happened in time", "wsman:TimedOut of DSP0226"),
 }
 """By the sub-code of a fault that has no number; other sub-codes, ``InternalError`` before all, stand for anything."""
@@ -170,12 +172,6 @@ def means(error: Exception) -> Means | None:
         return None
     row = known(error)
     return Means.UNKNOWN if row is None else row.means
-
-
-def is_denied(error: Exception) -> bool:
-    """Whether the host says that the account may not do that."""
-    row = known(error)
-    return row is not None and row.words == _ACCESS
 
 
 def in_words(error: WSManFaultError) -> str:

@@ -12,7 +12,7 @@ from pypsrp.exceptions import WSManFaultError
 from mpsbridge.models.credentials import Auth
 from mpsbridge.models.harmless import harmless
 from mpsbridge.models.targets import HTTP_PORT, POWERSHELL, Target
-from mpsbridge.transports.faults import Means, is_denied, known, means
+from mpsbridge.transports.faults import Means, known, means
 from mpsbridge.transports.listeners import other_listener
 from mpsbridge.transports.signin.context import AccountRefused
 from mpsbridge.transports.wire import HandshakeTimedOut
@@ -48,7 +48,7 @@ def _of_endpoint(error: WSManFaultError, target: Target) -> str | None:
         return "Enable PowerShell remoting on the host, as an administrator of it: Enable-PSRemoting."
     if meant is Means.NO_ENDPOINT:
         return f"Check --configuration {name}: Get-PSSessionConfiguration on the host lists its endpoints by name."
-    if is_denied(error) and target.restricted:
+    if meant is Means.DENIED and target.restricted:
         return (
             f"Add the account to a group that may use the endpoint {name} (Get-PSSessionConfiguration {name} on the "
             "host shows its Permission), or check --configuration."

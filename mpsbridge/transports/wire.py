@@ -34,7 +34,7 @@ _WORDS = {
     errno.ENETUNREACH: "Network is unreachable",
     errno.EHOSTUNREACH: "No route to host",
     errno.EADDRNOTAVAIL: "Cannot assign requested address",
-    errno.EACCES: "Permission denied",
+    getattr(errno, "WSAEACCES", errno.EACCES): "Permission denied",
 }
 """Of what makes no connection: for Winsock's numbers Python has no words on Windows."""
 PIECE_BYTES = 65536

@@ -185,8 +185,14 @@ for number in INTERRUPTIONS:
 """
 
 
-@pytest.mark.parametrize("script", [LOCKS, SIGNALS], ids=["locks", "signals"])
-def test_locks_and_signals_are_those_of_windows(script: str, windows: WindowsPython) -> None:
+WORDS = """
+from mpsbridge.transports.wire import _WORDS
+assert _WORDS.keys() == {10013, 10049, 10051, 10053, 10054, 10060, 10061, 10065}, _WORDS
+"""
+
+
+@pytest.mark.parametrize("script", [LOCKS, SIGNALS, WORDS], ids=["locks", "signals", "words of Winsock"])
+def test_what_is_asked_of_the_system_is_as_windows_has_it(script: str, windows: WindowsPython) -> None:
     found = windows("-c", script)
     assert (found.code, found.err) == (0, "")
 
