@@ -59,12 +59,8 @@ REPEATED = (
 )
 
 
-WORTH_IT = {
-    "test_whatever_happens_in_whatever_order_the_promises_hold",
-    "test_sessions_are_ended_and_the_record_tells_it",
-    "test_what_is_wrong_with_a_host_is_told_by_its_name",
-}
-"""Slow, and run every day: nothing else finds what the machine of random steps finds, or tries Windows."""
+WORTH_IT = {"test_whatever_happens_in_whatever_order_the_promises_hold"}
+"""Slow, and run every day: nothing else finds what the machine of random steps finds."""
 
 
 def left_for_everything(items: Sequence[pytest.Item]) -> list[pytest.Item]:
