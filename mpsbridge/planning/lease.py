@@ -99,6 +99,12 @@ def is_of_run(text: str | None, run: str) -> bool:
     return isinstance(lease, Lease) and lease.run == run
 
 
+def is_ending(text: str | None) -> bool:
+    """Whether the host of the lease in a file's text is being given back."""
+    lease = read_lease(text)
+    return isinstance(lease, Lease) and lease.ending
+
+
 def keeps_out(text: str | None, now: datetime, *, run: str | None = None) -> Lease | Damaged | None:
     """The lease that keeps everybody but ``run`` from acting on the host, if one does."""
     lease = read_lease(text)

@@ -15,6 +15,7 @@ from typing import Protocol, TypeVar
 from mpsbridge.clock import Clock
 from mpsbridge.errors import AnotherComputer, HostReleased, MpsBridgeError, RemoteError, Stopped
 from mpsbridge.models.sessions import AllowedSession, LogonMode, Logons, Observation, Session, SessionResult
+from mpsbridge.planning.lease import is_ending
 from mpsbridge.planning.policy import Policy
 from mpsbridge.procedure.looks import PAUSES_S, ask_again
 from mpsbridge.procedure.notices import sender_of
@@ -257,6 +258,9 @@ class ProcedureContext:
         if (why := ended_by_others(seen.lease, self.run)) and not (restarted and seen.discards_changes):
             self.holds_lease = False
             raise HostReleased(why)
+        if is_ending(seen.lease):
+            self.holds_lease = False
+            raise HostReleased("somebody else is giving the host back, so it has left this run")
         if restarted and seen.boot is not None:
             self.boot_at_lease = seen.boot
             self.was_restarted = True

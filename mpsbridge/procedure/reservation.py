@@ -24,7 +24,7 @@ from mpsbridge.errors import (
     Unexpected,
 )
 from mpsbridge.models.sessions import LogonMode, Logons, Observation, from_cim, to_cim
-from mpsbridge.planning.lease import Holder, Lease, expected_of, holder, is_of_run, read_lease
+from mpsbridge.planning.lease import Damaged, Holder, Lease, expected_of, holder, is_of_run, read_lease
 from mpsbridge.procedure.context import ProcedureContext
 from mpsbridge.procedure.past import ended_by_others, left_by
 from mpsbridge.runs.events import (
@@ -101,14 +101,53 @@ class Reservation:
         """Take the lease, or go on with this run's own. Raises :class:`~mpsbridge.errors.Refused`."""
         context = self._context
         context.phase = Phase.LEASE
-        before = read_lease(seen.lease)
+        lease, before, heir = self._write_as_taken(seen)
+        ours = isinstance(before, Lease) and before.run == context.run
+        self._is_taken = True
+        context.holds_lease, context.boot_at_lease = True, seen.boot
+        until = from_cim(str(lease.expires)).astimezone(context.now().tzinfo)
+        context.tell(LeaseTaken(expires=until, replaced=Holder.of(before) if before and not ours else None))
+        self._mode = seen.logon_mode
+        if heir and not ours:
+            # From now on no script of the other run closes logons; one may have come just before.
+            self._mode = context.look().logon_mode
+            if self._mode not in {heir.set, heir.found}:
+                self._leave_logons()
+        elif before != read_lease(seen.lease):  # a late script of this run may have set logons as well
+            self._mode = context.look().logon_mode
+
+    def _write_as_taken(self, seen: Observation) -> tuple[Lease, Lease | Damaged | None, Lease | None]:
+        """The lease that was written, the one that it replaced, and that of whom this run goes on with the logons.
+
+        A late script of this very run may mark the lease after the look; then it is written again from what it is now.
+        """
+        text = seen.lease
+        for _ in range(WRITES):
+            before = read_lease(text)
+            lease, heir = self._as_taken(before, seen)
+            self._lease = lease
+            answer = self._write(lease.text(), expected=expected_of(text))
+            if answer.changed:
+                return lease, before, heir
+            text = answer.lease
+            if not is_of_run(text, self._context.run):
+                break
+        self._lease = None
+        other = read_lease(text)
+        raise Refused(f"the host is held by {holder(other)}" if other else "the lease went while it was taken")
+
+    def _as_taken(self, before: Lease | Damaged | None, seen: Observation) -> tuple[Lease, Lease | None]:
+        """The lease that this run writes over the one ``before``, and that of whom it goes on with the logons."""
+        context = self._context
         ours = before if isinstance(before, Lease) and before.run == context.run else None
         # Where another run has closed logons, or is about to, its work is finished with this one's.
         closes = isinstance(before, Lease) and before.set and seen.logon_mode in {before.set, before.found}
         heir = ours or (before if isinstance(before, Lease) and closes else None)
         # What a run finds counts from when it closes logons: until then others may do with them what they like.
         found = heir.found if heir and (heir.set or self.restarted) else seen.logon_mode
-        self._lease = Lease(
+        self._guarded = heir is not None and (context.policy.failsafe or heir is not ours)
+        self._is_closed = ours is not None and ours.set is not None
+        lease = Lease(
             run=context.run,
             owner=context.owner,
             reason=context.policy.reason,
@@ -118,23 +157,7 @@ class Reservation:
             set=heir.set if heir else None,
             notices=ours.notices if ours else (),
         )
-        self._guarded = heir is not None and (context.policy.failsafe or heir is not ours)
-        self._is_closed = ours is not None and ours.set is not None
-        answer = self._write(self._lease.text(), expected=expected_of(seen.lease))
-        if not answer.changed:
-            self._lease = None
-            other = read_lease(answer.lease)
-            raise Refused(f"the host is held by {holder(other)}" if other else "the lease went while it was taken")
-        self._is_taken = True
-        context.holds_lease, context.boot_at_lease = True, seen.boot
-        until = from_cim(str(self._lease.expires)).astimezone(context.now().tzinfo)
-        context.tell(LeaseTaken(expires=until, replaced=Holder.of(before) if before and not ours else None))
-        self._mode = seen.logon_mode
-        if heir and heir is not ours:
-            # From now on no script of the other run closes logons; one may have come just before.
-            self._mode = context.look().logon_mode
-            if self._mode not in {heir.set, heir.found}:
-                self._leave_logons()
+        return lease, heir
 
     def _expiry(self) -> str:
         policy = self._context.policy

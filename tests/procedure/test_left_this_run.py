@@ -14,7 +14,7 @@ from support.stage import Stage, clean, results, stage_of, two_people
 from mpsbridge.errors import HostReleased, RemoteError
 from mpsbridge.models.sessions import LogonMode, Result, SessionResult, to_cim
 from mpsbridge.models.then import Then
-from mpsbridge.planning.lease import Lease, is_of_run
+from mpsbridge.planning.lease import Lease, is_of_run, read_lease
 from mpsbridge.runs.events import LeaseReleased, LogonsRestored, NoticeSent, RestartedByOthers
 
 HELD_BY_OTHERS = "the host is leased to bob@other r-2"
@@ -77,6 +77,24 @@ def test_a_log_off_that_is_refused_because_others_have_the_host_is_no_result_of_
     monkeypatch.setattr(host, "log_off", log_off)
     with pytest.raises(HostReleased, match="taken over"):
         stage.run(then=Then.NOTHING)
+
+
+def test_a_host_that_a_person_begins_to_give_back_is_left_before_anybody_else_is_told(
+    stage: Stage, host: FakeHost
+) -> None:
+    """A run once went on warning for acts that the host would refuse."""
+
+    def mark(seen: FakeHost) -> None:
+        lease = read_lease(seen.lease)
+        if ("shown", ("alice", "5m")) in seen.record and isinstance(lease, Lease) and not lease.ending:
+            seen.lease = lease.model_copy(update={"ending": True}).text()
+
+    host.on_look = mark
+    with pytest.raises(HostReleased, match="somebody else is giving the host back"):
+        stage.run(then=Then.NOTHING)
+    assert ("shown", ("alice", "1m")) not in host.record
+    assert {each.user for each in host.people.values()} == {"alice", "bob"}
+    assert clean(host)
 
 
 def test_a_refusal_for_another_reason_stays_what_it_is(stage: Stage, host: FakeHost) -> None:

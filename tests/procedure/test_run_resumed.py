@@ -12,9 +12,9 @@ from support.fake_clock import FakeClock
 from support.fake_host import FakeHost
 
 from mpsbridge.errors import Refused, RemoteError
-from mpsbridge.models.sessions import GONE_APART_S, Observation, to_cim
+from mpsbridge.models.sessions import GONE_APART_S, LogonMode, Observation, to_cim
 from mpsbridge.models.then import Then
-from mpsbridge.planning.lease import Lease
+from mpsbridge.planning.lease import Lease, read_lease
 from mpsbridge.planning.policy import Policy
 from mpsbridge.planning.selection import Selector
 from mpsbridge.procedure.context import ProcedureContext
@@ -60,6 +60,17 @@ def live(host: FakeHost, journal: Journal, **policy: Any) -> EndValue:
         past=past_of(before),
     )
     return end_sessions(context)
+
+
+def held_by(run: str, host: FakeHost) -> str:
+    began = host.clock.now() - timedelta(minutes=5)
+    return Lease(
+        run=run,
+        owner="admin@box",
+        since=to_cim(began),
+        expires=to_cim(began + timedelta(hours=1)),
+        found=LogonMode.ENABLED,
+    ).text()
 
 
 def results(value: EndValue) -> dict[str, tuple[str, str]]:
@@ -221,3 +232,37 @@ def hold(host: FakeHost, journal: Journal) -> None:
     until = now + timedelta(hours=1)
     host.lease = Lease(run="r-1", owner="admin@box", since=to_cim(now), expires=to_cim(until)).text()
     journal.record("r-1", host.name, LeaseTaken(expires=until, phase=Phase.LEASE))
+
+
+def test_a_lease_that_a_late_script_of_the_run_marks_is_taken_all_the_same(host: FakeHost, journal: Journal) -> None:
+    """It was once refused: the host is held by this very run, and the lease stayed."""
+    closes_late = False
+
+    def late(step: str) -> None:
+        nonlocal closes_late
+        if step == "lease" and not closes_late:
+            closes_late = True
+            lease = read_lease(host.lease)
+            assert isinstance(lease, Lease)
+            host.lease = lease.model_copy(update={"set": LogonMode.DRAIN, "ending": True}).text()
+            host.mode = LogonMode.DRAIN
+
+    host.lease = held_by("r-1", host)
+    host.before_step = late
+    value = live(host, journal)
+    assert {user: result for user, (result, _) in results(value).items()} == {"alice": "ended", "bob": "ended"}
+    assert closes_late
+    assert host.lease is None
+    assert host.mode is LogonMode.ENABLED
+
+
+def test_another_run_that_takes_the_host_after_the_look_is_not_written_over(host: FakeHost, journal: Journal) -> None:
+    def taken(step: str) -> None:
+        if step == "lease":
+            host.lease = held_by("r-2", host)
+
+    host.lease = held_by("r-1", host)
+    host.before_step = taken
+    with pytest.raises(Refused, match="held by run r-2"):
+        live(host, journal)
+    assert host.lease == held_by("r-2", host)
