@@ -75,8 +75,8 @@ def _first_bytes(number: int, clock: Clock) -> bytes:
         clock.wait(LOOK_EVERY_S)
 
 
-def open_for_owner(path: Path, mode: Literal["a", "w"]) -> TextIO:
-    """Open a file to write text; where it is made by that, only its owner can read it.
+def open_for_owner(path: Path, mode: Literal["a", "w", "x"]) -> TextIO:
+    """Open a file to write text (``x``: one that is not there); where it is made by that, only its owner can read it.
 
     Raises ``OSError``, also for a named pipe that nobody reads.
     """

@@ -117,15 +117,17 @@ def doctor(
     save: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Write the hosts' raw answers to this file as JSON (they contain user names)."
+            metavar="FILE",
+            help="Write the hosts' answers to this new file, with other names in them; it can be given away.",
         ),
     ] = None,
     shard: Shard = None,
+    yes: Yes = False,
 ) -> int:
     """Check the way to each host, the rights there and what can be seen, with a remedy for each fault."""
     from mpsbridge.cli import doctor as work
 
-    return work.doctor(call, hosts, save, shard)
+    return work.doctor(call, hosts, save, shard, yes=yes)
 
 
 @listed(ACT, "mpsbridge message ts1 --all --text 'Restart at noon: please save your work.'")
@@ -475,6 +477,10 @@ def lab(
         Path | None,
         typer.Option(metavar="FILE", help="Play the hosts of this TOML or JSON file (default: those of the demo)."),
     ] = None,
+    evidence: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Play the hosts of this file of 'doctor --save'; may be repeated."),
+    ] = None,
     engine: Annotated[
         str, typer.Option(metavar="scripted|powershell", help="Answer scripts by this engine.")
     ] = "scripted",
@@ -499,6 +505,7 @@ def lab(
     return rehearsal.lab(
         call,
         world=world,
+        evidence=evidence or (),
         engine=engine,
         auth=auth,
         keytab=keytab,

@@ -29,8 +29,8 @@ FOLDER = Path(__file__).resolve().parent.parent / "docs"
 """Where the pages lie."""
 PAGES = (
     *("start", "tasks", "hosts-and-inventories", "signing-in", "commands", "ending", "plans", "ci", "fleets", "jea"),
-    *("library", "lab", "events-and-json", "security", "reliability", "windows", "architecture", "contributing"),
-    *("glossary", "changes"),
+    *("library", "lab", "evidence", "events-and-json", "security", "reliability", "windows", "architecture"),
+    *("contributing", "glossary", "changes"),
 )
 """In the order in which they are listed."""
 WIDEST = 100

@@ -1,41 +1,47 @@
-"""``doctor`` on a terminal: the steps of a host, and with ``--save`` the raw answers in a file.
+"""``doctor`` on a terminal: the steps of a host, and with ``--save`` its answers in a file that can be given away.
 
-Rules: of many hosts a sound one has one line, and those with a fault stand last (``-v`` shows every step of each); what
-is saved is as it came, so that a real host can teach us what no document says.
+Rules: of many hosts a sound one has one line, and those with a fault stand last (``-v`` shows every step of each); the
+file has other names in it, is shown before it is written, and takes no other file's place.
 """
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from mpsbridge.cli.call import Call
+from mpsbridge.cli.fleets import demand_own_file
 from mpsbridge.cli.listing import for_programs
 from mpsbridge.cli.looking import gather, open_reading
 from mpsbridge.errors import InputError
+from mpsbridge.evidence.record import Disguised
 from mpsbridge.files import open_for_owner
 from mpsbridge.models.counts import counted
-from mpsbridge.models.harmless import json_text
 from mpsbridge.models.outcomes import Done, Outcome
-from mpsbridge.operations.diagnosis import Diagnosis, diagnose, saved
+from mpsbridge.models.targets import Target
+from mpsbridge.operations.diagnosis import Diagnosis, diagnose, evidence_of, in_full
 from mpsbridge.operations.outcomes import without_value
 
+MOST_NAMES, MOST_HOSTS, MOST_LINES = 40, 3, 30
+"""Of a file that is to be written, so much is shown; all of it stands in the file."""
 
-def doctor(call: Call, hosts: Sequence[str], save: Path | None, shard: str | None) -> int:
+
+def doctor(call: Call, hosts: Sequence[str], save: Path | None, shard: str | None, *, yes: bool) -> int:
     """``doctor``: walk the steps on every host."""
     if save is not None:
-        from mpsbridge.cli.fleets import demand_own_file  # noqa: PLC0415 - only where a file is written
-
-        demand_own_file(call, "--save", save)
-        _check_writable(call, save)
-    with open_reading(call, call.targets(hosts, shard=shard)) as reading:
-        outcomes = gather(call, reading, diagnose, keep=True)
-        code = _save(call, save, outcomes) if save is not None else 0
+        _demand_new_file(call, save)
+    elif yes:
+        raise InputError("--yes belongs to --save: nothing else is asked")
+    targets = call.targets(hosts, shard=shard)
+    with open_reading(call, targets) as reading:
+        outcomes = gather(call, reading, diagnose if save is None else in_full, keep=True)
         for_programs(call, outcomes)
         _show(call, outcomes)
         failed = any(found.fault for _, found in _done(outcomes))
-        return reading.verdict(outcomes).exit_code or int(failed) or code
+        code = reading.verdict(outcomes).exit_code or int(failed)
+        return (_save(call, save, targets, outcomes, yes=yes) if save is not None else 0) or code
 
 
 def _done(outcomes: Sequence[Outcome[Diagnosis]]) -> list[tuple[str, Diagnosis]]:
@@ -77,22 +83,56 @@ def _show_steps(call: Call, host: str, found: Diagnosis) -> None:
         call.terminal.say(f"  {_MARKS[None]:<7} not reached: {', '.join(left)}")
 
 
-def _check_writable(call: Call, path: Path) -> None:
+def _demand_new_file(call: Call, path: Path) -> None:
     """Refuse before any host is asked what could not be saved. Raises ``InputError``."""
+    demand_own_file(call, "--save", path)
+    if path.is_file():
+        raise InputError(f"--save: {path} is there already, and is kept", hint="Name another file.")
+    if not path.exists():
+        if not (path.parent.is_dir() and os.access(path.parent, os.W_OK)):
+            raise InputError(f"--save: {path} cannot be written", hint="Name a file in a folder that is there.")
+        return
     try:
         open_for_owner(path, "a").close()
     except OSError as error:
         raise InputError(f"--save: {path} cannot be written: {error.strerror or error}") from error
-    call.look_at_output("--save", path)
 
 
-def _save(call: Call, path: Path, outcomes: Sequence[Outcome[Diagnosis]]) -> int:
-    """Write what the hosts said, as it came, with the decoded tables beside it for the reader; the exit code."""
-    content = saved(_done(outcomes), now=call.clock.now())
+def _save(
+    call: Call, path: Path, targets: Sequence[Target], outcomes: Sequence[Outcome[Diagnosis]], *, yes: bool
+) -> int:
+    """Show what would be written, ask, and write it; the exit code."""
+    by_name = {target.host: target for target in targets}
+    found = [(by_name.get(host), host, one) for host, one in _done(outcomes)]
+    if not found:
+        call.terminal.warn(f"--save: there is nothing to write, so {path} was not made")
+        return 1
+    evidence = evidence_of(found, now=call.clock.now())
+    text = evidence.file.text()
+    _show_file(call, evidence)
+    size = f"{counted(len(found), 'host')}, {len(text) / 1024:.0f} KiB"
+    call.terminal.confirm(f"Write {path} ({size})?", yes=yes, kept=f"{path} was not written")
     try:
-        with open_for_owner(path, "w") as file:
-            file.write(json_text(content, indent=1) + "\n")
+        with open_for_owner(path, "w" if path.exists() else "x") as file:
+            file.write(text)
     except OSError as error:
         call.terminal.warn(f"--save: {path} cannot be written: {error.strerror or error}")
         return 1
+    call.terminal.note(f"{path}: read it before you give it away ('mpsbridge docs evidence' says what stands in it)")
     return 0
+
+
+def _show_file(call: Call, evidence: Disguised) -> None:
+    """Beside the answer: which names become which, and the tables as they will stand in the file."""
+    say = call.terminal.note
+    shown = evidence.names[:MOST_NAMES]
+    say("names, and what stands for them in the file:")
+    for name, other in shown:
+        say(f"  {name:<24} {other}")
+    if more := len(evidence.names) - len(shown):
+        say(f"  ... and {counted(more, 'other name')}")
+    for host in evidence.file.hosts[:MOST_HOSTS]:
+        for table, lines in host.tables.items():
+            say(f"{table} of {host.host}:")
+            for line in lines[:MOST_LINES]:
+                say(f"  {line}")

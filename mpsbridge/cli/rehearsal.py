@@ -8,6 +8,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Literal, cast
 
@@ -24,9 +25,10 @@ from mpsbridge.clock import Clock, HastyClock
 from mpsbridge.errors import InputError, MpsBridgeError
 from mpsbridge.files import open_for_owner
 from mpsbridge.lab.demo import DEMO_HOST, DEMO_USER, MAINTAINED, environment, what_hosts_say
+from mpsbridge.lab.engines.scripted.engine import answer_now
 from mpsbridge.lab.server import Lab
 from mpsbridge.lab.windows.world import World
-from mpsbridge.lab.worldfile import demo_world, load_world
+from mpsbridge.lab.worldfile import build_world, demo_world, load_world
 from mpsbridge.models.complaints import not_one_of
 from mpsbridge.models.counts import counted
 from mpsbridge.models.credentials import Auth
@@ -48,6 +50,7 @@ def lab(
     call: Call,
     *,
     world: Path | None,
+    evidence: Sequence[Path],
     engine: str,
     auth: str,
     keytab: Path | None,
@@ -62,7 +65,9 @@ def lab(
             raise InputError(f"{option}: {not_one_of(value, known)}")
     if not (port.isascii() and port.isdigit() and int(port) <= MOST_PORT):
         raise InputError(f"--port: {port!r} is not a port: 0 to {MOST_PORT}")
-    hosts = load_world(world) if world else demo_world()
+    if world is not None and evidence:
+        raise InputError("--world and --evidence: the hosts are those of one or the other")
+    hosts = _played(call, evidence) if evidence else load_world(world) if world else demo_world()
     sign_in = cast("Literal['ntlm', 'basic', 'kerberos']", auth)
     chosen = cast("Literal['scripted', 'powershell']", engine)
     with (
@@ -75,6 +80,19 @@ def lab(
         _introduce(call, running)
         stopped.wait()
     return 0
+
+
+def _played(call: Call, files: Sequence[Path]) -> World:
+    """The hosts of evidence; what of them cannot be played is said."""
+    from mpsbridge.evidence.record import read_evidence  # noqa: PLC0415 - only where there is some
+    from mpsbridge.evidence.world import differences, playable  # noqa: PLC0415
+
+    played = playable([(file, read_evidence(file)) for file in files], now=call.clock.now())
+    world = build_world({"hosts": [each.host for each in played]}, source=files[0])
+    for host, kept in played:
+        for said in differences(kept, partial(answer_now, world.hosts[host["name"]])):
+            call.terminal.warn(f"{host['name']}: {said}")
+    return world
 
 
 def _write_ready_file(running: Lab, path: Path) -> None:

@@ -287,12 +287,15 @@ class Terminal:
             return 3
         return 2 if isinstance(error, InputError) else 1
 
-    def confirm(self, question: str, *, yes: bool) -> None:
-        """Ask on a terminal unless ``yes`` was said; default no. Raises ``Refused`` on a no or where nobody is."""
+    def confirm(self, question: str, *, yes: bool, kept: str = "nothing was sent") -> None:
+        """Ask on a terminal unless ``yes`` was said; default no. Raises ``Refused`` on a no or where nobody is.
+
+        ``kept`` says what a no leaves as it is.
+        """
         if yes:
             return
         if not _is_somebody_there():
-            raise Refused(f"{question} There is no terminal to ask on; nothing was sent", hint="Repeat with --yes.")
+            raise Refused(f"{question} There is no terminal to ask on; {kept}", hint="Repeat with --yes.")
         self._err.write_line(f"{harmless(question)} [y/N] ", end="")
         try:
             answer = _answered()
@@ -300,7 +303,7 @@ class Terminal:
             self._cancelled()
             raise
         if answer.strip().lower() not in {"y", "yes"}:
-            raise Refused(CANCELLED)
+            raise Refused(f"cancelled; {kept}")
 
     def end_line(self) -> None:
         """Begin a new line after the ``^C`` that a terminal shows."""

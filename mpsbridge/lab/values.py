@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from base64 import b64decode
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv4Network
@@ -75,6 +76,14 @@ def any_text(value: Any) -> str:
     if not isinstance(value, str):
         raise Wrong(f"must be a text, not {value!r}")
     return value
+
+
+def base64(value: Any) -> bytes:
+    """Bytes, written in base64."""
+    try:
+        return b64decode(any_text(value), validate=True)
+    except ValueError as error:
+        raise Wrong("must be bytes in base64") from error
 
 
 def windows_path(value: Any) -> str:

@@ -22,7 +22,7 @@ from mpsbridge.files import read_text
 from mpsbridge.lab import values as read
 from mpsbridge.lab.windows.facts import HostFacts
 from mpsbridge.lab.windows.files import Access, HostFile
-from mpsbridge.lab.windows.host import LabHost
+from mpsbridge.lab.windows.host import Captured, LabHost
 from mpsbridge.lab.windows.regions import CODE_PAGES, CULTURES, OTHER_STATES, PATTERNS, WORDS
 from mpsbridge.lab.windows.sessions import LabSession, LabStation, born_before, sid_of
 from mpsbridge.lab.windows.tables import CapturedRow, read_table
@@ -79,6 +79,28 @@ def build_world(raw: Any, clock: Clock | None = None, *, source: Path = Path("wo
     return world
 
 
+_CALLER: dict[str, read.Reader] = {"account": read.text, "sid": read.text}
+_MEMBER: dict[str, read.Reader] = {"sid": read.text, "kind": read.one_of("user", "group", "unknown")}
+_PRINTED: dict[str, read.Reader] = {"exit": read.whole(-(2**31), 2**32 - 1), "out": read.base64, "err": read.base64}
+
+
+def _caller(raw: Any) -> dict[str, str]:
+    """Who signs in."""
+    return read.table(raw, _CALLER, required=("account",))
+
+
+def _members(raw: Any) -> tuple[tuple[str | None, str], ...]:
+    """The members of Administrators; one without a SID cannot be read."""
+    found = [read.table(row, _MEMBER, required=("kind",)) for row in read.rows(raw)]
+    return tuple((row.get("sid"), row["kind"].capitalize()) for row in found)
+
+
+def _printed(raw: Any) -> dict[str, Captured]:
+    """What programs print as long as the sessions stay as they are."""
+    programs = read.table(raw, dict.fromkeys(("quser", "qwinsta"), lambda row: read.table(row, _PRINTED)))
+    return {name: (row.get("exit", 0), row.get("out", b""), row.get("err", b"")) for name, row in programs.items()}
+
+
 _HOST: dict[str, read.Reader] = {
     "name": read.text,
     "address": read.address,
@@ -86,7 +108,7 @@ _HOST: dict[str, read.Reader] = {
     "language": read.one_of(*WORDS),
     "oem": read.page,
     "ansi": read.page,
-    "culture": read.one_of(*PATTERNS),
+    "culture": read.text,
     "patterns": read.patterns,
     "utc_offset_min": read.whole(-14 * 60, 14 * 60),
     "clock_offset_s": read.offset_seconds,
@@ -103,6 +125,8 @@ _HOST: dict[str, read.Reader] = {
     "powershell": read.text,
     "jea": read.texts,
     "script_s": read.seconds,
+    "caller": _caller,
+    "members": _members,
     "caller_session": read.whole(0, 65535),
     "restart_s": read.seconds,
     "stays_down": read.flag,
@@ -122,6 +146,7 @@ _HOST: dict[str, read.Reader] = {
     "folders": read.rows,
     "playback": read.text,
     "playback_qwinsta": read.text,
+    "printed": _printed,
     "sessions": read.rows,
     "stations": read.rows,
     "faults": read.rows,
@@ -133,6 +158,7 @@ _STATE_KEYS = {
     "logon_mode",
     "playback",
     "playback_qwinsta",
+    "printed",
     "sessions",
     "stations",
     "faults",
@@ -145,8 +171,15 @@ def _host(raw: Any, world: World, folder: Path) -> LabHost:
     oem, ansi = CODE_PAGES[language]
     values.setdefault("oem", oem)
     values.setdefault("ansi", ansi)
-    values.setdefault("patterns", PATTERNS[values.setdefault("culture", CULTURES[language])])
+    culture = values.setdefault("culture", CULTURES[language])
+    if "patterns" not in values and culture not in PATTERNS:
+        raise read.Wrong(
+            f"culture: {culture!r} is none of {', '.join(PATTERNS)}; of another one give the 'patterns', too"
+        )
+    values.setdefault("patterns", PATTERNS.get(culture))
     values.setdefault("computer", re.sub(r"[^A-Za-z0-9-]", "-", values["name"])[:15].upper())
+    caller = values.pop("caller", {})
+    values |= {"account": caller.get("account", ""), "account_sid": caller.get("sid", "")}
     facts = HostFacts(**{key: value for key, value in values.items() if key not in _STATE_KEYS})
     host = LabHost(
         facts,
@@ -165,6 +198,7 @@ def _host(raw: Any, world: World, folder: Path) -> LabHost:
     first = min((each.born - timedelta(hours=9) for each in host.sessions), default=host.boot)
     host.boot = _at_start(values.get("boot", first), host)
     _agree(host)
+    host.play(values.get("printed", {}))
     return host
 
 
@@ -193,6 +227,8 @@ _SESSION: dict[str, read.Reader] = {
     "admin": read.flag,
     "admin_by_group": read.flag,
     "client": read.text,
+    "groups": read.texts,
+    "groups_at": read.moment,
     "programs": read.texts,
     "desktop": read.flag,
     "winlogon": read.flag,
@@ -214,6 +250,8 @@ def session_of(raw: Any, host: LabHost) -> LabSession:
         raise read.Wrong("admin_by_group needs a host whose 'administrators' are not only users")
     logon = values["logon"] = _at_start(values.get("logon", timedelta(hours=1)), host)
     values["born"] = _at_start(values.get("born", born_before(logon)), host)
+    if "groups_at" in values:
+        values["groups_at"] = _at_start(values["groups_at"], host)
     account = values.setdefault("account", f"{host.facts.computer}\\{values['user']}")
     values.setdefault("sid", sid_of(host.name, account))
     if values.setdefault("state", "active") == "disconnected":

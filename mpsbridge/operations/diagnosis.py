@@ -5,11 +5,9 @@ Rule: the steps build on each other; after the first that fails, the later ones 
 
 from __future__ import annotations
 
-import base64
 import socket
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Literal
 
 from mpsbridge.errors import (
     AuthRefused,
@@ -24,8 +22,9 @@ from mpsbridge.errors import (
     Unreachable,
     WinrmFailed,
 )
+from mpsbridge.evidence.record import Disguised, Gathered, disguised
 from mpsbridge.host import Host
-from mpsbridge.models.answers import ObserveAnswer, ProgramAnswer
+from mpsbridge.models.answers import ObserveAnswer
 from mpsbridge.models.counts import counted
 from mpsbridge.models.credentials import Auth
 from mpsbridge.models.frozen import Frozen
@@ -33,8 +32,8 @@ from mpsbridge.models.harmless import harmless
 from mpsbridge.models.scripts import RawOutput
 from mpsbridge.models.sessions import Observation
 from mpsbridge.models.targets import Target
-from mpsbridge.parsing.text import decode
 from mpsbridge.snippets.envelope import open_envelope
+from mpsbridge.snippets.evidence import ReadEvidence
 from mpsbridge.snippets.observe import Observe
 from mpsbridge.transports.listeners import other_listener
 from mpsbridge.transports.signin.extra import has_kerberos
@@ -64,10 +63,11 @@ class Check(Frozen):
 
 
 class Diagnosis(Frozen):
-    """All steps of one host, and the raw answer for ``--save``."""
+    """All steps of one host, and its raw answers for ``--save``."""
 
     checks: tuple[Check, ...]
     raw: RawOutput | None = None
+    evidence: RawOutput | None = None
 
     @property
     def fault(self) -> str:
@@ -264,37 +264,28 @@ def _multipoint(answer: ObserveAnswer) -> Check:
     return _check("multipoint", ok=True, text=f"{text}, {counted(len(answer.wms.stations), 'station')}")
 
 
-def tables_of(raw: RawOutput | None) -> dict[Literal["quser", "qwinsta"], list[str]]:
-    """The tables of a raw answer, decoded, for a reader."""
-    if raw is None:
-        return {}
+def in_full(host: Host) -> Diagnosis:
+    """The same, and what else a host tells of Windows itself, for a file that is given away; changes nothing there."""
+    found = diagnose(host)
+    if found.raw is None:
+        return found
     try:
-        answer = open_envelope(Observe.name, raw).answer(ObserveAnswer)
-    except MpsBridgeError:
-        return {}
-
-    def lines(program: ProgramAnswer) -> list[str]:
-        if program.text is not None:
-            return [*program.text.splitlines(), *(program.error_text or "").splitlines()]
-        bytes_home = base64.b64decode(program.out) + base64.b64decode(program.err)
-        return decode(bytes_home, oem=answer.oem, ansi=answer.ansi).text.splitlines()
-
-    return {"quser": lines(answer.quser), "qwinsta": lines(answer.qwinsta)}
+        evidence = host.run(ReadEvidence())
+    except MpsBridgeError as error:  # that it does not answer is evidence, too
+        evidence = RawOutput(output=(), errors=(str(error),), failed=True)
+    return found.model_copy(update={"evidence": evidence})
 
 
-def saved(found: Iterable[tuple[str, Diagnosis]], *, now: datetime) -> dict[str, Any]:
-    """What hosts said, as it came, with the decoded tables beside it for the reader; by host, for JSON."""
-    return {
-        "schema": "mpsbridge-doctor/1",
-        "version": __version__,
-        "saved": now.isoformat(),
-        "hosts": [
-            {
-                "host": host,
-                "checks": [check.model_dump() for check in found.checks],
-                "observe": found.raw.model_dump(mode="json") if found.raw else None,
-                "tables": tables_of(found.raw),
-            }
-            for host, found in found
-        ],
-    }
+def evidence_of(found: Iterable[tuple[Target | None, str, Diagnosis]], *, now: datetime) -> Disguised:
+    """What hosts said, each with the name that it was called by, with other names in it."""
+    gathered = [
+        Gathered(
+            host,
+            [each for each in (target.address, target.username) if each] if target else [],
+            [check.model_dump() for check in one.checks],
+            one.raw,
+            one.evidence,
+        )
+        for target, host, one in found
+    ]
+    return disguised(gathered, version=__version__, now=now)

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from mpsbridge.errors import InputError
+from mpsbridge.evidence.record import EvidenceFile
 from mpsbridge.models.complaints import not_one_of
 from mpsbridge.operations.planfile import Plan
 from mpsbridge.reports.history import Deed
@@ -27,7 +28,7 @@ _OFFLINE: dict[str, tuple[type[Document], TypeAdapter[Any] | None]] = {
     "jea": (offline.JeaDocument, None),
     "schema": (offline.SchemaDocument, None),
 }
-NAMES = (*answers.COMMANDS, "history", "report", *_OFFLINE, "events", "plan", "error")
+NAMES = (*answers.COMMANDS, "history", "report", *_OFFLINE, "events", "plan", "evidence", "error")
 
 
 def json_schema(name: str) -> dict[str, Any]:
@@ -45,6 +46,8 @@ def _found(name: str) -> dict[str, Any]:
             return Report.model_json_schema(by_alias=True, mode="serialization")
         case "plan":
             return Plan.model_json_schema(by_alias=True, mode="validation")
+        case "evidence":
+            return EvidenceFile.model_json_schema(by_alias=True, mode="validation")
         case "error":
             return ErrorDocument.model_json_schema(by_alias=True, mode="serialization")
         case "history":

@@ -6,11 +6,11 @@ from difflib import get_close_matches
 
 from mpsbridge.errors import RenderError
 from mpsbridge.models.frozen import build_models
-from mpsbridge.snippets import failsafe, lease, logons, observe, power, sessions, stations
+from mpsbridge.snippets import evidence, failsafe, lease, logons, observe, power, sessions, stations
 from mpsbridge.snippets.render import published
 from mpsbridge.snippets.snippet import Snippet
 
-_SUBJECTS = (observe, stations, logons, sessions, lease, failsafe, power)
+_SUBJECTS = (observe, evidence, stations, logons, sessions, lease, failsafe, power)
 CATALOGUE: dict[str, type[Snippet]] = {
     each.name: each
     for subject in _SUBJECTS

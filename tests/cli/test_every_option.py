@@ -264,7 +264,11 @@ OWN: dict[str, dict[str, Proof]] = {
     "leases": SHARD,
     "hosts": {**SHARD, "shard": Proof(["--shard", "1/2"], "out", base=["ts2", "ts3", "ts4", "ts5"])},
     "logons": {**YES, **SHARD, "mode": Proof(["--set", "drain"], "operations")},
-    "doctor": {**SHARD, "save": Proof(["--save", "saved.json"], "files")},
+    "doctor": {
+        **SHARD,
+        "save": Proof(["--save", "saved.json", "--yes"], "files"),
+        "yes": Proof(["--yes"], said="--yes belongs to --save"),
+    },
     "message": {**SELECTOR, "text": Proof(["--text", "goodbye"], "operations")},
     "disconnect": {**SELECTOR, **YES, **{key: ALLOWED[key] for key in ("include_admins", "include_console")}},
     "logoff": {**SELECTOR, **YES, **ALLOWED},
@@ -334,6 +338,7 @@ OWN: dict[str, dict[str, Proof]] = {
     "docs": {"man": Proof(["--man", "made"], "out")},
     "lab": {
         "world": Proof(["--world", "world.toml"], "lab"),
+        "evidence": Proof(["--evidence", "missing.json"], said="missing.json cannot be read"),
         "engine": Proof(["--engine", "powershell"], "lab"),
         "auth": Proof(["--auth", "basic"], "lab"),
         "keytab": Proof(["--keytab", "file"], "lab"),

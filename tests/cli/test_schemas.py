@@ -82,7 +82,7 @@ def test_every_command_with_json_has_a_schema() -> None:
         get_command_name(entry.name or entry.callback.__name__) for entry in app.registered_commands if entry.callback
     }
     assert commands - WITHOUT_JSON <= set(NAMES)
-    assert set(NAMES) - commands == {"events", "plan", "error"}
+    assert set(NAMES) - commands == {"events", "plan", "evidence", "error"}
 
 
 def test_the_names_are_listed_and_another_one_is_refused(mpsbridge: Command) -> None:
@@ -178,7 +178,7 @@ INSIDE: dict[type[BaseModel], tuple[type[BaseModel], set[str]]] = {
     EndValue: (acts.EndValue, set()),
     LeaseValue: (leases.LeaseValue, {"computer"}),
     Check: (doctor.Check, set()),
-    Diagnosis: (doctor.DoctorValue, {"raw"}),
+    Diagnosis: (doctor.DoctorValue, {"raw", "evidence"}),
     Run: (history.Run, set()),
     RunVerdict: (history.RunVerdict, set()),
     outcomes.Failure: (base.Failure, set()),

@@ -34,7 +34,7 @@ CALLS: list[list[str]] = [
         for command in ("stations", "logons", "leases")
         for form in ("table", "json")
     ),
-    ["doctor", *NAMES, "-v", "--save", "saved"],
+    ["doctor", *NAMES, "-v", "--save", "saved", "--yes"],
     ["hosts", *NAMES, "--output", "json"],
     ["sessions", "-vv", "127.0.0.1:1", "--username", ACCOUNT],
     ["message", *NAMES, "--all", "--text", "hello", "-v"],

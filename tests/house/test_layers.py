@@ -26,6 +26,7 @@ ORDER = [
     {"runs"},
     {"procedure"},
     {"reports"},
+    {"evidence"},
     {"operations"},
     {"schemas"},
     {"lab"},
@@ -37,7 +38,8 @@ NARROW = {
     "models": {"errors", "models"},
     "parsing": {"errors", "models", "parsing"},
     "transports": {"errors", "clock", "once", "models", "processes", "psrp_pipes", "transports"},
-    "schemas": {"errors", "models", "parsing", "runs", "reports", "operations", "schemas"},
+    "evidence": {"errors", "files", "models", "parsing", "snippets", "evidence"},
+    "schemas": {"errors", "models", "parsing", "evidence", "runs", "reports", "operations", "schemas"},
     "lab": {"errors", "clock", "processes", "files", "psrp_pipes", "lab"},
     "cli": {
         *(
@@ -53,7 +55,7 @@ NARROW = {
             "reports",
             "schemas",
         ),
-        *("operations", "lab", "cli"),
+        *("evidence", "operations", "lab", "cli"),
     },
 }
 """What a part may import at most; the command line faces people, and reaches hosts through operations alone."""

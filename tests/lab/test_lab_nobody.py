@@ -68,7 +68,7 @@ def agrees(look: LookingSnippet, name: str, text: str) -> None:
 @both_looks
 @pytest.mark.parametrize("name", [str(host["name"]) for host in HOSTS])
 def test_rights_and_the_second_table_tell_empty_from_not_permitted(look: LookingSnippet, name: str) -> None:
-    agrees(look, name, say(world(*HOSTS).hosts[name], look.name, look))
+    agrees(look, name, say(world(*HOSTS).hosts[name], look))
 
 
 @both_looks
@@ -120,7 +120,7 @@ def test_unknown_words_prove_nothing_where_anything_else_shows_somebody(look: Lo
 
 def changed(look: LookingSnippet, name: str, **parts: object) -> str:
     """What that host answers, with some of it as something broken would have it."""
-    envelope = json.loads(say(world(*HOSTS).hosts[name], look.name, look))
+    envelope = json.loads(say(world(*HOSTS).hosts[name], look))
     envelope["result"] |= parts
     return json.dumps(envelope)
 

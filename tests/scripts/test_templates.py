@@ -201,10 +201,12 @@ CMDLETS = {
     "Get-Command",  # in the runspace of its own only
     "Get-ItemProperty",
     "Get-Module",  # by name, which analyses no other module
+    "Get-NothingOfThatName",  # to be told how this host says that there is no such command
     "Get-Process",
     "Get-ScheduledTask",
     "Get-ScheduledTaskInfo",
     "Get-Service",
+    "Import-Module",  # of a module that is not there
     "Get-WmsSession",
     "Get-WmsStation",
     "Get-WmsSystem",

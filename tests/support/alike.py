@@ -12,12 +12,12 @@ from typing import Any
 from mpsbridge.errors import MpsBridgeError
 from mpsbridge.host import Host
 from mpsbridge.lab import Lab, build_world
-from mpsbridge.lab.engines.contract import Memory, Submitted
-from mpsbridge.lab.engines.scripted.engine import ScriptedEngine
+from mpsbridge.lab.engines.scripted.engine import answer_now
 from mpsbridge.lab.windows.host import LabHost
 from mpsbridge.lab.windows.world import World
 from mpsbridge.models.scripts import RawOutput
 from mpsbridge.models.sessions import AllowedSession, LogonMode, SessionGuard
+from mpsbridge.snippets.evidence import ReadEvidence
 from mpsbridge.snippets.failsafe import RemoveFailsafe
 from mpsbridge.snippets.logons import ReadLogonMode
 from mpsbridge.snippets.observe import Look, Observe
@@ -42,7 +42,7 @@ def world(*hosts: dict[str, Any]) -> World:
 
 def guards_in(host: LabHost) -> list[SessionGuard]:
     """What an administrator who looks now would send back, for everybody who is there."""
-    output = RawOutput(output=(say(host, "observe", Observe()),))
+    output = RawOutput(output=(say(host, Observe()),))
     try:
         sessions = Observe.read(output).sessions
     except MpsBridgeError:  # this caller sees nothing; it may have heard of somebody all the same
@@ -56,6 +56,7 @@ def calls(guards: list[SessionGuard], text: str = "it's <b>&amp; ‘five’") ->
     stale = guards[-1].model_copy(update={"born": "20200101000000.000000+000"})
     return [
         ("observe", Observe()),
+        ("evidence", ReadEvidence()),
         ("stations", ListStations()),
         ("logons", ReadLogonMode()),
         ("logons-set", mode(LogonMode.DRAIN, LogonMode.ENABLED, lease="held")),
@@ -115,19 +116,14 @@ def orders(guards: list[SessionGuard]) -> list[tuple[str, Snippet]]:
     ]
 
 
-def say(host: LabHost, name: str, parameters: Snippet) -> str:
+def say(host: LabHost, parameters: Snippet) -> str:
     """What the scripted engine answers."""
-    answer = ScriptedEngine().answer(host, Submitted(parameters.render().text), Memory())
-    while True:
-        try:
-            host.world.clock.wait(next(answer))
-        except StopIteration as end:
-            return str(end.value)
+    return answer_now(host, parameters.render().text)
 
 
 def scripted(host: LabHost, asked: list[tuple[str, Snippet]]) -> Answers:
     """The answers of the scripted engine."""
-    return [(name, told(say(host, name, parameters))) for name, parameters in asked]
+    return [(name, told(say(host, parameters))) for name, parameters in asked]
 
 
 def executed(lab: Lab, name: str, asked: list[tuple[str, Snippet]], *, keep: tuple[str, ...] = ()) -> Answers:
@@ -155,6 +151,8 @@ def told(text: str, keep: tuple[str, ...] = ()) -> dict[str, Any]:
 
 def timeless(value: Any) -> Any:
     """Without the moments at which something was marked; a lease as what it says; a restart as that it was ordered."""
+    if isinstance(value, dict) and "step" in value:
+        return _question(value)
     if isinstance(value, dict):
         return {key: timeless(each) for key, each in value.items() if key != "at"}
     if isinstance(value, list | tuple):
@@ -168,6 +166,13 @@ def timeless(value: Any) -> Any:
     if isinstance(value, str) and value.startswith("it is "):
         return value.partition(", ")[2]
     return value
+
+
+def _question(asked: dict[str, Any]) -> dict[str, Any]:
+    """A question of the evidence, without its time, an error's words, and what PowerShell tells of itself."""
+    failure = asked["failure"]
+    value = asked["value"] if asked["step"] != "powershell" else asked["value"]["language"]
+    return {"step": asked["step"], "value": value, "failed": failure and failure["category"]}
 
 
 def state(host: LabHost) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from mpsbridge.models.sessions import AllowedSession, LogonMode, SessionGuard
+from mpsbridge.snippets.evidence import ReadEvidence
 from mpsbridge.snippets.failsafe import RegisterFailsafe, RemoveFailsafe
 from mpsbridge.snippets.lease import WriteLease
 from mpsbridge.snippets.logons import ReadLogonMode, SetLogonMode
@@ -83,6 +84,7 @@ STAYS = AllowedSession(id=3, born="20261125093000.000000+000")
 CALLS: dict[str, Snippet] = {
     "observe": Observe(programs=("winword",)),
     "look": Look(),
+    "evidence": ReadEvidence(),
     "stations": ListStations(),
     "logons": ReadLogonMode(),
     "logons-set": mode(LogonMode.DRAIN, LogonMode.ENABLED),

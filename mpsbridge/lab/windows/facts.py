@@ -32,6 +32,11 @@ class HostFacts:
     pending_reboot: tuple[str, ...] = ()
     powershell: str = "5.1.14393.0"
     jea: tuple[str, ...] = ()
+    account: str = ""
+    """Of whoever signs in, with its SID; else the host's own administrator, or an operator."""
+    account_sid: str = ""
+    members: tuple[tuple[str | None, str], ...] | None = None
+    """SID and kind of each member of Administrators, where they are not made from the sessions."""
     script_s: float = 0.0
     caller_session: int = 0
     restart_s: float = 30.0

@@ -16,6 +16,10 @@ MODE_RESTART_S = 5.0
 """From the order to switch MultiPoint's mode to the restart."""
 
 
+Captured = tuple[int, bytes, bytes]
+"""What a program was seen to do: its exit code, standard output and standard error."""
+
+
 class LabHost:
     """One host: its facts, and the state that acts change. Every method is called with the world's lock held."""
 
@@ -46,6 +50,8 @@ class LabHost:
         self.playback = playback
         """The lines of a captured ``quser`` table, shown (without the rows that have gone) instead of a printed one."""
         self.playback_qwinsta = playback_qwinsta
+        self._captured: Mapping[str, Captured] = {}
+        self._captured_of: tuple[object, ...] = ()
         self.events: list[str] = []
         """The entries of its Application log."""
         self.files = Files(self.now, folders or {})
@@ -69,6 +75,18 @@ class LabHost:
         """Who may log on, as ``change logon`` says; what was due to change it has done so."""
         self._settle()
         return self._logon_mode
+
+    def play(self, captured: Mapping[str, Captured]) -> None:
+        """Let programs print what they were seen to print, for as long as the sessions stay as they are now."""
+        self._captured, self._captured_of = captured, self._picture()
+
+    def captured(self, program: str) -> Captured | None:
+        """What a program was seen to print, where that still holds."""
+        found = self._captured.get(program)
+        return found if found is not None and self._picture() == self._captured_of else None
+
+    def _picture(self) -> tuple[object, ...]:
+        return tuple((each.id, each.user, each.state, each.session_name) for each in self.rows())
 
     def now(self) -> datetime:
         """The host's own clock, UTC."""

@@ -65,6 +65,8 @@ def calls_quser(text: str) -> bool:
 def quser(host: LabHost, arguments: list[str]) -> ProgramResult:
     """The table of users. Nobody on, and nothing one may see, read the same."""
     words, _ = _words(arguments)
+    if not words and (captured := host.captured("quser")) is not None:
+        return ProgramResult(*captured)
     table = tables.quser_bytes(host) if sees(host) else b""
     if words and table:
         found = _named(host, words[0])
@@ -80,11 +82,16 @@ def _rows(table: bytes, ids: Iterable[int]) -> bytes:
     return head + b"".join(row for row in rows if wanted & set(row[22:].split()))
 
 
-def qwinsta(host: LabHost, _: list[str]) -> ProgramResult:
-    """The table of sessions."""
-    if not sees(host):
-        return _failed(host, host.facts.sentences.no_session.format("*"))
-    return ProgramResult(out=tables.qwinsta_bytes(host))
+def qwinsta(host: LabHost, arguments: list[str]) -> ProgramResult:
+    """The table of sessions; of one that is named, its row."""
+    words, _ = _words(arguments)
+    if not words and (captured := host.captured("qwinsta")) is not None:
+        return ProgramResult(*captured)
+    found = _named(host, words[0]) if words else []
+    if not sees(host) or (words and not found):
+        return _failed(host, host.facts.sentences.no_session.format(words[0] if words else "*"))
+    table = tables.qwinsta_bytes(host)
+    return ProgramResult(out=_rows(table, {each.id for each in found}) if found else table)
 
 
 def logoff(host: LabHost, arguments: list[str]) -> ProgramResult:

@@ -6,12 +6,16 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from mpsbridge.lab.windows.accounts import elevated, noted_groups
+from mpsbridge.lab.windows.accounts import elevated, noted_at, noted_groups
+from mpsbridge.lab.windows.facts import HostFacts
 from mpsbridge.lab.windows.host import LabHost
 
 _CURRENT_VERSION = r"Registry::HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows\CurrentVersion"
+_WINDOWS_NT = r"Registry::HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows NT\CurrentVersion"
 _CONTROL = r"Registry::HKEY_LOCAL_MACHINE\SYSTEM\CurrentControlSet\Control"
-_INTERNATIONAL = r"Registry::HKEY_CURRENT_USER\Control Panel\International"
+_INTERNATIONAL = tuple(
+    rf"Registry::{hive}\Control Panel\International" for hive in ("HKEY_CURRENT_USER", r"HKEY_USERS\.DEFAULT")
+)
 _SESSION_DATA = rf"{_CURRENT_VERSION}\Authentication\LogonUI\SessionData" + "\\"
 _PENDING = {
     rf"{_CURRENT_VERSION}\Component Based Servicing\RebootPending": "RebootPending",
@@ -27,7 +31,7 @@ _GROUPS = re.compile(
 def registry_key(host: LabHost, key: str) -> dict[str, Any] | None:
     """The values of a registry key; ``None`` where there is no such key."""
     facts, patterns = host.facts, host.facts.patterns
-    if key == _INTERNATIONAL:
+    if key in _INTERNATIONAL:
         return {
             "sShortDate": patterns.short_date,
             "sShortTime": patterns.short_time,
@@ -35,6 +39,8 @@ def registry_key(host: LabHost, key: str) -> dict[str, Any] | None:
             "s2359": patterns.pm,
             "LocaleName": facts.culture,
         }
+    if key == _WINDOWS_NT:
+        return _version(facts)
     if key == rf"{_CONTROL}\Nls\CodePage":
         return {"OEMCP": str(facts.oem), "ACP": str(facts.ansi)}
     if key == rf"{_CONTROL}\Session Manager":
@@ -49,10 +55,27 @@ def registry_key(host: LabHost, key: str) -> dict[str, Any] | None:
         groups = noted_groups(host, session) if session and elevated(host) else None
         if session is None or groups is None:
             return None
-        return {f"Group{place}": sid for place, sid in enumerate(groups)} if noted["user"] else _filetime(session.born)
+        return (
+            {f"Group{place}": sid for place, sid in enumerate(groups)}
+            if noted["user"]
+            else _filetime(noted_at(session))
+        )
     if key == rf"{_CURRENT_VERSION}\Component Based Servicing\RebootInProgress":
         return {} if "RebootInProgress" in host.unready() else None
     return {} if _PENDING.get(key) in facts.pending_reboot else None
+
+
+def _version(facts: HostFacts) -> dict[str, str]:
+    """Which Windows it is: the build is that of its PowerShell, and the name the lab's own."""
+    build = (*facts.powershell.split("."), "", "", "")[2]
+    return {
+        "ProductName": "Windows of a make-believe host",
+        "EditionID": "ServerStandard",
+        "InstallationType": "Server",
+        "CurrentVersion": "6.3",
+        "CurrentBuild": build,
+        "UBR": "0",
+    }
 
 
 def _filetime(moment: datetime) -> dict[str, int]:

@@ -36,6 +36,9 @@ class LabSession:
     admin: bool = False
     admin_by_group: bool = False
     """An administrator as a member of the domain's group, and not by name."""
+    groups: tuple[str, ...] | None = None
+    """What Windows has noted of its user's groups, and when; else as the host's ``administrators`` say."""
+    groups_at: datetime | None = None
     client: str | None = None
     programs: tuple[str, ...] = ()
     """What runs in it beside the desktop."""

@@ -22,6 +22,7 @@ from mpsbridge.lab.windows.multipoint import multipoint as tell_multipoint
 from mpsbridge.lab.windows.processes import processes as all_processes
 from mpsbridge.lab.windows.programs import ProgramResult
 from mpsbridge.lab.windows.registry import registry_key
+from mpsbridge.lab.windows.services import services as tell_services
 from mpsbridge.lab.windows.tasks import RUNNING, BadTask, Task, read_task
 
 _MODE_WORDS = {"Console": "ConsoleMode", "MultiStation": "Normal"}
@@ -66,9 +67,7 @@ def administrators(host: LabHost, _: str) -> list[dict[str, str | None]]:
 
 def services(host: LabHost, _: str) -> list[dict[str, str]]:
     """The services that are there, and whether they run."""
-    desktop = "Stopped" if "TermService" in host.unready() else "Running"
-    agents = [{"Name": name, "Status": "Running"} for name in host.facts.agents]
-    return [{"Name": "TermService", "Status": desktop}, *agents]
+    return [{"Name": name, "Status": status} for name, status in tell_services(host).items()]
 
 
 def close(host: LabHost, number: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from mpsbridge.lab.engines.contract import Answer, Memory, Submitted, Terminating
 from mpsbridge.lab.engines.reader import NotACall, functions_in, last_call
-from mpsbridge.lab.engines.scripted import acting, failsafe, observing, ordering
+from mpsbridge.lab.engines.scripted import acting, failsafe, observing, ordering, telling
 from mpsbridge.lab.engines.scripted.observing import Arguments, Problems, Refusal, Result
 from mpsbridge.lab.windows.host import LabHost
 from mpsbridge.lab.windows.programs import calls_quser, quser
@@ -33,6 +33,7 @@ class _Known:
 _CALLS = {
     "get-mpsbridgeobservation": _Known("observe", observing.observe),
     "get-mpsbridgelook": _Known("look", observing.look),
+    "get-mpsbridgeevidence": _Known("evidence", telling.evidence),
     "get-mpsbridgestation": _Known("stations", observing.stations),
     "get-mpsbridgelogonmode": _Known("logons", observing.read_logons),
     "set-mpsbridgelogonmode": _Known("logons-set", acting.set_logons),
@@ -67,6 +68,16 @@ class ScriptedEngine:
                 category="ObjectNotFound",
             )
         return _run(host, known, {key.lower(): value for key, value in arguments.items()})
+
+
+def answer_now(host: LabHost, script: str) -> str:
+    """What a host answers to a script of ours, waits and all; raises ``Terminating``."""
+    answer = ScriptedEngine().answer(host, Submitted(script), Memory())
+    while True:
+        try:
+            host.world.clock.wait(next(answer))
+        except StopIteration as end:
+            return str(end.value)
 
 
 def _quser(host: LabHost) -> Answer:

@@ -11,13 +11,12 @@ import json
 from typing import Any
 
 from mpsbridge.lab.engines.scripted.lease import believed_lease
-from mpsbridge.lab.windows import tables
-from mpsbridge.lab.windows.accounts import NO_GROUP, administrators, caller, elevated, noted_groups, sees
+from mpsbridge.lab.windows.accounts import NO_GROUP, administrators, caller, elevated, noted_at, noted_groups, sees
 from mpsbridge.lab.windows.cim import MODES, cim
 from mpsbridge.lab.windows.host import LabHost
 from mpsbridge.lab.windows.multipoint import multipoint
 from mpsbridge.lab.windows.processes import alive, births
-from mpsbridge.lab.windows.sentences import printed
+from mpsbridge.lab.windows.programs import ProgramResult, quser, qwinsta
 from mpsbridge.lab.windows.sessions import LabSession
 
 NO_BOOT = "boot identity: this account cannot tell when the host started"
@@ -57,8 +56,8 @@ def look(host: LabHost, _: Arguments, problems: Problems) -> Result:
         "utc_offset_min": facts.utc_offset_min,
         "offset_until": None,
         "boot": boot(host),
-        "quser": _quser(host),
-        "qwinsta": _qwinsta(host),
+        "quser": program_answer(quser(host, [])),
+        "qwinsta": program_answer(qwinsta(host, [])),
         "oem": facts.oem,
         "ansi": facts.ansi,
         "births": [{"id": number, "born": born} for number, born in births(host).items()],
@@ -114,30 +113,15 @@ def _running(host: LabHost, programs: list[str]) -> list[dict[str, Any]]:
     ]
 
 
-def _program(out: bytes = b"", err: bytes = b"", code: int = 0) -> dict[str, Any]:
+def program_answer(printed: ProgramResult) -> dict[str, Any]:
+    """What a program has printed, as scripts send it home."""
     return {
-        "exit": code,
-        "out": base64.b64encode(out).decode(),
-        "err": base64.b64encode(err).decode(),
+        "exit": printed.exit,
+        "out": base64.b64encode(printed.out).decode(),
+        "err": base64.b64encode(printed.err).decode(),
         "timed_out": False,
         "problem": None,
     }
-
-
-def _none(host: LabHost, sentence: str) -> dict[str, Any]:
-    return _program(err=printed((sentence.format("*"),), host.facts.oem), code=1)
-
-
-def _quser(host: LabHost) -> dict[str, Any]:
-    """Nobody on, and nothing one may see, read the same: exit 1, and a sentence on standard error."""
-    table = tables.quser_bytes(host) if sees(host) else b""
-    return _program(table) if table else _none(host, host.facts.sentences.nobody)
-
-
-def _qwinsta(host: LabHost) -> dict[str, Any]:
-    if not sees(host):
-        return _none(host, host.facts.sentences.no_session)
-    return _program(tables.qwinsta_bytes(host))
 
 
 def _members(host: LabHost, problems: Problems) -> list[dict[str, Any]] | None:
@@ -155,7 +139,7 @@ def _noted_groups(host: LabHost, session: LabSession) -> dict[str, Any]:
     if noted is None or host.facts.administrators == "unreadable":
         return {"groups": None, "groups_at": None}
     theirs = [sid for sid in ("S-1-5-32-544", *(sid for _, sid, _ in administrators(host))) if sid in noted]
-    return {"groups": theirs, "groups_at": cim(session.born)}
+    return {"groups": theirs, "groups_at": cim(noted_at(session))}
 
 
 def stations(host: LabHost, _: Arguments, __: Problems) -> Result:
