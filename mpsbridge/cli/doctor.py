@@ -23,6 +23,7 @@ from mpsbridge.models.outcomes import Done, Outcome
 from mpsbridge.models.targets import Target
 from mpsbridge.operations.diagnosis import Diagnosis, diagnose, evidence_of, in_full
 from mpsbridge.operations.outcomes import without_value
+from mpsbridge.settings import Output
 
 MOST_NAMES, MOST_HOSTS, MOST_LINES = 40, 3, 30
 """Of a file that is to be written, so much is shown; all of it stands in the file."""
@@ -37,11 +38,17 @@ def doctor(call: Call, hosts: Sequence[str], save: Path | None, shard: str | Non
     targets = call.targets(hosts, shard=shard)
     with open_reading(call, targets) as reading:
         outcomes = gather(call, reading, diagnose if save is None else in_full, keep=True)
-        for_programs(call, outcomes)
-        _show(call, outcomes)
         failed = any(found.fault for _, found in _done(outcomes))
         code = reading.verdict(outcomes).exit_code or int(failed)
-        return (_save(call, save, targets, outcomes, yes=yes) if save is not None else 0) or code
+        # A person sees the steps before the question; a program gets the answer, or the error of a no, and not both.
+        for_people = call.settings.output is Output.TABLE
+        if for_people:
+            _show(call, outcomes)
+        saved = _save(call, save, targets, outcomes, yes=yes) if save is not None else 0
+        for_programs(call, outcomes)
+        if not for_people:
+            _show(call, outcomes)
+        return saved or code
 
 
 def _done(outcomes: Sequence[Outcome[Diagnosis]]) -> list[tuple[str, Diagnosis]]:
@@ -124,15 +131,11 @@ def _save(
 
 def _show_file(call: Call, evidence: Disguised) -> None:
     """Beside the answer: which names become which, and the tables as they will stand in the file."""
-    say = call.terminal.note
     shown = evidence.names[:MOST_NAMES]
-    say("names, and what stands for them in the file:")
-    for name, other in shown:
-        say(f"  {name:<24} {other}")
+    said = ["names, and what stands for them in the file:", *(f"  {name:<24} {other}" for name, other in shown)]
     if more := len(evidence.names) - len(shown):
-        say(f"  ... and {counted(more, 'other name')}")
+        said.append(f"  ... and {counted(more, 'other name')}")
     for host in evidence.file.hosts[:MOST_HOSTS]:
         for table, lines in host.tables.items():
-            say(f"{table} of {host.host}:")
-            for line in lines[:MOST_LINES]:
-                say(f"  {line}")
+            said += [f"{table} of {host.host}:", *(f"  {line}" for line in lines[:MOST_LINES])]
+    call.terminal.lines("\n".join(said))

@@ -52,24 +52,27 @@ class Pseudonyms:
     def __init__(self, names: Iterable[str], *, pages: Sequence[str] = (), chance: random.Random | None = None) -> None:
         self._chance = chance or random.SystemRandom()
         self._pages = ("utf-8", *sorted(set(pages) - {"utf-8"}))
-        self._names = {name.lower(): name for name in names if _letters(name) and not is_well_known(name)}
+        self._names = {_small(name): name for name in names if _letters(name) and not is_well_known(name)}
         self._made: dict[str, str] = {}
         self._numbers: dict[str, str] = {}
-        found = [name for low, name in self._names.items() if len(low) >= SHORTEST and not is_word_of_windows(name)]
-        self._in_text = _whole(found)
-        self._any = _whole([name for low, name in self._names.items() if len(low) >= SHORTEST])
+        longest_first = sorted((low for low in self._names if len(low) >= SHORTEST), key=len, reverse=True)
+        self._any = longest_first
+        self._in_text = [low for low in longest_first if not is_word_of_windows(low)]
         for name in sorted(self._names.values(), key=len, reverse=True):
             self._make(name)
 
     def of(self, name: str) -> str:
         """What a whole name becomes, capitalised as it is; one that is not known, or well known, stays."""
-        made = self._made.get(name.lower())
+        made = self._made.get(_small(name))
         return name if made is None else "".join(map(_cased, name, made))
 
     def within(self, text: str) -> str:
         """A text with each name in it replaced, and SIDs and addresses that tell a computer or a person."""
-        if self._in_text is not None:
-            text = self._in_text.sub(self._found, text)
+        pieces, done = [], 0
+        for start, end in _places(text, self._in_text):
+            pieces += [text[done:start], self.of(text[start:end])]
+            done = end
+        text = "".join([*pieces, text[done:]])
         text = _SID.sub(self._sid, text)
         return _IPV6.sub(self._address, _IPV4.sub(self._address, text))
 
@@ -78,14 +81,9 @@ class Pseudonyms:
         """Each name and what it becomes, for the person who has the names anyway."""
         return sorted((name, self.of(name)) for name in self._names.values())
 
-    def _found(self, found: re.Match[str]) -> str:
-        if found[0].lower() not in self._made:  # capitals that Unicode folds and Python does not
-            self._make(found[0])
-        return self.of(found[0])
-
     def _make(self, name: str) -> None:
         """Draw another name; what is the beginning of a longer one, cut at a column's end, is so afterwards, too."""
-        low = name.lower()
+        low = _small(name)
         if USER_COLUMN - 1 <= width(name) <= USER_COLUMN:
             longer = next((each for each in self._made if len(each) > len(low) and each.startswith(low)), None)
             if longer is not None:
@@ -96,7 +94,7 @@ class Pseudonyms:
         for _ in range(TRIES):
             drawn = "".join(map(self._draw, name))
             is_free = drawn.casefold() not in taken and not is_word_of_windows(drawn)
-            if is_free and not (self._any and self._any.search(drawn)):
+            if is_free and not _places(drawn, self._any):
                 break
         self._made[low] = drawn
 
@@ -159,12 +157,27 @@ def _letters(name: str) -> bool:
     return any(map(str.isalnum, name))
 
 
-def _whole(names: Sequence[str]) -> re.Pattern[str] | None:
-    """What finds any of the names as a whole word."""
-    if not names:
-        return None
-    longest_first = sorted(names, key=len, reverse=True)
-    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)", re.IGNORECASE)
+def _small(text: str) -> str:
+    """The text in small letters, each character at its place."""
+    return "".join(each.lower() if len(each.lower()) == 1 else each for each in text)
+
+
+def _places(text: str, names: Sequence[str]) -> list[tuple[int, int]]:
+    """Where one of the names stands as whole words, in order; of two that overlap the first of ``names``."""
+    small, taken = _small(text), list[tuple[int, int]]()
+    for name in names:
+        start = small.find(name)
+        while start >= 0:
+            end = start + len(name)
+            alone = not (_is_word(small[start - 1 : start]) or _is_word(small[end : end + 1]))
+            if alone and all(end <= other or start >= after for other, after in taken):
+                taken.append((start, end))
+            start = small.find(name, start + 1)
+    return sorted(taken)
+
+
+def _is_word(character: str) -> bool:
+    return character.isalnum() or character == "_"
 
 
 @cache

@@ -1,7 +1,8 @@
 """What every part of the procedure on one host shares: the host, the record, the clock, and how a step is sent.
 
 Rules: the intent of every step that changes something is in the journal before it is sent, its outcome after; a step
-whose fate is not known stays without an outcome; no part waits but by :meth:`ProcedureContext.pause`, which a stop
+whose fate is not known stays without an outcome, and is sent again only where a look shows that it did not run and it
+cannot begin any more; no part waits but by :meth:`ProcedureContext.pause`, which a stop
 ends at once; an observer that fails can neither stop nor delay the procedure: that is one of the ``problems``, once.
 """
 
@@ -13,14 +14,15 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol, TypeVar
 
 from mpsbridge.clock import Clock
-from mpsbridge.errors import AnotherComputer, HostReleased, MpsBridgeError, RemoteError, Stopped
+from mpsbridge.errors import AnotherComputer, HostReleased, JournalLost, MpsBridgeError, RemoteError, Stopped
 from mpsbridge.models.sessions import AllowedSession, LogonMode, Logons, Observation, Session, SessionResult
 from mpsbridge.planning.lease import is_ending
 from mpsbridge.planning.policy import Policy
-from mpsbridge.procedure.looks import PAUSES_S, ask_again
+from mpsbridge.procedure.looks import PAUSES_S, ask_again, may_be_mended
 from mpsbridge.procedure.notices import sender_of
 from mpsbridge.procedure.past import Past, check_computer, ended_by_others
 from mpsbridge.runs.events import (
+    AnswerLost,
     AnyHappening,
     Event,
     Happening,
@@ -29,7 +31,6 @@ from mpsbridge.runs.events import (
     Phase,
     Progress,
     RestartedByOthers,
-    Step,
     StepSent,
 )
 from mpsbridge.runs.recording import BestEffort, Record, recorded
@@ -38,6 +39,8 @@ from mpsbridge.snippets.fields import LeaseDemand
 from mpsbridge.snippets.lease import LeaseAnswer
 from mpsbridge.snippets.power import ModeAnswer, PowerAnswer
 
+BEGUN_S = 15.0
+"""Seconds that a script which began at the last moment may need until what it does can be seen."""
 T = TypeVar("T")
 H = TypeVar("H", bound=Happening)
 Identity = tuple[int, datetime | None]
@@ -55,6 +58,9 @@ class HostActions(Protocol):
     ``lease="held"``: only while this run's own lease is there, so that no script of it comes late when the host has
     been given back.
     """
+
+    timeout_s: float
+    """How long a step may take; the host begins none that is older."""
 
     @property
     def name(self) -> str:
@@ -218,7 +224,7 @@ class ProcedureContext:
         pause_s = PAUSES_S[number - 2]
         if self.stop.is_set() or self.clock.monotonic() + pause_s > self._deadline:
             return False
-        self.tell(LookRepeated(why=str(error), error=error.kind, number=number))
+        self.tell(LookRepeated(why=str(error), error=error.kind, look=number))
         self.pause(pause_s)
         return True
 
@@ -272,10 +278,67 @@ class ProcedureContext:
         """The host's own time, in its own offset, as the last look told it."""
         return (self.clock.now() + self._ahead).astimezone(self._zone or UTC)
 
-    def step(self, sent: StepSent, act: Callable[[], T]) -> T:
-        """Send one step: intent before, outcome after."""
-        touches_people = sent.step.disrupts or sent.step is Step.MESSAGE
+    def step(
+        self,
+        sent: StepSent,
+        act: Callable[[], T],
+        *,
+        shows: Callable[[Observation], T | None] | None = None,
+        is_marked: bool = False,
+    ) -> T:
+        """Send one step: intent before, outcome after.
 
+        Where ``shows`` is given and the answer is lost, a look tells what became of the step: ``shows`` reads the
+        answer in it, or nothing. Once the host would not begin the step any more, nothing means that it did not run, so
+        it is sent once more; without that wait where it ``is_marked``: then the host does nothing a second time.
+        """
+        doubt = self.in_doubt, self.disrupted
+        try:
+            return self._send(sent, act)
+        except MpsBridgeError as lost:
+            if shows is None or not may_be_mended(lost):
+                raise
+            answer = self._settled(sent, lost, shows, is_marked=is_marked)
+            is_known = answer is not None or not lost.may_have_run or not sent.step.touches_people
+        try:
+            self.in_doubt, self.disrupted = doubt
+            return answer if answer is not None else self._send(sent, act)
+        except MpsBridgeError as error:
+            if not is_known:  # of the first one
+                self.in_doubt = error.may_have_run = True
+                self.disrupted |= sent.step.disrupts
+            raise
+
+    def _settled(
+        self, sent: StepSent, lost: MpsBridgeError, shows: Callable[[Observation], T | None], *, is_marked: bool
+    ) -> T | None:
+        """What a look shows of a step without an answer; nothing where it did not run, for certain.
+
+        Raises ``lost`` where nobody can tell.
+        """
+        try:
+            self.tell(AnswerLost(step=sent.step, why=str(lost), error=lost.kind))
+            if not lost.may_have_run:
+                self.pause(PAUSES_S[0])
+                return None
+            answer = shows(self._look_aside())
+            if answer is None:
+                self.pause(PAUSES_S[-1] if is_marked else self.host.timeout_s + BEGUN_S)
+                answer = shows(self._look_aside())
+        except JournalLost:
+            raise
+        except MpsBridgeError as error:
+            raise lost from error
+        return answer
+
+    def _look_aside(self) -> Observation:
+        """A look at which nothing is done but looking."""
+        seen = ask_again(self.host.look, self._wait_to_ask)
+        self._check_computer(seen)
+        self.lease_text = seen.lease
+        return seen
+
+    def _send(self, sent: StepSent, act: Callable[[], T]) -> T:
         def send() -> T:
             self.has_sent = True
             return act()
@@ -285,12 +348,14 @@ class ProcedureContext:
         except BaseException as error:
             may_have_run = not isinstance(error, MpsBridgeError) or error.may_have_run
             self.disrupted |= sent.step.disrupts and may_have_run
-            self.in_doubt |= may_have_run and touches_people
+            self.in_doubt |= may_have_run and sent.step.touches_people
             if self.holds_lease and not may_have_run:
                 self.check_held(error)
             raise
         self.disrupted |= sent.step.disrupts
-        self.in_doubt |= touches_people and isinstance(self._journal, BestEffort) and self._journal.is_incomplete
+        self.in_doubt |= (
+            sent.step.touches_people and isinstance(self._journal, BestEffort) and self._journal.is_incomplete
+        )
         return answer
 
     def check_held(self, refused: BaseException) -> None:
@@ -298,8 +363,7 @@ class ProcedureContext:
         if not isinstance(refused, RemoteError):
             return
         try:
-            seen = ask_again(self.host.look, self._wait_to_ask)
-            self._check_computer(seen)
+            seen = self._look_aside()
         except MpsBridgeError:
             return  # then the refusal is all that is known
         self._check_is_ours(seen)

@@ -3,7 +3,7 @@
 Rules: a look changes nothing, so asking again can do no harm, and one that fails leaves nothing in doubt; at most
 :data:`LOOKS` in all for one look, each on a new connection (:class:`mpsbridge.host.Host` lets go of a broken one); what
 the host itself has said (a refused sign-in, a right that is missing, a table that cannot be read) is not asked again.
-Acts never come here.
+Acts never come here: what became of one is seen by a look.
 """
 
 from __future__ import annotations

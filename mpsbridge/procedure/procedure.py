@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from mpsbridge.errors import JournalLost, MpsBridgeError, Refused, Unexpected
-from mpsbridge.models.sessions import GONE_APART_S, Observation, Result, SessionResult
+from mpsbridge.models.sessions import GONE_APART_S, Observation, Result, Session, SessionResult
 from mpsbridge.procedure.cancellation import call_off
-from mpsbridge.procedure.context import ProcedureContext
+from mpsbridge.procedure.context import ProcedureContext, identity
 from mpsbridge.procedure.reservation import Reservation
 from mpsbridge.procedure.restart import Restart, half_dead
 from mpsbridge.procedure.sessions import SessionLedger, after_reset
@@ -133,15 +133,33 @@ def _end(context: ProcedureContext, people: SessionLedger) -> None:
         raise Refused(f"nobody was ended: session {who} saw no notice (--unwarned-ok ends it all the same)")
     if not ready:
         return
+    _log_off(context, people, ready)
+
+
+def _log_off(context: ProcedureContext, people: SessionLedger, ready: Sequence[Session]) -> None:
+    """Order them to log off. Where the answer is lost, only who is there when the order cannot begin any more gets it
+    again: the very same sessions, as the host itself makes sure.
+    """
+    left = list(ready)
+
+    def shows(seen: Observation) -> tuple[SessionResult, ...] | None:
+        nonlocal left
+        there = {identity(one) for one in people.recognised(seen)}
+        left = [one for one in left if identity(one) in there]
+        return None if left else ()
+
     try:
         results = context.step(
             StepSent(step=Step.LOGOFF, sessions=tuple(one.id for one in ready)),
-            lambda: context.host.log_off(ready, run=context.run, lease="held"),
+            lambda: context.host.log_off(left, run=context.run, lease="held"),
+            shows=None if context.policy.asks_again else shows,  # it may be in use again by then (W42)
         )
     except MpsBridgeError as error:
         if error.may_have_run:
             people.are_in_doubt(ready)
         raise
+    answered = {identity(one.session) for one in results}
+    people.are_in_doubt([one for one in ready if identity(one) not in answered])
     people.was_ended(results)
     _check_held(context, results)
 

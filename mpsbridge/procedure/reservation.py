@@ -200,7 +200,7 @@ class Reservation:
         """Write what was found and set. Raises ``HostReleased`` where the host has left this run."""
         if not self._change(lambda held: held.model_copy(update=logons)):
             why = ended_by_others(self._context.lease_text, self._context.run)
-            raise HostReleased(why) if why else RemoteError("the lease cannot be read any more")
+            raise HostReleased(why) if why else RemoteError("the lease cannot be read any more", may_have_run=False)
 
     def _set_failsafe(self, *, found: LogonMode, to: LogonMode) -> None:
         context = self._context
@@ -210,6 +210,7 @@ class Reservation:
         answer = context.step(
             StepSent(step=Step.FAILSAFE),
             lambda: context.host.set_failsafe(found=found, to=to, owner=context.owner, run=context.run),
+            shows=lambda _: None,  # no look tells, and the same task may take its own place
         )
         if not answer.registered:
             raise RemoteError(f"the failsafe could not be set{_STAY_OPEN}", may_have_run=False)
@@ -249,7 +250,7 @@ class Reservation:
         """Set logons while this run holds the host. Raises ``RemoteError`` where others did at the same moment."""
         done = self._set_logons(mode, expected=expected, lease="held")
         if done.mode is not mode:
-            raise RemoteError(f"logons are {done.mode} after they were set to {mode}")
+            raise RemoteError(f"logons are {done.mode} after they were set to {mode}", may_have_run=False)
         if done.was is not expected:
             self._leave_logons()
 
@@ -267,6 +268,7 @@ class Reservation:
         return context.step(
             StepSent(step=Step.LOGONS, logons=mode),
             lambda: context.host.set_logons(mode, expected=expected, run=context.run, lease=lease),
+            shows=lambda seen: Logons(mode=mode, was=expected) if seen.logon_mode is mode else None,
         )
 
     def _write(self, text: str | None, *, expected: str | None) -> LeaseAnswer:
@@ -274,7 +276,9 @@ class Reservation:
         context = self._context
         try:
             answer = context.step(
-                StepSent(step=Step.LEASE), lambda: context.host.set_lease(text, expected=expected, run=context.run)
+                StepSent(step=Step.LEASE),
+                lambda: context.host.set_lease(text, expected=expected, run=context.run),
+                shows=lambda seen: _written(text, seen),
             )
         except MpsBridgeError as error:
             if error.may_have_run and text is not None:
@@ -297,13 +301,14 @@ class Reservation:
             becomes = change(found)
             if self._write(becomes.text() if becomes else None, expected=text).changed:
                 return True
-        raise RemoteError("the lease was changed again and again at the same moment")
+        raise RemoteError("the lease was changed again and again at the same moment", may_have_run=False)
 
     def _leave_logons(self) -> NoReturn:
         """Others want them as they are."""
         if self._lease is not None:
             self._lease = self._lease.model_copy(update={"set": None})
-        raise RemoteError("somebody else set logons at the same moment; look who, then begin again")
+        why = "somebody else set logons at the same moment; look who, then begin again"
+        raise RemoteError(why, may_have_run=False)
 
     def give_back(self, call_off: Callable[[], None]) -> None:
         """Restore logons, remove the failsafe, release the lease; what fails is said and hides nothing.
@@ -397,7 +402,11 @@ class Reservation:
 
     def _remove_failsafe(self) -> None:
         context = self._context
-        context.step(StepSent(step=Step.FAILSAFE_REMOVE), lambda: context.host.remove_failsafe(run=context.run))
+        context.step(
+            StepSent(step=Step.FAILSAFE_REMOVE),
+            lambda: context.host.remove_failsafe(run=context.run),
+            shows=lambda _: None,  # no look tells, and what is gone can be removed again
+        )
 
     def _release(self) -> None:
         """Remove the lease as it is now, with whatever marks the notices left in it."""
@@ -418,3 +427,13 @@ class Reservation:
             if mark.mark != "failed"
         ]
         self._context.note(NoticesMarked(marks=tuple(sent)))
+
+
+def _written(text: str | None, seen: Observation) -> LeaseAnswer | None:
+    """That a lease is what it was to become, but for marks of notices that came since; nothing where it is not."""
+    wanted, found = read_lease(text), read_lease(seen.lease)
+    if isinstance(wanted, Lease) and isinstance(found, Lease):
+        wanted = wanted.model_copy(update={"notices": found.notices})
+    if wanted != found:
+        return None
+    return LeaseAnswer(now=to_cim(seen.observed), changed=True, lease=seen.lease)

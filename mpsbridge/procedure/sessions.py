@@ -19,6 +19,7 @@ from mpsbridge.runs.events import SessionJudged, SessionSettled
 
 OF_A_WHOLE_LOOK = ("user", "account", "admin", "station", "client")
 """What a small look does not tell of a session."""
+GONE_SINCE = "gone since its log-off was ordered"
 HANGS = "the log-off that was ordered before still hangs"
 RESTARTED = "the host has restarted since"
 BY_FORCE = "reset by force: the profile may not have been saved"
@@ -100,8 +101,7 @@ class SessionLedger:
             for session in self._context.past.in_doubt
             if identity(session) not in there and session.id not in hanging
         ]
-        text = "gone since its log-off was ordered"
-        self.settle([SessionResult(session=session, result=Result.GONE, text=text) for session in gone])
+        self.settle([SessionResult(session=session, result=Result.GONE, text=GONE_SINCE) for session in gone])
 
     def settle_restarted(self) -> None:
         """The host has restarted: no session from before is there any more."""
@@ -261,6 +261,8 @@ class SessionLedger:
             if known.result is Result.UNKNOWN and self._is_gone(who, seen):
                 ours = who in self._begun | self._reset
                 alone = RESTARTED if self._context.was_restarted else "left by themselves"
+                if who in self._in_doubt_now:
+                    alone = GONE_SINCE
                 text = BY_FORCE if who in self._reset else "" if ours else alone
                 result = Result.ENDED if ours else Result.GONE
                 absent.append(known.model_copy(update={"result": result, "text": text}))

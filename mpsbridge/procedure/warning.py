@@ -126,6 +126,8 @@ def send_notice(
                 marks=tuple(MarkTold(id=id, born=born, notice=mark, mark="sending") for id, born, mark in keys),
             ),
             lambda: context.host.message(whom, text, display_s=display_s, run=context.run, notice=mark),
+            shows=lambda _: None,
+            is_marked=True,
         )
     except MpsBridgeError as error:
         if error.may_have_run:

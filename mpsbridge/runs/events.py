@@ -88,6 +88,11 @@ class Step(StrEnum):
         """Whether it ends sessions or takes the host down."""
         return self in {Step.LOGOFF, Step.RESET} or self.takes_host_down
 
+    @property
+    def touches_people(self) -> bool:
+        """Whether people see it, or lose something by it."""
+        return self.disrupts or self is Step.MESSAGE
+
 
 class Happening(Frozen):
     """What all of them have: a name, and the phase in which it happened where there was one."""
@@ -244,18 +249,33 @@ class Looked(Happening):
 
 
 class LookRepeated(Happening):
-    """The answer to a look was lost on the way, so look ``number`` of the same is taken; ``error`` is the kind."""
+    """The answer to a look was lost on the way, so the second or third (``look``) is taken; ``error`` is the kind."""
 
     is_detail: ClassVar[bool] = True
 
     event: Literal["look-repeated"] = "look-repeated"
     why: str
     error: str
-    number: int
+    look: int
 
     def text(self) -> str:
         """Which look comes now, and why."""
-        return f"a look was lost, look {self.number} follows{_in_brackets(self.why)}"
+        return f"a look was lost, look {self.look} follows{_in_brackets(self.why)}"
+
+
+class AnswerLost(Happening):
+    """The answer to a step was lost on the way; a look tells what became of it. ``error`` is the kind."""
+
+    is_detail: ClassVar[bool] = True
+
+    event: Literal["answer-lost"] = "answer-lost"
+    step: Step
+    why: str
+    error: str
+
+    def text(self) -> str:
+        """Which step, and why."""
+        return f"the answer to {self.step} was lost, a look tells what became of it{_in_brackets(self.why)}"
 
 
 _MEANT = {
@@ -633,6 +653,7 @@ AnyHappening = Annotated[
     | StepUnanswered
     | Looked
     | LookRepeated
+    | AnswerLost
     | SessionJudged
     | EndAnnounced
     | Resumed

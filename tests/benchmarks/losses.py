@@ -112,7 +112,7 @@ def one_run(number: int, chance: float, rng: random.Random, folder: Path) -> Run
 
 def _was_lost_thrice(told: Sequence[Happening]) -> bool:
     """Whether the last look that was taken for the third time was lost, too, so that the host is given back."""
-    thrice = [place for place, one in enumerate(told) if isinstance(one, LookRepeated) and one.number == LOOKS]
+    thrice = [place for place, one in enumerate(told) if isinstance(one, LookRepeated) and one.look == LOOKS]
     return bool(thrice) and _is_given_back(told[thrice[-1] + 1 :])
 
 

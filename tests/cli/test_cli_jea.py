@@ -126,7 +126,7 @@ def test_w34_what_no_role_includes_says_who_can_do_it() -> None:
             host.run(CALLS[snippet.name])
         told[snippet.name] = caught.value.hint
     whole = {name for name, hint in told.items() if "without --configuration" in hint}
-    assert whole == {"lease", "failsafe", "failsafe-remove", "power", "mode"}
+    assert whole == {"evidence", "lease", "failsafe", "failsafe-remove", "power", "mode"}
     assert {hint for name, hint in told.items() if name not in whole} == {NotPublished.default_hint}
 
 

@@ -54,7 +54,7 @@ def inventory(tmp_path: Path) -> Path:
         ("mpsbridge logons ts1 --set en", ["enabled"]),
         ("mpsbridge render log", ["logons", "logons-set", "logoff"]),
         ("mpsbridge docs sig", ["signing-in"]),
-        ("mpsbridge schema ev", ["events"]),
+        ("mpsbridge schema ev", ["events", "evidence"]),
         ("mpsbridge sessions t", []),
         ("mpsbridge history 2", []),
     ],

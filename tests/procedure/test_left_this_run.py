@@ -97,6 +97,19 @@ def test_a_host_that_a_person_begins_to_give_back_is_left_before_anybody_else_is
     assert clean(host)
 
 
+def test_logons_that_others_set_at_the_same_moment_leave_nothing_in_doubt(stage: Stage, host: FakeHost) -> None:
+    """The host has said what they are: it was once told as unknown."""
+
+    def before(step: str) -> None:
+        if step == "logons-set" and host.mode is LogonMode.ENABLED:
+            host.mode = LogonMode.DISABLED
+
+    host.before_step = before
+    with pytest.raises(RemoteError, match="logons are disabled after they were set to drain") as failed:
+        stage.run()
+    assert not failed.value.may_have_run
+
+
 def test_a_refusal_for_another_reason_stays_what_it_is(stage: Stage, host: FakeHost) -> None:
     host.faults["failsafe"] = ("before", RemoteError("no task scheduler", may_have_run=False))
     with pytest.raises(RemoteError, match="no task scheduler"):

@@ -283,7 +283,7 @@ STEPS = ["lease", "failsafe", "logons-set", "message", "logoff"]
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_whatever_breaks_nothing_is_left_behind(stage: Stage, host: FakeHost, step: str, when: str) -> None:
-    host.faults[step] = (when, lost())
+    host.lose(step, when)
     with pytest.raises(MpsBridgeError):
         stage.run()
     assert clean(host)
@@ -292,7 +292,7 @@ def test_whatever_breaks_nothing_is_left_behind(stage: Stage, host: FakeHost, st
 
 @pytest.mark.parametrize("step", ["logoff", "message", "logons-set"])
 def test_what_is_known_not_to_have_run_is_recorded_so(stage: Stage, host: FakeHost, step: str) -> None:
-    host.faults[step] = ("before", Unreachable("no route"))
+    host.lose(step, "before", Unreachable("no route"))
     with pytest.raises(NotSent):
         stage.run()
     assert stage.journal.unanswered("r-1") == []
@@ -300,7 +300,7 @@ def test_what_is_known_not_to_have_run_is_recorded_so(stage: Stage, host: FakeHo
 
 @pytest.mark.parametrize("step", ["logoff", "message", "logons-set"])
 def test_what_may_have_run_stays_without_an_outcome(stage: Stage, host: FakeHost, step: str) -> None:
-    host.faults[step] = ("after", lost())
+    host.lose(step)
     with pytest.raises(Interrupted):
         stage.run()
     assert steps_in(stage.journal.unanswered("r-1")) == [step]
@@ -499,7 +499,7 @@ def test_w26_a_host_that_never_comes_back_is_unknown_and_told_once(stage: Stage,
 def test_w25_an_order_whose_answer_is_lost_is_seen_through(
     stage: Stage, host: FakeHost, then: Then, step: str, outcome: str
 ) -> None:
-    host.faults[step] = ("after", lost())
+    host.lose(step)
     assert stage.run(then=then, warn_s=()).outcome == outcome
     assert len([what for what, _ in host.record if what == "down"]) == 1
     assert steps_in(stage.journal.unanswered("r-1")) == [step]

@@ -14,6 +14,7 @@ from support.storytelling import HOUR_S, acts, policy, somebody, tell, until
 from support.wire import Fate, Fault
 
 from mpsbridge.lab.engines.scripted import observing
+from mpsbridge.procedure.looks import LOOKS
 from mpsbridge.runs.events import OrderGiven, OthersOrder, Step, StepAnswered
 
 
@@ -53,6 +54,8 @@ def test_w19_what_would_close_logons_late_finds_the_host_given_back(story: Story
     """The link breaks while logons are closed, and the script begins only when all has been given back."""
     somebody(story)
     story.wire.faults.append(Fault("logons-set", Fate.LATE, late_s=20))
+    if ends == "by itself":
+        story.wire.faults += [Fault("look", Fate.LOST)] * LOOKS  # else a look would tell, and the run go on
     run = story.begin(policy(), story.boxes[0])
     if ends == "by a release":
         until(story, "logons-set")
@@ -128,7 +131,7 @@ def test_w17_a_run_that_takes_over_and_cannot_set_its_own_mode_gives_back_what_t
     second = story.begin(policy(take_over=True), story.boxes[1])
     for _ in range(lost - 1):
         until(story, "logons-set")
-    story.wire.faults.append(Fault("logons-set", Fate.LOST))
+    story.wire.faults += [Fault("logons-set", Fate.LOST), *[Fault("look", Fate.LOST)] * LOOKS]
     story.pass_time(HOUR_S)
     assert "link broke" in str(second.lives[-1].error)
     assert story.host.logon_mode == "enabled"

@@ -106,11 +106,11 @@ def test_a_new_shell_that_does_not_open(do: str, calls: ForkedCalls, tmp_path: P
         judge(stage, stage.begin("--timeout", "2s" if do == "hang" else "20s"))
 
 
-def test_a_host_that_never_answers_again(calls: ForkedCalls, tmp_path: Path) -> None:
+def test_a_host_that_never_answers_to_a_log_off(calls: ForkedCalls, tmp_path: Path) -> None:
     rule = {"step": "receive", "call": "Close-MpsbridgeSession", "do": "hang"}
     with staged("restart", calls, tmp_path / "host", [rule]) as stage:
         found = stage.begin("--timeout", "2s")
-        assert found.code == 4, found.printed
+        assert found.code == 0, found.printed  # looks have told what became of it
         judge(stage, found)
 
 

@@ -25,6 +25,7 @@ from mpsbridge.models.sessions import (
     to_cim,
 )
 from mpsbridge.planning.lease import Lease, NoticeMark, read_lease
+from mpsbridge.procedure.looks import LOOKS
 from mpsbridge.procedure.notices import end_of
 from mpsbridge.snippets.failsafe import FailsafeAnswer
 from mpsbridge.snippets.fields import LeaseDemand
@@ -72,6 +73,7 @@ class FakeHost:
 
     clock: FakeClock
     name: str = "ts1"
+    timeout_s: float = 60.0
     people: dict[int, Person] = field(default_factory=dict)
     mode: LogonMode = LogonMode.ENABLED
     lease: str | None = None
@@ -88,6 +90,8 @@ class FakeHost:
     ended_disconnected: set[str] = field(default_factory=set)
     forced_after: dict[str, float] = field(default_factory=dict)
     """Seconds from the order to log off until the reset."""
+    _lost_for_good: str = ""
+    _lost_looks: int = 0
     stayed: set[str] = field(default_factory=set)
     """Who was reset, and was still there after that."""
     others_order: str | None = None
@@ -367,14 +371,30 @@ class FakeHost:
 
     # Faults.
 
+    def lose(self, step: str, when: str = "after", error: MpsBridgeError | None = None) -> None:
+        """Fail at a step and at what would tell what became of it: its second sending, and the looks after it."""
+        self.faults[step] = (when, error or lost())
+        self._lost_for_good = step
+
     def _fault(self, step: str) -> None:
         self.before_step(step)
-        if step in self.faults and self.faults[step][0] == "before":
-            raise self.faults.pop(step)[1]
+        if step == "look" and self._lost_looks:
+            self._lost_looks -= 1
+            raise lost()
+        self._strike(step, "before")
 
     def _late_fault(self, step: str) -> None:
-        if step in self.faults and self.faults[step][0] == "after":
-            raise self.faults.pop(step)[1]
+        self._strike(step, "after")
+
+    def _strike(self, step: str, when: str) -> None:
+        if step not in self.faults or self.faults[step][0] != when:
+            return
+        error = self.faults[step][1]
+        if self._lost_for_good == step:  # once more, or never again where nobody can know
+            self._lost_for_good, self._lost_looks = "", LOOKS if error.may_have_run else 0
+            if not error.may_have_run:
+                raise error
+        raise self.faults.pop(step)[1]
 
 
 def born_of(person: Person) -> str | None:

@@ -13,7 +13,7 @@ from mpsbridge.models.then import Then
 from mpsbridge.reports.summary import judge, make_report
 from mpsbridge.runs.journal import Entry, Journal, Run
 from support.fake_clock import FakeClock
-from support.fake_host import FakeHost, lost
+from support.fake_host import FakeHost
 from support.stage import Stage
 
 NOON = datetime(2026, 11, 25, 12, 0, tzinfo=timezone(timedelta(hours=1)))
@@ -89,7 +89,7 @@ def _hung(host: FakeHost) -> None:
 def _lost(host: FakeHost) -> None:
     host.log_on(2, "ivan")
     host.log_on(3, "judy")
-    host.faults["logoff"] = ("after", lost())
+    host.lose("logoff")
 
 
 def _disconnected(host: FakeHost) -> None:

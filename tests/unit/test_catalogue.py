@@ -41,6 +41,7 @@ def test_effects() -> None:
     assert {name: entry.effect for name, entry in CATALOGUE.items()} == {
         "observe": Effect.READ,
         "look": Effect.READ,
+        "evidence": Effect.READ,
         "stations": Effect.READ,
         "logons": Effect.READ,
         "logons-set": Effect.DISRUPT,

@@ -61,6 +61,7 @@ def test_the_calls_are_the_agreed_ones() -> None:
     expected = {
         "observe": """Get-MpsbridgeObservation -Programs '{"programs":["winword"]}' -TimeLimitSeconds 20""",
         "look": "Get-MpsbridgeLook -TimeLimitSeconds 20",
+        "evidence": "Get-MpsbridgeEvidence -TimeLimitSeconds 20",
         "stations": "Get-MpsbridgeStation -TimeLimitSeconds 20",
         "logons": "Get-MpsbridgeLogonMode",
         "logons-set": f"Set-MpsbridgeLogonMode -Mode 'drain' -Expected 'enabled' {free}",

@@ -162,12 +162,12 @@ def test_what_may_have_run_is_unknown_and_says_why(told: Report) -> None:
 def test_what_never_reached_the_host_leaves_people_untouched(tmp_path: Path) -> None:
     def prepare(host: FakeHost) -> None:
         host.log_on(2, "alice")
-        host.faults["logoff"] = ("before", Unreachable("no route"))
+        host.lose("logoff", "before", Unreachable("no route"))
 
     host = one_host(tmp_path, prepare, then=Then.NOTHING)
     assert (host.status, host.error) == (Verdict.FAILED, "no route")
     assert results(host) == {"alice": None}
-    assert [step.fate for step in host.steps if step.step == "logoff"] == [Fate.NOT_RUN]
+    assert [step.fate for step in host.steps if step.step == "logoff"] == [Fate.NOT_RUN] * 2
 
 
 def test_a_stop_while_waiting_touched_nobody(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_a_stop_while_waiting_touched_nobody(tmp_path: Path) -> None:
 def test_w02_a_notice_of_unknown_fate_is_not_told_as_shown(tmp_path: Path) -> None:
     def prepare(host: FakeHost) -> None:
         host.log_on(2, "alice")
-        host.faults["message"] = ("after", lost())
+        host.lose("message")
 
     host = one_host(tmp_path, prepare)
     told = [(notice.name, notice.result) for person in host.people for notice in person.notices]
@@ -263,7 +263,7 @@ def test_a_resumed_run_is_unknown_until_its_host_has_a_last_word() -> None:
 def test_who_was_there_before_a_restart_is_gone_though_the_log_off_was_never_answered(tmp_path: Path) -> None:
     def cut_off(host: FakeHost) -> None:
         host.log_on(2, "alice")
-        host.faults["logoff"] = ("after", lost())
+        host.lose("logoff")
 
     past = PastRun(tmp_path, hosts=("ts1",))
     past.on("ts1", cut_off)

@@ -1,0 +1,173 @@
+"""A step whose answer was lost: a look tells what became of it, and it is sent again only where it did not run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.fake_host import FakeHost, lost
+from support.stage import Stage, clean, results, stage_of, two_people
+
+from mpsbridge.errors import ConnectionLost, MpsBridgeError, Unreachable
+from mpsbridge.models.sessions import LogonMode, State, to_cim
+from mpsbridge.models.then import Then
+from mpsbridge.planning.lease import Lease
+from mpsbridge.planning.selection import Selector
+from mpsbridge.procedure.context import BEGUN_S
+from mpsbridge.runs.events import AnswerLost, SessionSettled, StepSent, StepUnanswered
+
+STEPS = ["lease", "failsafe", "logons-set", "message", "logoff"]
+IN_RETURN = ["logons-set", "failsafe-remove", "lease"]
+UNSEEN = {"failsafe", "failsafe-remove"}
+"""No look tells of the task."""
+
+
+@pytest.fixture
+def host() -> FakeHost:
+    return two_people()
+
+
+@pytest.fixture
+def stage(host: FakeHost, tmp_path: Path) -> Iterator[Stage]:
+    with stage_of(host, tmp_path) as made:
+        yield made
+
+
+class Sent:
+    """When each step was sent; one of them is lost."""
+
+    def __init__(self, host: FakeHost, step: str, when: str, *, number: int = 1, error: MpsBridgeError | None = None):
+        self.times: list[float] = []
+        self._step = step
+
+        def before(name: str) -> None:
+            if name == step:
+                self.times.append(host.clock.monotonic())
+                if len(self.times) == number:
+                    host.faults[step] = (when, error or lost())
+
+        host.before_step = before
+
+
+def ended_right(stage: Stage, host: FakeHost, **policy: Any) -> None:
+    value = stage.run(**policy)
+    assert set(results(value)) == {"alice", "bob"}
+    assert set(results(value).values()) <= {"ended", "gone"}
+    assert value.given_back
+    assert clean(host)
+    boxes = [what for what in host.record if what[0] == "shown"]
+    assert len(boxes) == len(set(boxes)) == 4
+    assert [host.record.count(("ended", user)) for user in ("alice", "bob")] == [1, 1]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_that_ran_is_seen_and_not_sent_again(step: str, stage: Stage, host: FakeHost) -> None:
+    sent = Sent(host, step, "after")
+    ended_right(stage, host)
+    ordinary = {"lease": 4, "failsafe": 1, "logons-set": 2, "message": 2, "logoff": 1}[step]
+    again = step in UNSEEN or step == "message"  # the host keeps marks of those, and shows no box twice
+    assert len(sent.times) == ordinary + again
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_that_did_not_run_is_sent_when_it_cannot_begin_any_more(step: str, stage: Stage, host: FakeHost) -> None:
+    sent = Sent(host, step, "before")
+    ended_right(stage, host)
+    first, second = sent.times[:2]
+    assert step == "message" or second - first >= host.timeout_s + BEGUN_S
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_that_never_left_is_sent_again_after_a_moment(step: str, stage: Stage, host: FakeHost) -> None:
+    sent = Sent(host, step, "before", error=Unreachable("no route"))
+    ended_right(stage, host)
+    assert sent.times[1] - sent.times[0] < 10
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("step", IN_RETURN)
+def test_what_is_given_back_is_given_back_though_an_answer_is_lost(
+    step: str, when: str, stage: Stage, host: FakeHost
+) -> None:
+    Sent(host, step, when, number={"logons-set": 2, "failsafe-remove": 1, "lease": 4}[step])
+    ended_right(stage, host)
+    assert host.mode is LogonMode.ENABLED
+
+
+def test_what_nobody_can_tell_stays_unknown(stage: Stage, host: FakeHost) -> None:
+    host.lose("logoff")
+    with pytest.raises(ConnectionLost) as failed:
+        stage.run()
+    assert failed.value.may_have_run
+    assert clean(host)
+    entries = [one.what for one in stage.journal.entries("r-1")]
+    assert sum(isinstance(one, AnswerLost) for one in entries) == 1
+    assert sum(isinstance(one, StepSent) and one.step == "logoff" for one in entries) == 1
+
+
+def test_the_record_has_the_step_without_an_answer_and_what_became_of_it(stage: Stage, host: FakeHost) -> None:
+    Sent(host, "logoff", "after")
+    stage.run()
+    entries = [one.what for one in stage.journal.entries("r-1")]
+    assert [one.step for one in entries if isinstance(one, StepUnanswered)] == ["logoff"]
+    (told,) = [one for one in entries if isinstance(one, AnswerLost)]
+    assert told.text() == "the answer to logoff was lost, a look tells what became of it (the link broke)"
+    why = {one.why for one in entries if isinstance(one, SessionSettled) and one.result == "gone"}
+    assert why == {"gone since its log-off was ordered"}
+
+
+def test_only_who_is_still_there_gets_the_log_off_again(
+    stage: Stage, host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+    log_off = host.log_off
+
+    def partly(sessions: Any, **more: Any) -> Any:
+        asked.append([one.user for one in sessions])
+        if len(asked) == 1:
+            log_off(sessions[:1], **more)
+            raise lost()
+        return log_off(sessions, **more)
+
+    monkeypatch.setattr(host, "log_off", partly)
+    ended_right(stage, host)
+    assert asked == [["alice", "bob"], ["bob"]]
+
+
+def test_w42_who_may_be_in_use_again_by_then_gets_no_second_log_off(stage: Stage, host: FakeHost) -> None:
+    host.people[2].state = State.DISCONNECTED
+    sent = Sent(host, "logoff", "before")
+    with pytest.raises(ConnectionLost):
+        stage.run(selector=Selector(disconnected=True), warn_s=())
+    assert len(sent.times) == 1
+
+
+def test_a_host_that_others_have_taken_meanwhile_is_not_written_to_again(stage: Stage, host: FakeHost) -> None:
+    began = to_cim(host.clock.now())
+    theirs = Lease(run="r-2", owner="bob@other", since=began, expires="20991231000000.000000+000").text()
+    sent = Sent(host, "lease", "before")
+
+    def take(seen: FakeHost) -> None:
+        if sent.times:
+            seen.lease = theirs
+
+    host.on_look = take
+    with pytest.raises(MpsBridgeError, match="held by run r-2"):
+        stage.run()
+    assert host.lease == theirs
+
+
+def test_a_restart_follows_though_each_kind_of_answer_was_lost_once(stage: Stage, host: FakeHost) -> None:
+    waiting = {"lease", "failsafe", "logons-set", "message", "logoff"}
+
+    def before(name: str) -> None:
+        if name in waiting:
+            waiting.discard(name)
+            host.faults[name] = ("after", lost())
+
+    host.before_step = before
+    value = stage.run(then=Then.RESTART)
+    assert (value.outcome, clean(host)) == ("back", True)
+    assert host.record.count(("down", "restart")) == 1
