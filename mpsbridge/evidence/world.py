@@ -186,6 +186,8 @@ def _session(number: int, row: Session | None, owner: OwnerAnswer | None, comput
     session["account"] = account or f"{computer}\\{session['user']}"
     if owner and owner.sid:
         session["sid"] = owner.sid
+    if owner is None:
+        session["anonymous"] = True
     if owner and owner.groups is not None and owner.groups_at:
         session |= {"groups": list(owner.groups), "groups_at": _iso(owner.groups_at)}
     if row is not None:

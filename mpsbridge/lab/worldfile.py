@@ -234,6 +234,7 @@ _SESSION: dict[str, read.Reader] = {
     "winlogon": read.flag,
     "unreadable": read.flag,
     "sealed": read.flag,
+    "anonymous": read.flag,
     "orphaned": read.flag,
     "hung": read.flag,
     "ignores": read.flag,

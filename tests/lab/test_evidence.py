@@ -30,7 +30,9 @@ from mpsbridge.lab import Lab, build_world
 from mpsbridge.lab.engines.scripted.engine import answer_now
 from mpsbridge.lab.windows.host import LabHost
 from mpsbridge.models.scripts import RawOutput
-from mpsbridge.models.sessions import Observation
+from mpsbridge.models.sessions import Observation, Row
+from mpsbridge.parsing.cells import width
+from mpsbridge.parsing.quser import parse_output
 from mpsbridge.parsing.text import decode
 from mpsbridge.snippets.evidence import ReadEvidence
 from mpsbridge.snippets.observe import Observe
@@ -239,3 +241,36 @@ def test_an_edited_answer_is_refused_or_played_and_never_believed(key: str, valu
     path.write_text(json.dumps(file), encoding="utf-8")
     with pytest.raises(InputError):
         play(read_evidence(path))
+
+
+def test_a_real_table_keeps_its_rows_and_bytes_loses_its_names_and_is_played_again(shared: Path) -> None:
+    folder = shared / "corpus" / "quser"
+    index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+    for entry in index:
+        raw = (folder / entry["file"]).read_bytes()
+        rows = parse_output(decode(raw, oem=850, ansi=1252).text).rows
+        if entry["command"] != "quser" or not rows:
+            continue
+        looked = json.loads(say(world(SECRET).hosts["ts1"], Observe()))
+        people = sorted({row.id for row in rows} - {0})
+        births = [{"id": number, "born": "20261125080000.000000+000"} for number in people]
+        looked["result"] |= {"witness": {"before": people, "after": people}, "births": births, "oem": 850}
+        looked["result"]["quser"]["out"] = base64.b64encode(raw).decode()
+        looked["result"]["quser"] |= {"exit": 0, "err": ""}
+        output = RawOutput(output=(json.dumps(looked),))
+        file = disguised([Gathered("ts1", (), [], output, None)], version="1", now=NOW).file
+        assert file.hosts[0].observe is not None
+        assert file.hosts[0].observe.envelope is not None
+        result: Any = file.hosts[0].observe.envelope["result"]
+        new = base64.b64decode(result["quser"]["out"])
+        others = parse_output(decode(new, oem=850, ansi=1252).text).rows
+        assert len(new) == len(raw), entry["file"]
+        assert [nameless(row) for row in others] == [nameless(row) for row in rows], entry["file"]
+        for row, other in zip(rows, others, strict=True):
+            assert row.username is None or is_well_known(row.username) or other.username != row.username
+        assert play(file)[1] == [], entry["file"]
+
+
+def nameless(row: Row) -> dict[str, Any]:
+    shown = row.model_dump(exclude={"username", "text"})
+    return shown | {"width": width(row.username or ""), "length": width(row.text)}

@@ -32,7 +32,7 @@ def processes(host: LabHost) -> list[dict[str, Any]]:
     system = ("NT AUTHORITY\\SYSTEM", "S-1-5-18")
     found = [_process("wininit", 0, cim(host.boot), *system, sealed=True)]
     for session in alive(host):
-        users = (session.account, session.sid)
+        users = ("", "") if session.anonymous else (session.account, session.sid)
         running = [("winlogon", *system)] * session.winlogon + [("csrss", *system), ("dwm", *_WINDOW_MANAGER)]
         running += [(name, *users) for name in (*("explorer",) * session.desktop, *session.programs)]
         born = None if session.unreadable else cim(session.born)

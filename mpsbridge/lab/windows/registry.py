@@ -48,7 +48,7 @@ def registry_key(host: LabHost, key: str) -> dict[str, Any] | None:
         return {renames: ["\\??\\C:\\Windows\\Temp\\old.dll"]} if renames in facts.pending_reboot else {}
     if key.startswith(_SESSION_DATA):
         number = key.removeprefix(_SESSION_DATA)
-        session = next((each for each in host.sessions if str(each.id) == number), None)
+        session = next((each for each in host.sessions if str(each.id) == number and not each.anonymous), None)
         return {"LoggedOnUserSID": session.sid, "LoggedOnSAMUser": session.account} if session else None
     if noted := _GROUPS.fullmatch(key):
         session = next((each for each in host.sessions if each.sid in noted.groups()), None)

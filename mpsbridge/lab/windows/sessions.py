@@ -49,6 +49,8 @@ class LabSession:
     """When its processes began is told to no caller."""
     sealed: bool = False
     """When they began is told by CIM only: they are protected processes."""
+    anonymous: bool = False
+    """Whose it is, is told to no caller."""
     orphaned: bool = False
     """Its processes run, and no table has a row of it."""
     hung: bool = False

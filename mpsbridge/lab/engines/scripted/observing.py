@@ -88,6 +88,7 @@ def observe(host: LabHost, arguments: Arguments, problems: Problems) -> Result:
         "owners": [
             {"id": each.id, "account": each.account, "sid": each.sid, **_noted_groups(host, each)}
             for each in alive(host)
+            if not each.anonymous
         ],
         "admins": _members(host, problems),
         "wms": wms,
