@@ -26,7 +26,8 @@ from mpsbridge.errors import (
 from mpsbridge.models.sessions import LogonMode, Logons, Observation, from_cim, to_cim
 from mpsbridge.planning.lease import Damaged, Holder, Lease, expected_of, holder, is_of_run, read_lease
 from mpsbridge.procedure.context import ProcedureContext
-from mpsbridge.procedure.past import ended_by_others, left_by
+from mpsbridge.procedure.lease_file import WRITES, LeaseFile
+from mpsbridge.procedure.past import left_by
 from mpsbridge.runs.events import (
     LeaseLost,
     LeaseReleased,
@@ -35,23 +36,18 @@ from mpsbridge.runs.events import (
     LogonsClosed,
     LogonsOpened,
     LogonsRestored,
-    MarkTold,
-    NoticesMarked,
     Phase,
     Step,
     StepSent,
     WentWrong,
 )
 from mpsbridge.snippets.fields import LeaseDemand
-from mpsbridge.snippets.lease import LeaseAnswer
 
 SLACK_S = 900
 """A lease outlives what is planned by so much."""
 _STAY_OPEN = ", so logons stay open (--no-failsafe goes without)"
 OPENINGS = 3
 """Logons that are opened so often while a run keeps them closed stay open."""
-WRITES = 4
-"""How often a lease that others mark at the same moment is written again from what the host answered."""
 
 
 class Reservation:
@@ -59,6 +55,7 @@ class Reservation:
 
     def __init__(self, context: ProcedureContext) -> None:
         self._context = context
+        self._file = LeaseFile(context)
         self._lease: Lease | None = None
         self._mode: LogonMode | None = None
         """The logon mode when the lease was taken."""
@@ -126,7 +123,7 @@ class Reservation:
             before = read_lease(text)
             lease, heir = self._as_taken(before, seen)
             self._lease = lease
-            answer = self._write(lease.text(), expected=expected_of(text))
+            answer = self._file.write(lease.text(), expected=expected_of(text))
             if answer.changed:
                 return lease, before, heir
             text = answer.lease
@@ -191,16 +188,10 @@ class Reservation:
             return
         context.check_stop()
         self._lease = lease.model_copy(update={"set": mode})
-        self._note_in_lease(found=found, set=mode)
+        self._file.note(found=found, set=mode)
         self._set_while_held(mode, expected=now)
         context.tell(LogonsClosed(logons=mode))
         context.when_held = self._when_held
-
-    def _note_in_lease(self, **logons: LogonMode | None) -> None:
-        """Write what was found and set. Raises ``HostReleased`` where the host has left this run."""
-        if not self._change(lambda held: held.model_copy(update=logons)):
-            why = ended_by_others(self._context.lease_text, self._context.run)
-            raise HostReleased(why) if why else RemoteError("the lease cannot be read any more", may_have_run=False)
 
     def _set_failsafe(self, *, found: LogonMode, to: LogonMode) -> None:
         context = self._context
@@ -238,7 +229,7 @@ class Reservation:
             self._set_failsafe(found=mode, to=closes)
         if (lease.found, lease.set) != (mode, closes):
             self._lease = lease.model_copy(update={"found": mode, "set": closes})
-            self._note_in_lease(found=mode, set=closes)
+            self._file.note(found=mode, set=closes)
         if closes and self._set_logons(closes, expected=mode, lease="held").mode is not closes:
             return  # others were faster; the next look tells what they have set
         opened = LogonsOpened(logons=closes or mode, times=self._openings)
@@ -270,38 +261,6 @@ class Reservation:
             lambda: context.host.set_logons(mode, expected=expected, run=context.run, lease=lease),
             shows=lambda seen: Logons(mode=mode, was=expected) if seen.logon_mode is mode else None,
         )
-
-    def _write(self, text: str | None, *, expected: str | None) -> LeaseAnswer:
-        """Write the lease, or remove it, if it still is ``expected``."""
-        context = self._context
-        try:
-            answer = context.step(
-                StepSent(step=Step.LEASE),
-                lambda: context.host.set_lease(text, expected=expected, run=context.run),
-                shows=lambda seen: _written(text, seen),
-            )
-        except MpsBridgeError as error:
-            if error.may_have_run and text is not None:
-                context.lease_text = text  # whether it is, the host says when it is written the next time
-            raise
-        context.lease_text = answer.lease
-        return answer
-
-    def _change(self, change: Callable[[Lease], Lease | None]) -> bool:
-        """Write what becomes of this run's lease (null: it goes), by compare-and-set; false where it is not ours.
-
-        Where the host has another text than it told last, such as one with more marks of notices, its answer has it.
-        """
-        context = self._context
-        for _ in range(WRITES):
-            text = context.lease_text
-            found = read_lease(text)
-            if not isinstance(found, Lease) or found.run != context.run:
-                return False
-            becomes = change(found)
-            if self._write(becomes.text() if becomes else None, expected=text).changed:
-                return True
-        raise RemoteError("the lease was changed again and again at the same moment", may_have_run=False)
 
     def _leave_logons(self) -> NoReturn:
         """Others want them as they are."""
@@ -371,7 +330,7 @@ class Reservation:
 
     def _mark(self) -> None:
         if self._lease is not None and self._lease.set is not None:  # else no script that closes logons is on its way
-            self._change(lambda lease: lease.model_copy(update={"ending": True}))
+            self._file.mark_ending()
 
     def _restore(self) -> None:
         context, lease = self._context, self._lease
@@ -411,29 +370,10 @@ class Reservation:
     def _release(self) -> None:
         """Remove the lease as it is now, with whatever marks the notices left in it."""
         context = self._context
-        if self._change(self._as_removed):
+        if self._file.remove():
             context.tell(LeaseReleased())
             return
         if self._is_taken and not self.restarted:
             context.note(LeaseLost())  # for good, so that this run does not take the host again
         if context.lease_text is not None:  # disk protection drops it at a restart (W23)
             self._leave("the lease is not this run's any more, and was left")
-
-    def _as_removed(self, found: Lease) -> None:
-        """Record what the lease knows before it goes, for whoever goes on with this run."""
-        sent = [
-            MarkTold(id=mark.id, born=mark.born, notice=mark.notice, mark=mark.mark)
-            for mark in found.notices
-            if mark.mark != "failed"
-        ]
-        self._context.note(NoticesMarked(marks=tuple(sent)))
-
-
-def _written(text: str | None, seen: Observation) -> LeaseAnswer | None:
-    """That a lease is what it was to become, but for marks of notices that came since; nothing where it is not."""
-    wanted, found = read_lease(text), read_lease(seen.lease)
-    if isinstance(wanted, Lease) and isinstance(found, Lease):
-        wanted = wanted.model_copy(update={"notices": found.notices})
-    if wanted != found:
-        return None
-    return LeaseAnswer(now=to_cim(seen.observed), changed=True, lease=seen.lease)
