@@ -325,7 +325,8 @@ class ProcedureContext:
             if answer is None:
                 self.pause(PAUSES_S[-1] if is_marked else self.host.timeout_s + BEGUN_S)
                 answer = shows(self._look_aside())
-        except JournalLost:
+        except JournalLost as error:  # which ends the run, whatever became of the step
+            error.may_have_run |= lost.may_have_run
             raise
         except MpsBridgeError as error:
             raise lost from error

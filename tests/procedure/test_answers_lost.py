@@ -10,13 +10,13 @@ import pytest
 from support.fake_host import FakeHost, lost
 from support.stage import Stage, clean, results, stage_of, two_people
 
-from mpsbridge.errors import ConnectionLost, MpsBridgeError, Unreachable
+from mpsbridge.errors import ConnectionLost, JournalLost, MpsBridgeError, Unreachable
 from mpsbridge.models.sessions import LogonMode, State, to_cim
 from mpsbridge.models.then import Then
 from mpsbridge.planning.lease import Lease
 from mpsbridge.planning.selection import Selector
 from mpsbridge.procedure.context import BEGUN_S
-from mpsbridge.runs.events import AnswerLost, SessionSettled, StepSent, StepUnanswered
+from mpsbridge.runs.events import AnswerLost, HostStopped, SessionSettled, StepSent, StepUnanswered
 
 STEPS = ["lease", "failsafe", "logons-set", "message", "logoff"]
 IN_RETURN = ["logons-set", "failsafe-remove", "lease"]
@@ -105,6 +105,39 @@ def test_what_nobody_can_tell_stays_unknown(stage: Stage, host: FakeHost) -> Non
     entries = [one.what for one in stage.journal.entries("r-1")]
     assert sum(isinstance(one, AnswerLost) for one in entries) == 1
     assert sum(isinstance(one, StepSent) and one.step == "logoff" for one in entries) == 1
+
+
+def test_a_disk_that_is_full_by_then_hides_no_doubt(
+    stage: Stage, host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = stage.journal.record
+
+    def full(run: str, name: str, what: Any) -> int:
+        if isinstance(what, AnswerLost):
+            raise JournalLost("the disk is full")
+        return record(run, name, what)
+
+    monkeypatch.setattr(stage.journal, "record", full)
+    Sent(host, "logoff", "after")
+    with pytest.raises(JournalLost) as failed:
+        stage.run()
+    assert failed.value.may_have_run
+    stopped = [one.what for one in stage.journal.entries("r-1") if isinstance(one.what, HostStopped)]
+    assert [one.may_have_run for one in stopped] == [True]
+
+
+def test_a_stop_while_it_is_looked_for_sends_nothing_again(stage: Stage, host: FakeHost) -> None:
+    sent = Sent(host, "logoff", "before")
+
+    def stop(_: FakeHost) -> None:
+        if sent.times:
+            stage.stop.set()
+
+    host.on_look = stop
+    with pytest.raises(ConnectionLost) as failed:
+        stage.run()
+    assert (len(sent.times), failed.value.may_have_run, clean(host)) == (1, True, True)
+    assert {each.user for each in host.people.values()} == {"alice", "bob"}
 
 
 def test_the_record_has_the_step_without_an_answer_and_what_became_of_it(stage: Stage, host: FakeHost) -> None:
