@@ -2,7 +2,8 @@
 
 Windows writes a fault's number in one of three places: in ``WSManFault/@Code``; where a plug-in found the fault, in a
 ``WSManFault`` inside of it, with the plug-in's own words; or in ``MSFT_WmiError/error_Code``, as it does for quotas
-(PowerShell's own CIM client reads it there). A fault without any number has its sub-code.
+(PowerShell's own CIM client reads it there). Of several the first that is known here counts, from the outside inwards.
+A fault without any number has its sub-code.
 
 Rules: a row says where its number was seen; a fault proves that the host did not take a request only where its row, or
 the sub-code, says so, and never once the request was accepted; the words of a row stand before the host's, which are
@@ -195,7 +196,7 @@ def fault_in(answer: ET.Element) -> WSManFaultError:
     reason = fault.findtext("s:Reason/s:Text", None, _SOAP)
     details = fault.find("s:Detail", _SOAP)
     if details is not None and (detail := details.find("f:WSManFault", _SOAP)) is not None:
-        return _of_wsman(detail, subcode, reason)
+        return _of_wsman(details, detail, subcode, reason)
     if details is not None and (wmi := _named(details, "MSFT_WmiError")) is not None:
         number = _number(_text_of(wmi, "error_Code"))
         return WSManFaultError(
@@ -204,20 +205,29 @@ def fault_in(answer: ET.Element) -> WSManFaultError:
     return WSManFaultError(_words(subcode), None, _words(reason), None, None, None)
 
 
-def _of_wsman(detail: ET.Element, subcode: str | None, reason: str | None) -> WSManFaultError:
-    """A ``WSManFault``: its number, or that of the one inside, and the plug-in's own words beside the general ones."""
-    number, machine = _number(detail.get("Code")), detail.get("Machine")
+def _of_wsman(details: ET.Element, detail: ET.Element, subcode: str | None, reason: str | None) -> WSManFaultError:
+    """A ``WSManFault``: its number, or the one that says more, and the plug-in's own words beside the general ones."""
+    number, machine = _telling_number(details), detail.get("Machine")
     message = detail.find("f:Message", _SOAP)
     reason = (message.text if message is not None and message.text and message.text.strip() else None) or reason
     by = None if message is None else message.find("f:ProviderFault", _SOAP)
     provider = path = own = None
     if by is not None:
         provider, path = by.get("provider"), by.get("path")
-        inner = by.find(".//f:WSManFault", _SOAP)
         own = _words("".join(by.itertext()))
-        if number is None and inner is not None:
-            number = _number(inner.get("Code"))
     return WSManFaultError(subcode if number is None else number, machine, _words(reason), provider, path, own)
+
+
+def _telling_number(details: ET.Element) -> int | None:
+    """The first number that is known here, from the outside inwards, else the first of all.
+
+    A plug-in's fault stands inside of one with a general number, or with one of the plug-in's own, and an error of WMI
+    beside one without any.
+    """
+    found: list[int | None] = [_number(each.get("Code")) for each in details.iter(f"{{{_SOAP['f']}}}WSManFault")]
+    found += [_number(_text_of(each, "error_Code")) for each in details if each.tag.endswith("}MSFT_WmiError")]
+    numbers = [each for each in found if each is not None]
+    return next((each for each in numbers if each in KNOWN), numbers[0] if numbers else None)
 
 
 def _named(parent: ET.Element, name: str) -> ET.Element | None:

@@ -240,3 +240,38 @@ def test_the_documentation_has_the_same_table() -> None:
     page = (Path(mpsbridge.__file__).parent / "docs" / "windows.md").read_text(encoding="utf-8")
     rows = {int(number): words for number, words in re.findall(r"^\| (\d{1,10}) \| ([^|]+?) \|", page, re.MULTILINE)}
     assert rows == {number: row.words for number, row in KNOWN.items()}
+
+
+NESTED = {
+    "in another's, of which the number is not known": '<f:WSManFault Code="4711">{}</f:WSManFault>',
+    "in another's, which has none": "<f:WSManFault>{}</f:WSManFault>",
+    "in a message without a plug-in": "<f:WSManFault><f:Message>{}</f:Message></f:WSManFault>",
+    "two deep": '<f:WSManFault Code="1"><f:Message><f:ProviderFault><f:WSManFault Code="2"><f:Message>{}</f:Message>'
+    "</f:WSManFault></f:ProviderFault></f:Message></f:WSManFault>",
+}
+
+
+@pytest.mark.parametrize("around", NESTED.values(), ids=NESTED)
+def test_a_number_is_found_wherever_it_stands(around: str) -> None:
+    inner = f'<f:WSManFault Code="{DENIED}"><f:Message>Zugriff verweigert</f:Message></f:WSManFault>'
+    fault = read_fault(detailed(around.format(inner)))
+    assert (fault.code, means(fault)) == (DENIED, Means.DENIED)
+
+
+def test_an_error_of_wmi_beside_a_fault_without_a_number_has_it() -> None:
+    wmi = f'<m:MSFT_WmiError xmlns:m="urn:x"><m:error_Code>{QUOTAS[0]}</m:error_Code></m:MSFT_WmiError>'
+    assert means(read_fault(detailed(f"<f:WSManFault/>{wmi}"))) is Means.QUOTA
+
+
+def test_of_two_known_numbers_the_outer_one_counts_and_of_two_unknown_ones_too() -> None:
+    two = '<f:WSManFault Code="{}"><f:Message><f:WSManFault Code="{}"/></f:Message></f:WSManFault>'
+    assert read_fault(detailed(two.format(DIED, DENIED))).code == DIED
+    assert read_fault(detailed(two.format(4711, 4712))).code == 4711
+
+
+def detailed(details: str) -> str:
+    names = 'xmlns:s="http://www.w3.org/2003/05/soap-envelope"'
+    names += ' xmlns:f="http://schemas.microsoft.com/wbem/wsman/1/wsmanfault"'
+    code = "<s:Code><s:Value>s:Receiver</s:Value></s:Code><s:Reason><s:Text>x</s:Text></s:Reason>"
+    body = f"<s:Fault>{code}<s:Detail>{details}</s:Detail></s:Fault>"
+    return f"<s:Envelope {names}><s:Body>{body}</s:Body></s:Envelope>"
