@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import pytest
 from conftest import ROOT, WINE, missing
+from support.acting import ALICE, BOB
 from support.console import Command, Console
+from support.relayed_powershell import RelayedPowerShell
+from support.windows import Windows
 
 from mpsbridge.lab.server import Lab
+from mpsbridge.lab.windows.programs import ProgramResult
 from mpsbridge.lab.worldfile import build_world
 
 pytestmark = [
@@ -56,6 +61,15 @@ class WindowsPython:
             "MPSBRIDGE_INVENTORY": self.path(lab.inventory),
             "MPSBRIDGE_PASSWORD": lab.password,
         }
+
+    def also(self, **variables: str) -> None:
+        """From now on with these variables."""
+        self._environment |= variables
+
+    @property
+    def interpreter(self) -> str:
+        """Its own path, as Windows names it."""
+        return self.path(self._python)
 
     @staticmethod
     def path(real: Path | None) -> str:
@@ -206,3 +220,73 @@ def test_the_demo_ends_a_room_s_sessions_in_a_lab_of_its_own(windows: WindowsPyt
     assert "library-1 itself says: ended 5 people's sessions, restarted once" in found.out
     (page,) = windows.folder.glob("mpsbridge-demo.html")
     assert page.stat().st_size > 10_000
+
+
+@pytest.fixture
+def powershell(windows: WindowsPython, engine: Path, tmp_path: Path) -> Iterator[tuple[RelayedPowerShell, Windows]]:
+    """A ``powershell.exe`` of Windows, in a folder with a blank, whose host has alice and bob on it."""
+    host = Windows(engine, [ALICE, BOB])
+    place = tmp_path / "a folder" / "powershell.exe"
+    place.parent.mkdir()
+    with RelayedPowerShell(host.powershell()) as relayed:
+        relayed.write(place, windows.interpreter)
+        windows.also(MPSBRIDGE_PWSH=windows.path(place))
+        yield relayed, host
+
+
+@pytest.mark.engine
+def test_local_looks_at_this_very_host_and_acts_there(
+    powershell: tuple[RelayedPowerShell, Windows], windows: WindowsPython
+) -> None:
+    relayed, host = powershell
+    found = windows.mpsbridge("sessions", "local", "-o", "json")
+    assert (found.code, found.err) == (0, "")
+    assert [one["user"] for one in found.outcome("local")["value"]["sessions"]] == ["alice", "bob"]
+    assert relayed.words == [["-s", "-NoLogo", "-NoProfile"]]
+    assert windows.mpsbridge("doctor", "local").code == 0
+    shown = windows.mpsbridge("message", "local", "--user", "bob", "--text", "Grüße an alle")
+    assert shown.code == 0, shown.err
+    words = ("--all", "--include-admins", "--no-warning", "--settle", "5s", "--yes")
+    ended = windows.mpsbridge("end", "local", *words, "-o", "json")
+    assert ended.code == 0, ended.err
+    assert {one["result"] for one in ended.outcome("local")["value"]["sessions"]} == {"ended"}
+    assert [act.program for act in host.record] == ["msg", "chglogon", "logoff", "logoff", "chglogon"]
+    wait_until(lambda: relayed.running == 0)
+
+
+@pytest.mark.engine
+def test_a_local_powershell_that_says_nothing_is_ended_when_its_time_is_up(
+    powershell: tuple[RelayedPowerShell, Windows], windows: WindowsPython
+) -> None:
+    relayed, host = powershell
+    host.programs["quser"] = lambda _: ProgramResult(until=lambda: False)
+    found = windows.mpsbridge("sessions", "local", "--timeout", "3s", "-o", "json")
+    assert (found.code, found.outcome("local")["failure"]["kind"]) == (1, "timeout")
+    wait_until(lambda: relayed.running == 0)
+
+
+def test_a_powershell_that_is_not_there_is_named(windows: WindowsPython) -> None:
+    windows.also(MPSBRIDGE_PWSH="C:\\no such folder\\powershell.exe")
+    found = windows.mpsbridge("sessions", "local", "-o", "json")
+    assert found.code == 1
+    message = found.outcome("local")["failure"]["message"]
+    assert "C:\\no such folder\\powershell.exe cannot be started" in message
+
+
+WHERE = r"""
+from mpsbridge.transports.local import find_powershell
+assert str(find_powershell()).lower() == r"c:\windows\system32\windowspowershell\v1.0\powershell.exe"
+"""
+
+
+def test_powershell_is_looked_for_where_windows_keeps_it(windows: WindowsPython) -> None:
+    found = windows("-c", WHERE)
+    assert (found.code, found.err) == (0, "")
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """What ends by itself ends soon."""
+    until = time.monotonic() + 20
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.1)

@@ -172,7 +172,8 @@ class Promises:
         assert guest is not None
         self._demand(is_meant(guest, run.policy), f"{guest.name} was ended and is not meant by {run.policy}")
         mine = [each for each in self._host.deeds if each.act == "logoff" and each.guest is guest and each is not deed]
-        by_me = [each for each in mine if life_of(each) is life]
+        # An order without an answer is given again to whom a look shows when it cannot begin any more: it may hang.
+        by_me = [each for each in mine if life_of(each) is life and each.by is not None and each.by.answered]
         self._demand(not by_me, f"{guest.name} was logged off twice by one life")
         self._is_not_in_use(life, run.policy, deed)
         self._logons_are_closed(life)
