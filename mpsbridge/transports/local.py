@@ -55,8 +55,8 @@ def find_powershell() -> Path | None:
 class LocalTransport:
     """PowerShell on this machine; see :mod:`mpsbridge.transports.base` for what it promises.
 
-    ``engine`` is the program to start, by default the one of :func:`find_powershell`. Tried with PowerShell 7 on Linux,
-    never on Windows.
+    ``engine`` is the program to start, by default the one of :func:`find_powershell`. Tried with PowerShell 7, on
+    Linux and from a Python for Windows in Wine, never on Windows.
     """
 
     name = "local"

@@ -29,8 +29,8 @@ def send():
     there.shutdown(socket.SHUT_WR)
 
 
-threading.Thread(target=send, daemon=True).start()
 there.sendall("\\0".join(sys.argv[1:]).encode() + b"\\n")
+threading.Thread(target=send, daemon=True).start()
 while data := there.recv(65536):
     while data:
         data = data[os.write(1, data):]
