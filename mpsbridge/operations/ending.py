@@ -69,6 +69,9 @@ from mpsbridge.runs.verdict import RunVerdict, facts_of
 _log = logging.getLogger(__name__)
 PLAN_PAUSE_S = 0.5
 """Between two looks at a host while planning, where a person waits: one that does not answer delays it little."""
+GOES_WITH_IT = (
+    "this run ends with this machine: the failsafe opens logons again, and 'mpsbridge resume' tells what came of it"
+)
 DEADLINE_S = 6 * 3600
 """For a whole run where nothing else is said."""
 
@@ -109,8 +112,15 @@ class End(Given):
                 f"--deadline: all of it may take {format_duration(self.deadline_s)}, but the first notice is"
                 f" {format_duration(first_s)} before the end"
             )
+        own = [target.host for target in work.targets if target.kind == "local"] if self.policy.restarts else []
+        if own and len(work.targets) > 1:
+            raise InputError(
+                f"{own[0]}: this machine goes down with this run, so it cannot be one of several hosts",
+                hint=f"Do the others first, then {own[0]} alone.",
+            )
         run = work.new_run()
         plans, spare_nobody = _plan(work, self, run)
+        plans = [_noted(plan, (GOES_WITH_IT,)) if plan.host in own else plan for plan in plans]
         return EndPlan(
             self.model_copy(
                 update={

@@ -260,3 +260,24 @@ def test_a_second_command_takes_less_than_40_ms(windows: Windows) -> None:
     transport.close()
     assert ReadLogonMode.read(first).mode == ReadLogonMode.read(later[-1]).mode
     assert statistics.median(raw.elapsed_s for raw in later) < 0.04
+
+
+def test_this_machine_goes_down_alone_and_not_among_others(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (
+        ["end", "local", "ts1", "--all", "--then", "restart"],
+        ["end", "ts1", "local", "--all", "--then", "shutdown"],
+    ):
+        assert run([*words, "--reason", "updates", "--yes"]) == 2
+        assert "local: this machine goes down with this run, so it cannot be one of several" in capsys.readouterr().err
+
+
+@pytest.mark.engine
+def test_a_restart_of_this_machine_says_that_the_run_ends_with_it(
+    windows: Windows, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["end", "local", "--all", "--include-admins", "--no-warning", "--reason", "updates", "--dry-run"]
+    assert run([*words, "--then", "restart"]) == 0
+    assert "this run ends with this machine: the failsafe opens logons again" in capsys.readouterr().err
+    assert run(words) == 0
+    assert "ends with this machine" not in capsys.readouterr().err
+    assert told(windows) == []
