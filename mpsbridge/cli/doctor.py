@@ -119,9 +119,16 @@ def _save(
     _show_file(call, evidence)
     size = f"{counted(len(found), 'host')}, {len(text) / 1024:.0f} KiB"
     call.terminal.confirm(f"Write {path} ({size})?", yes=yes, kept=f"{path} was not written")
+    is_new = not path.exists() or path.is_file()
     try:
-        with open_for_owner(path, "w" if path.exists() else "x") as file:
-            file.write(text)
+        with open_for_owner(path, "x" if is_new else "w") as file:
+            try:
+                file.write(text)
+                file.flush()
+            except OSError:
+                if is_new:  # half a file would be in the way of the next call
+                    path.unlink(missing_ok=True)
+                raise
     except OSError as error:
         call.terminal.warn(f"--save: {path} cannot be written: {error.strerror or error}")
         return 1

@@ -87,7 +87,10 @@ def _played(call: Call, files: Sequence[Path]) -> World:
     from mpsbridge.evidence.record import read_evidence  # noqa: PLC0415 - only where there is some
     from mpsbridge.evidence.world import differences, playable  # noqa: PLC0415
 
-    played = playable([(file, read_evidence(file)) for file in files], now=call.clock.now())
+    known = [(file, read_evidence(file)) for file in files]
+    played = playable(known, now=call.clock.now())
+    if left := sum(len(each.hosts) for _, each in known) - len(played):
+        call.terminal.warn(f"{counted(left, 'host')} gave no answer that can be played: left out")
     world = build_world({"hosts": [each.host for each in played]}, source=files[0])
     for host, kept in played:
         for said in differences(kept, partial(answer_now, world.hosts[host["name"]])):

@@ -25,18 +25,19 @@ TRIES = 500
 _BLOCK = 128
 """Code points that are searched for a letter of the same kind."""
 _WORDS = (
-    "access|account|administrator|administrators|broker|builtin|computer|console|denied|domain|everyone|guest|host|local|"
-    "logon|microsoft|network|none|powershell|program|rdp-tcp|remote|service|services|session|sessions|system|system32|"
-    "users|value|windows|winrm|workgroup"
+    "access|account|active|administrator|administrators|broker|builtin|cmdlet|command|computer|console|denied|desktop|"
+    "disabled|domain|drain|enabled|error|everyone|exe|exists|false|file|for|function|guest|host|idle|local|logon|logons|"
+    "microsoft|module|multipoint|name|network|none|null|powershell|program|qwinsta|quser|rdp-tcp|remote|script|server|"
+    "service|services|session|sessions|standard|system|system32|term|the|time|true|users|value|windows|winrm|workgroup"
 )
 _WINDOWS_WORDS = frozenset(_WORDS.split("|"))
 _SENTENCES = frozenset(f"{PEOPLE}|{NEGATIONS}".split("|"))
 _ACCOUNTS = "administrator|administrateur|administrador|amministratore|администратор|guest|gast|system|builtin"
 WELL_KNOWN = frozenset(_ACCOUNTS.split("|"))
 """Accounts that every Windows has: they tell nobody apart, and stay as they are."""
-_SID = re.compile(r"S-1-5-21(?:-\d{1,10}){3}(?!\d)|S-1-12-1(?:-\d{1,10}){4}(?!\d)")
-"""That of a computer or a domain, as far as it has one; and that of a user of Entra ID."""
-_IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]|\.\d)")
+_SID = re.compile(r"S-1-5-21(?:-\d{1,10}){3}(?!\d)|S-1-12-1(?:-\d{1,10}){4}(?!\d)|S-1-11-96(?:-\d{1,10})+")
+"""That of a computer or a domain, as far as it has one; that of a user of Entra ID, and of a Microsoft account."""
+_IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?!\w|\.\w)")
 _IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:])")
 
 
@@ -55,7 +56,8 @@ class Pseudonyms:
         self._names = {_small(name): name for name in names if _letters(name) and not is_well_known(name)}
         self._made: dict[str, str] = {}
         self._numbers: dict[str, str] = {}
-        longest_first = sorted((low for low in self._names if len(low) >= SHORTEST), key=len, reverse=True)
+        told_apart = (low for low in self._names if len(low) >= SHORTEST and any(map(str.isalpha, low)))
+        longest_first = sorted(told_apart, key=len, reverse=True)
         self._any = longest_first
         self._in_text = [low for low in longest_first if not is_word_of_windows(low)]
         for name in sorted(self._names.values(), key=len, reverse=True):
@@ -107,7 +109,8 @@ class Pseudonyms:
 
     def _sid(self, found: re.Match[str]) -> str:
         """A SID with other numbers of the same length; what follows the computer's or domain's own stays."""
-        head, *numbers = found[0].rsplit("-", 4 if found[0].startswith("S-1-12") else 3)
+        kinds = {"S-1-12": 4, "S-1-11": found[0].count("-") - 3}
+        head, *numbers = found[0].rsplit("-", kinds.get(found[0][:6], 3))
         return "-".join([head, *map(self._number, numbers)])
 
     def _number(self, digits: str) -> str:

@@ -180,6 +180,10 @@ def read_evidence(path: Path) -> EvidenceFile:
         raise InputError(f"{path}: it is not JSON, or was cut ({error})", hint=hint) from error
     except ValueError as error:
         raise InputError(f"{path}: {error}") from error
+    try:
+        json.dumps(raw, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{path}: it holds half a character") from error
     schema = raw.get("schema") if isinstance(raw, dict) else None
     if not isinstance(schema, str) or not schema.startswith(_FORM):
         raise InputError(f"{path}: it is not a file of 'mpsbridge doctor --save'")

@@ -27,6 +27,7 @@ from mpsbridge.snippets.observe import Observe
 
 LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "ru", "zh-CN", "ja")
 """In which the lab prints tables of its own."""
+_EARLIEST, _LATEST = 1990, 2200
 LEASE_FOLDER = r"C:\Program Files\mpsbridge"
 LEASE_FILE = rf"{LEASE_FOLDER}\lease.json"
 
@@ -80,7 +81,7 @@ def _host(kept: HostEvidence, now: datetime) -> dict[str, Any] | None:
         "oem": answer.oem,
         "ansi": answer.ansi,
         "utc_offset_min": answer.utc_offset_min,
-        "clock_offset_s": (from_cim(answer.now) - now).total_seconds(),
+        "clock_offset_s": (_moment(answer.now) - now).total_seconds(),
         "boot": _iso(answer.boot),
         "rights": _rights(answer),
         "logon_mode": answer.logons.mode,
@@ -109,8 +110,16 @@ def _answer(kept: HostEvidence) -> ObserveAnswer | None:
         return None
 
 
+def _moment(time: str) -> datetime:
+    """A time of a host. Raises ``ValueError`` for one at which no host has run, and which no clock could go on from."""
+    moment = from_cim(time)
+    if not _EARLIEST <= moment.year <= _LATEST:
+        raise ValueError(time)
+    return moment
+
+
 def _iso(time: str | None) -> str | None:
-    return from_cim(time).isoformat() if time else None
+    return _moment(time).isoformat() if time else None
 
 
 def _rights(answer: ObserveAnswer) -> str:

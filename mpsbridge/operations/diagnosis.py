@@ -281,7 +281,7 @@ def evidence_of(found: Iterable[tuple[Target | None, str, Diagnosis]], *, now: d
     gathered = [
         Gathered(
             host,
-            [each for each in (target.address, target.username) if each] if target else [],
+            _called(target) if target else [],
             [check.model_dump() for check in one.checks],
             one.raw,
             one.evidence,
@@ -289,3 +289,9 @@ def evidence_of(found: Iterable[tuple[Target | None, str, Diagnosis]], *, now: d
         for target, host, one in found
     ]
     return disguised(gathered, version=__version__, now=now)
+
+
+def _called(target: Target) -> list[str]:
+    """Names by which a host and the account there are called."""
+    service = target.service_name.partition("/")[2]
+    return [each for each in (target.address, target.username, service) if each]

@@ -10,20 +10,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from mpsbridge.models.sessions import Observation, Result, Session, SessionResult, State, from_cim
 from mpsbridge.planning.lease import Lease, is_of_run
 from mpsbridge.procedure.context import ProcedureContext
-from mpsbridge.procedure.notices import CANCELLED, end_of, language_of, mark_of, notice
+from mpsbridge.procedure.notices import CANCELLED, OFF, end_of, language_of, mark_of, notice
 from mpsbridge.procedure.past import Told, told_as
 from mpsbridge.procedure.sessions import SessionLedger
-from mpsbridge.procedure.warning import send_notice
+from mpsbridge.procedure.warning import Box, send_notice
 
 SHOWN_S = 600
 """How long such a box stays on the screen unless it is closed."""
-OFF = "cancellation"
-"""The name of this notice, as ``15m`` is of others."""
 
 
 class Messenger(Protocol):
@@ -87,7 +86,7 @@ def call_off(context: ProcedureContext, people: SessionLedger) -> None:
         return  # whoever has the host now tells people what is to come
     there = seen.model_copy(update={"sessions": people.recognised(seen)})
     for box in cancellations(there, told, locale=context.locale, sender=context.sender):
-        send_notice(context, box.sessions, box.text, display_s=SHOWN_S, name=OFF, ends=box.ends)
+        send_notice(context, box.sessions, partial(Box, box.text, SHOWN_S), name=OFF, ends=box.ends)
 
 
 def release_notices(host: Messenger, lease: Lease, seen: Observation, *, sender: str) -> int:

@@ -20,7 +20,7 @@ from mpsbridge.planning.lease import is_ending
 from mpsbridge.planning.policy import Policy
 from mpsbridge.procedure.looks import PAUSES_S, ask_again, may_be_mended
 from mpsbridge.procedure.notices import sender_of
-from mpsbridge.procedure.past import Past, check_computer, ended_by_others
+from mpsbridge.procedure.past import GIVEN_BACK, Past, check_computer, ended_by_others
 from mpsbridge.runs.events import (
     AnswerLost,
     AnyHappening,
@@ -266,7 +266,7 @@ class ProcedureContext:
             raise HostReleased(why)
         if is_ending(seen.lease):
             self.holds_lease = False
-            raise HostReleased("somebody else is giving the host back, so it has left this run")
+            raise HostReleased(GIVEN_BACK)
         if restarted and seen.boot is not None:
             self.boot_at_lease = seen.boot
             self.was_restarted = True
@@ -292,7 +292,7 @@ class ProcedureContext:
         answer in it, or nothing. Once the host would not begin the step any more, nothing means that it did not run, so
         it is sent once more; without that wait where it ``is_marked``: then the host does nothing a second time.
         """
-        doubt = self.in_doubt, self.disrupted
+        doubt = self.in_doubt
         try:
             return self._send(sent, act)
         except MpsBridgeError as lost:
@@ -301,12 +301,11 @@ class ProcedureContext:
             answer = self._settled(sent, lost, shows, is_marked=is_marked)
             is_known = answer is not None or not lost.may_have_run or not sent.step.touches_people
         try:
-            self.in_doubt, self.disrupted = doubt
+            self.in_doubt = doubt
             return answer if answer is not None else self._send(sent, act)
         except MpsBridgeError as error:
             if not is_known:  # of the first one
                 self.in_doubt = error.may_have_run = True
-                self.disrupted |= sent.step.disrupts
             raise
 
     def _settled(
@@ -320,7 +319,7 @@ class ProcedureContext:
             self.tell(AnswerLost(step=sent.step, why=str(lost), error=lost.kind))
             if not lost.may_have_run:
                 self.pause(PAUSES_S[0])
-                return None
+                return shows(self._look_aside())
             answer = shows(self._look_aside())
             if answer is None:
                 self.pause(PAUSES_S[-1] if is_marked else self.host.timeout_s + BEGUN_S)

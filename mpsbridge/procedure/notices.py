@@ -93,6 +93,8 @@ CANCELLED = {
     "zh": "原定于 {time} 的注销已取消,您可以继续工作。({sender})",
 }
 """What people are told where an end that was announced does not come; the languages of :data:`TEXTS`."""
+OFF = "cancellation"
+"""The name of this notice, as ``15m`` is of others."""
 _END = "%Y%m%d%H%M%S"
 _SLACK_S = 5
 """A notice may go out so many seconds late and still say the whole minute."""

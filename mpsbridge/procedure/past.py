@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from mpsbridge.errors import AnotherComputer
 from mpsbridge.models.sessions import Observation, Result, Session, to_cim
-from mpsbridge.planning.lease import Lease, holder, is_of_run, read_lease
+from mpsbridge.planning.lease import Lease, holder, is_ending, is_of_run, read_lease
 from mpsbridge.procedure.notices import mark_of
 from mpsbridge.runs.events import (
     EndAnnounced,
@@ -160,11 +160,14 @@ def left_by(past: Past, seen: Observation, run: str, now: datetime) -> str:
     It is neither there, nor given back by this run, nor over at ``now`` (by the host's clock): then a person has
     released the host, or another run has it by now. Disk protection drops a lease, too, but only at a restart (W23).
     """
+    if past.held_until is not None and is_of_run(seen.lease, run) and is_ending(seen.lease):
+        return GIVEN_BACK  # this run's own mark comes with entries about giving back, after which nothing is held
     was_dropped = seen.discards_changes and seen.boot != past.boot
     is_held = past.held_until is not None and now <= past.held_until
     return ended_by_others(seen.lease, run) if past.lost or (is_held and not was_dropped) else ""
 
 
+GIVEN_BACK = "somebody else is giving the host back, so it has left this run"
 _GONE = (
     "the lease is not there any more: a person released the host, another run had it since, or this run gave it back"
     " and could not record that; so the host has left this run"

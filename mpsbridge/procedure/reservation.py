@@ -24,10 +24,10 @@ from mpsbridge.errors import (
     Unexpected,
 )
 from mpsbridge.models.sessions import LogonMode, Logons, Observation, from_cim, to_cim
-from mpsbridge.planning.lease import Damaged, Holder, Lease, expected_of, holder, is_of_run, read_lease
+from mpsbridge.planning.lease import Damaged, Holder, Lease, expected_of, holder, is_ending, is_of_run, read_lease
 from mpsbridge.procedure.context import ProcedureContext
 from mpsbridge.procedure.lease_file import WRITES, LeaseFile
-from mpsbridge.procedure.past import left_by
+from mpsbridge.procedure.past import GIVEN_BACK, left_by
 from mpsbridge.runs.events import (
     LeaseLost,
     LeaseReleased,
@@ -129,6 +129,9 @@ class Reservation:
             text = answer.lease
             if not is_of_run(text, self._context.run):
                 break
+            if is_ending(text) and self._context.past.held_until is not None:
+                self._lease = None
+                raise HostReleased(GIVEN_BACK)
         self._lease = None
         other = read_lease(text)
         raise Refused(f"the host is held by {holder(other)}" if other else "the lease went while it was taken")
@@ -255,11 +258,23 @@ class Reservation:
         return done
 
     def _send_logons(self, mode: LogonMode, *, expected: LogonMode | None, lease: LeaseDemand) -> Logons:
-        context = self._context
+        context, looks = self._context, 0
+
+        def shows(seen: Observation) -> Logons | None:
+            nonlocal looks
+            looks += 1
+            if seen.logon_mode is not mode:
+                return None
+            if looks > 1 and lease == "held":  # by this run's order, begun late, or by somebody else
+                why = f"logons became {mode} while the answer to that order was lost: they count as this run's own"
+                context.problems.append(why)
+                context.tell(WentWrong(why=why))
+            return Logons(mode=mode, was=expected)
+
         return context.step(
             StepSent(step=Step.LOGONS, logons=mode),
             lambda: context.host.set_logons(mode, expected=expected, run=context.run, lease=lease),
-            shows=lambda seen: Logons(mode=mode, was=expected) if seen.logon_mode is mode else None,
+            shows=shows,
         )
 
     def _leave_logons(self) -> NoReturn:

@@ -8,13 +8,14 @@ minute, more often in the last two (W16).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from mpsbridge.errors import MpsBridgeError
 from mpsbridge.models.sessions import Observation, Result, Session, SessionResult, State
 from mpsbridge.procedure.context import Identity, ProcedureContext, identity
-from mpsbridge.procedure.notices import TEXTS, language_of, mark_of, notice, schedule
+from mpsbridge.procedure.notices import OFF, TEXTS, language_of, mark_of, notice, schedule
 from mpsbridge.procedure.past import told_as
 from mpsbridge.procedure.sessions import SessionLedger
 from mpsbridge.runs.events import EndAnnounced, MarkTold, NobodyLeft, NoticeSent, Phase, Step, StepSent, Waiting
@@ -96,24 +97,50 @@ def _tell(
     if not whom or left_s <= 0:
         return
     language = language_of(context.locale)
-    text = notice(
-        template or TEXTS[language],
-        left_s=left_s,
-        ends=ends.astimezone(context.now().tzinfo),  # the clock on the wall may have been put back since
-        reason=context.policy.reason,
-        sender=context.sender,
-        language=language,
-        zoned=context.offset_until is not None and ends > context.offset_until,
-    )
+
+    def box() -> Box:
+        """As it is when it goes out: an answer that was lost on the way may have taken its time."""
+        left_s = max(0.0, (ends - context.now()).total_seconds())
+        text = notice(
+            template or TEXTS[language],
+            left_s=left_s,
+            ends=ends.astimezone(context.now().tzinfo),  # the clock on the wall may have been put back since
+            reason=context.policy.reason,
+            sender=context.sender,
+            language=language,
+            zoned=context.offset_until is not None and ends > context.offset_until,
+        )
+        return Box(text, max(SHORTEST_S, min(LONGEST_S, int(left_s) - 10)))
+
     context.check_stop()
-    display_s = max(SHORTEST_S, min(LONGEST_S, int(left_s) - 10))
-    people.was_shown(send_notice(context, whom, text, display_s=display_s, name=name, ends=ends))
+    people.was_shown(send_notice(context, whom, box, name=name, ends=ends))
+
+
+class Box(NamedTuple):
+    """What a box says, and how long it stands."""
+
+    text: str
+    display_s: int
 
 
 def send_notice(
-    context: ProcedureContext, whom: Sequence[Session], text: str, *, display_s: int, name: str, ends: datetime
+    context: ProcedureContext, whom: Sequence[Session], box: Callable[[], Box], *, name: str, ends: datetime
 ) -> tuple[SessionResult, ...]:
-    """Show one notice about that end, and keep in mind who was told, or may have been."""
+    """Show one notice about that end, and keep in mind who was told, or may have been.
+
+    Where its answer is lost it is sent again, as it is then; but no warning of an end that has come meanwhile.
+    """
+
+    def too_late(_: Observation) -> tuple[SessionResult, ...] | None:
+        if name == OFF or context.now() < ends:
+            return None
+        text = "its answer was lost, and the end came"
+        return tuple(SessionResult(session=one, result=Result.UNKNOWN, text=text) for one in whom)
+
+    def send() -> tuple[SessionResult, ...]:
+        text, display_s = box()
+        return context.host.message(whom, text, display_s=display_s, run=context.run, notice=mark)
+
     mark = mark_of(name, ends)
     keys = [told_as(one, mark) for one in whom]
     try:
@@ -125,8 +152,8 @@ def send_notice(
                 sessions=tuple(one.id for one in whom),
                 marks=tuple(MarkTold(id=id, born=born, notice=mark, mark="sending") for id, born, mark in keys),
             ),
-            lambda: context.host.message(whom, text, display_s=display_s, run=context.run, notice=mark),
-            shows=lambda _: None,
+            send,
+            shows=too_late,
             is_marked=True,
         )
     except MpsBridgeError as error:

@@ -185,7 +185,7 @@ def test_a_user_who_is_called_like_a_word_of_the_table_loses_the_name_and_the_ta
 
 def test_what_is_no_table_known_to_us_loses_its_first_words() -> None:
     host = world({"name": "ts1", "sessions": [{"id": 2, "user": "alice"}]}).hosts["ts1"]
-    host.play({"quser": (0, b"WHO       WHERE\r\nalice     2    somewhere (else)\r\nzebedee   ?\r\n", b"")})
+    host.play({"quser": (0, b"WHO       WHERE\r\nalice     2    somewhere    (else)\r\nzebedee   ?\r\n", b"")})
     text = "".join(readable(evidence_of(host).file))
     assert "zebedee" not in text
     assert "(else)" in text
@@ -199,6 +199,104 @@ def test_a_host_that_gave_no_answer_is_evidence_too() -> None:
         playable([(PATH, told.file)], now=NOW)
 
 
+PEOPLE_AND_MORE: dict[str, Any] = {
+    "name": "ts1",
+    "generation": "2016",
+    "sessions": [{"id": 2, "user": "alice", "client": "PC-77"}, {"id": 3, "user": "zebedee"}],
+    "stations": [{"id": 1, "name": "Frau Kowalski 3", "session_id": 2}, {"id": 2, "name": "Bernadette1"}],
+}
+LEASED = {"schema": "mpsbridge-lease/1", "run": "r-1", "owner": "CORP\\wilhelmina", "reason": "fire Ottokar"}
+MICROSOFT = "S-1-11-96-3623454863-58364-18864-2661722203-1597581903"
+
+
+def of_answer(text: str, *more: str, checks: tuple[str, ...] = ()) -> str:
+    """Everything that can be read in the evidence of a host that answered so."""
+    told = [{"step": "name", "ok": False, "text": text, "remedy": "Use NAME@REALM."} for text in checks]
+    output = RawOutput(output=(text, *more))
+    names = ("ts1.corp.example", "ts1.nord.schule@KLINIK-SUED.DE")
+    file = disguised([Gathered("ts1", names, told, output, None)], version="1", now=NOW).file
+    return "\n".join(readable(file))
+
+
+def answer(**changes: Any) -> str:
+    told = json.loads(say(world(PEOPLE_AND_MORE).hosts["ts1"], Observe()))
+    told["result"] |= changes
+    return json.dumps(told)
+
+
+def test_an_answer_that_is_not_the_only_string_or_was_cut_gives_no_name_away() -> None:
+    """What a session configuration says to whoever comes stood before it, and all of it was kept as it came."""
+    whole = answer()
+    for texts in (("Welcome to our server", whole), ("\ufeff" + whole,), (whole[:-30],), (whole, whole)):
+        said = of_answer(*texts)
+        packed = re.findall(r'\\\\?"(?:out|err)\\\\?": ?\\\\?"([A-Za-z0-9+/=]+)', said)
+        said += "".join(base64.b64decode(each + "=" * (-len(each) % 4)).decode("cp850", "replace") for each in packed)
+        for name in ("alice", "zebedee", "PC-77", "Kowalski"):
+            assert name not in said, (texts[0][:30], name)
+    assert "Welcome to our server" in of_answer("Welcome to our server", whole)
+
+
+@pytest.mark.parametrize("damage", [lambda text: text[:-5], lambda text: text + "x"])
+def test_a_damaged_lease_keeps_its_shape_alone(damage: Any) -> None:
+    said = of_answer(answer(lease=damage(json.dumps(LEASED))))
+    assert not re.search("wilhelmina|Ottokar", said)
+
+
+def test_stations_and_accounts_of_microsoft_are_names_too() -> None:
+    owners = [{"id": 2, "account": "MicrosoftAccount\\olga.petrova@mail.example", "sid": MICROSOFT}]
+    said = of_answer(answer(owners=owners))
+    assert not re.search("Kowalski|Bernadette|olga|petrova|2661722203", said)
+    service = [{"id": 2, "account": "NT-AUTORITÄT\\SYSTEM", "sid": "S-1-5-18"}]
+    assert "NT-AUTORITÄT" in of_answer(answer(owners=service))
+
+
+WORDS = {
+    "it answers at 192.168.17.44.": "192.168.17.44",
+    "no KDC for KLINIK-SUED.DE; asks for host/ts1.nord.schule": "KLINIK-SUED",
+    "ticket cache FILE:/home/otto.mueller/krb5cc": "mueller",
+    "C:/Users/wanda/x and C:\\\\Users\\\\wanda": "wanda",
+    "C:\\Documents and Settings\\ingrid\\x": "ingrid",
+    "look at \\\\fs-klinik\\home$": "fs-klinik",
+    "KLINIK\\wanda may not": "wanda",
+}
+
+
+@pytest.mark.parametrize("words", WORDS)
+def test_what_its_form_gives_away_is_a_name_in_running_text(words: str) -> None:
+    said = of_answer(answer(), checks=(words,))
+    assert WORDS[words] not in said
+    assert "Use NAME@REALM." in said
+
+
+@pytest.mark.parametrize("user", ["2026", "000", "11/25", "enabled", "quser", "for", "group", "time", "server", "exe"])
+def test_a_user_who_is_called_like_a_number_or_a_word_changes_nothing_but_the_name(user: str) -> None:
+    """Dates and enumerations were replaced, too: the file was untrue, and nothing was said."""
+    sessions = [{"id": 2, "user": user, "logon": "2026-11-25T08:00:00"}, {"id": 3, "user": "zebedee"}]
+    host = world({"name": "ts1", "sessions": sessions}).hosts["ts1"]
+    before = Observe.read(RawOutput(output=(say(host, Observe()),)))
+    file = evidence_of(host).file
+    (kept,) = file.hosts
+    assert kept.observe is not None
+    assert kept.evidence is not None
+    told = Observe.read(RawOutput(output=(json.dumps(kept.observe.envelope),)))
+    assert [shape(one) for one in told.sessions] == [shape(one) for one in before.sessions]
+    assert (told.observed, told.logon_mode) == (before.observed, before.logon_mode)
+    steps = [json.loads(say(host, ReadEvidence()))["result"], (kept.evidence.envelope or {})["result"]]
+    plain = [[(each["step"], each["failure"]) for each in one["steps"]] for one in steps]
+    assert plain[0] == plain[1]
+    assert play(file)[1] == []
+
+
+@pytest.mark.parametrize(
+    "row", ["                   wanda.kowalska     5x  Atv", "\twanda.kowalska\t7x", "7  wanda.kowalska"]
+)
+def test_a_row_that_nobody_can_read_loses_its_name_wherever_it_begins(row: str) -> None:
+    table = f"PASAULIS  KAS   TAS\r\n{row}\r\n".encode()
+    said = of_answer(answer(quser={"exit": 0, "out": base64.b64encode(table).decode(), "err": ""}))
+    assert "wanda" not in said
+    assert "PASAULIS" in said
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
@@ -210,6 +308,7 @@ def test_a_host_that_gave_no_answer_is_evidence_too() -> None:
         (lambda text: text.replace('"saved": "2026', '"saved": "now, 2026'), "saved: "),
         (lambda text: json.dumps(json.loads(text) | {"hosts": []}), "hosts: "),
         (lambda text: json.dumps(json.loads(text) | {"hosts": 7}), "hosts: "),
+        (lambda text: text.replace('"host": "', f'"host": "{chr(92)}ud800'), "half a character"),
         (lambda text: text + " " * (17 << 20), "more than 16777216 bytes"),
     ],
 )
@@ -232,7 +331,15 @@ def test_an_enormous_file_is_not_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("now", "19000000000000.000000+000"), ("boot", "yesterday"), ("oem", 12345), ("quser", {"out": "%%%"})],
+    [
+        ("now", "99991231235959.999999+000"),
+        ("now", "00010101000000.000000+000"),
+        ("births", [{"id": 2, "born": "00010101000000.000000+000"}]),
+        ("now", "19000000000000.000000+000"),
+        ("boot", "yesterday"),
+        ("oem", 12345),
+        ("quser", {"out": "%%%"}),
+    ],
 )
 def test_an_edited_answer_is_refused_or_played_and_never_believed(key: str, value: Any, tmp_path: Path) -> None:
     file = json.loads(evidence_of(world(HOSTS[0]).hosts["en"]).file.text())

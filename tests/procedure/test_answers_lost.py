@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from support.fake_host import FakeHost, lost
 from support.stage import Stage, clean, results, stage_of, two_people
 
-from mpsbridge.errors import ConnectionLost, JournalLost, MpsBridgeError, Unreachable
+from mpsbridge.errors import ConnectionLost, JournalLost, MpsBridgeError, TimedOut, Unreachable
 from mpsbridge.models.sessions import LogonMode, State, to_cim
 from mpsbridge.models.then import Then
 from mpsbridge.planning.lease import Lease
@@ -138,6 +139,62 @@ def test_a_stop_while_it_is_looked_for_sends_nothing_again(stage: Stage, host: F
         stage.run()
     assert (len(sent.times), failed.value.may_have_run, clean(host)) == (1, True, True)
     assert {each.user for each in host.people.values()} == {"alice", "bob"}
+
+
+def late(host: FakeHost, *, times: int = 1) -> None:
+    """The answer to so many notices is waited for, for as long as a step may take, and does not come."""
+    left = [times]
+
+    def before(name: str) -> None:
+        if name == "message" and left[0]:
+            left[0] -= 1
+            host.clock.wait(host.timeout_s)
+            host.faults["message"] = ("before", TimedOut("no answer in time"))
+
+    host.before_step = before
+
+
+def test_w02_nobody_is_ended_after_a_notice_that_would_come_after_the_end(stage: Stage, host: FakeHost) -> None:
+    """It was shown with the text of a minute before, and the log-off came in the same second."""
+    late(host)
+    value = stage.run(warn_s=(60,))
+    assert results(value) == {"alice": "refused", "bob": "refused"}
+    told = [what[1] for what in host.record if what[0] in {"shown", "ended"}]
+    assert told == [("alice", "cancellation"), ("bob", "cancellation")]  # nobody knows whether they saw the other
+    assert set(host.people) == {2, 3}
+    assert clean(host)
+
+
+def test_a_notice_that_is_sent_again_says_the_time_that_is_left_then(
+    stage: Stage, host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts: list[str] = []
+    message = host.message
+
+    def told(sessions: Any, text: str, **more: Any) -> Any:
+        texts.append(text)
+        return message(sessions, text, **more)
+
+    monkeypatch.setattr(host, "message", told)
+    late(host)
+    stage.run(warn_s=(300,))
+    assert [re.search(r"in (\d+ min)", text)[1] for text in texts] == ["5 min", "4 min"]  # type: ignore[index]
+
+
+def test_whose_the_closing_is_that_came_while_the_answer_was_lost_is_said_to_be_open(
+    stage: Stage, host: FakeHost
+) -> None:
+    sent = Sent(host, "logons-set", "before")
+
+    def close(_: FakeHost) -> None:
+        if sent.times and host.clock.monotonic() - sent.times[0] > 60:
+            host.mode = LogonMode.DRAIN
+            host.on_look = lambda _: None
+
+    host.on_look = close
+    value = stage.run()
+    assert any("logons became drain while the answer to that order was lost" in each for each in value.problems)
+    assert host.mode is LogonMode.ENABLED
 
 
 def test_the_record_has_the_step_without_an_answer_and_what_became_of_it(stage: Stage, host: FakeHost) -> None:

@@ -11,7 +11,7 @@ import pytest
 from support.fake_clock import FakeClock
 from support.fake_host import FakeHost
 
-from mpsbridge.errors import Refused, RemoteError
+from mpsbridge.errors import HostReleased, Refused, RemoteError
 from mpsbridge.models.sessions import GONE_APART_S, LogonMode, Observation, to_cim
 from mpsbridge.models.then import Then
 from mpsbridge.planning.lease import Lease, read_lease
@@ -266,3 +266,26 @@ def test_another_run_that_takes_the_host_after_the_look_is_not_written_over(host
     with pytest.raises(Refused, match="held by run r-2"):
         live(host, journal)
     assert host.lease == held_by("r-2", host)
+
+
+@pytest.mark.parametrize("when", ["before the look", "after the look"])
+def test_a_host_that_a_person_has_begun_to_give_back_is_not_taken_again(
+    when: str, host: FakeHost, journal: Journal
+) -> None:
+    """The mark was written over, logons closed again and people ended, without a word of it."""
+    journal.record("r-1", "ts1", LeaseTaken(expires=host.clock.now() + timedelta(hours=1), phase=Phase.LEASE))
+    plain = held_by("r-1", host)
+    lease = read_lease(plain)
+    assert isinstance(lease, Lease)
+    marked = lease.model_copy(update={"ending": True}).text()
+    host.lease = marked if when == "before the look" else plain
+
+    def mark(step: str) -> None:
+        if step == "lease":
+            host.lease = marked
+
+    host.before_step = mark
+    with pytest.raises(HostReleased, match="somebody else is giving the host back"):
+        live(host, journal)
+    assert host.lease == marked
+    assert {each.user for each in host.people.values()} == {"alice", "bob"}
