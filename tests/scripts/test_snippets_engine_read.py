@@ -100,7 +100,8 @@ def test_without_multipoints_module_or_service_its_cmdlets_are_not_searched_for(
     engine: Path, services: tuple[str, ...], found: bool
 ) -> None:
     """Searching makes Windows PowerShell analyse every module; here one that nobody would look into holds them."""
-    host = Windows(engine, [ALICE], generation="2016", agents=list(services))
+    host = Windows(engine, [ALICE], generation="2016")
+    host.facts["services"] = lambda _: [{"Name": name, "Status": "Running"} for name in services]
     other = host.folder / "modules" / "Other" / "Other.psm1"
     other.parent.mkdir(parents=True)
     other.write_text(modules("2016")["MultiPoint"])

@@ -140,7 +140,7 @@ def check_boxes(lab: Lab) -> None:
         if change.act == "message" and "is cancelled" in change.text:
             boxes.clear()
         elif change.act == "message":
-            found = re.search(r"in (\d+) min, at (\d\d:\d\d)\.", change.text)
+            found = re.search(r"in (\d+ (?:min|seconds?)), at (\d\d:\d\d)\.", change.text)
             assert found, change.text
             assert found.groups() not in boxes, change
             boxes.append((found[1], found[2]))
