@@ -63,6 +63,9 @@ KINDS = {
 _MEASURED = """
 import pathlib, re, runpy, sys
 most = sys.argv.pop(1)
+if "end" in sys.argv:
+    from mpsbridge.procedure import context
+    context.PAUSES_S = (0.1, 0.2)  # before a look is asked again: what is tried is what it answers
 try:
     runpy.run_module("mpsbridge", run_name="__main__", alter_sys=True)
 finally:
