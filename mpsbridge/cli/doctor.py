@@ -10,13 +10,12 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mpsbridge.cli.call import Call
-from mpsbridge.cli.fleets import demand_own_file
 from mpsbridge.cli.listing import for_programs
 from mpsbridge.cli.looking import gather, open_reading
 from mpsbridge.errors import InputError
-from mpsbridge.evidence.record import Disguised
 from mpsbridge.files import open_for_owner
 from mpsbridge.models.counts import counted
 from mpsbridge.models.outcomes import Done, Outcome
@@ -24,6 +23,9 @@ from mpsbridge.models.targets import Target
 from mpsbridge.operations.diagnosis import Diagnosis, diagnose, evidence_of, in_full
 from mpsbridge.operations.outcomes import without_value
 from mpsbridge.settings import Output
+
+if TYPE_CHECKING:
+    from mpsbridge.evidence.record import Disguised
 
 MOST_NAMES, MOST_HOSTS, MOST_LINES = 40, 3, 30
 """Of a file that is to be written, so much is shown; all of it stands in the file."""
@@ -92,6 +94,8 @@ def _show_steps(call: Call, host: str, found: Diagnosis) -> None:
 
 def _demand_new_file(call: Call, path: Path) -> None:
     """Refuse before any host is asked what could not be saved. Raises ``InputError``."""
+    from mpsbridge.cli.fleets import demand_own_file  # noqa: PLC0415 - only where a file is written
+
     demand_own_file(call, "--save", path)
     if path.is_file():
         raise InputError(f"--save: {path} is there already, and is kept", hint="Name another file.")

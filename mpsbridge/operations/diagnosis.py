@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from mpsbridge.errors import (
     AuthRefused,
@@ -22,7 +23,6 @@ from mpsbridge.errors import (
     Unreachable,
     WinrmFailed,
 )
-from mpsbridge.evidence.record import Disguised, Gathered, disguised
 from mpsbridge.host import Host
 from mpsbridge.models.answers import ObserveAnswer
 from mpsbridge.models.counts import counted
@@ -38,6 +38,9 @@ from mpsbridge.snippets.observe import Observe
 from mpsbridge.transports.listeners import other_listener
 from mpsbridge.transports.signin.extra import has_kerberos
 from mpsbridge.version import __version__
+
+if TYPE_CHECKING:
+    from mpsbridge.evidence.record import Disguised
 
 PROBE_LIMIT_S = 3.0
 """Seconds for a connection to the port where WinRM may listen instead."""
@@ -278,6 +281,8 @@ def in_full(host: Host) -> Diagnosis:
 
 def evidence_of(found: Iterable[tuple[Target | None, str, Diagnosis]], *, now: datetime) -> Disguised:
     """What hosts said, each with the name that it was called by, with other names in it."""
+    from mpsbridge.evidence.record import Gathered, disguised  # noqa: PLC0415 - only where a file is written
+
     gathered = [
         Gathered(
             host,

@@ -317,12 +317,10 @@ class ProcedureContext:
         """
         try:
             self.tell(AnswerLost(step=sent.step, why=str(lost), error=lost.kind))
-            if not lost.may_have_run:
-                self.pause(PAUSES_S[0])
-                return shows(self._look_aside())
-            answer = shows(self._look_aside())
+            answer = shows(self._look_aside()) if lost.may_have_run else None
             if answer is None:
-                self.pause(PAUSES_S[-1] if is_marked else self.host.timeout_s + BEGUN_S)
+                may_begin_s = PAUSES_S[-1] if is_marked else self.host.timeout_s + BEGUN_S
+                self.pause(may_begin_s if lost.may_have_run else PAUSES_S[0])
                 answer = shows(self._look_aside())
         except JournalLost as error:  # which ends the run, whatever became of the step
             error.may_have_run |= lost.may_have_run

@@ -154,14 +154,21 @@ def check_computer(known: str | None, seen: Observation, run: str) -> None:
         raise AnotherComputer(why)
 
 
+def is_given_back_by_others(past: Past, text: str | None, run: str) -> bool:
+    """Whether the mark that a run's lease is ending is another's: its own comes with entries about giving back, after
+    which the record has nothing held.
+    """
+    return past.held_until is not None and is_of_run(text, run) and is_ending(text)
+
+
 def left_by(past: Past, seen: Observation, run: str, now: datetime) -> str:
     """Why the host has left this run, because somebody else has ended its lease; empty where it has not.
 
     It is neither there, nor given back by this run, nor over at ``now`` (by the host's clock): then a person has
     released the host, or another run has it by now. Disk protection drops a lease, too, but only at a restart (W23).
     """
-    if past.held_until is not None and is_of_run(seen.lease, run) and is_ending(seen.lease):
-        return GIVEN_BACK  # this run's own mark comes with entries about giving back, after which nothing is held
+    if is_given_back_by_others(past, seen.lease, run):
+        return GIVEN_BACK
     was_dropped = seen.discards_changes and seen.boot != past.boot
     is_held = past.held_until is not None and now <= past.held_until
     return ended_by_others(seen.lease, run) if past.lost or (is_held and not was_dropped) else ""

@@ -24,10 +24,10 @@ from mpsbridge.errors import (
     Unexpected,
 )
 from mpsbridge.models.sessions import LogonMode, Logons, Observation, from_cim, to_cim
-from mpsbridge.planning.lease import Damaged, Holder, Lease, expected_of, holder, is_ending, is_of_run, read_lease
+from mpsbridge.planning.lease import Damaged, Holder, Lease, expected_of, holder, is_of_run, read_lease
 from mpsbridge.procedure.context import ProcedureContext
 from mpsbridge.procedure.lease_file import WRITES, LeaseFile
-from mpsbridge.procedure.past import GIVEN_BACK, left_by
+from mpsbridge.procedure.past import GIVEN_BACK, is_given_back_by_others, left_by
 from mpsbridge.runs.events import (
     LeaseLost,
     LeaseReleased,
@@ -129,7 +129,7 @@ class Reservation:
             text = answer.lease
             if not is_of_run(text, self._context.run):
                 break
-            if is_ending(text) and self._context.past.held_until is not None:
+            if is_given_back_by_others(self._context.past, text, self._context.run):
                 self._lease = None
                 raise HostReleased(GIVEN_BACK)
         self._lease = None
